@@ -1,0 +1,3 @@
+"""The application: the SMS edge server. The only package that knows `protocols` and `storage`."""
+
+__version__ = "0.1.0"

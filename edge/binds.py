@@ -1,0 +1,273 @@
+"""One bind: the life of one TCP session with an SMSC, from connecting to the next reconnect.
+
+A bind knows nothing of messages. It keeps a session bound, says what room its window has, and tells
+its owner what comes in and what was lost.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from random import Random
+from typing import Any, Protocol
+
+import structlog
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from edge.config import UpstreamConfig
+from protocols.smpp import events
+from protocols.smpp.errors import CommandStatus
+from protocols.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, Pdu
+from protocols.smpp.session import Role, Session, SessionSettings, SessionState
+from protocols.smpp.states import BOUND
+from protocols.smpp.transport import SMPPProtocol
+
+log = structlog.get_logger(__name__)
+
+SMPP_3_4 = 0x34
+CAN_TRANSMIT = frozenset({SessionState.BOUND_TX, SessionState.BOUND_TRX})
+
+
+class BindKind(Enum):
+    """What a bind is for; the value is the PDU that asks for it."""
+
+    TRANSCEIVER = BindTransceiver
+    TRANSMITTER = BindTransmitter
+    RECEIVER = BindReceiver
+
+
+KINDS = {
+    "transceiver": (BindKind.TRANSCEIVER,),
+    "transmitter_receiver": (BindKind.TRANSMITTER, BindKind.RECEIVER),
+}
+
+
+class BindOwner(Protocol):
+    """Who is told. Called in the order in which things happen on the link."""
+
+    def bind_up(self, bind: "Bind") -> None: ...
+
+    def bind_down(self, bind: "Bind") -> None:
+        """After every outstanding request was reported lost."""
+        ...
+
+    def bind_event(self, bind: "Bind", event: events.Event) -> None:
+        """Requests, responses, expiries, losses."""
+        ...
+
+
+class Backoff:
+    """Exponential with jitter: between half of and the whole of minimum × 2ⁿ, up to the maximum (seconds)."""
+
+    def __init__(self, minimum: float, maximum: float, random: Random) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+        self._random = random
+        self._failures = 0
+
+    def next(self) -> float:
+        """The wait before the next try, in seconds."""
+        delay = min(self._maximum, self._minimum * 2.0 ** min(self._failures, 30))
+        self._failures += 1
+        return delay * self._random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """The last try went well."""
+        self._failures = 0
+
+
+class Bind:
+    """I keep one session of an upstream bound from `start` until `stop`."""
+
+    def __init__(
+        self,
+        name: str,
+        kind: BindKind,
+        config: UpstreamConfig,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        random: Random,
+        owner: BindOwner,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.reserved = 0  # window slots promised to parts whose `sending` is being committed
+        self.reconnects = 0
+        self._config = config
+        self._endpoint = endpoint
+        self._clock = clock
+        self._owner = owner
+        self._backoff = Backoff(config.reconnect_min_seconds, config.reconnect_max_seconds, random)
+        self._protocol: SMPPProtocol | None = None
+        self._session: Session | None = None
+        self._connecting: Deferred[Any] | None = None
+        self._again: IDelayedCall | None = None
+        self._bound_at: float | None = None
+        self._stopping = False
+        self._stopped: Deferred[None] | None = None
+        self._log = log.bind(bind=name)
+
+    @property
+    def state(self) -> SessionState:
+        """The session's state; CLOSED while there is none."""
+        return SessionState.CLOSED if self._session is None else self._session.state
+
+    @property
+    def bound(self) -> bool:
+        """Bound, for whichever direction."""
+        return self.state in BOUND
+
+    @property
+    def free(self) -> int:
+        """How many more requests may be sent now, less what is promised."""
+        session = self._session
+        if session is None or session.state not in CAN_TRANSMIT:
+            return 0
+        return session.window.free - self.reserved
+
+    @property
+    def outstanding(self) -> int:
+        """Requests without an answer."""
+        return 0 if self._session is None else self._session.window.in_use
+
+    def start(self) -> None:
+        """Connect, and again after each loss."""
+        self._stopping = False
+        self._connect()
+
+    def stop(self) -> Deferred[None]:
+        """Unbind politely if bound, then stay down. Fires when the link is gone."""
+        self._stopping = True
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._protocol is None:
+            return succeed(None)
+        self._stopped = Deferred()
+        self._protocol.unbind()
+        return self._stopped
+
+    def request(self, pdu: Pdu, context: object) -> None:
+        """Send a request; its end comes to the owner as an event with this context.
+
+        Raises when the link is not bound for it or the window is full; nothing was sent then.
+        """
+        if self._protocol is None:
+            raise ConnectionError("the link is down")
+        self._protocol.request(pdu, context)
+
+    def respond(self, protocol: object, response: Pdu) -> None:
+        """Answer a request that came on ``protocol`` (see `link`), if that very link is still there."""
+        if self._protocol is not None and self._protocol is protocol:
+            self._protocol.respond(response)
+
+    @property
+    def link(self) -> object:
+        """The present TCP link: an answer must go back on the link that its request came on."""
+        return self._protocol
+
+    # -- connecting -------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self._again = None
+        factory = Factory.forProtocol(self._build)
+        self._connecting = self._endpoint.connect(factory)
+        self._connecting.addErrback(self._not_connected)
+
+    def _build(self) -> SMPPProtocol:
+        config = self._config
+        settings = SessionSettings(
+            window=config.window,
+            response_timeout=config.response_timeout_seconds,
+            enquire_link=config.enquire_link_seconds,
+            bind_timeout=config.bind_timeout_seconds,
+        )
+        self._session = Session(Role.ESME, settings, self._clock.seconds())
+        return SMPPProtocol(self._session, self, self._clock)
+
+    def _not_connected(self, failure: Failure) -> None:
+        self._connecting = None
+        self._session = None
+        if not self._stopping:
+            self._retry(failure.getErrorMessage())
+
+    def _retry(self, reason: str) -> None:
+        delay = self._backoff.next()
+        self.reconnects += 1
+        self._log.warning("bind_retry", reason=reason, seconds=round(delay, 2))
+        self._again = self._clock.callLater(delay, self._connect)
+
+    # -- what the protocol tells ------------------------------------------------------------------
+
+    def connection_made(self, protocol: SMPPProtocol) -> None:
+        """TCP is there: ask to be bound."""
+        self._connecting = None
+        self._protocol = protocol
+        config = self._config
+        protocol.request(
+            self.kind.value(
+                system_id=config.system_id,
+                password=config.password.reveal(),
+                system_type=config.system_type,
+                interface_version=SMPP_3_4,
+            ),
+            None,
+        )
+
+    def event(self, event: events.Event) -> None:
+        """Sort the session's own events from those that concern messages."""
+        if isinstance(event, events.Bound):
+            self._bound(event)
+        elif isinstance(event, events.BindRefused):
+            self._refused(event)
+        elif isinstance(event, events.Closed):
+            self._closed(event)
+        elif isinstance(event, events.Refused):
+            self._log.warning("pdu_refused", error=str(event.error))
+        elif isinstance(event, events.UnknownResponse):
+            command = type(event.pdu).__name__
+            self._log.warning("response_unknown", command=command, sequence=event.pdu.sequence_number)
+        else:
+            self._owner.bind_event(self, event)
+
+    def _bound(self, event: events.Bound) -> None:
+        self._bound_at = self._clock.seconds()
+        self._log.info("bind_up", kind=self.kind.name.lower(), smsc=event.pdu.system_id)
+        self._owner.bind_up(self)
+
+    def _refused(self, event: events.BindRefused) -> None:
+        # ESME_RALYBND too: the SMSC has not noticed yet that our last link is gone, so trying again is right.
+        reason = f"bind refused: {_name(event.command_status)}"
+        self._log.warning("bind_refused", status=_name(event.command_status))
+        if self._protocol is not None:
+            self._protocol.disconnect(reason)
+
+    def _closed(self, event: events.Closed) -> None:
+        was_bound = self._bound_at
+        self._protocol = self._session = self._bound_at = None
+        if was_bound is not None:
+            self._log.warning("bind_down", reason=event.reason)
+            if self._clock.seconds() - was_bound >= self._config.reconnect_max_seconds:
+                self._backoff.reset()
+            self._owner.bind_down(self)
+        if self._stopping:
+            self._finish_stop()
+        else:
+            self._retry(event.reason)
+
+    def _finish_stop(self) -> None:
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped.callback(None)
+
+
+def _name(status: int) -> str:
+    try:
+        return CommandStatus(status).name
+    except ValueError:
+        return f"{status:#010x}"
+
+

@@ -1,0 +1,67 @@
+"""The `trunkline` command."""
+
+from pathlib import Path
+
+import click
+
+from edge import __version__, layout
+from edge.cli.accounts import account, key, user
+from edge.cli.common import Commands, config_option, json_option, load, say
+from edge.cli.database import db
+from edge.cli.dids import did
+from edge.cli.messages import explain, send
+
+__all__ = ["main", "trunkline"]
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trunkline")
+def trunkline() -> None:
+    """The SMS edge of a telephone company."""
+    layout.check()
+
+
+for command in (db, account, user, did, key, send, explain):
+    trunkline.add_command(command)
+
+
+@trunkline.command()
+@config_option
+def run(config_file: Path) -> None:
+    """Run the server until SIGTERM or Ctrl-C; the same as twistd -n trunkline -c FILE."""
+    from edge.cli.processes import run_server
+
+    run_server(config_file)
+
+
+@trunkline.command()
+@config_option
+def sim(config_file: Path) -> None:
+    """Run the simulator alone: an SMSC and phones, with their page at http.listen."""
+    from edge.cli.processes import run_simulator
+
+    run_simulator(load(config_file))
+
+
+@trunkline.command()
+def demo() -> None:
+    """Set up everything in ./var and run it: server, simulator, an account with two numbers."""
+    from edge.demo import run_demo
+
+    run_demo()
+
+
+@trunkline.command("check-config")
+@config_option
+@json_option
+def check_config(config_file: Path, as_json: bool) -> None:
+    """Read the configuration, say everything that is wrong with it, and start nothing."""
+    config = load(config_file)
+    names = [upstream.name for upstream in config.upstreams]
+    sentence = f"{config_file} is good: {len(names)} upstream{'s' * (len(names) != 1)}"
+    say(as_json, f"{sentence} ({', '.join(names) or 'none'}).", {"good": True, "upstreams": names})
+
+
+def main() -> None:
+    """The console script."""
+    trunkline()

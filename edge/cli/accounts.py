@@ -1,0 +1,188 @@
+"""trunkline account, user, key."""
+
+import secrets
+import sys
+from pathlib import Path
+
+import click
+
+from edge.cli.common import Failed, config_option, desk, json_option, say, table, when
+from storage.records import ApiKey, User
+
+
+@click.group()
+def account() -> None:
+    """Customers."""
+
+
+@account.command("add")
+@click.argument("name")
+@config_option
+@json_option
+def account_add(name: str, config_file: Path, as_json: bool) -> None:
+    """Add an account."""
+    with desk(config_file) as work:
+        added, new = work.add_account(name)
+    sentence = f"Account {name} added." if new else f"Account {name} is there already."
+    say(as_json, sentence, {"id": added.id, "name": added.name, "added": new})
+
+
+@account.command("list")
+@config_option
+@json_option
+def account_list(config_file: Path, as_json: bool) -> None:
+    """Show all accounts."""
+    with desk(config_file) as work:
+        found = work.accounts()
+    rows = [("ACCOUNT", "ADDED"), *((item.name, when(item.created_at) or "") for item in found)]
+    documents = [{"id": item.id, "name": item.name, "created_at": when(item.created_at)} for item in found]
+    say(as_json, table(rows), documents)
+
+
+@click.group()
+def user() -> None:
+    """People who may log in to the portal."""
+
+
+account_option = click.option("--account", "account_name", required=True, help="The account's name.")
+stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+generate_option = click.option("--generate", is_flag=True, help="Make a password and show it once.")
+
+
+@user.command("add")
+@account_option
+@click.argument("login")
+@stdin_option
+@generate_option
+@config_option
+@json_option
+def user_add(
+    account_name: str, login: str, password_stdin: bool, generate: bool, config_file: Path, as_json: bool
+) -> None:
+    """Add a user. The password is asked for, read from standard input, or made and shown once."""
+    with desk(config_file) as work:
+        known = work.find_user(account_name, login)
+        if known is not None:
+            sentence = f"User {known.login} is there already; change the password with: trunkline user password"
+            say(as_json, sentence, _user(known, False))
+            return
+        password, made = _password(password_stdin, generate)
+        added = work.set_user(account_name, login, password)
+    _say_user(added, password if made else None, as_json, "added")
+
+
+@user.command("password")
+@account_option
+@click.argument("login")
+@stdin_option
+@generate_option
+@config_option
+@json_option
+def user_password(
+    account_name: str, login: str, password_stdin: bool, generate: bool, config_file: Path, as_json: bool
+) -> None:
+    """Change a user's password and log him out everywhere."""
+    with desk(config_file) as work:
+        if work.find_user(account_name, login) is None:
+            raise Failed([f"There is no user {login} in the account {account_name}."])
+        password, made = _password(password_stdin, generate)
+        changed = work.set_user(account_name, login, password)
+    _say_user(changed, password if made else None, as_json, "changed")
+
+
+@user.command("list")
+@account_option
+@config_option
+@json_option
+def user_list(account_name: str, config_file: Path, as_json: bool) -> None:
+    """Show the users of an account."""
+    with desk(config_file) as work:
+        found = work.users(account_name)
+    rows = [("LOGIN", "ADDED"), *((item.login, when(item.created_at) or "") for item in found)]
+    documents = [
+        {"id": item.id, "login": item.login, "created_at": when(item.created_at)} for item in found
+    ]
+    say(as_json, table(rows), documents)
+
+
+@click.group()
+def key() -> None:
+    """Bearer keys for the API."""
+
+
+@key.command("add")
+@account_option
+@click.argument("name")
+@config_option
+@json_option
+def key_add(account_name: str, name: str, config_file: Path, as_json: bool) -> None:
+    """Make a key. Its token is shown now and never again."""
+    with desk(config_file) as work:
+        made, token = work.add_key(account_name, name)
+    document = {**_key(made), "added": token is not None}
+    if token is None:
+        sentence = f"Key {name} is there already; its token cannot be shown again. Revoke it to make a new one."
+        say(as_json, sentence, document)
+        return
+    say(as_json, f"Key {name} added. Its token, shown only now:\n{token}", {**document, "token": token})
+
+
+@key.command("list")
+@account_option
+@config_option
+@json_option
+def key_list(account_name: str, config_file: Path, as_json: bool) -> None:
+    """Show the keys of an account; never their tokens."""
+    with desk(config_file) as work:
+        found = work.keys(account_name)
+    rows = [("KEY", "TOKEN", "ADDED", "REVOKED")]
+    for item in found:
+        rows.append((item.name, f"tk_{item.prefix}_…", when(item.created_at) or "", when(item.revoked_at) or "-"))
+    say(as_json, table(rows), [_key(item) for item in found])
+
+
+@key.command("revoke")
+@account_option
+@click.argument("name")
+@config_option
+@json_option
+def key_revoke(account_name: str, name: str, config_file: Path, as_json: bool) -> None:
+    """End a key; a running server refuses it within a second."""
+    with desk(config_file) as work:
+        revoked, changed = work.revoke_key(account_name, name)
+    sentence = f"Key {name} revoked." if changed else f"Key {name} was revoked at {when(revoked.revoked_at)}."
+    say(as_json, sentence, {**_key(revoked), "changed": changed})
+
+
+def _password(from_stdin: bool, generate: bool) -> tuple[str, bool]:
+    """The password, and whether it was made here. Nobody at a terminal and nothing said: it is made."""
+    if from_stdin and generate:
+        raise click.UsageError("Give one of --password-stdin and --generate.")
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n"), False
+    if generate or not sys.stdin.isatty():
+        return secrets.token_urlsafe(12), True
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return typed, False
+
+
+def _say_user(who: User, made: str | None, as_json: bool, what: str) -> None:
+    document = _user(who, True)
+    if made is None:
+        say(as_json, f"User {who.login} {what}.", document)
+    else:
+        say(as_json, f"User {who.login} {what}. The password, shown only now:\n{made}", {**document, "password": made})
+
+
+def _user(who: User, changed: bool) -> dict[str, object]:
+    return {"id": who.id, "login": who.login, "changed": changed}
+
+
+def _key(item: ApiKey) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "name": item.name,
+        "prefix": item.prefix,
+        "created_at": when(item.created_at),
+        "revoked_at": when(item.revoked_at),
+    }

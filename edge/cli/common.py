@@ -1,0 +1,112 @@
+"""What the commands share: options, answers as text or JSON, errors as one line and an exit code."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge import config as configuration
+from edge.cli.desk import Desk, DeskError, open_desk
+from edge.config import Config, ConfigError
+from edge.errors import Refused, Unavailable
+from edge.layout import MixedInstallation
+from storage.errors import StoreError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FAILED = 1
+MISUSED = 2
+
+
+class Failed(click.ClickException):
+    """The end of a command that could not do its work: lines for standard error, and an exit code."""
+
+    def __init__(self, lines: Sequence[str], exit_code: int = FAILED) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        """See `click.ClickException`."""
+        for line in self.lines:
+            click.echo(f"trunkline: {line}", err=True)
+
+
+class Commands(click.Group):
+    """A group whose commands may raise our own errors."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Group`."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            raise Failed([str(problem) for problem in error.problems], MISUSED) from error
+        except (Refused, Unavailable) as error:
+            raise Failed([error.sentence]) from error
+        except (StoreError, DeskError, MixedInstallation) as error:
+            raise Failed([str(error)]) from error
+
+
+def config_option(command: F) -> F:
+    """-c FILE, handed to the command as ``config_file``."""
+    option = click.option(
+        "-c",
+        "--config",
+        "config_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("trunkline.toml"),
+        show_default=True,
+        envvar="TRUNKLINE_CONFIG",
+        help="The configuration file.",
+    )
+    return option(command)
+
+
+def json_option(command: F) -> F:
+    """--json, handed to the command as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
+
+
+@contextmanager
+def desk(config_file: Path) -> Iterator[Desk]:
+    """The store of a configuration, for one command."""
+    with open_desk(configuration.load(config_file)) as opened:
+        yield opened
+
+
+def load(config_file: Path) -> Config:
+    """The configuration. Raises ConfigError."""
+    return configuration.load(config_file)
+
+
+def say(as_json: bool, sentence: str, document: object) -> None:
+    """Answer, in one of the two ways."""
+    click.echo(json.dumps(document, ensure_ascii=False) if as_json else sentence)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as columns; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def when(at_ms: int | None) -> str | None:
+    """A wall-clock time for people and programs."""
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def on_off(switch: object) -> str:
+    """A switch for people."""
+    return "on" if switch else "off"
+
+
+def without_none(document: Mapping[str, object]) -> dict[str, object]:
+    """The same without the keys that have no value."""
+    return {key: value for key, value in document.items() if value is not None}

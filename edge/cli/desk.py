@@ -1,0 +1,258 @@
+"""The operator's desk: accounts, users, keys and DIDs, changed in the store directly and at once.
+
+Needs no server; one that runs sees the changes within a second. Everything may be said twice: each method
+tells whether it changed anything.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from sqlalchemy import Connection, make_url
+
+from edge.config import Config
+from edge.handlers import template
+from edge.policy import numbers as spelling
+from storage import accounts, migrate, numbers, sessions
+from storage.engines import Engine, open_engine
+from storage.errors import Conflict, NotFound
+from storage.highest import highest_id
+from storage.ids import IdSource
+from storage.records import Account, ApiKey, Did, User
+
+COMMAND_NODE = 15
+"""The node of ids made by commands; servers have 0 to 14, so the two never make the same id."""
+
+MIN_PASSWORD = 8
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}", re.ASCII)
+
+
+class DeskError(Exception):
+    """What was asked for cannot be done; one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DidChange:
+    """What `Desk.set_did` changes; None leaves as it is. An empty ``callback_url`` takes it away."""
+
+    sms: bool | None = None
+    callback: bool | None = None
+    callback_url: str | None = None
+    callback_retry: bool | None = None
+
+
+def wall_ms() -> int:
+    """Milliseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def engine_of(config: Config) -> Iterator[Engine]:
+    """The engine of the configured store. Raises DeskError when the URL is of no use."""
+    try:
+        engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
+    except ValueError as error:
+        raise DeskError(f"store.url: {error}") from error
+    except ModuleNotFoundError as error:
+        raise DeskError("A PostgreSQL store needs the extra: pip install 'trunkline[postgresql]'") from error
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextmanager
+def open_desk(config: Config, clock_ms: Callable[[], int] = wall_ms) -> Iterator["Desk"]:
+    """A desk on a store that has this release's schema. Raises SchemaMismatch with the command that helps."""
+    with engine_of(config) as engine:
+        migrate.check(engine)
+        yield Desk(engine, config.numbers.region, clock_ms)
+
+
+def upgrade(config: Config) -> tuple[str | None, str]:
+    """Bring the store to this release's schema; the revisions before and after. Makes the folder of a file."""
+    url = make_url(config.store.url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        try:
+            Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DeskError(f"The store's folder cannot be made: {error}") from error
+    with engine_of(config) as engine:
+        before = migrate.current(engine)
+        migrate.upgrade(engine)
+        return before, migrate.head()
+
+
+class Desk:
+    """I work on one store; each method is one transaction.
+
+    Raises Conflict (it belongs to another account), NotFound and DeskError; Refused for a number that is none.
+    """
+
+    def __init__(self, engine: Engine, region: str, clock_ms: Callable[[], int]) -> None:
+        self.engine = engine
+        self.ids = IdSource(COMMAND_NODE, clock_ms)
+        self.clock_ms = clock_ms
+        self._region = region
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction in which `ids` are above all that are in the store."""
+        with self.engine.transaction() as conn:
+            self.ids.raise_floor(highest_id(conn))
+            yield conn
+
+    # -- accounts and users -----------------------------------------------------------------------
+
+    def add_account(self, name: str) -> tuple[Account, bool]:
+        """The account, and whether it is new."""
+        if not _NAME.fullmatch(name):
+            raise DeskError("An account's name has 1 to 100 characters and no control characters.")
+        with self.transaction() as conn:
+            known = accounts.find_account(conn, name)
+            return known or accounts.add_account(conn, self.ids.next, name, self.clock_ms()), known is None
+
+    def accounts(self) -> list[Account]:
+        """All of them."""
+        with self.engine.snapshot() as conn:
+            return accounts.list_accounts(conn)
+
+    def find_user(self, account: str, login: str) -> User | None:
+        """The user, if there is one; Conflict when the login is another account's."""
+        if not _LOGIN.fullmatch(login.lower()):
+            raise DeskError("A login has 1 to 100 of the characters a-z 0-9 . _ @ + -")
+        with self.engine.snapshot() as conn:
+            owner = _account(conn, account)
+            known = accounts.find_user(conn, login)
+        if known is not None and known.account_id != owner.id:
+            raise Conflict(f"The login {login} belongs to another account.")
+        return known
+
+    def set_user(self, account: str, login: str, password: str) -> User:
+        """Make the user, or give him this password and log him out everywhere."""
+        if len(password) < MIN_PASSWORD:
+            raise DeskError(f"A password has at least {MIN_PASSWORD} characters.")
+        known = self.find_user(account, login)
+        hashed = PasswordHasher().hash(password)
+        with self.transaction() as conn:
+            owner = _account(conn, account)
+            if known is not None:
+                sessions.end_sessions_of(conn, known.id)
+            return accounts.add_user(conn, self.ids.next, owner.id, login, hashed, self.clock_ms())
+
+    def users(self, account: str) -> list[User]:
+        """Those of one account."""
+        with self.engine.snapshot() as conn:
+            return accounts.list_users(conn, _account(conn, account).id)
+
+    # -- keys -------------------------------------------------------------------------------------
+
+    def add_key(self, account: str, name: str) -> tuple[ApiKey, str | None]:
+        """The key, and its token if it is new: the store keeps only its hash, so now or never."""
+        if not _NAME.fullmatch(name):
+            raise DeskError("A key's name has 1 to 100 characters and no control characters.")
+        token = new_token()
+        key = self.put_key(account, name, token)
+        return key, token if key.key_hash == token_hash(token) else None
+
+    def put_key(self, account: str, name: str, token: str) -> ApiKey:
+        """The key with this token, unless there is a valid one of this name."""
+        with self.transaction() as conn:
+            owner = _account(conn, account)
+            prefix = token.split("_")[1]
+            return accounts.add_key(
+                conn, self.ids.next, owner.id, name, prefix, token_hash(token), self.clock_ms()
+            )
+
+    def revoke_key(self, account: str, name: str) -> tuple[ApiKey, bool]:
+        """The key, and whether it was valid until now."""
+        with self.transaction() as conn:
+            owner = _account(conn, account)
+            valid = any(
+                key.name == name and key.revoked_at is None for key in accounts.list_keys(conn, owner.id)
+            )
+            return accounts.revoke_key(conn, owner.id, name, self.clock_ms()), valid
+
+    def keys(self, account: str) -> list[ApiKey]:
+        """Those of one account, revoked ones too."""
+        with self.engine.snapshot() as conn:
+            return accounts.list_keys(conn, _account(conn, account).id)
+
+    # -- DIDs -------------------------------------------------------------------------------------
+
+    def add_did(self, account: str, number: str) -> tuple[Did, bool]:
+        """The DID, and whether it is new."""
+        e164 = self.did_number(number)
+        with self.transaction() as conn:
+            owner = _account(conn, account)
+            known = numbers.find_did(conn, e164)
+            return numbers.add_did(conn, self.ids.next, owner.id, e164, self.clock_ms()), known is None
+
+    def set_did(self, number: str, change: DidChange) -> tuple[Did, bool]:
+        """The DID after the change, and whether anything changed."""
+        settings = _callback_settings(change)
+        e164 = self.did_number(number)
+        with self.transaction() as conn:
+            before = numbers.find_did(conn, e164)
+            after = numbers.set_did(conn, self.ids.next, e164, sms_enabled=change.sms)
+            if settings or change.callback is not None:
+                enabled = False if change.callback_url == "" and change.callback is None else change.callback
+                after = numbers.set_did(
+                    conn, self.ids.next, e164, handler="callback", enabled=enabled, settings=settings
+                )
+            callback = after.handlers.get("callback")
+            if callback is not None and callback.enabled and not callback.settings.get("url"):
+                raise DeskError("The callback has no URL: give callback_url=… too.")
+            return after, after != before
+
+    def dids(self, account: str | None = None) -> list[tuple[Did, str]]:
+        """Those of one account, or all; each with its account's name."""
+        with self.engine.snapshot() as conn:
+            owners = [_account(conn, account)] if account is not None else accounts.list_accounts(conn)
+            found = [(did, owner.name) for owner in owners for did in numbers.list_dids(conn, owner.id)]
+        return sorted(found, key=lambda pair: pair[0].number)
+
+    def did_number(self, number: str) -> str:
+        """A DID's number in E.164 with "+". Raises Refused or DeskError."""
+        e164 = spelling.destination(number, self._region, "did")
+        if not e164.startswith("+"):
+            raise DeskError(f"{number} is a short code; a DID is a whole number such as +12025550100.")
+        return e164
+
+
+def new_token() -> str:
+    """A key's token: ``tk_<prefix>_<secret>``; the prefix may be shown, the secret has 160 bits."""
+    return f"tk_{secrets.token_hex(4)}_{secrets.token_hex(20)}"
+
+
+def token_hash(token: str) -> str:
+    """What the store keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _account(conn: Connection, name: str) -> Account:
+    found = accounts.find_account(conn, name)
+    if found is None:
+        raise NotFound(f"There is no account {name}. Add it with: trunkline account add")
+    return found
+
+
+def _callback_settings(change: DidChange) -> Mapping[str, object]:
+    settings: dict[str, object] = {}
+    if change.callback_url is not None:
+        if change.callback_url:
+            try:
+                template.parse(change.callback_url)
+            except template.TemplateError as error:
+                raise DeskError(f"callback_url: {error}.") from error
+        settings["url"] = change.callback_url or None
+    if change.callback_retry is not None:
+        settings["retry"] = change.callback_retry
+    return settings

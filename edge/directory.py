@@ -1,0 +1,97 @@
+"""The directory: every DID and API key in memory, as the store has them.
+
+The message path asks it for each message, so it never waits for a read. A change made by this or
+another process bumps the catalog's version in the same transaction; the directory looks at the
+version each second and reloads when it moved. A number that it does not know is looked up afresh
+(`find`), so that a DID works from the moment it was added.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+import structlog
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from storage import numbers
+from storage.records import ApiKey, Catalog, Did
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+class Directory:
+    """I hold the catalog for one server, from `start` to `stop`."""
+
+    def __init__(self, store: Store, clock: IReactorTime) -> None:
+        self._store = store
+        self._version = -1
+        self._dids: Mapping[str, Did] = {}
+        self._keys: Mapping[str, ApiKey] = {}
+        self._poll = LoopingCall(self._look)
+        self._poll.clock = clock
+        self._failing = False
+
+    def start(self) -> Deferred[None]:
+        """Load the catalog, then keep it fresh."""
+        return self.refresh().addCallback(lambda _: self._begin())
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._poll.running:
+            self._poll.stop()
+
+    def did(self, number: str) -> Did | None:
+        """The DID with this E.164 number, of whichever account."""
+        return self._dids.get(number)
+
+    def known_numbers(self) -> list[str]:
+        """Every DID, in order."""
+        return sorted(self._dids)
+
+    def find(self, number: str) -> Deferred[Did | None]:
+        """The same, after a fresh look at the store when memory does not have it."""
+        return self.refresh().addCallback(lambda _: self._dids.get(number))
+
+    def key(self, token: str) -> ApiKey | None:
+        """The key that a bearer token stands for. The look-up is by hash, so its time tells nothing."""
+        return self._keys.get(hashlib.sha256(token.encode("utf-8", "replace")).hexdigest())
+
+    def refresh(self) -> Deferred[None]:
+        """Reload if the catalog has moved."""
+        return self._store.read(_if_moved, self._version).addCallback(self._take)
+
+    def _begin(self) -> None:
+        self._poll.start(POLL_SECONDS, now=False)
+
+    def _look(self) -> Deferred[None]:
+        return self.refresh().addCallbacks(self._looked, self._could_not_look)
+
+    def _looked(self, _: None) -> None:
+        if self._failing:
+            log.info("directory_fresh_again")
+        self._failing = False
+
+    def _could_not_look(self, failure: object) -> None:
+        # What is in memory stays in force; one line per outage, not one a second.
+        if not self._failing:
+            log.warning("directory_stale", error=str(failure))
+        self._failing = True
+
+    def _take(self, catalog: Catalog | None) -> None:
+        if catalog is None:
+            return
+        self._version = catalog.version
+        self._dids = {did.number: did for did in catalog.dids}
+        self._keys = {key.key_hash: key for key in catalog.keys}
+
+
+def _if_moved(conn: Connection, version: int) -> Catalog | None:
+    """The catalog, or None when it is still the one of ``version``."""
+    if numbers.catalog_version(conn) == version:
+        return None
+    return numbers.load_catalog(conn)

@@ -1,0 +1,67 @@
+"""Handlers: each knows one way to hand a message on. One file a handler, one interface.
+
+A handler is given one delivery and answers how this attempt ended. Whether and when there is
+another attempt follows from the answer; the outbox (`edge.deliveries`) stores it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from storage.records import DeliveryRecord, MessageRecord
+
+EXCERPT_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt to be made: the delivery, its message, the attempt's number (from 1) and the
+    handler's settings for the DID as they are now."""
+
+    delivery: DeliveryRecord
+    message: MessageRecord
+    attempt: int
+    settings: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The target has it. ``outcome`` is a short stable word for people and programs."""
+
+    outcome: str
+    status_code: int | None = None
+    excerpt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not yet: try again ``after`` seconds from now, unless the delivery is older than its handler allows."""
+
+    outcome: str
+    after: float
+    status_code: int | None = None
+    excerpt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It will never be delivered this way."""
+
+    outcome: str
+    status_code: int | None = None
+    excerpt: str | None = None
+
+
+Outcome = Delivered | Retry | Failed
+
+
+class Handler(Protocol):
+    """What the outbox needs of a handler."""
+
+    name: str
+
+    def deliver(self, job: Job) -> Deferred[Outcome]:
+        """Make one attempt. Every trouble with the target is an Outcome; an errback is our own bug."""
+        ...

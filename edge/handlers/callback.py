@@ -1,0 +1,100 @@
+"""The URL callback: a GET to the DID's URL template; the page says `ok`, or is asked again.
+
+With retry on, any other answer means the same message again every 30 minutes (± jitter) until the
+page says `ok` or the message is too old. With retry off there is one attempt.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from zoneinfo import ZoneInfo
+
+from twisted.internet.defer import Deferred, succeed
+
+from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
+from edge.handlers.http import Answer, HTTPSender, NoAnswer
+from edge.handlers.template import TemplateError, fill
+from storage.records import MessageRecord
+from twisted.python.failure import Failure
+
+OK_OCTETS = 4096  # a longer body is not an `ok`, whatever stands in it
+NANP_E164_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackSettings:
+    """``retry_seconds`` ± ``jitter`` (a fraction) between attempts, for ``give_up_seconds`` after the message came;
+    {TIMESTAMP} is wall-clock time in ``zone``."""
+
+    retry_seconds: float = 1800.0
+    jitter: float = 0.1
+    give_up_seconds: float = 7 * 86400.0
+    zone: ZoneInfo = ZoneInfo("UTC")
+
+
+class CallbackHandler:
+    """I make callbacks."""
+
+    name = "callback"
+
+    def __init__(
+        self, http: HTTPSender, settings: CallbackSettings, random: Random, wall_ms: Callable[[], int]
+    ) -> None:
+        self._http = http
+        self._settings = settings
+        self._random = random
+        self._wall_ms = wall_ms
+
+    def deliver(self, job: Job) -> Deferred[Outcome]:
+        """See `edge.handlers.Handler`."""
+        try:
+            url = fill(job.delivery.target, variables(job.message, self._settings.zone))
+        except TemplateError as error:
+            return succeed(Failed("bad_template", excerpt=str(error)[:EXCERPT_CHARACTERS]))
+        return self._http.get(url).addCallbacks(self._answered, self._silent, (job,), None, (job,), None)
+
+    def _answered(self, answer: Answer, job: Job) -> Outcome:
+        excerpt = answer.body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
+        if says_ok(answer):
+            return Delivered("ok", answer.status, excerpt)
+        outcome = "not_ok" if 200 <= answer.status < 300 else "http_error"
+        return self._again(job, outcome, answer.status, excerpt)
+
+    def _silent(self, failure: Failure, job: Job) -> Outcome:
+        failure.trap(NoAnswer)
+        return self._again(job, failure.value.reason, None, failure.value.detail[:EXCERPT_CHARACTERS])
+
+    def _again(self, job: Job, outcome: str, status: int | None, excerpt: str) -> Outcome:
+        settings = self._settings
+        if not job.settings.get("retry", False):
+            return Failed(outcome, status, excerpt)
+        after = settings.retry_seconds * self._random.uniform(1 - settings.jitter, 1 + settings.jitter)
+        age_ms = self._wall_ms() - job.message.created_at
+        if age_ms + after * 1000 > settings.give_up_seconds * 1000:
+            return Failed("gave_up", status, excerpt)
+        return Retry(outcome, after, status, excerpt)
+
+
+def says_ok(answer: Answer) -> bool:
+    """True for a 2xx whose body is `ok`, in any case, with white space around it."""
+    return 200 <= answer.status < 300 and len(answer.body) <= OK_OCTETS and answer.body.strip().lower() == b"ok"
+
+
+def variables(message: MessageRecord, zone: ZoneInfo) -> dict[str, str]:
+    """The values of the template's variables, unencoded."""
+    at = datetime.fromtimestamp(message.created_at / 1000, UTC).astimezone(zone)
+    return {
+        "ID": str(message.id),
+        "TIMESTAMP": at.strftime("%Y-%m-%d %H:%M:%S"),
+        "FROM": plain(message.peer),
+        "TO": plain(message.did),
+        "MESSAGE": message.text,
+    }
+
+
+def plain(number: str) -> str:
+    """A number as callback pages know it: ten digits in North America, else E.164 without the "+"."""
+    if number.startswith("+1") and len(number) == NANP_E164_LENGTH:
+        return number[2:]
+    return number.removeprefix("+")

@@ -1,0 +1,69 @@
+"""The status callback: the sender of a message is told its final state by a JSON POST.
+
+    {"type": "message.status", "id": 7, "event_id": 9, "attempt": 1, "status": "delivered",
+     "from": "+12025550100", "to": "+12025550150", "at": "2026-01-31T12:00:00.000Z"}
+
+Any 2xx ends it; else it is tried again after growing waits, under the same delivery id.
+"""
+
+from datetime import UTC, datetime
+from random import Random
+
+import orjson
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
+from edge.handlers.http import Answer, HTTPSender, NoAnswer
+
+WAITS = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)  # seconds before the second, third … attempt
+JITTER = 0.2
+
+
+class StatusHandler:
+    """I make status callbacks: the delivery's target is the URL, its event the state that is told."""
+
+    name = "status"
+
+    def __init__(self, http: HTTPSender, random: Random) -> None:
+        self._http = http
+        self._random = random
+
+    def deliver(self, job: Job) -> Deferred[Outcome]:
+        """See `edge.handlers.Handler`."""
+        return self._http.post_json(job.delivery.target, document(job)).addCallbacks(
+            self._answered, self._silent, (job,), None, (job,), None
+        )
+
+    def _answered(self, answer: Answer, job: Job) -> Outcome:
+        excerpt = answer.body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
+        if 200 <= answer.status < 300:
+            return Delivered("accepted", answer.status, excerpt)
+        return self._again(job, "http_error", answer.status, excerpt)
+
+    def _silent(self, failure: Failure, job: Job) -> Outcome:
+        failure.trap(NoAnswer)
+        return self._again(job, failure.value.reason, None, failure.value.detail[:EXCERPT_CHARACTERS])
+
+    def _again(self, job: Job, outcome: str, status: int | None, excerpt: str) -> Outcome:
+        if job.attempt > len(WAITS):
+            return Failed("gave_up", status, excerpt)
+        wait = WAITS[job.attempt - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)
+        return Retry(outcome, wait, status, excerpt)
+
+
+def document(job: Job) -> bytes:
+    """The JSON body. ``event_id`` stays the same over all attempts, so a receiver can drop repeats."""
+    at = datetime.fromtimestamp(job.delivery.created_at / 1000, UTC)
+    return orjson.dumps(
+        {
+            "type": "message.status",
+            "id": job.message.id,
+            "event_id": job.delivery.id,
+            "attempt": job.attempt,
+            "status": job.delivery.event,
+            "from": job.message.did,
+            "to": job.message.peer,
+            "at": f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z",
+        }
+    )

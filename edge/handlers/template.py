@@ -1,0 +1,116 @@
+"""URL templates of callbacks: parsed, checked, filled.
+
+A template is an http or https URL with variables in its path and query: {ID} {TIMESTAMP} {FROM} {TO}
+{MESSAGE}. What is filled in is percent-encoded as UTF-8 (RFC 3986 §2.3: only unreserved characters stay as
+they are; in the path a dot does not either), so no value can leave its place: scheme, host, port and the
+path's segments are always the template's own.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import SplitResult, quote, urlsplit
+
+VARIABLES = ("ID", "TIMESTAMP", "FROM", "TO", "MESSAGE")
+MAX_CHARACTERS = 2_000
+_CACHED = 4_096
+
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+# RFC 3986 §3.3, §3.4: what may stand in a path or query, "%" with its two digits apart.
+_LEFT_ALONE = "%!$&'()*+,;=:@/?-._~[]|^`\\\""
+
+
+class TemplateError(ValueError):
+    """The template cannot be used; the text says why, for the person who wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template that was checked.
+
+    ``pieces`` are literal text and variables in turn, beginning with text; the path is those before ``query``.
+    """
+
+    pieces: tuple[str, ...]
+    query: int
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The URL, in ASCII. Raises KeyError for a variable without a value."""
+        filled = list(self.pieces)
+        for index in range(1, len(filled), 2):
+            filled[index] = _encoded(values[filled[index]], index < self.query)
+        return "".join(filled)
+
+
+@lru_cache(_CACHED)
+def parse(template: str) -> Template:
+    """Check a template. Raises TemplateError."""
+    if len(template) > MAX_CHARACTERS:
+        raise TemplateError(f"a callback URL has at most {MAX_CHARACTERS} characters, not {len(template)}")
+    if _NOT_IN_A_URL.search(template):
+        raise TemplateError("a callback URL has no spaces or control characters (write %20 for a space)")
+    origin, rest = _split(template)
+    pieces = _VARIABLE.split(rest)
+    for literal in pieces[::2]:
+        if "{" in literal or "}" in literal:
+            raise TemplateError("a brace in a callback URL is not closed or not opened")
+    for name in pieces[1::2]:
+        if name not in VARIABLES:
+            raise TemplateError(f"{{{name}}} is not a variable: they are {_list()}")
+    pieces[::2] = [_ascii(literal) for literal in pieces[::2]]
+    query = next(
+        (index for index, piece in enumerate(pieces) if index % 2 == 0 and "?" in piece), len(pieces)
+    )
+    pieces[0] = origin + pieces[0]
+    return Template(tuple(pieces), query)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """`parse` and `Template.fill` in one."""
+    return parse(template).fill(values)
+
+
+def _split(template: str) -> tuple[str, str]:
+    """Origin (scheme, host, port) and the rest (path and query, without fragment)."""
+    try:
+        parts = urlsplit(template)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise TemplateError(f"this is not a URL: {error}") from error
+    if parts.scheme not in ("http", "https"):
+        raise TemplateError("a callback URL begins with http:// or https://")
+    if not host or port == 0:
+        raise TemplateError("a callback URL needs a host, and a port (if any) from 1 to 65535")
+    if "@" in parts.netloc:
+        raise TemplateError("a callback URL has no user name or password before its host: none would be sent")
+    if "{" in parts.netloc or "}" in parts.netloc:
+        raise TemplateError("variables may stand in the path and the query of a callback URL, nowhere else")
+    if "{" in parts.fragment:
+        raise TemplateError("a variable after # would never be sent; write %23 for a # that is meant")
+    return _origin(parts, host), (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _origin(parts: SplitResult, host: str) -> str:
+    try:
+        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise TemplateError(f"{host} is not a host name") from error
+    shown = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{shown}{port}"
+
+
+def _ascii(literal: str) -> str:
+    return quote(literal, safe=_LEFT_ALONE, errors="replace")
+
+
+def _encoded(value: str, in_path: bool) -> str:
+    # A lone surrogate cannot be written in UTF-8: it becomes a question mark rather than an error.
+    encoded = quote(value, safe="", errors="replace")
+    return encoded.replace(".", "%2E") if in_path else encoded
+
+
+def _list() -> str:
+    return " ".join(f"{{{name}}}" for name in VARIABLES)

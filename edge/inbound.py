@@ -1,0 +1,357 @@
+"""Carrier → store: a deliver_sm becomes a stored message with its deliveries, then it is answered.
+
+    deliver_sm ─ decode ─ numbers ─ DID ─┬─ whole ──────────────► one transaction ─ commit ─ ESME_ROK ─ deliveries
+                                         └─ part ─ all there? ──► the part alone, or part + message
+
+Nothing is answered ESME_ROK before its commit. When the store fails the answer is temporary
+(ESME_RX_T_APPN), so the SMSC tries again; the bind stays up.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from edge import routing
+from edge.assembly import Assembly, Whole
+from edge.deliveries import Outbox
+from edge.dialect import Dialect
+from edge.dialect import Inbound as Received
+from edge.directory import Directory
+from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
+from protocols.smpp.errors import CommandStatus
+from protocols.smpp.pdu import DataSm, DeliverSm
+from storage import inbound_parts, messages
+from storage.deliveries import DueDelivery
+from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
+from storage.store import Store
+from storage.statements import Write
+
+log = structlog.get_logger(__name__)
+
+Answer = Callable[[int], None]
+MISSING = "[…]"  # stands for a part that did not come
+MAX_UNANSWERED = 10_000  # beyond this the SMSC is told to wait: memory is not the queue
+
+
+@dataclass(slots=True)
+class Counters:
+    """What came in since the start, for operators."""
+
+    messages: int = 0
+    parts: int = 0
+    repeats: int = 0
+    unknown_did: int = 0
+    not_stored: int = 0
+    overflow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The upstream's settings that matter here."""
+
+    upstream: str
+    quarantine: bool  # an MO for an unknown DID is kept (else refused)
+    merge_repeats: bool  # a repeat is stored and flagged, but the handlers do not run again
+
+
+class Inbound:
+    """I take the MO traffic of one upstream."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        dialect: Dialect,
+        directory: Directory,
+        store: Store,
+        outbox: Outbox,
+        assembly: Assembly,
+        repeats: Repeats,
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self.counters = Counters()
+        self.repeats = repeats
+        self._policy = policy
+        self._dialect = dialect
+        self._directory = directory
+        self._store = store
+        self._outbox = outbox
+        self._assembly = assembly
+        self._wall_ms = wall_ms
+        self._unanswered = 0
+        self._log = log.bind(upstream=policy.upstream)
+
+    def receive(self, pdu: DeliverSm | DataSm, answer: Answer) -> None:
+        """Take one MO PDU; ``answer`` is called once, with the command_status for the response."""
+        if self._unanswered >= MAX_UNANSWERED:
+            self._overflow(answer)
+            return
+        self._unanswered += 1
+        received = self._dialect.inbound(pdu)
+        did = self._directory.did(received.destination)
+        if did is not None:
+            self._take(pdu, received, did, answer)
+            return
+        self._directory.find(received.destination).addErrback(self._not_found).addCallback(
+            lambda found: self._take(pdu, received, found, answer)
+        )
+
+    def start(self) -> Deferred[None]:
+        """Take up what the last run left: parts of incomplete messages, and MO whose answers may be lost."""
+        return (
+            self._store.read(inbound_parts.open_parts, self._policy.upstream)
+            .addCallback(self._restore)
+            .addCallback(lambda _: self._store.read(_last_received, self._policy.upstream))
+            .addCallback(self.repeats.restarted)
+        )
+
+    def _restore(self, parts: list[InboundPartRecord]) -> None:
+        for whole in self._assembly.restore(parts):
+            self._assembly.put_back(whole)  # cannot be, unless a message was lost by hand: delivered when overdue
+
+    def flush_overdue(self) -> Deferred[None]:
+        """Deliver what came of messages whose other parts are overdue, flagged as incomplete."""
+        now_ms = self._wall_ms()
+        done: Deferred[None] = succeed(None)
+        for whole in self._assembly.overdue(now_ms):
+            self._log.warning("message_incomplete", parts=len(whole.part_ids), total=whole.total)
+            done = self._flush(whole, now_ms)
+        return done
+
+    # -- one PDU ----------------------------------------------------------------------------------
+
+    def _take(self, pdu: DeliverSm | DataSm, received: Received, did: Did | None, answer: Answer) -> None:
+        if did is not None and not did.sms_enabled:
+            did = None
+        if did is None:
+            self.counters.unknown_did += 1
+            self._log.warning("did_unknown", kept=self._policy.quarantine)
+            if not self._policy.quarantine:
+                self._done(answer, CommandStatus.ESME_RINVDSTADR)
+                return
+        now_ms = self._wall_ms()
+        mark = fingerprint(received.source, received.destination, pdu.esm_class, pdu.data_coding, received.octets)
+        if received.concatenation is None:
+            self._whole(pdu, received, did, mark, now_ms, answer)
+        else:
+            self._part(pdu, received, did, mark, now_ms, answer)
+
+    def _whole(
+        self, pdu: DeliverSm | DataSm, received: Received, did: Did | None, mark: bytes, now_ms: int, answer: Answer
+    ) -> None:
+        message = MessageRecord(
+            id=self._store.ids.next(),
+            account_id=None if did is None else did.account_id,
+            did_id=None if did is None else did.id,
+            direction="mo",
+            leg="smpp",
+            did=received.destination,
+            peer=received.source,
+            text=received.decoded.text,
+            upstream=self._policy.upstream,
+            created_at=now_ms,
+            parts_total=1,
+            encoding=received.decoded.encoding.name,
+            flags=MessageFlag.UNDECODABLE if received.decoded.undecodable else MessageFlag(0),
+            data_coding=pdu.data_coding,
+            esm_class=pdu.esm_class,
+            raw=received.octets,
+            fingerprint=mark,
+        )
+        original = self.repeats.original(mark, now_ms)
+        if original is not None:
+            self.counters.repeats += 1
+            message = message._replace(duplicate_of=original, flags=message.flags | MessageFlag.POSSIBLE_DUPLICATE)
+            if self._policy.merge_repeats:
+                did = None
+        self.repeats.remember(Seen(message.id, mark, now_ms))
+        self._commit(message, did, [], None).addCallbacks(
+            lambda _: self._done(answer, CommandStatus.ESME_ROK), self._not_stored, errbackArgs=(answer,)
+        )
+
+    def _part(
+        self, pdu: DeliverSm | DataSm, received: Received, did: Did | None, mark: bytes, now_ms: int, answer: Answer
+    ) -> None:
+        if self.repeats.original(mark, now_ms) is not None:
+            self.counters.repeats += 1
+            self._log.info("part_repeated")
+            self._done(answer, CommandStatus.ESME_ROK)
+            return
+        concatenation = received.concatenation
+        assert concatenation is not None
+        record = InboundPartRecord(
+            id=self._store.ids.next(),
+            upstream=self._policy.upstream,
+            source=received.source,
+            destination=received.destination,
+            kind=concatenation.kind,
+            reference=concatenation.reference,
+            total=concatenation.total,
+            number=concatenation.number,
+            esm_class=pdu.esm_class,
+            data_coding=pdu.data_coding,
+            user_data=received.octets,
+            received_at=now_ms,
+            message_id=None,
+        )
+        self.counters.parts += 1
+        added = self._assembly.add(record)
+        if added.repeated:
+            # Its first copy may still be on its way into the store; a unit behind it waits for that commit.
+            self._store.writer.run("repeated part", _nothing).addCallbacks(
+                lambda _: self._done(answer, CommandStatus.ESME_ROK), self._not_stored, errbackArgs=(answer,)
+            )
+            return
+        self.repeats.remember(Seen(record.id, mark, now_ms))
+        if added.whole is None:
+            self._store.writer.write(inbound_parts.insert(record)).addCallbacks(
+                lambda _: self._done(answer, CommandStatus.ESME_ROK), self._part_lost, errbackArgs=(record, None, answer)
+            )
+            return
+        whole = added.whole
+        stored = self._commit(self._joined(whole, did, now_ms), did, inbound_parts.insert(record), whole)
+        stored.addCallbacks(
+            lambda _: self._done(answer, CommandStatus.ESME_ROK), self._part_lost, errbackArgs=(record, whole, answer)
+        )
+
+    # -- whole messages ---------------------------------------------------------------------------
+
+    def _joined(self, whole: Whole, did: Did | None, now_ms: int) -> MessageRecord:
+        first = whole.parts[0]
+        decoded = [self._dialect.decode_part(part) for part in whole.parts]
+        flags = MessageFlag(0) if whole.complete else MessageFlag.INCOMPLETE
+        if any(part.undecodable for part in decoded):
+            flags |= MessageFlag.UNDECODABLE
+        return MessageRecord(
+            id=self._store.ids.next(),
+            account_id=None if did is None else did.account_id,
+            did_id=None if did is None else did.id,
+            direction="mo",
+            leg="smpp",
+            did=first.destination,
+            peer=first.source,
+            text=joined_text(whole, [part.text for part in decoded]),
+            upstream=self._policy.upstream,
+            created_at=now_ms,
+            parts_total=whole.total,
+            encoding=decoded[0].encoding.name,
+            flags=flags,
+            data_coding=first.data_coding,
+            esm_class=first.esm_class,
+        )
+
+    def _commit(
+        self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
+    ) -> Deferred[None]:
+        """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
+        due = [] if did is None else deliveries_of(message, did, self._store.ids.next)
+        delivery_ids = [item.delivery.id for item in due]
+        unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
+        if whole is not None:
+            unit += inbound_parts.assign(whole.part_ids, message.id)
+        self._outbox.expect(delivery_ids)
+
+        def committed(_: None) -> None:
+            self.counters.messages += 1
+            self._outbox.offer(due)
+
+        def not_committed(failure: Failure) -> Failure:
+            self._outbox.abandon(delivery_ids)
+            return failure
+
+        return self._store.writer.write(unit).addCallbacks(committed, not_committed)
+
+    def _flush(self, whole: Whole, now_ms: int) -> Deferred[None]:
+        did = self._directory.did(whole.parts[0].destination)
+        stored = self._commit(self._joined(whole, did, now_ms), did, [], whole)
+
+        def failed(failure: Failure) -> None:
+            self._assembly.put_back(whole)
+            self._log.error("incomplete_not_stored", error=failure.getErrorMessage())
+
+        return stored.addErrback(failed)
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def _done(self, answer: Answer, status: int) -> None:
+        self._unanswered -= 1
+        answer(status)
+
+    def _not_stored(self, failure: Failure, answer: Answer) -> None:
+        self.counters.not_stored += 1
+        self._log.error("message_not_stored", error=failure.getErrorMessage())
+        self._done(answer, CommandStatus.ESME_RX_T_APPN)
+
+    def _part_lost(
+        self, failure: Failure, record: InboundPartRecord, whole: Whole | None, answer: Answer
+    ) -> None:
+        self._assembly.forget(record, whole)
+        self._not_stored(failure, answer)
+
+    def _overflow(self, answer: Answer) -> None:
+        if not self.counters.overflow:
+            self._log.warning("inbound_overflow", unanswered=self._unanswered)
+        self.counters.overflow += 1
+        answer(CommandStatus.ESME_RMSGQFUL)
+
+    def _not_found(self, failure: Failure) -> None:
+        """The store cannot be asked for a number that memory does not have: as if it had none."""
+        self._log.error("did_not_looked_up", error=failure.getErrorMessage())
+
+
+def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) -> list[DueDelivery]:
+    """One delivery for each handler that the DID's owner switched on."""
+    return [
+        DueDelivery(
+            DeliveryRecord(
+                id=next_id(),
+                message_id=message.id,
+                account_id=did.account_id,
+                did_id=did.id,
+                handler=duty.handler,
+                target=duty.target,
+                state=DeliveryState.PENDING,
+                attempts=0,
+                due_at=message.created_at,
+                created_at=message.created_at,
+                updated_at=message.created_at,
+            ),
+            message,
+        )
+        for duty in routing.duties(did)
+    ]
+
+
+def joined_text(whole: Whole, texts: list[str]) -> str:
+    """The parts' texts in order; a gap is marked, and a character that was cut between two parts is healed."""
+    by_number = {part.number: text for part, text in zip(whole.parts, texts, strict=True)}
+    gaps = "".join(by_number.get(number, MISSING) for number in range(1, whole.total + 1))
+    return gaps.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _last_received(conn: Connection, upstream: str) -> list[Seen]:
+    """The MO, whole ones and parts, that were stored in the last moments before this server started."""
+    newest = [at for _, _, at in messages.recent_inbound(conn, upstream, 0, 1)]
+    newest += [part.received_at for part in inbound_parts.recent(conn, upstream, 0, 1)]
+    since = max(newest, default=0) - ANSWER_AT_RISK_MS
+    whole = [
+        Seen(identity, mark, at)
+        for identity, mark, at in messages.recent_inbound(conn, upstream, since, REMEMBERED)
+        if mark is not None
+    ]
+    parts = [
+        Seen(part.id, _mark_of(part), part.received_at)
+        for part in inbound_parts.recent(conn, upstream, since, REMEMBERED)
+    ]
+    return [*whole, *parts]
+
+
+def _mark_of(part: InboundPartRecord) -> bytes:
+    return fingerprint(part.source, part.destination, part.esm_class, part.data_coding, part.user_data)
+
+
+def _nothing(connection: object) -> None:
+    """A unit that only waits for its commit."""

@@ -1,0 +1,59 @@
+"""What one upstream brings, sorted: receipts, messages, and requests that make no sense here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from edge.binds import Bind
+from edge.inbound import Inbound
+from edge.receipts import Receipts
+from edge.upstreams import Upstream
+from protocols.smpp import receipt
+from protocols.smpp.errors import CommandStatus
+from protocols.smpp.pdu import DataSm, DeliverSm, Request
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """I am the `Observer` of one upstream."""
+
+    inbound: Inbound
+    receipts: Receipts
+    wall_ms: Callable[[], int]
+
+    def received(self, upstream: Upstream, bind: Bind, pdu: Request) -> None:
+        """See `edge.upstreams.Observer`."""
+        link = bind.link
+        if not isinstance(pdu, DeliverSm | DataSm):
+            log.warning("request_unexpected", upstream=upstream.name, command=type(pdu).__name__)
+            bind.respond(link, pdu.refuse(CommandStatus.ESME_RINVCMDID))
+            return
+        response, sequence_number = pdu.response_class, pdu.sequence_number
+
+        def answer(status: int) -> None:
+            bind.respond(link, response(sequence_number=sequence_number, command_status=status))
+
+        report = receipt.parse(pdu)
+        if report is None:
+            self.inbound.receive(pdu, answer)
+        else:
+            self.receipts.receive(pdu, report, answer)
+
+    def link_up(self, upstream: Upstream) -> None:
+        """See `edge.upstreams.Observer`."""
+        self.inbound.repeats.bind_up(self.wall_ms())
+
+    def link_lost(self, upstream: Upstream) -> None:
+        """See `edge.upstreams.Observer`."""
+        self.inbound.repeats.link_lost(self.wall_ms())
+
+    def accepted(self, upstream: Upstream, smsc_message_id: str) -> None:
+        """See `edge.upstreams.Observer`."""
+        self.receipts.accepted(smsc_message_id)
+
+    def failed(self, upstream: Upstream, part_id: int) -> None:
+        """See `edge.upstreams.Observer`."""
+        self.receipts.failed(part_id)

@@ -1,0 +1,187 @@
+"""The log: one line an event, JSON or text, from structlog, twisted.logger and logging alike.
+
+A log that cannot be written (disk full, pipe closed) costs lines,
+which are counted, and never the service.
+"""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, TextIO, cast
+
+import structlog
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.python.components import Componentized
+from zope.interface import directlyProvides
+
+from edge.config import LogConfig
+from edge.log_lines import json_line, text_line
+
+DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
+LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "critical": ERROR}
+_NAMES = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error"}
+
+
+class Output:
+    """I write lines. One of me serves the whole process; `configure` tells me how."""
+
+    def __init__(self, wall_ms: Callable[[], int]) -> None:
+        self.level = INFO
+        self.lost = 0
+        self._wall_ms = wall_ms
+        self._stream: BinaryIO | None = None
+        self._file: BinaryIO | None = None
+        self._render = json_line
+        self._lock = threading.Lock()
+        self._second = -1
+        self._second_text = ""
+
+    def open(self, config: LogConfig, stdout: BinaryIO) -> None:
+        """Begin to write as ``config`` says; a file is opened afresh, so a rotated one is let go."""
+        fresh = open(config.file, "ab", buffering=0) if config.file else None  # noqa: SIM115
+        with self._lock:
+            stale, self._file = self._file, fresh
+            self._stream = fresh or stdout
+            self._render = json_line if config.format == "json" else text_line
+            self.level = LEVELS[config.level]
+        if stale is not None:
+            stale.close()
+
+    def event(self, level: int, logger: str, event: str, fields: Mapping[str, object]) -> None:
+        """Write one event, unless its level is below the one wanted."""
+        if level < self.level:
+            return
+        line = {"time": self._now(), "level": _NAMES[level], "logger": logger, "event": event, **fields}
+        self._write(self._render(line))
+
+    def _write(self, line: str) -> None:
+        data = line.encode() + b"\n"
+        with self._lock:
+            if self._stream is None:
+                return
+            try:
+                self._stream.write(data)
+                self._stream.flush()
+            except (OSError, ValueError):
+                self.lost += 1
+
+    def _now(self) -> str:
+        second, millisecond = divmod(self._wall_ms(), 1000)
+        if second != self._second:
+            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = second
+        return f"{self._second_text}.{millisecond:03d}Z"
+
+
+output = Output(lambda: time.time_ns() // 1_000_000)
+
+
+def configure(config: LogConfig) -> None:
+    """Send everything that is logged in this process to one place. May be called again, after a change."""
+    # Not sys.stdout: Twisted puts its own log there.
+    output.open(config, cast(TextIO, sys.__stdout__).buffer)
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, hand_over],
+        wrapper_class=Logger,
+        logger_factory=Destination,
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    if not any(isinstance(handler, StandardHandler) for handler in root.handlers):
+        root.addHandler(StandardHandler())
+    root.setLevel(output.level)
+
+
+def observe(parent: object) -> None:
+    """Have `twistd` write its own and Twisted's log to our place: for the service when it gets its parent."""
+    if isinstance(parent, Componentized):
+        parent.setComponent(ILogObserver, twisted_event)  # type: ignore[no-untyped-call]
+
+
+# -- structlog ----------------------------------------------------------------------------------------------
+
+
+class Destination:
+    """What structlog calls a logger: the name of the module that speaks."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def write(self, level: int, event: str, fields: dict[str, object]) -> None:
+        """The end of the chain of processors."""
+        output.event(level, self.name, event, fields)
+
+    debug = info = warning = error = critical = write
+
+
+class Logger(structlog.BoundLoggerBase):
+    """The logger of a module. A level that is not wanted costs one comparison."""
+
+    def debug(self, event: str, **fields: object) -> Any:
+        """For those who look for a fault."""
+        if output.level <= DEBUG:
+            return self._proxy_to_logger("debug", event, **fields)
+        return None
+
+    def info(self, event: str, **fields: object) -> Any:
+        """Life events."""
+        if output.level <= INFO:
+            return self._proxy_to_logger("info", event, **fields)
+        return None
+
+    def warning(self, event: str, **fields: object) -> Any:
+        """Something is wrong, and is being coped with."""
+        if output.level <= WARNING:
+            return self._proxy_to_logger("warning", event, **fields)
+        return None
+
+    def error(self, event: str, **fields: object) -> Any:
+        """Something is wrong, and somebody must look."""
+        return self._proxy_to_logger("error", event, **fields)
+
+    def exception(self, event: str, **fields: object) -> Any:
+        """An error with the traceback of the exception being handled."""
+        return self._proxy_to_logger("error", event, **{"exc_info": True, **fields})
+
+
+def hand_over(_: object, method: str, event_dict: Any) -> Any:
+    """The last processor: what `Destination.write` is called with."""
+    event = event_dict.pop("event", "")
+    return (LEVELS[method], event, event_dict), {}
+
+
+# -- the other two ------------------------------------------------------------------------------------------
+
+
+def twisted_event(event: LogEvent) -> None:
+    """An observer for twisted.logger. Twisted's own notices of success are for debugging only."""
+    level = {LogLevel.debug: DEBUG, LogLevel.info: INFO, LogLevel.warn: WARNING}.get(
+        event.get("log_level", LogLevel.info), ERROR
+    )
+    if level == INFO and "log_io" not in event:
+        level = DEBUG
+    if level < output.level:
+        return
+    fields: dict[str, object] = {"message": event["log_io"] if "log_io" in event else formatEvent(event)}
+    failure = event.get("log_failure")
+    if failure is not None:
+        fields["exception"] = failure.getTraceback()
+    output.event(level, str(event.get("log_namespace", "twisted")), "twisted", fields)
+
+
+directlyProvides(twisted_event, ILogObserver)
+
+
+class StandardHandler(logging.Handler):
+    """For libraries that use the standard library's logging."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        fields: dict[str, object] = {"message": record.getMessage()}
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["exception"] = logging.Formatter().formatException(record.exc_info)
+        level = ERROR if record.levelno >= ERROR else max(record.levelno // 10 * 10, DEBUG)
+        output.event(level, record.name, "logging", fields)

@@ -1,0 +1,206 @@
+"""Anyone → carrier: a draft becomes a stored message with its parts, then the upstream takes them.
+
+The leg's acknowledgement is the Deferred of `Outbound.submit`: it fires after the transaction that
+holds message and parts was committed, never before.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+
+from edge import routing
+from edge.binds import Bind
+from edge.dialect import Dialect
+from edge.errors import Refused, Unavailable
+from edge.policy import numbers
+from edge.references import References
+from protocols.sms import Segmented, TooLong, segment
+from protocols.smpp.tlv import pack_tlvs
+from storage import messages
+from storage.parts import QueuedPart
+from storage.records import Did, MessageRecord, PartRecord, PartState
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+MAX_CHARACTERS = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a leg wants sent. ``source`` is a DID of the account in any spelling, ``leg`` names where it came in.
+
+    ``status_callback`` is an http(s) URL that is told the final state, or None.
+    """
+
+    account_id: int
+    source: str
+    destination: str
+    text: str
+    leg: str
+    status_callback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that is stored and will be sent."""
+
+    message_id: int
+    parts: int
+    encoding: str
+    created_at: int
+    did: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A draft after policy, routing and segmentation: what would be stored. Nothing is stored yet."""
+
+    did: Did
+    peer: str
+    upstream: str
+    segmented: Segmented
+
+
+class Carrier(Protocol):
+    """What the outbound pipeline needs of an upstream (see `edge.upstreams.Upstream`)."""
+
+    def reserve(self, count: int) -> Bind | None: ...
+    def expect(self, part_ids: Sequence[int]) -> None: ...
+    def committed(self, queued: Sequence[QueuedPart], reservation: Bind | None) -> None: ...
+    def abandoned(self, part_ids: Sequence[int], reservation: Bind | None) -> None: ...
+
+
+class Planner:
+    """I decide what a draft becomes; pure but for the reference counter. The dry run uses me too."""
+
+    def __init__(
+        self, dialects: Mapping[str, Dialect], region: str, did: Callable[[str], Did | None], references: References
+    ) -> None:
+        self._dialects = dialects
+        self._region = region
+        self._did = did
+        self._references = references
+
+    def plan(self, draft: Draft) -> Plan:
+        """Raises Refused with the reason."""
+        did = self._own_did(draft)
+        peer = numbers.destination(draft.destination, self._region)
+        upstream = routing.upstream_for(peer, tuple(self._dialects))
+        return Plan(did, peer, upstream, self._segment(draft.text, did.number, peer, upstream))
+
+    def _own_did(self, draft: Draft) -> Did:
+        number = numbers.destination(draft.source, self._region, "from")
+        did = self._did(number)
+        if did is None or did.account_id != draft.account_id:
+            raise Refused("unknown_did", f"{number} is not a DID of this account.", "from", 404)
+        if not did.sms_enabled:
+            raise Refused("sms_disabled", f"SMS is switched off for {number}.", "from", 403)
+        return did
+
+    def _segment(self, text: str, did: str, peer: str, upstream: str) -> Segmented:
+        if not text:
+            raise Refused("text_empty", "The message has no text.", "text")
+        if len(text) > MAX_CHARACTERS:
+            raise Refused("text_too_long", f"The text has {len(text)} characters; the limit is {MAX_CHARACTERS}.", "text")
+        try:
+            return segment(text, self._references.next(did, peer), self._dialects[upstream].segmentation)
+        except TooLong as error:
+            raise Refused("text_too_long", str(error), "text") from error
+        except UnicodeError as error:
+            raise Refused("text_not_unicode", f"The text cannot be sent as it is: {error}", "text") from error
+
+
+def records(plan: Plan, draft: Draft, ids: Callable[[], int], now_ms: int, state: PartState) -> tuple[MessageRecord, list[PartRecord]]:
+    """The rows of a planned draft; the parts stand in ``state`` (queued, or sending when room is held)."""
+    segments = plan.segmented.segments
+    message = MessageRecord(
+        id=ids(),
+        account_id=plan.did.account_id,
+        did_id=plan.did.id,
+        direction="mt",
+        leg=draft.leg,
+        did=plan.did.number,
+        peer=plan.peer,
+        text=draft.text,
+        upstream=plan.upstream,
+        created_at=now_ms,
+        parts_total=len(segments),
+        encoding=plan.segmented.encoding.name,
+        status_callback=draft.status_callback,
+    )
+    sent_at = now_ms if state is PartState.SENDING else None
+    parts = [
+        PartRecord(
+            id=ids(),
+            message_id=message.id,
+            upstream=plan.upstream,
+            number=item.number,
+            total=item.total,
+            esm_class=item.esm_class,
+            data_coding=item.data_coding,
+            user_data=item.user_data,
+            tlvs=pack_tlvs(item.tlvs) if item.tlvs else None,
+            state=state,
+            attempts=0 if sent_at is None else 1,
+            due_at=now_ms,
+            sent_at=sent_at,
+        )
+        for item in segments
+    ]
+    return message, parts
+
+
+class Outbound:
+    """I am the one way out of the server: every leg submits its drafts to me."""
+
+    def __init__(self, planner: Planner, store: Store, carriers: Mapping[str, Carrier], wall_ms: Callable[[], int]) -> None:
+        self._planner = planner
+        self._store = store
+        self._carriers = carriers
+        self._wall_ms = wall_ms
+        self.draining = False
+
+    def submit(self, draft: Draft) -> Deferred[Accepted]:
+        """Store the message and hand its parts to the upstream.
+
+        Fires after the commit; errback Refused (the draft is at fault) or Unavailable (nothing was stored).
+        """
+        if self.draining:
+            return fail(Unavailable("The server is shutting down; send again in a moment."))
+        try:
+            plan = self._planner.plan(draft)
+        except Refused:
+            return fail(Failure())
+        return self._commit(plan, draft)
+
+    def replace(self, planner: Planner, carriers: Mapping[str, Carrier]) -> None:
+        """The configuration changed: drafts are planned and carried by these from now on."""
+        self._planner = planner
+        self._carriers = carriers
+
+    def _commit(self, plan: Plan, draft: Draft) -> Deferred[Accepted]:
+        carrier = self._carriers[plan.upstream]
+        reservation = carrier.reserve(len(plan.segmented.segments))
+        state = PartState.QUEUED if reservation is None else PartState.SENDING
+        message, parts = records(plan, draft, self._store.ids.next, self._wall_ms(), state)
+        part_ids = [part.id for part in parts]
+        carrier.expect(part_ids)
+
+        def committed(_: object) -> Accepted:
+            carrier.committed([QueuedPart(part, message.did, message.peer) for part in parts], reservation)
+            return Accepted(
+                message.id, message.parts_total, message.encoding or "", message.created_at, message.did, message.peer
+            )
+
+        def not_committed(failure: Failure) -> Accepted:
+            carrier.abandoned(part_ids, reservation)
+            log.error("message_not_stored", leg=draft.leg, error=failure.getErrorMessage())
+            raise Unavailable("The message could not be stored; nothing was sent. Try again.") from failure.value
+
+        return self._store.writer.write(messages.insert(message, parts)).addCallbacks(committed, not_committed)

@@ -1,0 +1,1 @@
+"""What may be sent, by whom, how much; and how numbers are written."""

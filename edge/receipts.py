@@ -1,0 +1,179 @@
+"""Receipts back: what the carrier reports about a part finds the part, early, late or repeated.
+
+A receipt is stored as it came before anything else is thought about it, and answered ESME_ROK after
+that commit, matched or not: one that finds no part waits in the store and is tried again when the
+SMSC's ids of new parts are known. The id is compared as it was sent first, then without regard to case
+and leading zeros, then in the other base (some SMSCs answer in hexadecimal and report in decimal).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from edge import statuses
+from edge.deliveries import Outbox
+from edge.dialect import user_data
+from protocols.smpp.errors import CommandStatus
+from protocols.smpp.pdu import DataSm, DeliverSm
+from protocols.smpp.receipt import MessageState, Receipt
+from storage import receipts
+from storage.deliveries import DueDelivery
+from storage.records import PartState, ReceiptRecord
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+Answer = Callable[[int], None]
+
+DECIMAL = re.compile(r"[0-9]+", re.ASCII)
+HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
+PADDINGS = (8, 10)  # digits that SMSCs pad ids to
+UNMATCHED_COUNTED = 1_000
+LONGEST_ID = 64  # octets of message_id (SMPP 3.4 §5.2.23); also bounds the arithmetic
+
+# SMPP 3.4 §5.2.28. A state that is not here does not close a part.
+PART_STATES = {
+    MessageState.DELIVERED: PartState.DELIVERED,
+    MessageState.EXPIRED: PartState.EXPIRED,
+    MessageState.DELETED: PartState.FAILED,
+    MessageState.UNDELIVERABLE: PartState.FAILED,
+    MessageState.REJECTED: PartState.FAILED,
+}
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was reported since the start, for operators."""
+
+    matched: int = 0
+    unmatched: int = 0
+    not_stored: int = 0
+
+
+class Receipts:
+    """I take the receipts of one upstream."""
+
+    def __init__(
+        self, upstream: str, base: str, store: Store, outbox: Outbox, wall_ms: Callable[[], int]
+    ) -> None:
+        self.counters = Counters()
+        self._upstream = upstream
+        self._base = base
+        self._store = store
+        self._outbox = outbox
+        self._wall_ms = wall_ms
+        self._waiting = 0  # unmatched receipts since the start: while there are none, nothing need be tried again
+        self._log = log.bind(upstream=upstream)
+
+    def start(self) -> Deferred[None]:
+        """Learn whether receipts from before the start wait for their parts."""
+        return self._store.read(receipts.unmatched, self._upstream, UNMATCHED_COUNTED).addCallback(self._count)
+
+    def _count(self, unmatched: Sequence[ReceiptRecord]) -> None:
+        self._waiting = len(unmatched)
+
+    def receive(self, pdu: DeliverSm | DataSm, receipt: Receipt, answer: Answer) -> None:
+        """Take one receipt; ``answer`` is called once, with the command_status for the response."""
+        now_ms = self._wall_ms()
+        state = PART_STATES.get(receipt.state)
+        record = ReceiptRecord(
+            id=self._store.ids.next(),
+            upstream=self._upstream,
+            smsc_message_id=receipt.message_ids[0][:LONGEST_ID] if receipt.message_ids else "",
+            state=receipt.state.name,
+            error=receipt.error,
+            raw=user_data(pdu),
+            received_at=now_ms,
+            part_state=None if state is None else str(state),
+        )
+        candidates = [spelling for sent in receipt.message_ids for spelling in spellings(sent, self._base)]
+
+        def work(conn: Connection) -> tuple[int | None, list[DueDelivery]]:
+            part_id = receipts.store_and_match(conn, record, candidates, state, now_ms)
+            if part_id is None or state is None:
+                return part_id, []
+            return part_id, statuses.due(conn, [part_id], self._store.ids.next, now_ms)
+
+        self._store.writer.run("receipt", work).addCallbacks(
+            self._stored, self._not_stored, callbackArgs=(answer,), errbackArgs=(answer,)
+        )
+
+    def accepted(self, smsc_message_id: str) -> None:
+        """The SMSC's id of a part is in the store now: its receipt may have come before."""
+        if not self._waiting:
+            return
+        now_ms = self._wall_ms()
+
+        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
+            matched = receipts.rematch(conn, self._upstream, [smsc_message_id], now_ms)
+            return len(matched), statuses.due(conn, matched, self._store.ids.next, now_ms)
+
+        self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
+
+    def failed(self, part_id: int) -> None:
+        """The SMSC refused this part for good: its sender may want to know."""
+
+        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
+            return 0, statuses.due(conn, [part_id], self._store.ids.next, self._wall_ms())
+
+        self._store.writer.run("failure told", work).addCallbacks(self._matched_late, self._try_later)
+
+    def _stored(self, result: tuple[int | None, list[DueDelivery]], answer: Answer) -> None:
+        part_id, due = result
+        if part_id is None:
+            self.counters.unmatched += 1
+            self._waiting += 1
+        else:
+            self.counters.matched += 1
+        answer(CommandStatus.ESME_ROK)
+        self._offer(due)
+
+    def _not_stored(self, failure: Failure, answer: Answer) -> None:
+        self.counters.not_stored += 1
+        self._log.error("receipt_not_stored", error=failure.getErrorMessage())
+        answer(CommandStatus.ESME_RX_T_APPN)
+
+    def _matched_late(self, result: tuple[int, list[DueDelivery]]) -> None:
+        matched, due = result
+        self.counters.matched += matched
+        self._waiting -= min(matched, self._waiting)
+        self._offer(due)
+
+    def _try_later(self, failure: Failure) -> None:
+        self._log.error("receipt_not_matched", error=failure.getErrorMessage())
+
+    def _offer(self, due: Sequence[DueDelivery]) -> None:
+        if due:
+            self._outbox.expect([item.delivery.id for item in due])
+            self._outbox.offer(due)
+
+
+def spellings(sent: str, base: str) -> list[str]:
+    """The ids under which a part may be known whose receipt names ``sent``, the likeliest first.
+
+    ``base`` is the upstream's `message_id_base`: "as_sent" compares case and zeros only, "hex" means that
+    submit_sm_resp has hexadecimal and receipts have decimal ids, "decimal" the reverse, "any" tries both.
+    """
+    return list(dict.fromkeys(_spellings(sent[:LONGEST_ID], base)))
+
+
+def _spellings(sent: str, base: str) -> Iterator[str]:
+    yield from _variants(sent)
+    if base in ("hex", "any") and DECIMAL.fullmatch(sent):
+        yield from _variants(f"{int(sent):x}")
+    if base in ("decimal", "any") and HEXADECIMAL.fullmatch(sent):
+        yield from _variants(str(int(sent, 16)))
+
+
+def _variants(spelling: str) -> Iterator[str]:
+    for text in (spelling, spelling.lower(), spelling.upper()):
+        yield text
+        bare = text.lstrip("0") or "0"
+        yield bare
+        if HEXADECIMAL.fullmatch(bare):
+            yield from (bare.zfill(width) for width in PADDINGS)

@@ -1,0 +1,44 @@
+"""The sender of a message learns its final state: planned here, in the transaction that makes it final."""
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Connection
+
+from storage import deliveries, messages
+from storage.deliveries import DueDelivery
+from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
+
+FINAL = frozenset({MessageStatus.DELIVERED, MessageStatus.FAILED})
+
+
+def due(conn: Connection, part_ids: Iterable[int], next_id: Callable[[], int], now_ms: int) -> list[DueDelivery]:
+    """Store one delivery for each message that these parts have made final and whose sender wants to know.
+
+    What was told already is not told again; a message that turns from failed to delivered is.
+    """
+    planned = []
+    for message, parts in messages.awaiting_status(conn, part_ids):
+        status = messages.status_of(message, parts)
+        if status in FINAL and all(part.state.final for part in parts):
+            record = _delivery(message, status, next_id(), now_ms)
+            if deliveries.insert_event(conn, record):
+                planned.append(DueDelivery(record, message))
+    return planned
+
+
+def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_ms: int) -> DeliveryRecord:
+    assert message.account_id is not None and message.did_id is not None and message.status_callback is not None
+    return DeliveryRecord(
+        id=identity,
+        message_id=message.id,
+        account_id=message.account_id,
+        did_id=message.did_id,
+        handler="status",
+        target=message.status_callback,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        due_at=now_ms,
+        created_at=now_ms,
+        updated_at=now_ms,
+        event=str(status),
+    )

@@ -1,0 +1,110 @@
+"""The composition root: options, the service, and the only place that names the global reactor."""
+
+import os
+import signal
+import sys
+import time
+from random import SystemRandom
+from typing import Any
+
+import structlog
+from twisted.application.service import IService
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from edge import config as configuration
+from edge import layout
+from edge import log as logging
+from edge.config import Config, ConfigError
+from edge.service import TrunklineService
+from storage import migrate
+from storage.engines import open_engine
+from storage.errors import StoreError
+from storage.ids import IdSource
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+EXIT_BAD_CONFIG = 2
+EXIT_FAILED = 1
+
+
+class Options(usage.Options):
+    """The options of `twistd trunkline`."""
+
+    synopsis = "[options]"
+    longdesc = "The SMS edge of a telephone company: SMPP upstream, people and programs behind each DID."
+    optParameters = [["config", "c", "trunkline.toml", "the configuration file (TOML)"]]
+
+
+def wall_ms() -> int:
+    """Milliseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def makeService(options: Options) -> IService:
+    """Everything that can be found wrong before the start ends the process here: a configuration that is
+    not valid with status 2, a store that is not durable or not at this release's schema with status 1."""
+    layout.check()
+    try:
+        config = configuration.load(options["config"])
+    except ConfigError as error:
+        _give_up([str(problem) for problem in error.problems], EXIT_BAD_CONFIG)
+    return build(config)
+
+
+def build(config: Config) -> TrunklineService:
+    """The service for a valid configuration, on the global reactor."""
+    from twisted.internet import reactor
+
+    # Twisted's timers run on the wall clock unless told otherwise: one step of the clock would fire or
+    # freeze them all, and every response timer with them.
+    setattr(reactor, "seconds", time.monotonic)  # noqa: B010
+    logging.configure(config.log)
+    try:
+        engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
+        engine.check_durable()
+        migrate.check(engine)
+    except StoreError as error:
+        _give_up([str(error)], EXIT_FAILED)
+
+    def fatal(failure: Failure) -> None:
+        log.error("start_failed", error=failure.getTraceback())
+        # twistd ends with 0 however the reactor stopped; a supervisor must see that this was no success.
+        reactor.addSystemEventTrigger("after", "shutdown", os._exit, EXIT_FAILED)
+        reactor.stop()
+
+    store = Store(engine, reactor, IdSource(config.server.node, wall_ms))
+    service = TrunklineService(config, store, reactor, wall_ms, SystemRandom(), fatal)
+    _take_signals(reactor, service)
+    return service
+
+
+def _take_signals(reactor: Any, service: TrunklineService) -> None:
+    """SIGHUP reads the configuration again; left alone it would end the process. SIGTERM and SIGINT drain and
+    end with status 0; a second one ends the process at once."""
+    asked_to_stop = False
+
+    def hangup(signum: int, frame: object) -> None:
+        reactor.callFromThread(service.reload)
+
+    def terminate(signum: int, frame: object) -> None:
+        nonlocal asked_to_stop
+        if asked_to_stop:
+            os._exit(EXIT_FAILED)
+        asked_to_stop = True
+        reactor.callFromThread(reactor.stop)
+
+    def install() -> None:
+        signal.signal(signal.SIGHUP, hangup)
+        signal.signal(signal.SIGTERM, terminate)
+        signal.signal(signal.SIGINT, terminate)
+
+    # After the reactor has installed its own.
+    reactor.callWhenRunning(install)
+
+
+def _give_up(problems: list[str], status: int) -> Any:
+    for problem in problems:
+        print(f"trunkline: {problem}", file=sys.stderr)
+    raise SystemExit(status)

@@ -1,0 +1,128 @@
+"""Accounts, their users and their API keys. What is added twice is there once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from storage.errors import Conflict, NotFound
+from storage.numbers import bump_catalog
+from storage.records import Account, ApiKey, User
+from storage.tables import account, api_key, user
+
+
+def add_account(connection: Connection, next_id: Callable[[], int], name: str, now_ms: int) -> Account:
+    """The account of this name, made if it is not there."""
+    found = find_account(connection, name)
+    if found is not None:
+        return found
+    added = Account(next_id(), name, now_ms)
+    connection.execute(insert(account).values(id=added.id, name=name, created_at=now_ms))
+    bump_catalog(connection)
+    return added
+
+
+def find_account(connection: Connection, name: str) -> Account | None:
+    """The account of this name."""
+    row = connection.execute(select(account).where(account.c.name == name)).first()
+    return None if row is None else Account(*row)
+
+
+def list_accounts(connection: Connection) -> list[Account]:
+    """Every account, by name."""
+    return [Account(*row) for row in connection.execute(select(account).order_by(account.c.name))]
+
+
+def add_user(
+    connection: Connection,
+    next_id: Callable[[], int],
+    account_id: int,
+    login: str,
+    password_hash: str,
+    now_ms: int,
+) -> User:
+    """The user of this login (compared in lower case), made or given this password hash.
+
+    Raises Conflict when the login belongs to another account.
+    """
+    login = login.lower()
+    found = find_user(connection, login)
+    if found is None:
+        added = User(next_id(), account_id, login, password_hash, now_ms)
+        connection.execute(
+            insert(user).values(
+                id=added.id,
+                account_id=account_id,
+                login=login,
+                password_hash=password_hash,
+                created_at=now_ms,
+            )
+        )
+        return added
+    if found.account_id != account_id:
+        raise Conflict(f"The login {login} belongs to another account.")
+    connection.execute(update(user).where(user.c.id == found.id).values(password_hash=password_hash))
+    return User(found.id, account_id, login, password_hash, found.created_at)
+
+
+def find_user(connection: Connection, login: str) -> User | None:
+    """Whoever logs in with this (compared in lower case), of whichever account: for the log-in itself."""
+    row = connection.execute(select(user).where(user.c.login == login.lower())).first()
+    return None if row is None else User(*row)
+
+
+def list_users(connection: Connection, account_id: int) -> list[User]:
+    """The users of an account, by login."""
+    query = select(user).where(user.c.account_id == account_id).order_by(user.c.login)
+    return [User(*row) for row in connection.execute(query)]
+
+
+def add_key(
+    connection: Connection,
+    next_id: Callable[[], int],
+    account_id: int,
+    name: str,
+    prefix: str,
+    key_hash: str,
+    now_ms: int,
+) -> ApiKey:
+    """The key of this name, made or (when it was revoked) made anew.
+
+    A valid key of this name stays as it is: then ``key_hash`` of the result is not the one given.
+    """
+    query = select(api_key).where(api_key.c.account_id == account_id, api_key.c.name == name)
+    row = connection.execute(query).first()
+    if row is not None and row.revoked_at is None:
+        return _api_key(row)
+    values = {"prefix": prefix, "key_hash": key_hash, "created_at": now_ms, "revoked_at": None}
+    if row is None:
+        identifier = next_id()
+        connection.execute(insert(api_key).values(id=identifier, account_id=account_id, name=name, **values))
+    else:
+        identifier = row.id
+        connection.execute(update(api_key).where(api_key.c.id == identifier).values(values))
+    bump_catalog(connection)
+    return ApiKey(identifier, account_id, name, prefix, key_hash, now_ms)
+
+
+def revoke_key(connection: Connection, account_id: int, name: str, now_ms: int) -> ApiKey:
+    """The key, revoked from now on (or since when it was). Raises NotFound."""
+    query = select(api_key).where(api_key.c.account_id == account_id, api_key.c.name == name)
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound(f"There is no key {name}.")
+    if row.revoked_at is None:
+        connection.execute(update(api_key).where(api_key.c.id == row.id).values(revoked_at=now_ms))
+        bump_catalog(connection)
+    found = connection.execute(query).one()
+    return _api_key(found)
+
+
+def list_keys(connection: Connection, account_id: int) -> list[ApiKey]:
+    """The keys of an account, revoked ones too, by name."""
+    query = select(api_key).where(api_key.c.account_id == account_id).order_by(api_key.c.name)
+    return [_api_key(row) for row in connection.execute(query)]
+
+
+def _api_key(row: Any) -> ApiKey:
+    return ApiKey(*row)

@@ -1,0 +1,146 @@
+"""SQLite: WAL, a sync at every commit, one writer; readers on connections that cannot write."""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.pool import NullPool, QueuePool
+
+from storage.engines.base import READERS, CommitOutcome, Engine, Hot, update_from_rows
+from storage.statements import ENGINE_OPTION, Row, Statement
+
+_CHUNKS = (32, 8, 4, 2, 1)
+"""Rows a statement. sqlite3 gives up and retakes the interpreter lock for every step of a statement, and a
+busy reactor makes each retake a wait; so many rows go into one step."""
+
+_WAL_PAGES_BEFORE_CHECKPOINT = 8192
+_CACHE_KIB = 65_536
+_WAL_BYTES_KEPT = 64 << 20
+_FULL = 2
+
+_STORE_FAILURES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+
+class SQLiteEngine(Engine):
+    """A file. ``?synchronous=normal`` in the URL gives up durability, for measurements only."""
+
+    name = "sqlite"
+
+    def __init__(self, url: URL, allow_non_durable: bool, lock_wait: float) -> None:
+        super().__init__(url, allow_non_durable, lock_wait)
+        if url.database in (None, "", ":memory:"):
+            raise ValueError("an SQLite store is a file: sqlite:///path/to/file.db")
+        query = dict(url.query)
+        self._synchronous = str(query.pop("synchronous", "full"))
+        if self._synchronous not in ("full", "normal", "off"):
+            raise ValueError(f"synchronous is full, normal or off, not {self._synchronous!r}")
+        self._file = url.set(query=query)
+        arguments = {"check_same_thread": False, "timeout": lock_wait, "isolation_level": None}
+        self.writing = create_engine(
+            self._file, poolclass=NullPool, connect_args=arguments, execution_options={ENGINE_OPTION: self}
+        )
+        self.reading = create_engine(
+            self._file, poolclass=QueuePool, pool_size=READERS, max_overflow=READERS, connect_args=arguments
+        )
+        event.listen(self.writing, "connect", self._set_up_writer)
+        event.listen(self.writing, "begin", _begin_immediate)
+        event.listen(self.reading, "connect", _set_up_reader)
+        event.listen(self.reading, "begin", _begin)
+
+    def commit_outcome(self, connection: Connection) -> CommitOutcome:
+        """A COMMIT that raises has not committed: the commit record became valid only with the sync."""
+        return CommitOutcome.ROLLED_BACK
+
+    def _set_up_writer(self, driver: sqlite3.Connection, _: object) -> None:
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {self._synchronous}",
+            "fullfsync = ON",
+            "foreign_keys = ON",
+            f"cache_size = -{_CACHE_KIB}",
+            f"wal_autocheckpoint = {_WAL_PAGES_BEFORE_CHECKPOINT}",
+            f"journal_size_limit = {_WAL_BYTES_KEPT}",
+            "temp_store = MEMORY",
+        ):
+            driver.execute(f"PRAGMA {pragma}")
+
+    def _compile(self, statement: Statement) -> Hot:
+        return _HotSQLite(statement, self)
+
+    def _durability_problem(self, connection: Connection) -> str | None:
+        journal = str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+        synchronous = int(connection.exec_driver_sql("PRAGMA synchronous").scalar() or 0)
+        if journal in ("off", "memory"):
+            return f"The SQLite store {self.url.database} is not durable: its journal_mode is {journal}."
+        if synchronous < _FULL:
+            return (
+                f"The SQLite store {self.url.database} is not durable: synchronous is "
+                f"{self._synchronous.upper()}, and a power cut could take back what was acknowledged. "
+                "Set it to FULL."
+            )
+        return None
+
+    def _is_store_failure(self, error: BaseException) -> bool:
+        if not isinstance(error, sqlite3.Error):
+            return False
+        code = getattr(error, "sqlite_errorcode", None)
+        return code is not None and (code & 0xFF) in _STORE_FAILURES
+
+
+class _HotSQLite(Hot):
+    def __init__(self, statement: Statement, engine: Engine) -> None:
+        width = len(statement.parameters)
+        places = f"({', '.join('?' * width)})"
+        if statement.clause.is_insert:
+            quote = engine.writing.dialect.identifier_preparer.quote
+            names = ", ".join(quote(parameter.name) for parameter in statement.parameters)
+            head, tail = f"INSERT INTO {quote(statement.table.name)} ({names}) VALUES ", ""
+        else:
+            names = ", ".join(parameter.name for parameter in statement.parameters)
+            head = f"WITH v ({names}) AS (VALUES "
+            tail = f") {update_from_rows(statement, engine.writing.dialect)}"
+        self._sql = {rows: f"{head}{', '.join([places] * rows)}{tail}" for rows in _CHUNKS}
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
+        cursor: Any = connection.connection.cursor()
+        try:
+            done, count = 0, len(rows)
+            for size in _CHUNKS:
+                while count - done >= size:
+                    chunk = rows[done : done + size]
+                    cursor.execute(
+                        self._sql[size], chunk[0] if size == 1 else tuple(chain.from_iterable(chunk))
+                    )
+                    done += size
+        finally:
+            cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.connection.cursor().execute("BEGIN IMMEDIATE")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _set_up_reader(driver: sqlite3.Connection, _: object) -> None:
+    driver.execute("PRAGMA query_only = ON")
+    driver.execute("PRAGMA temp_store = MEMORY")

@@ -1,0 +1,296 @@
+"""Rows as tuples and what readers get.
+
+A record (a NamedTuple) has the columns of its table in their order, so it *is* the parameter tuple of its
+INSERT. What is put together from several rows is a frozen dataclass.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag, StrEnum, nonmember
+from typing import Literal, NamedTuple
+
+Direction = Literal["mo", "mt"]
+
+_TLV_HEAD = struct.Struct(">HH")
+
+
+class MessageFlag(IntFlag):
+    """What is remarkable about a message."""
+
+    POSSIBLE_DUPLICATE = 1
+    INCOMPLETE = 2
+    UNDECODABLE = 4
+
+
+class PartFlag(IntFlag):
+    """What is remarkable about a part."""
+
+    POSSIBLE_DUPLICATE = 1
+
+
+class PartState(StrEnum):
+    """Where one part of an MT message is. `FINAL` holds the states after which nothing more is expected."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    IN_DOUBT = "in_doubt"
+    HELD = "held"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    FINAL = nonmember(frozenset({"delivered", "failed", "expired"}))
+
+    @property
+    def final(self) -> bool:
+        """Nothing more is expected."""
+        return self.value in PartState.FINAL
+
+
+class MessageStatus(StrEnum):
+    """What people are told of a message: derived from its parts by `storage.messages.status_of`, not stored."""
+
+    RECEIVED = "received"
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    IN_DOUBT = "in_doubt"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class DeliveryState(StrEnum):
+    """Where one handler's duty is."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class MessageRecord(NamedTuple):
+    """One message, whole. ``account_id`` and ``did_id`` are None for an MO whose DID nobody here has.
+
+    ``raw`` holds the octets of an MO as received, unless its `InboundPartRecord` rows hold them.
+    ``flags`` is a set of `MessageFlag`.
+    """
+
+    id: int
+    account_id: int | None
+    did_id: int | None
+    direction: Direction
+    leg: str
+    did: str
+    peer: str
+    text: str
+    upstream: str | None
+    created_at: int
+    parts_total: int
+    encoding: str | None = None
+    flags: int = 0
+    duplicate_of: int | None = None
+    data_coding: int | None = None
+    esm_class: int | None = None
+    raw: bytes | None = None
+    fingerprint: bytes | None = None
+    status_callback: str | None = None
+
+
+class PartRecord(NamedTuple):
+    """One segment of an MT message, ready for the wire. ``flags`` is a set of `PartFlag`."""
+
+    id: int
+    message_id: int
+    upstream: str
+    number: int
+    total: int
+    esm_class: int
+    data_coding: int
+    user_data: bytes
+    tlvs: bytes | None
+    state: PartState
+    flags: int = 0
+    attempts: int = 0
+    due_at: int = 0
+    smsc_message_id: str | None = None
+    command_status: int | None = None
+    receipt_state: str | None = None
+    receipt_error: str | None = None
+    sent_at: int | None = None
+    answered_at: int | None = None
+    final_at: int | None = None
+
+
+class InboundPartRecord(NamedTuple):
+    """One segment of a long MO, as received. ``message_id`` is None while parts are missing."""
+
+    id: int
+    upstream: str
+    source: str
+    destination: str
+    kind: str
+    reference: int
+    total: int
+    number: int
+    esm_class: int
+    data_coding: int
+    user_data: bytes
+    received_at: int
+    message_id: int | None = None
+
+
+class DeliveryRecord(NamedTuple):
+    """One handler's duty for one message. It keeps its id over all attempts.
+
+    ``event`` is None for the message itself, else the name of what became of it (a message has each once).
+    """
+
+    id: int
+    message_id: int
+    account_id: int
+    did_id: int
+    handler: str
+    target: str
+    state: DeliveryState
+    attempts: int
+    due_at: int
+    created_at: int
+    updated_at: int
+    last_outcome: str | None = None
+    event: str | None = None
+
+
+class AttemptRecord(NamedTuple):
+    """One try of one delivery; ``number`` counts from 1."""
+
+    delivery_id: int
+    number: int
+    started_at: int
+    duration_ms: int
+    outcome: str
+    status_code: int | None = None
+    excerpt: str | None = None
+
+
+class ReceiptRecord(NamedTuple):
+    """A carrier's report, kept as it came. ``part_id`` is None until it is matched.
+
+    ``part_state`` is the state that it gives its part, None when it says nothing final.
+    """
+
+    id: int
+    upstream: str
+    smsc_message_id: str
+    state: str
+    error: str | None
+    raw: bytes
+    received_at: int
+    part_id: int | None = None
+    matched_at: int | None = None
+    part_state: str | None = None
+
+
+def pack_tlvs(tlvs: Iterable[tuple[int, bytes]]) -> bytes | None:
+    """Tags and values as `PartRecord.tlvs` keeps them: 16 bits of tag, 16 of length, value; None for none."""
+    return b"".join(_TLV_HEAD.pack(tag, len(value)) + value for tag, value in tlvs) or None
+
+
+def unpack_tlvs(packed: bytes | None) -> tuple[tuple[int, bytes], ...]:
+    """What `pack_tlvs` was given."""
+    found, position = [], 0
+    while packed is not None and position < len(packed):
+        tag, length = _TLV_HEAD.unpack_from(packed, position)
+        position += _TLV_HEAD.size + length
+        found.append((tag, packed[position - length : position]))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer."""
+
+    id: int
+    name: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may log in for an account."""
+
+    id: int
+    account_id: int
+    login: str
+    password_hash: str = field(repr=False)
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A log-in. ``id`` is the SHA-256 (hex) of the cookie's token, so the table gives nobody a cookie."""
+
+    id: str = field(repr=False)
+    user_id: int
+    csrf_token: str = field(repr=False)
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A bearer key; only the SHA-256 (hex) of its token is kept."""
+
+    id: int
+    account_id: int
+    name: str
+    prefix: str
+    key_hash: str = field(repr=False)
+    created_at: int
+    revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSetting:
+    """How one handler serves one DID."""
+
+    handler: str
+    enabled: bool
+    settings: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """A number of an account, in E.164 with "+"; ``handlers`` by handler name."""
+
+    id: int
+    account_id: int
+    number: str
+    sms_enabled: bool
+    handlers: Mapping[str, HandlerSetting]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every DID and every valid API key, as of one version."""
+
+    version: int
+    dids: tuple[Did, ...]
+    keys: tuple[ApiKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """A delivery with its attempts, oldest first."""
+
+    delivery: DeliveryRecord
+    attempts: tuple[AttemptRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A message with its parts (by number) and its deliveries."""
+
+    message: MessageRecord
+    parts: tuple[PartRecord, ...]
+    deliveries: tuple[DeliveryView, ...]

@@ -1,0 +1,91 @@
+"""Hot statements: writes that run for every message, compiled once an engine and run with plain tuples."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert
+from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql.visitors import iterate
+
+from storage.tables import metadata
+
+ENGINE_OPTION = "storage_engine"
+"""The execution option under which a connection knows its `storage.engines.Engine`."""
+
+_ORDER = {table.name: order for order, table in enumerate(metadata.sorted_tables)}
+_UPDATES_AFTER_INSERTS = len(_ORDER)
+
+Row = tuple[Any, ...]
+
+
+class Parameter(NamedTuple):
+    """One place of the row tuple."""
+
+    name: str
+    type: Any
+
+
+class Statement:
+    """An INSERT or UPDATE whose parameters are the members of one tuple, in a fixed order.
+
+    ``order`` decides which statements of a batch run first: inserts, by the dependencies of their tables,
+    before updates.
+    """
+
+    __slots__ = ("clause", "order", "parameters", "table")
+
+    def __init__(self, clause: Insert | Update, parameters: tuple[Parameter, ...], order: int) -> None:
+        self.clause = clause
+        self.parameters = parameters
+        self.order = order
+        self.table: Table = clause.table  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<Statement {type(self.clause).__name__} {self.table.name}>"
+
+
+Write = tuple[Statement, Row]
+"""A statement and the tuple that it runs with."""
+
+Writes = Sequence[Write]
+
+
+def hot_insert(table: Table) -> Statement:
+    """INSERT of whole rows; the tuple is a record of the table."""
+    parameters = tuple(Parameter(column.name, column.type) for column in table.columns)
+    return Statement(insert(table), parameters, _ORDER[table.name])
+
+
+def hot_update(clause: Update, *names: str) -> Statement:
+    """UPDATE with the bind parameters ``names``, which make the tuple in this order.
+
+    Within one batch a row may be touched once by such a statement.
+    """
+    found: dict[str, BindParameter[Any]] = {
+        element.key: element for element in iterate(clause) if isinstance(element, BindParameter)
+    }
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"the statement has no parameters {missing}")
+    parameters = tuple(Parameter(name, found[name].type) for name in names)
+    return Statement(clause, parameters, _UPDATES_AFTER_INSERTS)
+
+
+def given(name: str, type_: Any) -> BindParameter[Any]:
+    """A bind parameter for `hot_update`."""
+    return bindparam(name, type_=type_)
+
+
+class _Runs(Protocol):
+    def run(self, connection: Connection, rows: Sequence[Row]) -> None: ...
+
+
+class _Compiles(Protocol):
+    def hot(self, statement: Statement) -> _Runs: ...
+
+
+def execute(connection: Connection, statement: Statement, rows: Sequence[Row]) -> None:
+    """Run a hot statement for each row, inside a function that the writer calls. No rows, no statement."""
+    if rows:
+        engine: _Compiles = connection.get_execution_options()[ENGINE_OPTION]
+        engine.hot(statement).run(connection, rows)

@@ -1,0 +1,99 @@
+"""The store as the application sees it: one writer, a few readers, the ids."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Result
+from sqlalchemy.exc import DBAPIError
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from storage import migrate
+from storage.engines import Engine
+from storage.engines.base import READERS
+from storage.errors import StoreClosed, StoreUnavailable
+from storage.highest import highest_id
+from storage.ids import IdSource
+from storage.writer import Writer
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Store:
+    """I hold one database open, from `open` to `close`."""
+
+    def __init__(self, engine: Engine, reactor: IReactorFromThreads, ids: IdSource) -> None:
+        self.engine = engine
+        self.ids = ids
+        self.writer = Writer(engine, reactor)
+        self._reactor = reactor
+        self._threads = ThreadPool(1, READERS, "storage-reader")
+        self._released = False
+
+    def open(self) -> Deferred[None]:
+        """Check the store, then start the writer.
+
+        Errback NotDurable, SchemaMismatch (with the command that helps), or StoreUnavailable.
+        """
+        self._threads.start()
+        opening = self._in_thread(self._check)
+        opening.addCallback(lambda _: self.writer.start())
+        opening.addErrback(self._refused)
+        return opening
+
+    def close(self) -> Deferred[None]:
+        """Commit what waits, then let go of every connection and thread."""
+        return self.writer.stop().addCallback(lambda _: self._release())
+
+    def read(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """Call ``fn(connection, …)`` in a reader's thread, on a snapshot of what is committed.
+
+        ``fn`` must not return a live result. Errback StoreUnavailable, or what ``fn`` raises.
+        """
+        return self._in_thread(partial(self._read, fn, *args, **kwargs))
+
+    def _in_thread(self, fn: Callable[[], T]) -> Deferred[T]:
+        if self._released:
+            return fail(StoreClosed("The store is closed."))
+        deferred: Deferred[T] = deferToThreadPool(self._reactor, self._threads, fn)
+        return deferred
+
+    def _read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return self._read_once(fn, *args, **kwargs)
+        except StoreUnavailable as error:
+            lost = isinstance(error.__cause__, DBAPIError) and error.__cause__.connection_invalidated
+            if not lost:
+                raise
+        # The pool's connections went stale with that one; reading again does no harm.
+        return self._read_once(fn, *args, **kwargs)
+
+    def _read_once(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.engine.snapshot() as connection:
+            result = fn(connection, *args, **kwargs)
+            if isinstance(result, Result):
+                raise TypeError(f"{fn} returned a live result; fetch its rows")
+            return result
+
+    def _check(self) -> None:
+        self.engine.check_durable()
+        migrate.check(self.engine)
+        with self.engine.snapshot() as connection:
+            self.ids.raise_floor(highest_id(connection))
+
+    def _refused(self, failure: object) -> object:
+        self._release()
+        return failure
+
+    def _release(self) -> None:
+        if self._released:
+            return
+        self._released = True
+        self._threads.stop()
+        self.engine.close()

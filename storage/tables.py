@@ -1,0 +1,259 @@
+"""The schema, as SQLAlchemy Core tables. `storage.migrations` builds it; a test holds the two together.
+
+The tables of the message path carry no foreign keys among themselves: their rows are written together in
+one transaction by one writer, and a check for each row costs more than the row. Settings tables have them.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Only a column of type INTEGER is SQLite's own row key; a BIGINT key would be a second tree beside the table.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", Id, primary_key=True, autoincrement=False)
+
+
+def _partial(name: str, where: str, *columns: Column[Any], unique: bool = False) -> Index:
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+user = Table(
+    "user",
+    metadata,
+    _id(),
+    Column("account_id", Id, ForeignKey("account.id"), nullable=False, index=True),
+    Column("login", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Id, ForeignKey("user.id"), nullable=False, index=True),
+    Column("csrf_token", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    _id(),
+    Column("account_id", Id, ForeignKey("account.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("key_hash", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    UniqueConstraint("account_id", "name"),
+)
+
+did = Table(
+    "did",
+    metadata,
+    _id(),
+    Column("account_id", Id, ForeignKey("account.id"), nullable=False, index=True),
+    Column("number", Text, nullable=False, unique=True),
+    Column("sms_enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+handler_setting = Table(
+    "handler_setting",
+    metadata,
+    _id(),
+    Column("did_id", Id, ForeignKey("did.id"), nullable=False),
+    Column("handler", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("settings", Text, nullable=False),
+    UniqueConstraint("did_id", "handler"),
+)
+
+catalog = Table(
+    "catalog",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    _id(),
+    Column("account_id", Id),
+    Column("did_id", Id),
+    Column("direction", Text, nullable=False),
+    Column("leg", Text, nullable=False),
+    Column("did", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("upstream", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("parts_total", Integer, nullable=False),
+    Column("encoding", Text),
+    Column("flags", Integer, nullable=False),
+    Column("duplicate_of", Id),
+    Column("data_coding", Integer),
+    Column("esm_class", Integer),
+    Column("raw", LargeBinary),
+    Column("fingerprint", LargeBinary),
+    Column("status_callback", Text),
+)
+Index("ix_message_account", message.c.account_id, message.c.id)
+Index("ix_message_conversation", message.c.account_id, message.c.did, message.c.peer, message.c.id)
+
+part = Table(
+    "part",
+    metadata,
+    _id(),
+    Column("message_id", Id, nullable=False, index=True),
+    Column("upstream", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("esm_class", Integer, nullable=False),
+    Column("data_coding", Integer, nullable=False),
+    Column("user_data", LargeBinary, nullable=False),
+    Column("tlvs", LargeBinary),
+    Column("state", Text, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("smsc_message_id", Text),
+    Column("command_status", BigInteger),
+    Column("receipt_state", Text),
+    Column("receipt_error", Text),
+    Column("sent_at", BigInteger),
+    Column("answered_at", BigInteger),
+    Column("final_at", BigInteger),
+)
+_partial("ix_part_queued", "state = 'queued'", part.c.upstream, part.c.due_at, part.c.id)
+PART_OPEN = "state IN ('sending', 'in_doubt', 'held')"
+"""To be said in these words by a query that wants the index: SQLite compares the text."""
+_partial("ix_part_open", PART_OPEN, part.c.upstream, part.c.id)
+_partial("ix_part_smsc", "smsc_message_id IS NOT NULL", part.c.upstream, part.c.smsc_message_id)
+
+inbound_part = Table(
+    "inbound_part",
+    metadata,
+    _id(),
+    Column("upstream", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reference", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("esm_class", Integer, nullable=False),
+    Column("data_coding", Integer, nullable=False),
+    Column("user_data", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("message_id", Id),
+)
+_partial("ix_inbound_part_open", "message_id IS NULL", inbound_part.c.upstream, inbound_part.c.id)
+_partial("ix_inbound_part_message", "message_id IS NOT NULL", inbound_part.c.message_id)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _id(),
+    Column("message_id", Id, nullable=False, index=True),
+    Column("account_id", Id, nullable=False),
+    Column("did_id", Id, nullable=False),
+    Column("handler", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("last_outcome", Text),
+    Column("event", Text),
+)
+_partial("ix_delivery_due", "state = 'pending'", delivery.c.due_at, delivery.c.id)
+_partial(
+    "uq_delivery_event",
+    "event IS NOT NULL",
+    delivery.c.message_id,
+    delivery.c.handler,
+    delivery.c.event,
+    unique=True,
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", Id, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status_code", Integer),
+    Column("excerpt", Text),
+    sqlite_with_rowid=False,
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    _id(),
+    Column("upstream", Text, nullable=False),
+    Column("smsc_message_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error", Text),
+    Column("raw", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("part_id", Id),
+    Column("matched_at", BigInteger),
+    Column("part_state", Text),
+)
+Index("ix_receipt_smsc", receipt.c.upstream, receipt.c.smsc_message_id)
+_partial("ix_receipt_unmatched", "part_id IS NULL", receipt.c.upstream, receipt.c.id)
+
+# The ids under which an unmatched receipt may still find its part; a row goes when the receipt is matched.
+receipt_candidate = Table(
+    "receipt_candidate",
+    metadata,
+    Column("upstream", Text, primary_key=True),
+    Column("smsc_message_id", Text, primary_key=True),
+    Column("receipt_id", Id, primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+)

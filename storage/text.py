@@ -1,0 +1,37 @@
+"""Text that both engines can hold.
+
+PostgreSQL has no U+0000 in text and neither engine takes half a surrogate pair. A message that contains
+one must not be refused for ever, so these code points become visible substitutes; the octets as received
+are kept beside an MO.
+"""
+
+from storage.records import AttemptRecord, MessageRecord
+
+_NUL_SHOWN = "\N{SYMBOL FOR NULL}"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def storable(text: str) -> str:
+    """The same text, with U+2400 for U+0000 and U+FFFD for each unpaired surrogate."""
+    if "\0" in text:
+        text = text.replace("\0", _NUL_SHOWN)
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "".join(_REPLACEMENT if "\ud800" <= letter <= "\udfff" else letter for letter in text)
+    return text
+
+
+def clean(record: MessageRecord) -> MessageRecord:
+    """The message with a text that can be stored; the same object when it was so."""
+    text = storable(record.text)
+    return record if text is record.text else record._replace(text=text)
+
+
+def clean_attempt(record: AttemptRecord) -> AttemptRecord:
+    """The attempt with an excerpt that can be stored."""
+    if record.excerpt is None:
+        return record
+    return record._replace(excerpt=storable(record.excerpt))

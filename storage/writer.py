@@ -1,0 +1,187 @@
+"""Group commit: everything that waits goes into one transaction, and while it commits the next batch gathers.
+
+There is no timer; the commit itself is the timer. A Deferred fires after the transaction that holds its unit
+was committed, never before.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
+
+from storage.batch import Transactor, Unit
+from storage.engines import Engine
+from storage.errors import StoreClosed, StoreUnavailable
+from storage.statements import Writes
+
+log = structlog.get_logger(__name__)
+
+Item = TypeVar("Item")
+T = TypeVar("T")
+
+MAX_UNITS = 1_000
+MAX_ROWS = 5_000
+
+
+class Writer:
+    """I am the only one who writes to the store on the message path, in a thread of my own.
+
+    Rule for callers: a unit may only touch rows that it inserts itself or whose last change has been
+    committed (its Deferred has fired). In one batch the plain writes of all units run grouped by statement,
+    inserts first, before the functions.
+
+    Counters since the start: ``batches``, ``units``, ``rows`` (of plain writes), ``failures`` (units), and
+    ``commit_seconds``.
+    """
+
+    def __init__(self, engine: Engine, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
+        self._transactor = Transactor(engine)
+        self._waiting: list[Unit] = []
+        self._wake = threading.Condition()
+        self._idle = False
+        self._stopping = False
+        self._ended = False
+        self._to_tell: list[Deferred[None]] = []
+        self._unavailable = False
+        self._thread: threading.Thread | None = None
+        self._in_hand = 0
+        self.batches = 0
+        self.units = 0
+        self.rows = 0
+        self.failures = 0
+
+    @property
+    def pending(self) -> int:
+        """Units whose Deferred has not fired."""
+        return len(self._waiting) + self._in_hand
+
+    @property
+    def commit_seconds(self) -> float:
+        """Time spent in COMMIT so far."""
+        return self._transactor.commit_seconds
+
+    def write(self, writes: Writes) -> Deferred[None]:
+        """Commit these rows together.
+
+        Errback StoreUnavailable (nothing was committed), or the database's error for this unit alone.
+        """
+        return self._submit(Unit("write", Deferred(), writes))
+
+    def run(self, description: str, fn: Callable[[Connection], T]) -> Deferred[T]:
+        """Call ``fn(connection)`` in a transaction, off the reactor; the result comes after the commit.
+
+        ``fn`` must do nothing but read and write through the connection: when a batch fails it is called
+        again. What it raises is the errback, and what it wrote is then undone.
+        """
+        return self._submit(Unit(description, Deferred(), fn=fn))
+
+    def collect(
+        self, description: str, fn: Callable[[Connection, list[Item]], Sequence[T]], item: Item
+    ) -> Deferred[T]:
+        """As `run`, for work that is cheaper by the dozen: ``fn(connection, items)`` gets the items of all
+        units of the batch that name the same ``fn``, in order, and gives a result for each.
+
+        When it raises, it is called again for each item alone, so a bad item fails alone.
+        """
+        return self._submit(Unit(description, Deferred(), fn=fn, item=item, collected=True))
+
+    def start(self) -> None:
+        """Start the thread. Units handed in before are committed first."""
+        self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> Deferred[None]:
+        """Commit everything that waits, then end the thread. Later units fail with StoreClosed."""
+        stopped: Deferred[None] = Deferred()
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._ended or self._thread is None:
+            self._ended = True
+            return succeed(None)
+        self._to_tell.append(stopped)
+        return stopped
+
+    def _submit(self, unit: Unit) -> Deferred[Any]:
+        if self._stopping:
+            return fail(StoreClosed("The store is closed."))
+        self._waiting.append(unit)
+        if self._idle:
+            with self._wake:
+                self._idle = False
+                self._wake.notify()
+        deferred: Deferred[Any] = unit.deferred
+        return deferred
+
+    # In the writer's thread
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            self._commit(batch)
+            self._reactor.callFromThread(self._fire, batch)
+        self._transactor.close()
+        self._reactor.callFromThread(self._end)
+
+    def _next_batch(self) -> list[Unit]:
+        with self._wake:
+            # Said before looking: whoever appends after the look sees that I must be woken.
+            self._idle = True
+            while not self._waiting and not self._stopping:
+                self._wake.wait()
+                self._idle = True
+            self._idle = False
+            batch = self._waiting[: self._cut()]
+            del self._waiting[: len(batch)]
+            self._in_hand += len(batch)
+            return batch
+
+    def _cut(self) -> int:
+        rows = 0
+        for number, unit in enumerate(self._waiting[:MAX_UNITS], 1):
+            rows += len(unit.writes)
+            if rows >= MAX_ROWS:
+                return number
+        return MAX_UNITS
+
+    def _commit(self, batch: list[Unit]) -> None:
+        try:
+            self._transactor.commit(batch)
+        except BaseException:
+            # A Deferred that never fires would be worse than any error.
+            failure = Failure()  # type: ignore[no-untyped-call]
+            for unit in batch:
+                unit.outcome = failure
+        self.batches += 1
+        self.units += len(batch)
+        self.rows += sum(len(unit.writes) for unit in batch)
+
+    # In the reactor's thread
+
+    def _fire(self, batch: list[Unit]) -> None:
+        self._note(batch[0].outcome)
+        for unit in batch:
+            self._in_hand -= 1
+            if isinstance(unit.outcome, Failure):
+                self.failures += 1
+            unit.deferred.callback(unit.outcome)
+
+    def _note(self, outcome: object) -> None:
+        """One line when the store goes and one when it is back, not one a unit."""
+        error = outcome.value if isinstance(outcome, Failure) else None
+        gone = isinstance(error, StoreUnavailable)
+        if gone and not self._unavailable:
+            log.error("store_unavailable", error=str(error))
+        elif self._unavailable and not gone:
+            log.info("store_available_again")
+        self._unavailable = gone
+
+    def _end(self) -> None:
+        self._ended = True
+        for stopped in self._to_tell:
+            stopped.callback(None)

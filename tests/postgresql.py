@@ -1,0 +1,276 @@
+"""A PostgreSQL cluster for one test run.
+
+Whoever needs it first starts a keeper, a process of its own that runs the server as an unprivileged user
+and takes it down, files and all, when it is told to or when the test run's process is gone, however it went.
+With TRUNKLINE_TEST_POSTGRESQL set to a URL (of a role that may create databases) nothing is started.
+"""
+
+import contextlib
+import fcntl
+import glob
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from sqlalchemy import make_url
+
+CONFIGURED = "TRUNKLINE_TEST_POSTGRESQL"
+_FOLDER = "TRUNKLINE_TEST_CLUSTER"
+_started: "list[subprocess.Popen[bytes]]" = []  # keepers outlive the function that starts them
+_START_SECONDS = 60.0
+_SOCKET_PATH_LIMIT = 70
+_SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+    "max_wal_size": "2GB",
+    "autovacuum_naptime": "10s",
+}
+
+
+class NoPostgreSQL(Exception):
+    """There is no PostgreSQL here to run tests on; the text says what to do."""
+
+
+def begin_run() -> None:
+    """Name the place of this run's cluster; for the process that outlives all its workers."""
+    parent = tempfile.gettempdir()
+    if len(parent) > _SOCKET_PATH_LIMIT:
+        parent = "/tmp"
+    os.environ[_FOLDER] = f"{parent}/trunkline-test-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+def end_run() -> None:
+    """Take the cluster down, if one was started; on a server that is not ours drop what the run made."""
+    if os.environ.get(CONFIGURED) and _FOLDER in os.environ:
+        _drop_databases_of_this_run()
+        return
+    place = folder()
+    keeper = place / "keeper.pid"
+    if keeper.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(keeper.read_text()), signal.SIGTERM)
+        _wait_until(lambda: not place.exists(), 20.0)
+        for process in _started:
+            process.wait(5)
+    _lock_file(place).unlink(missing_ok=True)
+
+
+def folder() -> Path:
+    """Where this run's cluster is, or would be."""
+    if _FOLDER not in os.environ:
+        begin_run()
+    return Path(os.environ[_FOLDER])
+
+
+def run_name() -> str:
+    """Differs from that of every other test run, the same in all processes of this one."""
+    return folder().name.rpartition("-")[2]
+
+
+def url_of(database_name: str) -> str:
+    """The URL of a database on the run's server, which is started if need be. Raises NoPostgreSQL."""
+    configured = os.environ.get(CONFIGURED)
+    if configured:
+        return make_url(configured).set(database=database_name).render_as_string(hide_password=False)
+    ready = folder() / "ready.json"
+    if not ready.exists():
+        with exclusively():
+            if not ready.exists():
+                _start(folder())
+    return f"postgresql://trunkline@127.0.0.1:{json.loads(ready.read_text())['port']}/{database_name}"
+
+
+@contextlib.contextmanager
+def database(template: str | None = None) -> Iterator[str]:
+    """The URL of a database of one's own, a copy of ``template`` if one is named; dropped afterwards."""
+    name = f"trunkline_test_{uuid4().hex}"
+    try:
+        yield create_database(name, template)
+    finally:
+        with _administration() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+def create_database(name: str, template: str | None = None) -> str:
+    """Create a database; its URL."""
+    suffix = f' TEMPLATE "{template}"' if template else ""
+    with _administration() as connection:
+        connection.execute(f'CREATE DATABASE "{name}"{suffix}'.encode())
+    return url_of(name)
+
+
+def database_exists(name: str) -> bool:
+    """Is there a database of this name?"""
+    query = "SELECT 1 FROM pg_database WHERE datname = %s"
+    with _administration() as connection:
+        return connection.execute(query, (name,)).fetchone() is not None
+
+
+def rename_database(old: str, new: str) -> None:
+    """Give a database that nobody uses another name."""
+    with _administration() as connection:
+        connection.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"'.encode())
+
+
+@contextlib.contextmanager
+def exclusively() -> Iterator[None]:
+    """One process of the run at a time."""
+    with open(_lock_file(folder()), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _administration() -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(url_of("postgres"), autocommit=True)
+
+
+def _drop_databases_of_this_run() -> None:
+    with _administration() as connection:
+        mine = f"trunkline%{run_name()}%"
+        for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (mine,)):
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_suffix(".lock")
+
+
+def _start(place: Path) -> None:
+    binaries = _binaries()
+    place.mkdir(mode=0o755)
+    run = place.name.split("-")[2]
+    with open(place / "keeper.log", "wb") as log:
+        keeper = subprocess.Popen(
+            [sys.executable, __file__, str(place), binaries, run],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _started.append(keeper)
+    ready = place / "ready.json"
+    _wait_until(lambda: ready.exists() or keeper.poll() is not None, _START_SECONDS)
+    if not ready.exists():
+        report = (place / "keeper.log").read_text() if place.exists() else ""
+        raise NoPostgreSQL(f"The PostgreSQL cluster for the tests did not start.\n{report}")
+
+
+def _binaries() -> str:
+    found = shutil.which("pg_ctl")
+    candidates = sorted(glob.glob("/usr/lib/postgresql/*/bin/pg_ctl"), key=_version, reverse=True)
+    candidates += [os.path.realpath(found)] if found else []
+    if not candidates:
+        raise NoPostgreSQL(
+            f"No PostgreSQL server is installed (package postgresql), and {CONFIGURED} is not set."
+        )
+    return os.path.dirname(candidates[0])
+
+
+def _version(path: str) -> float:
+    try:
+        return float(path.split("/")[4])
+    except ValueError:
+        return 0.0
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition() and time.monotonic() < give_up:
+        time.sleep(0.02)
+
+
+# The keeper's side
+
+
+def keep(place: Path, binaries: str, run: int) -> None:
+    """Run a cluster in ``place`` until SIGTERM comes or process ``run`` is gone; leave nothing behind."""
+    (place / "keeper.pid").write_text(str(os.getpid()))
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
+    server_process = None
+    try:
+        port = _free_port()
+        server_process = _run_server(place / "data", binaries, port)
+        _await_server(server_process, port)
+        (place / "ready.tmp").write_text(json.dumps({"port": port}))
+        (place / "ready.tmp").rename(place / "ready.json")
+        while not stop and _alive(run) and server_process.poll() is None:
+            time.sleep(0.1)
+    finally:
+        if server_process is not None:
+            server_process.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server_process.wait(10)
+        if server_process is not None and server_process.returncode in (0, 2):
+            shutil.rmtree(place, ignore_errors=True)
+            _lock_file(place).unlink(missing_ok=True)
+
+
+def _run_server(data: Path, binaries: str, port: int) -> "subprocess.Popen[bytes]":
+    data.mkdir(mode=0o700)
+    who: dict[str, object] = {}
+    if os.geteuid() == 0:
+        owner = _unprivileged()
+        os.chown(data, owner.pw_uid, owner.pw_gid)
+        who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    initdb = ["-D", str(data), "-U", "trunkline", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    subprocess.run([f"{binaries}/initdb", *initdb], check=True, cwd=data, stdout=subprocess.DEVNULL, **who)  # type: ignore[call-overload]
+    settings = _SETTINGS | {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": str(data),
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    return subprocess.Popen([f"{binaries}/postgres", "-D", str(data), *options], cwd=data, **who)  # type: ignore[call-overload,no-any-return]
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise NoPostgreSQL("PostgreSQL does not run as root, and there is no user postgres or nobody.")
+
+
+def _await_server(process: "subprocess.Popen[bytes]", port: int) -> None:
+    give_up = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(f"postgresql://trunkline@127.0.0.1:{port}/postgres").close()
+            return
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,134 @@
+"""The server as its users run it: a process of its own, from a configuration file, on loopback ports.
+
+Nothing here sleeps for luck: the process is asked whether it is ready, and is given time to be so.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """The first true answer of ``condition``, asked again and again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.02)
+
+
+class Server:
+    """One server process; `start`, `kill` and `start` again keep its folder and its store."""
+
+    def __init__(self, folder: Path, store_url: str, smsc_port: int, prefix: tuple[str, ...] = (), **upstream: Any) -> None:
+        self.folder = folder
+        self.http_port = free_port()
+        self.config = folder / "trunkline.toml"
+        self.log = folder / "server.log"
+        self._prefix = prefix
+        self._process: subprocess.Popen[bytes] | None = None
+        settings = {
+            "name": "carrier",
+            "host": "127.0.0.1",
+            "port": smsc_port,
+            "system_id": "trunk",
+            "password": "secret",
+            "reconnect_min_seconds": 0.2,
+            "reconnect_max_seconds": 1.0,
+            **upstream,
+        }
+        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+        self.config.write_text(
+            f'[store]\nurl = "{store_url}"\n[http]\nlisten = "127.0.0.1:{self.http_port}"\n'
+            f'[log]\nformat = "json"\nlevel = "info"\n[[upstream]]\n' + "\n".join(lines) + "\n"
+        )
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, ready: bool = True) -> None:
+        """Start it; with ``ready`` wait until it is bound."""
+        command = [*self._prefix, str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "trunkline", "-c"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, str(self.config)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        if ready:
+            until(self.is_ready, f"the server is ready (log: {self.log})")
+
+    def is_ready(self) -> bool:
+        """Does /readyz say so?"""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the server ended with {self._process.returncode}:\n{self.log.read_text()[-4000:]}")
+        try:
+            return bool(self.call("GET", "/readyz")[0] == 200)
+        except OSError:
+            return False
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(30)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        if self._process is None or self._process.poll() is not None:
+            return 0 if self._process is None else int(self._process.returncode)
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        os.kill(self.pid, signal.SIGHUP)
+
+    def call(self, method: str, path: str, body: object = None, key: str | None = None) -> tuple[int, Any]:
+        """One HTTP request: (status, parsed JSON or text)."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method=method)
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        if key is not None:
+            request.add_header("Authorization", f"Bearer {key}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                status, content = response.status, response.read()
+        except urllib.error.HTTPError as error:
+            status, content = error.code, error.read()
+        try:
+            return status, json.loads(content)
+        except ValueError:
+            return status, content.decode("utf-8", "replace")

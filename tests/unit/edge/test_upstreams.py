@@ -1,0 +1,328 @@
+"""Parts on their way out: `sending` is committed first, results after, and doubt is settled by policy."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+
+from edge.binds import Backoff
+from edge.config import Secret, UpstreamConfig
+from edge.dialect import Dialect
+from edge.upstreams import Upstream
+from protocols.smpp import events
+from protocols.smpp.errors import CommandStatus
+from protocols.smpp.pdu import SubmitSm, SubmitSmResp
+from storage import messages, parts
+from storage.parts import QueuedPart
+from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
+from storage.testing import InlineStore
+from tests.deferreds import pending, success
+from tests.unit.edge.conftest import PEER, Time
+
+
+@dataclass(eq=False)
+class FakeBind:
+    """A bind whose SMSC is the test."""
+
+    window: int = 10
+    name: str = "up/transceiver"
+    up: bool = True
+    reserved: int = 0
+    on_wire: list[tuple[SubmitSm, Any]] = field(default_factory=list)
+
+    @property
+    def free(self) -> int:
+        return self.window - len(self.on_wire) - self.reserved if self.up else 0
+
+    @property
+    def outstanding(self) -> int:
+        return len(self.on_wire)
+
+    def start(self) -> None:
+        """Already up."""
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+    def request(self, pdu: SubmitSm, context: object) -> None:
+        if not self.up:
+            raise ConnectionError("the link is down")
+        self.on_wire.append((pdu, context))
+
+
+class Watcher:
+    """The observer: remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, object]] = []
+
+    def received(self, upstream: Upstream, bind: Any, pdu: object) -> None:
+        self.told.append(("received", pdu))
+
+    def link_up(self, upstream: Upstream) -> None:
+        self.told.append(("up", None))
+
+    def link_lost(self, upstream: Upstream) -> None:
+        self.told.append(("lost", None))
+
+    def accepted(self, upstream: Upstream, smsc_message_id: str) -> None:
+        self.told.append(("accepted", smsc_message_id))
+
+    def failed(self, upstream: Upstream, part_id: int) -> None:
+        self.told.append(("failed", part_id))
+
+
+class Rig:
+    """An upstream on a store with one fake bind."""
+
+    def __init__(self, store: InlineStore, time: Time, did: Did, **changes: Any) -> None:
+        self.store, self.time, self.did = store, time, did
+        config = UpstreamConfig(
+            name="up", port=2775, system_id="us", password=Secret("x"), response_timeout_seconds=30.0, **changes
+        )
+        self.watcher = Watcher()
+        throttle = Backoff(1.0, 8.0, Random(1))
+        self.upstream = Upstream(config, Dialect(config, "US"), store, time, time.wall_ms, throttle, self.watcher)  # type: ignore[arg-type]
+        self.bind = FakeBind()
+        self.upstream.binds = [self.bind]  # type: ignore[list-item]
+        success(self.upstream.start())
+
+    def message(self, count: int = 1, state: PartState = PartState.QUEUED) -> list[QueuedPart]:
+        """Rows as the pipeline makes them; not yet handed over."""
+        now = self.time.wall_ms()
+        record = MessageRecord(
+            self.store.ids.next(), self.did.account_id, self.did.id, "mt", "api", self.did.number, PEER, "hi", "up", now, count
+        )
+        rows = [
+            PartRecord(self.store.ids.next(), record.id, "up", number, count, 0, 0, b"hi", None, state, attempts=int(state is PartState.SENDING), due_at=now)
+            for number in range(1, count + 1)
+        ]
+        success(self.store.writer.write(messages.insert(record, rows)))
+        return [QueuedPart(row, record.did, record.peer) for row in rows]
+
+    def submit(self, count: int = 1) -> list[int]:
+        """What `edge.outbound` does; the ids of the parts."""
+        reservation = self.upstream.reserve(count)
+        queued = self.message(count, PartState.QUEUED if reservation is None else PartState.SENDING)
+        ids = [item.part.id for item in queued]
+        self.upstream.expect(ids)
+        self.upstream.committed(queued, reservation)
+        return ids
+
+    def answer(self, status: int = 0, message_id: str = "a1", late: bool = False) -> None:
+        """The SMSC answers the oldest request."""
+        pdu, context = self.bind.on_wire.pop(0)
+        response = SubmitSmResp(command_status=status, message_id=message_id)
+        self.upstream.bind_event(self.bind, events.ResponseReceived(context, pdu, response, late, 0.1))  # type: ignore[arg-type]
+
+    def lose_link(self) -> None:
+        """Everything outstanding is lost."""
+        self.bind.up = False
+        lost, self.bind.on_wire = self.bind.on_wire, []
+        for pdu, context in lost:
+            self.upstream.bind_event(self.bind, events.RequestLost(context, pdu))  # type: ignore[arg-type]
+        self.upstream.bind_down(self.bind)  # type: ignore[arg-type]
+
+    def link_back(self) -> None:
+        self.bind.up = True
+        self.upstream.bind_up(self.bind)  # type: ignore[arg-type]
+
+    def expire(self) -> tuple[SubmitSm, Any]:
+        """The oldest request gets no answer in time."""
+        pdu, context = self.bind.on_wire.pop(0)
+        self.upstream.bind_event(self.bind, events.RequestExpired(context, pdu))  # type: ignore[arg-type]
+        return pdu, context
+
+    def part(self, part_id: int) -> PartRecord:
+        """As it stands in the store."""
+        rows = success(self.store.read(messages.search, self.did.account_id, limit=1000))
+        return next(part for view in rows for part in view.parts if part.id == part_id)
+
+    @property
+    def sent(self) -> list[int]:
+        """The ids on the wire, in order."""
+        return [context.part.id for _, context in self.bind.on_wire]
+
+
+@pytest.fixture
+def rig(inline_store: InlineStore, time: Time, did: Did) -> Rig:
+    return Rig(inline_store, time, did)
+
+
+def test_a_part_leaves_only_after_sending_is_committed(rig: Rig) -> None:
+    rig.bind.up = False
+    (part_id,) = rig.submit()
+    assert rig.part(part_id).state == "queued"
+    rig.store.writer.held = True
+    rig.link_back()
+    assert rig.sent == []
+    rig.store.writer.release()
+    assert rig.sent == [part_id]
+    assert (rig.part(part_id).state, rig.part(part_id).attempts) == ("sending", 1)
+
+
+def test_with_room_a_part_is_inserted_as_sending_and_leaves_at_once(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    assert rig.sent == [part_id]
+    assert rig.bind.reserved == 0
+    rig.answer(message_id="c0ffee")
+    part = rig.part(part_id)
+    assert (part.state, part.smsc_message_id, part.command_status) == ("sent", "c0ffee", 0)
+    assert ("accepted", "c0ffee") in rig.watcher.told
+
+
+def test_nothing_overtakes_what_waits(rig: Rig) -> None:
+    rig.bind.window = 2
+    ids = [*rig.submit(3), *rig.submit(1)]
+    assert rig.sent == ids[:2]
+    while rig.bind.on_wire:
+        assert rig.sent == ids[: len(rig.sent)]
+        ids.pop(0)
+        rig.answer()
+    assert ids == []
+
+
+def test_a_permanent_refusal_ends_the_part_and_is_told(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    rig.answer(CommandStatus.ESME_RINVDSTADR)
+    assert (rig.part(part_id).state, rig.part(part_id).command_status) == ("failed", 0x0B)
+    assert ("failed", part_id) in rig.watcher.told
+    rig.time.pump([1.0] * 60)
+    assert rig.sent == []
+
+
+@pytest.mark.parametrize("status", [CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL])
+def test_throttling_pauses_the_upstream_and_loses_nothing(rig: Rig, status: int) -> None:
+    ids = [*rig.submit(2), *rig.submit(1)]
+    for _ in range(3):
+        rig.answer(status)
+    assert rig.sent == []
+    assert [rig.part(part_id).state for part_id in ids] == ["queued"] * 3
+    late = rig.submit(1)
+    rig.time.advance(0.4)
+    assert rig.sent == []
+    rig.time.pump([0.5] * 20)
+    assert rig.sent == [*ids, *late]
+    assert rig.part(ids[0]).attempts == 2
+    assert not rig.part(ids[0]).flags
+
+
+def test_a_lost_link_puts_what_was_outstanding_in_doubt_and_sends_it_again_flagged(rig: Rig) -> None:
+    (sent, lost) = rig.submit(2)
+    rig.answer()
+    rig.lose_link()
+    assert rig.part(lost).state == "queued"
+    rig.link_back()
+    assert rig.sent == [lost]
+    assert rig.part(lost).flags == PartFlag.POSSIBLE_DUPLICATE
+    assert not rig.part(sent).flags
+    assert ("lost", None) in rig.watcher.told
+
+
+def test_with_hold_it_waits_for_a_receipt_or_the_operator(inline_store: InlineStore, time: Time, did: Did) -> None:
+    rig = Rig(inline_store, time, did, in_doubt="hold")
+    (part_id,) = rig.submit()
+    rig.lose_link()
+    rig.link_back()
+    rig.time.pump([1.0] * 5)
+    assert rig.sent == []
+    assert rig.part(part_id).state == "held"
+
+
+def test_an_answer_that_is_late_while_the_link_lives_causes_no_second_send(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    rig.bind.on_wire.insert(0, rig.expire())
+    assert rig.part(part_id).state == "in_doubt"
+    rig.time.advance(29.0)
+    rig.answer(late=True, message_id="late1")
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "late1")
+    rig.time.pump([1.0] * 60)
+    assert rig.sent == []
+
+
+def test_without_any_answer_it_is_sent_again_flagged_after_a_second_time_out(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    forgotten = rig.expire()
+    rig.time.advance(30.0)
+    rig.time.advance(1.0)
+    assert rig.sent == [part_id]
+    assert rig.part(part_id).flags == PartFlag.POSSIBLE_DUPLICATE
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="old")
+    assert rig.part(part_id).state == "sending"
+    rig.answer(message_id="new")
+    assert rig.part(part_id).smsc_message_id == "new"
+
+
+def test_a_receipt_settles_a_doubt_before_the_second_send(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    rig.expire()
+    with rig.store.engine.transaction() as conn:
+        conn.exec_driver_sql("UPDATE part SET state = 'delivered' WHERE id = ?", (part_id,))
+    rig.time.advance(30.0)
+    rig.time.pump([1.0] * 3)
+    assert rig.sent == []
+    assert rig.part(part_id).state == "delivered"
+
+
+def test_what_a_crash_left_in_sending_is_in_doubt_at_the_start(inline_store: InlineStore, time: Time, did: Did) -> None:
+    before = Rig(inline_store, time, did)
+    (part_id,) = before.submit()
+    after = Rig(inline_store, time, did)
+    assert after.sent == [part_id]
+    assert after.part(part_id).flags == PartFlag.POSSIBLE_DUPLICATE
+
+
+def test_the_table_feeds_what_another_process_stored(rig: Rig) -> None:
+    ids = [item.part.id for item in rig.message(2)]
+    assert rig.sent == []
+    rig.time.advance(1.0)
+    assert rig.sent == ids
+
+
+def test_a_link_that_goes_between_commit_and_send_leaves_no_doubt(rig: Rig) -> None:
+    reservation = rig.upstream.reserve(1)
+    queued = rig.message(1, PartState.SENDING)
+    rig.upstream.expect([queued[0].part.id])
+    rig.bind.up = False
+    rig.upstream.committed(queued, reservation)
+    assert rig.part(queued[0].part.id).state == "queued"
+    assert not rig.part(queued[0].part.id).flags
+    assert rig.bind.reserved == 0
+    rig.link_back()
+    assert rig.sent == [queued[0].part.id]
+
+
+def test_a_result_that_cannot_be_stored_is_stored_later_and_nothing_new_is_sent_meanwhile(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    rig.store.writer.failing = True
+    rig.answer(message_id="kept")
+    assert rig.upstream.reserve(1) is None
+    rig.store.writer.failing = False
+    rig.time.pump([1.0] * 2)
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "kept")
+    assert rig.upstream.reserve(1) is not None
+
+
+def test_a_store_that_fails_gives_the_reservation_back(rig: Rig) -> None:
+    reservation = rig.upstream.reserve(3)
+    rig.upstream.expect([1, 2, 3])
+    rig.upstream.abandoned([1, 2, 3], reservation)
+    assert rig.bind.reserved == 0
+
+
+def test_drain_sends_nothing_new_and_ends_with_the_last_stored_answer(rig: Rig) -> None:
+    rig.submit()
+    drained = rig.upstream.drain()
+    rig.submit()
+    pending(drained)
+    assert len(rig.sent) == 1
+    rig.store.writer.held = True
+    rig.answer()
+    pending(drained)
+    rig.store.writer.release()
+    success(drained)
+    assert rig.sent == []
+    assert [item.part.state for item in success(rig.store.read(parts.queued, "up", rig.time.wall_ms(), 10))] == ["queued"]
