@@ -97,9 +97,9 @@ NumberingPlan = Annotated[int, between(-1, 31)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """``node`` is 0..15 and differs between servers that share a store."""
+    """``node`` differs between servers that share a store; 15 is that of the commands."""
 
-    node: Annotated[int, between(0, 15)] = 0
+    node: Annotated[int, between(0, 14)] = 0
     drain_seconds: NotNegative = 20.0
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TextIO, cast
 import structlog
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.components import Componentized
-from zope.interface import directlyProvides
+from zope.interface import implementer
 
 from edge.config import LogConfig
 from edge.log_lines import json_line, text_line
@@ -92,13 +92,13 @@ def configure(config: LogConfig) -> None:
     root = logging.getLogger()
     if not any(isinstance(handler, StandardHandler) for handler in root.handlers):
         root.addHandler(StandardHandler())
-    root.setLevel(output.level)
+    root.setLevel(DEBUG if output.level == DEBUG else WARNING)
 
 
 def observe(parent: object) -> None:
     """Have `twistd` write its own and Twisted's log to our place: for the service when it gets its parent."""
     if isinstance(parent, Componentized):
-        parent.setComponent(ILogObserver, twisted_event)  # type: ignore[no-untyped-call]
+        parent.setComponent(ILogObserver, TwistedObserver())  # type: ignore[no-untyped-call]
 
 
 # -- structlog ----------------------------------------------------------------------------------------------
@@ -156,32 +156,33 @@ def hand_over(_: object, method: str, event_dict: Any) -> Any:
 # -- the other two ------------------------------------------------------------------------------------------
 
 
-def twisted_event(event: LogEvent) -> None:
-    """An observer for twisted.logger. Twisted's own notices of success are for debugging only."""
-    level = {LogLevel.debug: DEBUG, LogLevel.info: INFO, LogLevel.warn: WARNING}.get(
-        event.get("log_level", LogLevel.info), ERROR
-    )
-    if level == INFO and "log_io" not in event:
-        level = DEBUG
-    if level < output.level:
-        return
-    fields: dict[str, object] = {"message": event["log_io"] if "log_io" in event else formatEvent(event)}
-    failure = event.get("log_failure")
-    if failure is not None:
-        fields["exception"] = failure.getTraceback()
-    output.event(level, str(event.get("log_namespace", "twisted")), "twisted", fields)
+@implementer(ILogObserver)
+class TwistedObserver:
+    """I take what twisted.logger publishes. Twisted's own notices of success are for debugging only."""
 
-
-directlyProvides(twisted_event, ILogObserver)
+    def __call__(self, event: LogEvent) -> None:
+        """See `ILogObserver`."""
+        level = {LogLevel.debug: DEBUG, LogLevel.info: INFO, LogLevel.warn: WARNING}.get(
+            event.get("log_level", LogLevel.info), ERROR
+        )
+        if level == INFO and "log_io" not in event:
+            level = DEBUG
+        if level < output.level:
+            return
+        fields: dict[str, object] = {"message": event["log_io"] if "log_io" in event else formatEvent(event)}
+        failure = event.get("log_failure")
+        if failure is not None:
+            fields["exception"] = failure.getTraceback()
+        output.event(level, str(event.get("log_namespace", "twisted")), "twisted", fields)
 
 
 class StandardHandler(logging.Handler):
-    """For libraries that use the standard library's logging."""
+    """For libraries that use the standard library's logging; their notices are for debugging only."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
         fields: dict[str, object] = {"message": record.getMessage()}
         if record.exc_info and record.exc_info[0] is not None:
             fields["exception"] = logging.Formatter().formatException(record.exc_info)
-        level = ERROR if record.levelno >= ERROR else max(record.levelno // 10 * 10, DEBUG)
+        level = DEBUG if record.levelno < WARNING else min(record.levelno // 10 * 10, ERROR)
         output.event(level, record.name, "logging", fields)

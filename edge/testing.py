@@ -125,29 +125,23 @@ class StubSink:
 
     def _serve(self, request: Request) -> int:
         answer = self.script.popleft() if self.script else self.then
-        body = b"" if request.content is None else request.content.read()
-        self._arrivals.add(
-            SinkRequest(
-                method=request.method.decode("ascii"),
-                target=request.uri,
-                headers=tuple(
-                    (name.decode("latin-1"), value.decode("latin-1"))
-                    for name, values in request.requestHeaders.getAllRawHeaders()
-                    for value in values
-                ),
-                body=body,
-                at=self._clock.seconds(),
-            )
-        )
+        received = _received(request, self._clock.seconds())
         if answer.hold:
-            entry = (request, answer)
-            self._held.append(entry)
-            request.notifyFinish().addErrback(
-                lambda _: self._held.remove(entry) if entry in self._held else None
-            )
+            self._hold(request, answer)
         else:
             _finish(request, answer)
+        self._arrivals.add(received)
         return int(NOT_DONE_YET)
+
+    def _hold(self, request: Request, answer: SinkAnswer) -> None:
+        entry = (request, answer)
+        self._held.append(entry)
+
+        def gone(_: object) -> None:
+            if entry in self._held:
+                self._held.remove(entry)
+
+        request.notifyFinish().addErrback(gone)
 
 
 class _SinkResource(Node):
@@ -160,6 +154,20 @@ class _SinkResource(Node):
     def render(self, request: Request) -> int:
         """Every method is taken."""
         return self._sink._serve(request)
+
+
+def _received(request: Request, at: float) -> SinkRequest:
+    return SinkRequest(
+        method=request.method.decode("ascii"),
+        target=request.uri,
+        headers=tuple(
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, values in request.requestHeaders.getAllRawHeaders()
+            for value in values
+        ),
+        body=b"" if request.content is None else request.content.read(),
+        at=at,
+    )
 
 
 def _finish(request: Request, answer: SinkAnswer) -> None:

@@ -51,10 +51,10 @@ def status_of(record: MessageRecord, parts: Sequence[PartRecord]) -> MessageStat
         return MessageStatus.DELIVERED
     if states and states <= {PartState.SENT, PartState.DELIVERED}:
         return MessageStatus.SENT
+    if states & {PartState.SENDING, PartState.SENT}:
+        return MessageStatus.SENDING
     if states & {PartState.IN_DOUBT, PartState.HELD}:
         return MessageStatus.IN_DOUBT
-    if states & {PartState.SENDING, PartState.SENT, PartState.DELIVERED}:
-        return MessageStatus.SENDING
     return MessageStatus.QUEUED
 
 

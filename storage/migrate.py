@@ -32,7 +32,7 @@ def head() -> str:
 
 def current(engine: Engine) -> str | None:
     """The revision that the store has; None when it is empty."""
-    with engine.transaction() as connection:
+    with engine.snapshot() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 

@@ -50,7 +50,7 @@ class PartState(StrEnum):
 
 
 class MessageStatus(StrEnum):
-    """What people are told of a message: derived from its parts by `storage.messages.status_of`, not stored."""
+    """What people are told of a message; `storage.messages.status_of` derives it from the parts."""
 
     RECEIVED = "received"
     QUEUED = "queued"

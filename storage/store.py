@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
+from threading import Thread
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Result
 from sqlalchemy.exc import DBAPIError
@@ -23,6 +24,13 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+class _ReaderThread(Thread):
+    """A process that ends without `Store.close` does not wait for me."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments, daemon=True)
+
+
 class Store:
     """I hold one database open, from `open` to `close`."""
 
@@ -32,6 +40,7 @@ class Store:
         self.writer = Writer(engine, reactor)
         self._reactor = reactor
         self._threads = ThreadPool(1, READERS, "storage-reader")
+        self._threads.threadFactory = _ReaderThread  # type: ignore[assignment]
         self._released = False
 
     def open(self) -> Deferred[None]:

@@ -50,7 +50,8 @@ class Writer:
         self._to_tell: list[Deferred[None]] = []
         self._unavailable = False
         self._thread: threading.Thread | None = None
-        self._in_hand = 0
+        self._taken = 0
+        self._fired = 0
         self.batches = 0
         self.units = 0
         self.rows = 0
@@ -59,7 +60,7 @@ class Writer:
     @property
     def pending(self) -> int:
         """Units whose Deferred has not fired."""
-        return len(self._waiting) + self._in_hand
+        return self._taken - self._fired
 
     @property
     def commit_seconds(self) -> float:
@@ -97,20 +98,29 @@ class Writer:
         self._thread.start()
 
     def stop(self) -> Deferred[None]:
-        """Commit everything that waits, then end the thread. Later units fail with StoreClosed."""
+        """Commit everything that waits, then end the thread. Later units fail with StoreClosed.
+
+        So do those that wait for a thread that was never started.
+        """
         stopped: Deferred[None] = Deferred()
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        if self._ended or self._thread is None:
+        if self._thread is None:
+            never, self._waiting = self._waiting, []
+            for unit in never:
+                unit.outcome = Failure(_closed())  # type: ignore[no-untyped-call]
+            self._fire(never)
             self._ended = True
+        if self._ended:
             return succeed(None)
         self._to_tell.append(stopped)
         return stopped
 
     def _submit(self, unit: Unit) -> Deferred[Any]:
         if self._stopping:
-            return fail(StoreClosed("The store is closed."))
+            return fail(_closed())
+        self._taken += 1
         self._waiting.append(unit)
         if self._idle:
             with self._wake:
@@ -138,7 +148,6 @@ class Writer:
             self._idle = False
             batch = self._waiting[: self._cut()]
             del self._waiting[: len(batch)]
-            self._in_hand += len(batch)
             return batch
 
     def _cut(self) -> int:
@@ -164,9 +173,10 @@ class Writer:
     # In the reactor's thread
 
     def _fire(self, batch: list[Unit]) -> None:
-        self._note(batch[0].outcome)
+        for unit in batch[:1]:
+            self._note(unit.outcome)
         for unit in batch:
-            self._in_hand -= 1
+            self._fired += 1
             if isinstance(unit.outcome, Failure):
                 self.failures += 1
             unit.deferred.callback(unit.outcome)
@@ -174,7 +184,7 @@ class Writer:
     def _note(self, outcome: object) -> None:
         """One line when the store goes and one when it is back, not one a unit."""
         error = outcome.value if isinstance(outcome, Failure) else None
-        gone = isinstance(error, StoreUnavailable)
+        gone = isinstance(error, StoreUnavailable) and not isinstance(error, StoreClosed)
         if gone and not self._unavailable:
             log.error("store_unavailable", error=str(error))
         elif self._unavailable and not gone:
@@ -185,3 +195,7 @@ class Writer:
         self._ended = True
         for stopped in self._to_tell:
             stopped.callback(None)
+
+
+def _closed() -> StoreClosed:
+    return StoreClosed("The store is closed.")

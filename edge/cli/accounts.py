@@ -63,7 +63,9 @@ def user_add(
     with desk(config_file) as work:
         known = work.find_user(account_name, login)
         if known is not None:
-            sentence = f"User {known.login} is there already; change the password with: trunkline user password"
+            sentence = (
+                f"User {known.login} is there already; change the password with: trunkline user password"
+            )
             say(as_json, sentence, _user(known, False))
             return
         password, made = _password(password_stdin, generate)
@@ -84,7 +86,7 @@ def user_password(
     """Change a user's password and log him out everywhere."""
     with desk(config_file) as work:
         if work.find_user(account_name, login) is None:
-            raise Failed([f"There is no user {login} in the account {account_name}."])
+            raise Failed(f"There is no user {login} in the account {account_name}.")
         password, made = _password(password_stdin, generate)
         changed = work.set_user(account_name, login, password)
     _say_user(changed, password if made else None, as_json, "changed")
@@ -99,9 +101,7 @@ def user_list(account_name: str, config_file: Path, as_json: bool) -> None:
     with desk(config_file) as work:
         found = work.users(account_name)
     rows = [("LOGIN", "ADDED"), *((item.login, when(item.created_at) or "") for item in found)]
-    documents = [
-        {"id": item.id, "login": item.login, "created_at": when(item.created_at)} for item in found
-    ]
+    documents = [{"id": item.id, "login": item.login, "created_at": when(item.created_at)} for item in found]
     say(as_json, table(rows), documents)
 
 
@@ -121,7 +121,9 @@ def key_add(account_name: str, name: str, config_file: Path, as_json: bool) -> N
         made, token = work.add_key(account_name, name)
     document = {**_key(made), "added": token is not None}
     if token is None:
-        sentence = f"Key {name} is there already; its token cannot be shown again. Revoke it to make a new one."
+        sentence = (
+            f"Key {name} is there already; its token cannot be shown again. Revoke it to make a new one."
+        )
         say(as_json, sentence, document)
         return
     say(as_json, f"Key {name} added. Its token, shown only now:\n{token}", {**document, "token": token})
@@ -137,7 +139,9 @@ def key_list(account_name: str, config_file: Path, as_json: bool) -> None:
         found = work.keys(account_name)
     rows = [("KEY", "TOKEN", "ADDED", "REVOKED")]
     for item in found:
-        rows.append((item.name, f"tk_{item.prefix}_…", when(item.created_at) or "", when(item.revoked_at) or "-"))
+        rows.append(
+            (item.name, f"tk_{item.prefix}_…", when(item.created_at) or "", when(item.revoked_at) or "-")
+        )
     say(as_json, table(rows), [_key(item) for item in found])
 
 
@@ -171,7 +175,11 @@ def _say_user(who: User, made: str | None, as_json: bool, what: str) -> None:
     if made is None:
         say(as_json, f"User {who.login} {what}.", document)
     else:
-        say(as_json, f"User {who.login} {what}. The password, shown only now:\n{made}", {**document, "password": made})
+        say(
+            as_json,
+            f"User {who.login} {what}. The password, shown only now:\n{made}",
+            {**document, "password": made},
+        )
 
 
 def _user(who: User, changed: bool) -> dict[str, object]:

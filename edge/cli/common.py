@@ -23,17 +23,24 @@ MISUSED = 2
 
 
 class Failed(click.ClickException):
-    """The end of a command that could not do its work: lines for standard error, and an exit code."""
+    """The end of a command that could not do its work: lines for standard error."""
 
-    def __init__(self, lines: Sequence[str], exit_code: int = FAILED) -> None:
+    exit_code = FAILED
+
+    def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
-        self.exit_code = exit_code
 
     def show(self, file: Any = None) -> None:
         """See `click.ClickException`."""
         for line in self.lines:
             click.echo(f"trunkline: {line}", err=True)
+
+
+class Misused(Failed):
+    """The end of a command that was not begun: what it was told is wrong."""
+
+    exit_code = MISUSED
 
 
 class Commands(click.Group):
@@ -44,11 +51,11 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            raise Failed([str(problem) for problem in error.problems], MISUSED) from error
+            raise Misused(*map(str, error.problems)) from error
         except (Refused, Unavailable) as error:
-            raise Failed([error.sentence]) from error
+            raise Failed(error.sentence) from error
         except (StoreError, DeskError, MixedInstallation) as error:
-            raise Failed([str(error)]) from error
+            raise Failed(str(error)) from error
 
 
 def config_option(command: F) -> F:

@@ -71,17 +71,23 @@ def engine_of(config: Config) -> Iterator[Engine]:
 @contextmanager
 def open_desk(config: Config, clock_ms: Callable[[], int] = wall_ms) -> Iterator["Desk"]:
     """A desk on a store that has this release's schema. Raises SchemaMismatch with the command that helps."""
+    file = _file_of(config)
+    if file is not None and not file.exists():
+        raise DeskError(f"There is no store at {file} yet. Run: trunkline db upgrade")
     with engine_of(config) as engine:
         migrate.check(engine)
         yield Desk(engine, config.numbers.region, clock_ms)
 
 
 def upgrade(config: Config) -> tuple[str | None, str]:
-    """Bring the store to this release's schema; the revisions before and after. Makes the folder of a file."""
-    url = make_url(config.store.url)
-    if url.get_backend_name() == "sqlite" and url.database:
+    """Bring the store to this release's schema; the revisions before and after.
+
+    The folder of an SQLite file is made if need be.
+    """
+    file = _file_of(config)
+    if file is not None:
         try:
-            Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DeskError(f"The store's folder cannot be made: {error}") from error
     with engine_of(config) as engine:
@@ -93,7 +99,7 @@ def upgrade(config: Config) -> tuple[str | None, str]:
 class Desk:
     """I work on one store; each method is one transaction.
 
-    Raises Conflict (it belongs to another account), NotFound and DeskError; Refused for a number that is none.
+    Raises Conflict (it belongs to another account), NotFound, DeskError; Refused for a number that is none.
     """
 
     def __init__(self, engine: Engine, region: str, clock_ms: Callable[[], int]) -> None:
@@ -235,6 +241,11 @@ def new_token() -> str:
 def token_hash(token: str) -> str:
     """What the store keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _file_of(config: Config) -> Path | None:
+    url = make_url(config.store.url)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _account(conn: Connection, name: str) -> Account:

@@ -1,5 +1,6 @@
 """trunkline did."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -68,7 +69,12 @@ def did_list(account_name: str | None, config_file: Path, as_json: bool) -> None
 
 def parse_change(settings: tuple[str, ...]) -> DidChange:
     """``("sms=on", "callback_url=http://…")`` as a change. Raises UsageError."""
-    readers = {"sms": _switch, "callback": _switch, "callback_url": str, "callback_retry": _switch}
+    readers: dict[str, Callable[[str], object]] = {
+        "sms": _switch,
+        "callback": _switch,
+        "callback_url": str,
+        "callback_retry": _switch,
+    }
     values: dict[str, object] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")

@@ -6,10 +6,11 @@ the outbox decides on another one.
 """
 
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 from treq.client import HTTPClient
 from twisted.internet import defer, error
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -65,7 +66,9 @@ class HTTPSender:
         self._pool.maxPersistentPerHost = settings.connections_per_host
         self._pool.retryAutomatically = False
         agent = Agent(reactor, connectTimeout=settings.connect_timeout, pool=self._pool)
-        self._client = HTTPClient(agent)
+        # Pages of many customers are asked through this one client: none may leave a cookie for another.
+        self._client = HTTPClient(agent, cookiejar=CookieJar(DefaultCookiePolicy(allowed_domains=[])))
+        self._lanes: dict[str, DeferredSemaphore] = {}
 
     def close(self) -> Deferred[None]:
         """Close the idle connections."""
@@ -80,6 +83,22 @@ class HTTPSender:
         return self._request("POST", url, body, {b"User-Agent": USER_AGENT, b"Content-Type": b"application/json"})
 
     def _request(self, method: str, url: str, body: bytes | None, headers: dict[bytes, bytes]) -> Deferred[Answer]:
+        """One request at a time for each connection that is kept: a request beyond them would open a
+        connection of its own and close it, which costs more than to wait."""
+        origin = url[: url.index("/", url.index("//") + 2)]
+        lane = self._lanes.get(origin)
+        if lane is None:
+            lane = self._lanes[origin] = DeferredSemaphore(self._settings.connections_per_host)
+
+        def leave(result: Answer | Failure) -> Answer | Failure:
+            lane.release()
+            if lane.tokens == lane.limit and not lane.waiting:
+                self._lanes.pop(origin, None)
+            return result
+
+        return lane.acquire().addCallback(lambda _: self._send(method, url, body, headers).addBoth(leave))
+
+    def _send(self, method: str, url: str, body: bytes | None, headers: dict[bytes, bytes]) -> Deferred[Answer]:
         request = self._client.request(
             method, url, data=body, headers=headers, allow_redirects=False, unbuffered=True, browser_like_redirects=False
         )

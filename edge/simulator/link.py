@@ -103,6 +103,11 @@ class Link:
         """End it, with an unbind if it is bound; fires when the connection is gone."""
         return succeed(None) if self._protocol is None else self._protocol.unbind()
 
+    def drop(self) -> None:
+        """End it without waiting for the peer."""
+        if self._protocol is not None:
+            self._protocol.disconnect("unbind was not answered")
+
     # -- the handler ------------------------------------------------------------------------------
 
     def connection_made(self, protocol: SMPPProtocol) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
@@ -69,6 +69,7 @@ class Simulator:
         self._submits = Submits(config, behaviour, self._book, self.smsc.spool, reactor, wall_ms, region)
         self._texts = Texts(region)
         self._pending: set[_Progress] = set()
+        self.port = 0
         self._listening: IListeningPort | None = None
 
     # -- life -------------------------------------------------------------------------------------
@@ -83,23 +84,28 @@ class Simulator:
         factory = Factory.forProtocol(self.smsc.build)
         listening = self._reactor.listenTCP(port, factory, interface=host)
         self._listening = listening
-        bound: int = listening.getHost().port
-        log.info("simulator_listening", host=host, port=bound)
-        return bound
+        self.port = int(listening.getHost().port)
+        log.info("simulator_listening", host=host, port=self.port)
+        return self.port
 
     def stop(self) -> "Deferred[None]":
-        """Unbind everyone, stop listening, give up what is pending."""
+        """Stop listening, unbind everyone, give up what is pending. Fires when all connections are gone."""
         self._submits.clear()
         self.smsc.spool.clear()
         pending, self._pending = self._pending, set()
         for progress in pending:
             progress.done.errback(SimulatorStopped())
-        waits = [self.smsc.disconnect()]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
         listening, self._listening = self._listening, None
         if listening is not None:
-            waits.append(listening.stopListening() or succeed(None))
-        gone: Deferred[Any] = DeferredList(waits, consumeErrors=True)
-        return gone.addTimeout(GOODBYE_SECONDS, self._reactor).addBoth(lambda _: None)
+            await maybeDeferred(listening.stopListening)
+        gone = self.smsc.disconnect()
+        patience = self._reactor.callLater(GOODBYE_SECONDS, self.smsc.drop)
+        await gone
+        if patience.active():
+            patience.cancel()
 
     # -- phones -----------------------------------------------------------------------------------
 

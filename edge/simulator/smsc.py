@@ -68,6 +68,11 @@ class SMSC:
         """Unbind everyone; fires when all connections are gone."""
         return DeferredList([link.disconnect() for link in tuple(self._connected)])
 
+    def drop(self) -> None:
+        """Close the connections of those who did not answer that."""
+        for link in tuple(self._connected):
+            link.drop()
+
     # -- the owner of links -----------------------------------------------------------------------
 
     def authenticate(self, bind: events.Bind) -> int:

@@ -152,7 +152,7 @@ def _fields(text: str) -> Mapping[str, str]:
     """The fields of Appendix B up to `text:`, where the words of the sender begin. The first one counts."""
     found: dict[str, str] = {}
     keys = list(_KEY.finditer(text))
-    for key, following in zip(keys, [*keys[1:], None], strict=True):
+    for key, following in zip(keys, [*keys[1:], None], strict=False):
         name = key[1].lower().replace("_", " ")
         if name == "text":
             break

@@ -6,6 +6,8 @@ unbind, and every PDU that is unknown, malformed or out of place; messages are t
 answer.
 """
 
+from typing import cast
+
 from protocols.smpp.codec import Framer, unpack
 from protocols.smpp.errors import (
     CommandStatus,
@@ -208,8 +210,8 @@ class Session:
             self._liveness.active(now)
             self._unanswered.add(pdu.sequence_number)
             events.append(RequestReceived(pdu))
-        elif isinstance(pdu, Notification):
-            events.append(NotificationReceived(pdu))
+        else:
+            events.append(NotificationReceived(cast(Notification, pdu)))
 
     def _on_response(self, response: Response, now: float, events: list[Event]) -> None:
         if response.command_status:

@@ -66,7 +66,8 @@ class JsonLinesPeer:
             found = self.matching(event, **wanted)
             return found if len(found) >= count else []
 
-        return self.wait_until(enough, f"{count} × {event} {wanted}", seconds)
+        answer: list[Event] = self.wait_until(enough, f"{count} × {event} {wanted}", seconds)
+        return answer
 
     def wait_until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
         """The first true answer of ``condition``, asked after each event; TimeoutError after ``seconds``."""

@@ -59,7 +59,9 @@ def message(server: Server, identity: int) -> dict[str, Any]:
 
 
 def send(server: Server, text: str, **more: object) -> int:
-    status, body = server.call("POST", "/v1/messages", {"from": f"+{DID}", "to": f"+{PHONE}", "text": text, **more}, KEY)
+    status, body = server.call(
+        "POST", "/v1/messages", {"from": f"+{DID}", "to": f"+{PHONE}", "text": text, **more}, KEY
+    )
     assert status == 202, body
     return int(body["id"])
 
@@ -70,7 +72,9 @@ def test_mo_reaches_the_callback_byte_for_byte(server: Server, smsc: NodeSMSC, s
     smsc.wait_for("answered", ref=kind, status=0)
     until(lambda: sink.targets, "the callback")
     (query,) = sink.queries()
-    found = until(lambda: server.call("GET", "/v1/messages?direction=mo", key=KEY)[1]["messages"], "the message")[0]
+    found = until(
+        lambda: server.call("GET", "/v1/messages?direction=mo", key=KEY)[1]["messages"], "the message"
+    )[0]
     assert query["text"] == TEXTS[kind]
     assert (query["from"], query["to"], query["id"]) == (PHONE[1:], DID[1:], str(found["id"]))
     assert query["at"] == found["created_at"][:19].replace("T", " ")

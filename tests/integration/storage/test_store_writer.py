@@ -178,7 +178,12 @@ async def test_stopping_commits_what_waits_and_takes_no_more(engine: Engine, gat
 
 @pytest_twisted.ensureDeferred
 async def test_a_writer_that_never_started_stops(engine: Engine) -> None:
-    await Writer(engine, reactor).stop()
+    idle = Writer(engine, reactor)
+    waiting = idle.write(messages.insert(samples.mo()))
+    await idle.stop()
+    with pytest.raises(StoreClosed):
+        await waiting
+    assert idle.pending == 0
 
 
 @pytest_twisted.ensureDeferred

@@ -182,10 +182,17 @@ def test_stop_unbinds_and_tells_who_waits() -> None:
 
 def test_stop_does_not_wait_for_a_peer_that_does_not_answer() -> None:
     scene = Scene()
-    scene.bind()
+    link = scene.bind()
     stopped = scene.simulator.stop()
-    scene.reactor.advance(10.0)
+    scene.reactor.advance(1.9)
+    assert not link.transport.disconnecting
+    scene.reactor.advance(0.1)
+    scene.reactor.advance(0)
+    assert link.transport.disconnecting
+    pending(stopped)
+    link.lose()
     success(stopped)
+    assert [call for call in scene.reactor.getDelayedCalls() if call.active()] == []
 
 
 def test_it_listens_where_it_was_told() -> None:

@@ -94,15 +94,18 @@ def test_every_well_formed_pdu_survives(pdu: Pdu) -> None:
 @given(st.sampled_from(PDU_CLASSES), st.binary(max_size=120))
 def test_any_body_is_refused_or_survives(pdu_class: type[Pdu], body: bytes) -> None:
     octets = struct_pack(">IIII", 16 + len(body), pdu_class.command_id, 0, 7) + body
+    outcome: Pdu | RecoverableError
     try:
-        pdu = unpack(octets)
+        outcome = unpack(octets)
     except RecoverableError as error:
-        assert error.command_id == pdu_class.command_id
-        assert error.sequence_number == 7
-        assert error.command_status != 0
+        outcome = error
+    if isinstance(outcome, Pdu):
+        assert type(outcome) is pdu_class
+        assert pack(outcome) == octets
     else:
-        assert type(pdu) is pdu_class
-        assert pack(pdu) == octets
+        assert outcome.command_id == pdu_class.command_id
+        assert outcome.sequence_number == 7
+        assert outcome.command_status != 0
 
 
 @given(pdus, st.data())

@@ -46,10 +46,14 @@ def test_lengths_out_of_bounds(length: int, size: int) -> None:
     good = OCTETS[8]
     header = struct_pack(">IIII", length, 4, 0, 99)
     framer, seen = Framer(), []
-    with pytest.raises(UnrecoverableError) as caught:
+
+    def feed() -> None:
         for piece in cut(good + header + b"body", [size]):
             for pdu in framer.feed(piece):
                 seen.append(pdu)
+
+    with pytest.raises(UnrecoverableError) as caught:
+        feed()
     assert seen == [good]
     assert caught.value.command_status == CommandStatus.ESME_RINVCMDLEN
     assert caught.value.sequence_number == (0 if length < 16 else 99)

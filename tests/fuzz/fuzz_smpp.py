@@ -1,0 +1,132 @@
+"""SMPP under fuzz: octets from a peer may be anything; they raise nothing, leak nothing and cost no bind.
+
+With atheris (coverage-guided, until stopped or for a number of runs):
+
+    python -m tests.fuzz.fuzz_smpp -runs=1000000
+
+Without it, `mutants` makes a repeatable stream of bad PDUs from good ones; the unit tests run a part of it.
+"""
+
+import random
+import sys
+from collections.abc import Iterator
+
+from protocols.smpp import receipt, tlv
+from protocols.smpp.codec import pack, unpack
+from protocols.smpp.errors import RecoverableError, UnrecoverableError
+from protocols.smpp.events import BindRequested, RequestReceived
+from protocols.smpp.pdu import PDU_CLASSES, BindTransceiver, BindTransceiverResp, SubmitSm, make
+from protocols.smpp.session import Role, Session, SessionSettings
+
+SETTINGS = SessionSettings(window=5, response_timeout=3.0, enquire_link=5.0)
+
+
+def codec_survives(data: bytes) -> bool:
+    """One PDU through the codec: refused by one of the two errors, or read and written back unchanged.
+
+    Returns whether it was read.
+    """
+    try:
+        pdu = unpack(data)
+    except (RecoverableError, UnrecoverableError):
+        return False
+    assert pack(pdu) == data
+    repr(pdu)
+    receipt.parse(pdu)
+    tlv.sar(pdu.tlvs)
+    tlv.network_error_code(pdu.tlvs)
+    for tag, value in pdu.tlvs:
+        tlv.decode(tag, value)
+    return True
+
+
+def bound_session(role: Role) -> Session:
+    """A bound session with two requests outstanding."""
+    session = Session(role, SETTINGS, 0.0)
+    if role is Role.ESME:
+        session.request(BindTransceiver(), 0.0)
+        session.receive_data(pack(BindTransceiverResp(sequence_number=1)), 0.0)
+        session.request(SubmitSm(), 0.0, 1)
+        session.request(SubmitSm(), 0.0, 2)
+    else:
+        session.receive_data(pack(BindTransceiver(sequence_number=1)), 0.0)
+        session.accept_bind(0.0)
+    session.data_to_send()
+    return session
+
+
+def session_survives(role: Role, data: bytes) -> Session:
+    """A stream through a bound session whose application answers everything; the session as it is then."""
+    session = bound_session(role)
+    size = 1 + len(data) // 3
+    for now, start in enumerate(range(0, len(data), size)):
+        for event in session.receive_data(data[start : start + size], float(now)):
+            if isinstance(event, RequestReceived):
+                session.respond(event.pdu.refuse(0))
+            elif isinstance(event, BindRequested):
+                session.accept_bind(float(now))
+        session.handle_timer(float(now))
+        session.timer()
+        session.data_to_send()
+    return session
+
+
+def one_input(data: bytes) -> None:
+    """The target: the same octets as a PDU, and as a stream to each role."""
+    codec_survives(data)
+    for role in Role:
+        session = session_survives(role, data)
+        session.connection_lost(9.0, "end")
+        assert session.window.in_use == 0
+
+
+def seeds() -> list[bytes]:
+    """One PDU of every class, by its defaults, and one full submit_sm."""
+    full = SubmitSm(
+        source_addr="ACME",
+        destination_addr="12025550100",
+        esm_class=0x40,
+        short_message=b"\5\0\3\7\2\1" + b"text",
+        tlvs=((0x0424, b"payload"), (0x020C, b"\0\1"), (0x1403, b"vendor")),
+    )
+    plain = [pack(make(pdu_class, pdu_class._field_defaults.values())) for pdu_class in PDU_CLASSES]
+    return [*plain, pack(full)]
+
+
+def mutants(seed: int, count: int) -> Iterator[bytes]:
+    """`count` PDUs with a few octets changed, cut out or put in; two of three keep a true command_length."""
+    chance = random.Random(seed)
+    pool = seeds()
+    for _ in range(count):
+        octets = bytearray(chance.choice(pool))
+        for _ in range(chance.randint(1, 4)):
+            _mutate(chance, octets)
+        if chance.random() < 0.67:
+            octets[:4] = len(octets).to_bytes(4)
+        yield bytes(octets)
+
+
+def _mutate(chance: random.Random, octets: bytearray) -> None:
+    place = chance.randint(4, len(octets) - 1)
+    match chance.randint(0, 3):
+        case 0:
+            octets[place] = chance.choice((0, 1, 4, 0x7F, 0x80, 0xFE, 0xFF, chance.randint(0, 255)))
+        case 1:
+            octets[place:place] = chance.randbytes(chance.randint(1, 30))
+        case 2 if len(octets) > 20:
+            del octets[place : place + chance.randint(1, 8)]
+        case _:
+            octets += chance.choice((b"\0", b"\x04\x24\0\1x", b"\x04\x24\xff\xff", chance.randbytes(5)))
+
+
+def main() -> None:
+    """Run under atheris with its own command line."""
+    import atheris  # type: ignore[import-untyped]  # the unit tests do without it
+
+    atheris.instrument_all()
+    atheris.Setup(sys.argv, one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""A short, repeatable run of the fuzz target; `tests.fuzz.fuzz_smpp` runs it without end."""
+
+import tracemalloc
+
+import pytest
+
+from protocols.smpp.codec import pack
+from protocols.smpp.events import RequestReceived
+from protocols.smpp.pdu import DeliverSm
+from protocols.smpp.session import Role
+from tests.fuzz import fuzz_smpp
+
+
+def framed(octets: bytes) -> bool:
+    """Whether a mutant has its true length and is no unbind."""
+    return int.from_bytes(octets[:4]) == len(octets) >= 16 and octets[7] != 6
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_mutants_raise_nothing(seed: int) -> None:
+    for octets in fuzz_smpp.mutants(seed, 2_000):
+        fuzz_smpp.one_input(octets)
+
+
+def test_the_mutants_are_worth_it() -> None:
+    read = [fuzz_smpp.codec_survives(octets) for octets in fuzz_smpp.mutants(4, 2_000)]
+    assert 200 < sum(read) < 1_800
+
+
+def test_seeds_are_well_formed() -> None:
+    assert all(fuzz_smpp.codec_survives(octets) for octets in fuzz_smpp.seeds())
+
+
+def test_a_true_length_never_costs_the_bind() -> None:
+    """What is wrong within one PDU is answered; only lengths and unbinds end a session."""
+    for octets in fuzz_smpp.mutants(5, 2_000):
+        if framed(octets):
+            assert not fuzz_smpp.session_survives(Role.ESME, octets + pack(DeliverSm())).closed
+
+
+def test_one_session_under_a_long_attack_keeps_its_memory() -> None:
+    session = fuzz_smpp.bound_session(Role.SMSC)
+    attack = [octets for octets in fuzz_smpp.mutants(6, 3_000) if framed(octets)]
+    assert len(attack) > 1_000
+
+    def run() -> int:
+        for octets in attack:
+            for event in session.receive_data(octets, 1.0):
+                if isinstance(event, RequestReceived):
+                    session.respond(event.pdu.refuse(0))
+            session.data_to_send()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        first, second = run(), run()
+    finally:
+        tracemalloc.stop()
+    assert not session.closed
+    assert second - first < 50_000
