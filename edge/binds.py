@@ -4,7 +4,6 @@ A bind knows nothing of messages. It keeps a session bound, says what room its w
 its owner what comes in and what was lost.
 """
 
-from collections.abc import Callable
 from enum import Enum
 from random import Random
 from typing import Any, Protocol
@@ -18,7 +17,7 @@ from twisted.python.failure import Failure
 from edge.config import UpstreamConfig
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus
-from protocols.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, Pdu
+from protocols.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, Request, Response
 from protocols.smpp.session import Role, Session, SessionSettings, SessionState
 from protocols.smpp.states import BOUND
 from protocols.smpp.transport import SMPPProtocol
@@ -150,7 +149,7 @@ class Bind:
         self._protocol.unbind()
         return self._stopped
 
-    def request(self, pdu: Pdu, context: object) -> None:
+    def request(self, pdu: Request, context: object) -> None:
         """Send a request; its end comes to the owner as an event with this context.
 
         Raises when the link is not bound for it or the window is full; nothing was sent then.
@@ -159,7 +158,7 @@ class Bind:
             raise ConnectionError("the link is down")
         self._protocol.request(pdu, context)
 
-    def respond(self, protocol: object, response: Pdu) -> None:
+    def respond(self, protocol: object, response: Response) -> None:
         """Answer a request that came on ``protocol`` (see `link`), if that very link is still there."""
         if self._protocol is not None and self._protocol is protocol:
             self._protocol.respond(response)
@@ -235,7 +234,7 @@ class Bind:
 
     def _bound(self, event: events.Bound) -> None:
         self._bound_at = self._clock.seconds()
-        self._log.info("bind_up", kind=self.kind.name.lower(), smsc=event.pdu.system_id)
+        self._log.info("bind_up", kind=self.kind.name.lower(), smsc=getattr(event.pdu, "system_id", ""))
         self._owner.bind_up(self)
 
     def _refused(self, event: events.BindRefused) -> None:
@@ -269,5 +268,3 @@ def _name(status: int) -> str:
         return CommandStatus(status).name
     except ValueError:
         return f"{status:#010x}"
-
-

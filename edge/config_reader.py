@@ -116,17 +116,17 @@ class Reader:
         before = len(self.problems)
         hints = get_type_hints(kind, include_extras=True)
         values = dict(given)
-        known: dict[str, None] = {}
+        known: dict[str, bool] = {}  # and whether it is a secret
         for field in dataclasses.fields(kind):  # type: ignore[arg-type]
             key = field.metadata.get(KEY, field.name)
             if key is None or field.name in given:
                 continue
             here = f"{where}.{key}" if where else key
             if base(hints[field.name]) is Secret:
-                known |= dict.fromkeys((key, f"{key}_file", f"{key}_env"))
+                known |= dict.fromkeys((key, f"{key}_file", f"{key}_env"), True)
                 values[field.name] = self._secret(hints[field.name], table, key, where)
                 continue
-            known[key] = None
+            known[key] = False
             if key in table:
                 values[field.name] = self.value(hints[field.name], table[key], here)
             elif dataclasses.is_dataclass(hints[field.name]):
@@ -199,12 +199,13 @@ class Reader:
             return None
         return Secret(self._environment[value])
 
-    def _unknown(self, table: Mapping[str, Any], known: Mapping[str, None], where: str) -> None:
+    def _unknown(self, table: Mapping[str, Any], known: Mapping[str, bool], where: str) -> None:
         for key in table:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
                 hint = f"; did you mean {close[0]}?" if close else f": {', '.join(known)}"
-                value = HIDDEN if _SECRET_NAME.search(key) else table[key]
+                secret = _SECRET_NAME.search(key) or any(known[name] for name in close)
+                value = HIDDEN if secret else table[key]
                 self.problem(f"{where}.{key}" if where else key, value, f"a known key{hint}")
 
 

@@ -121,7 +121,9 @@ class Outbox:
             self._finish(Failed("handler_unknown"), due, started_ms, started)
             return
         job = Job(delivery, due.message, delivery.attempts + 1, self._settings(due))
-        handler.deliver(job).addErrback(_broken, delivery.id).addCallback(self._finish, due, started_ms, started)
+        handler.deliver(job).addErrback(_broken, delivery.id).addCallback(
+            self._finish, due, started_ms, started
+        )
 
     def _settings(self, due: DueDelivery) -> Mapping[str, object]:
         did = self._did(due.message.did)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from edge.config import UpstreamConfig
 from edge.policy import numbers
 from edge.policy.numbers import NumberFormat
-from protocols.sms import Alphabet, Concatenation, Decoded, LongMessageMode, SegmentOptions, decode
 from protocols.smpp.pdu import DataSm, DeliverSm, SubmitSm
 from protocols.smpp.tlv import Tag, unpack_tlvs
+from protocols.sms import Alphabet, Concatenation, Decoded, LongMessageMode, SegmentOptions, decode
 from storage.parts import QueuedPart
 from storage.records import InboundPartRecord
 
@@ -64,7 +64,7 @@ class Dialect:
             replace_if_present_flag=0,
             data_coding=part.data_coding,
             short_message=part.user_data,
-            tlvs=unpack_tlvs(part.tlvs) if part.tlvs else (),
+            tlvs=unpack_tlvs(part.tlvs, 0) if part.tlvs else (),
         )
 
     def inbound(self, pdu: DeliverSm | DataSm) -> Inbound:

@@ -20,6 +20,6 @@ def endpoint_for(reactor: Any, config: UpstreamConfig) -> IStreamClientEndpoint:
 
 
 def host_and_port(listen: str) -> tuple[str, int]:
-    """"127.0.0.1:8080" or "[::1]:8080" taken apart."""
+    """ "127.0.0.1:8080" or "[::1]:8080" taken apart."""
     host, _, port = listen.rpartition(":")
     return host.strip("[]"), int(port)

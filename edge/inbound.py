@@ -1,7 +1,7 @@
 """Carrier → store: a deliver_sm becomes a stored message with its deliveries, then it is answered.
 
-    deliver_sm ─ decode ─ numbers ─ DID ─┬─ whole ──────────────► one transaction ─ commit ─ ESME_ROK ─ deliveries
-                                         └─ part ─ all there? ──► the part alone, or part + message
+    deliver_sm ─ decode ─ DID ─┬─ whole ─────────────► one transaction ─ commit ─ ESME_ROK ─ deliveries
+                               └─ part ─ all there? ─► the part alone, or part + message
 
 Nothing is answered ESME_ROK before its commit. When the store fails the answer is temporary
 (ESME_RX_T_APPN), so the SMSC tries again; the bind stays up.
@@ -27,8 +27,8 @@ from protocols.smpp.pdu import DataSm, DeliverSm
 from storage import inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
-from storage.store import Store
 from storage.statements import Write
+from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,9 @@ class Inbound:
 
     def _restore(self, parts: list[InboundPartRecord]) -> None:
         for whole in self._assembly.restore(parts):
-            self._assembly.put_back(whole)  # cannot be, unless a message was lost by hand: delivered when overdue
+            self._assembly.put_back(
+                whole
+            )  # cannot be, unless a message was lost by hand: delivered when overdue
 
     def flush_overdue(self) -> Deferred[None]:
         """Deliver what came of messages whose other parts are overdue, flagged as incomplete."""
@@ -133,14 +135,22 @@ class Inbound:
                 self._done(answer, CommandStatus.ESME_RINVDSTADR)
                 return
         now_ms = self._wall_ms()
-        mark = fingerprint(received.source, received.destination, pdu.esm_class, pdu.data_coding, received.octets)
+        mark = fingerprint(
+            received.source, received.destination, pdu.esm_class, pdu.data_coding, received.octets
+        )
         if received.concatenation is None:
             self._whole(pdu, received, did, mark, now_ms, answer)
         else:
             self._part(pdu, received, did, mark, now_ms, answer)
 
     def _whole(
-        self, pdu: DeliverSm | DataSm, received: Received, did: Did | None, mark: bytes, now_ms: int, answer: Answer
+        self,
+        pdu: DeliverSm | DataSm,
+        received: Received,
+        did: Did | None,
+        mark: bytes,
+        now_ms: int,
+        answer: Answer,
     ) -> None:
         message = MessageRecord(
             id=self._store.ids.next(),
@@ -164,7 +174,9 @@ class Inbound:
         original = self.repeats.original(mark, now_ms)
         if original is not None:
             self.counters.repeats += 1
-            message = message._replace(duplicate_of=original, flags=message.flags | MessageFlag.POSSIBLE_DUPLICATE)
+            message = message._replace(
+                duplicate_of=original, flags=message.flags | MessageFlag.POSSIBLE_DUPLICATE
+            )
             if self._policy.merge_repeats:
                 did = None
         self.repeats.remember(Seen(message.id, mark, now_ms))
@@ -173,7 +185,13 @@ class Inbound:
         )
 
     def _part(
-        self, pdu: DeliverSm | DataSm, received: Received, did: Did | None, mark: bytes, now_ms: int, answer: Answer
+        self,
+        pdu: DeliverSm | DataSm,
+        received: Received,
+        did: Did | None,
+        mark: bytes,
+        now_ms: int,
+        answer: Answer,
     ) -> None:
         if self.repeats.original(mark, now_ms) is not None:
             self.counters.repeats += 1
@@ -208,13 +226,17 @@ class Inbound:
         self.repeats.remember(Seen(record.id, mark, now_ms))
         if added.whole is None:
             self._store.writer.write(inbound_parts.insert(record)).addCallbacks(
-                lambda _: self._done(answer, CommandStatus.ESME_ROK), self._part_lost, errbackArgs=(record, None, answer)
+                lambda _: self._done(answer, CommandStatus.ESME_ROK),
+                self._part_lost,
+                errbackArgs=(record, None, answer),
             )
             return
         whole = added.whole
         stored = self._commit(self._joined(whole, did, now_ms), did, inbound_parts.insert(record), whole)
         stored.addCallbacks(
-            lambda _: self._done(answer, CommandStatus.ESME_ROK), self._part_lost, errbackArgs=(record, whole, answer)
+            lambda _: self._done(answer, CommandStatus.ESME_ROK),
+            self._part_lost,
+            errbackArgs=(record, whole, answer),
         )
 
     # -- whole messages ---------------------------------------------------------------------------
@@ -326,7 +348,7 @@ def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) 
 
 
 def joined_text(whole: Whole, texts: list[str]) -> str:
-    """The parts' texts in order; a gap is marked, and a character that was cut between two parts is healed."""
+    """The parts' texts in order; a gap is marked, a character that was cut between two parts is healed."""
     by_number = {part.number: text for part, text in zip(whole.parts, texts, strict=True)}
     gaps = "".join(by_number.get(number, MISSING) for number in range(1, whole.total + 1))
     return gaps.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

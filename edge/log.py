@@ -79,10 +79,10 @@ class Output:
 output = Output(lambda: time.time_ns() // 1_000_000)
 
 
-def configure(config: LogConfig) -> None:
+def configure(config: LogConfig, stdout: BinaryIO | None = None) -> None:
     """Send everything that is logged in this process to one place. May be called again, after a change."""
     # Not sys.stdout: Twisted puts its own log there.
-    output.open(config, cast(TextIO, sys.__stdout__).buffer)
+    output.open(config, stdout or cast(TextIO, sys.__stdout__).buffer)
     structlog.configure(
         processors=[structlog.processors.format_exc_info, hand_over],
         wrapper_class=Logger,
@@ -98,7 +98,7 @@ def configure(config: LogConfig) -> None:
 def observe(parent: object) -> None:
     """Have `twistd` write its own and Twisted's log to our place: for the service when it gets its parent."""
     if isinstance(parent, Componentized):
-        parent.setComponent(ILogObserver, TwistedObserver())  # type: ignore[no-untyped-call]
+        parent.setComponent(ILogObserver, TwistedObserver())
 
 
 # -- structlog ----------------------------------------------------------------------------------------------

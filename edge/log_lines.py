@@ -40,7 +40,7 @@ def _json(value: object) -> str:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # a lone surrogate, a whole number beyond 64 bits
-        return json.dumps(value, default=str)
+        return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _escaped(line: str) -> str:

@@ -18,8 +18,8 @@ from edge.dialect import Dialect
 from edge.errors import Refused, Unavailable
 from edge.policy import numbers
 from edge.references import References
-from protocols.sms import Segmented, TooLong, segment
 from protocols.smpp.tlv import pack_tlvs
+from protocols.sms import Segmented, TooLong, segment
 from storage import messages
 from storage.parts import QueuedPart
 from storage.records import Did, MessageRecord, PartRecord, PartState
@@ -32,7 +32,7 @@ MAX_CHARACTERS = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a leg wants sent. ``source`` is a DID of the account in any spelling, ``leg`` names where it came in.
+    """What a leg wants sent. ``source`` is a DID of the account in any spelling, ``leg`` is where it came in.
 
     ``status_callback`` is an http(s) URL that is told the final state, or None.
     """
@@ -80,7 +80,11 @@ class Planner:
     """I decide what a draft becomes; pure but for the reference counter. The dry run uses me too."""
 
     def __init__(
-        self, dialects: Mapping[str, Dialect], region: str, did: Callable[[str], Did | None], references: References
+        self,
+        dialects: Mapping[str, Dialect],
+        region: str,
+        did: Callable[[str], Did | None],
+        references: References,
     ) -> None:
         self._dialects = dialects
         self._region = region
@@ -107,7 +111,11 @@ class Planner:
         if not text:
             raise Refused("text_empty", "The message has no text.", "text")
         if len(text) > MAX_CHARACTERS:
-            raise Refused("text_too_long", f"The text has {len(text)} characters; the limit is {MAX_CHARACTERS}.", "text")
+            raise Refused(
+                "text_too_long",
+                f"The text has {len(text)} characters; the limit is {MAX_CHARACTERS}.",
+                "text",
+            )
         try:
             return segment(text, self._references.next(did, peer), self._dialects[upstream].segmentation)
         except TooLong as error:
@@ -116,7 +124,9 @@ class Planner:
             raise Refused("text_not_unicode", f"The text cannot be sent as it is: {error}", "text") from error
 
 
-def records(plan: Plan, draft: Draft, ids: Callable[[], int], now_ms: int, state: PartState) -> tuple[MessageRecord, list[PartRecord]]:
+def records(
+    plan: Plan, draft: Draft, ids: Callable[[], int], now_ms: int, state: PartState
+) -> tuple[MessageRecord, list[PartRecord]]:
     """The rows of a planned draft; the parts stand in ``state`` (queued, or sending when room is held)."""
     segments = plan.segmented.segments
     message = MessageRecord(
@@ -159,7 +169,9 @@ def records(plan: Plan, draft: Draft, ids: Callable[[], int], now_ms: int, state
 class Outbound:
     """I am the one way out of the server: every leg submits its drafts to me."""
 
-    def __init__(self, planner: Planner, store: Store, carriers: Mapping[str, Carrier], wall_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, planner: Planner, store: Store, carriers: Mapping[str, Carrier], wall_ms: Callable[[], int]
+    ) -> None:
         self._planner = planner
         self._store = store
         self._carriers = carriers
@@ -195,12 +207,21 @@ class Outbound:
         def committed(_: object) -> Accepted:
             carrier.committed([QueuedPart(part, message.did, message.peer) for part in parts], reservation)
             return Accepted(
-                message.id, message.parts_total, message.encoding or "", message.created_at, message.did, message.peer
+                message.id,
+                message.parts_total,
+                message.encoding or "",
+                message.created_at,
+                message.did,
+                message.peer,
             )
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
             log.error("message_not_stored", leg=draft.leg, error=failure.getErrorMessage())
-            raise Unavailable("The message could not be stored; nothing was sent. Try again.") from failure.value
+            raise Unavailable(
+                "The message could not be stored; nothing was sent. Try again."
+            ) from failure.value
 
-        return self._store.writer.write(messages.insert(message, parts)).addCallbacks(committed, not_committed)
+        return self._store.writer.write(messages.insert(message, parts)).addCallbacks(
+            committed, not_committed
+        )

@@ -67,12 +67,16 @@ class Receipts:
         self._store = store
         self._outbox = outbox
         self._wall_ms = wall_ms
-        self._waiting = 0  # unmatched receipts since the start: while there are none, nothing need be tried again
+        self._waiting = (
+            0  # unmatched receipts since the start: while there are none, nothing need be tried again
+        )
         self._log = log.bind(upstream=upstream)
 
     def start(self) -> Deferred[None]:
         """Learn whether receipts from before the start wait for their parts."""
-        return self._store.read(receipts.unmatched, self._upstream, UNMATCHED_COUNTED).addCallback(self._count)
+        return self._store.read(receipts.unmatched, self._upstream, UNMATCHED_COUNTED).addCallback(
+            self._count
+        )
 
     def _count(self, unmatched: Sequence[ReceiptRecord]) -> None:
         self._waiting = len(unmatched)

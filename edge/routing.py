@@ -38,5 +38,7 @@ def upstream_for(destination: str, upstreams: Sequence[str]) -> str:
     Raises Refused ("no_route") when there is none.
     """
     if not upstreams:
-        raise Refused("no_route", f"No upstream is configured that could carry a message to {destination}.", "to")
+        raise Refused(
+            "no_route", f"No upstream is configured that could carry a message to {destination}.", "to"
+        )
     return upstreams[0]

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -57,7 +57,7 @@ class Line:
 
 
 class TrunklineService(Service):
-    """I own everything that runs. ``store`` is not yet open; ``fatal`` ends the process when the start fails."""
+    """I own everything that runs. ``store`` is not open yet; ``fatal`` is for a start that fails."""
 
     name = "trunkline"
 

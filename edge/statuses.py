@@ -11,7 +11,9 @@ from storage.records import DeliveryRecord, DeliveryState, MessageRecord, Messag
 FINAL = frozenset({MessageStatus.DELIVERED, MessageStatus.FAILED})
 
 
-def due(conn: Connection, part_ids: Iterable[int], next_id: Callable[[], int], now_ms: int) -> list[DueDelivery]:
+def due(
+    conn: Connection, part_ids: Iterable[int], next_id: Callable[[], int], now_ms: int
+) -> list[DueDelivery]:
     """Store one delivery for each message that these parts have made final and whose sender wants to know.
 
     What was told already is not told again; a message that turns from failed to delivered is.
@@ -27,7 +29,9 @@ def due(conn: Connection, part_ids: Iterable[int], next_id: Callable[[], int], n
 
 
 def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_ms: int) -> DeliveryRecord:
-    assert message.account_id is not None and message.did_id is not None and message.status_callback is not None
+    assert message.account_id is not None
+    assert message.did_id is not None
+    assert message.status_callback is not None
     return DeliveryRecord(
         id=identity,
         message_id=message.id,

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from twisted.application.service import IService
@@ -36,7 +36,7 @@ class Options(usage.Options):
 
     synopsis = "[options]"
     longdesc = "The SMS edge of a telephone company: SMPP upstream, people and programs behind each DID."
-    optParameters = [["config", "c", "trunkline.toml", "the configuration file (TOML)"]]
+    optParameters: ClassVar = [["config", "c", "trunkline.toml", "the configuration file (TOML)"]]
 
 
 def wall_ms() -> int:
@@ -57,11 +57,12 @@ def makeService(options: Options) -> IService:
 
 def build(config: Config) -> TrunklineService:
     """The service for a valid configuration, on the global reactor."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as global_reactor
 
+    reactor: Any = global_reactor
     # Twisted's timers run on the wall clock unless told otherwise: one step of the clock would fire or
     # freeze them all, and every response timer with them.
-    setattr(reactor, "seconds", time.monotonic)  # noqa: B010
+    reactor.seconds = time.monotonic
     logging.configure(config.log)
     try:
         engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
@@ -84,8 +85,11 @@ def build(config: Config) -> TrunklineService:
 
 
 def _collect_garbage_seldom(reactor: Any) -> None:
-    """Nothing on the message path makes cycles, but it makes objects by the thousand: with the stock thresholds the
-    collector goes through everything that waits in memory again and again (a tenth of the CPU under load)."""
+    """Nothing on the message path makes cycles, but it makes objects by the thousand.
+
+    With the stock thresholds the collector goes through everything that waits in memory again and again: a
+    tenth of the CPU under load.
+    """
 
     def tune() -> None:
         gc.collect()

@@ -26,8 +26,8 @@ from protocols.smpp.pdu import Request
 from storage import parts
 from storage.parts import QueuedPart
 from storage.records import PartFlag, PartState
-from storage.store import Store
 from storage.statements import Write
+from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,9 @@ LOOK_PARTS = 1_000
 DISPATCH_PARTS = 200  # the most parts whose `sending` is one unit of the writer
 
 # SMPP 3.4 §5.1.3. These say "not now": the part waits and the upstream pauses. All other errors are final.
-TEMPORARY = frozenset({CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL, CommandStatus.ESME_RSYSERR})
+TEMPORARY = frozenset(
+    {CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL, CommandStatus.ESME_RSYSERR}
+)
 
 
 class Observer(Protocol):
@@ -141,7 +143,11 @@ class Upstream:
     def _recover(self, left: Sequence[QueuedPart]) -> Deferred[None]:
         if left:
             self._log.warning("parts_in_doubt", parts=len(left), policy=self.config.in_doubt)
-        stored = self._store.writer.write([write for item in left for write in self._doubtful(item)]) if left else succeed(None)
+        stored = (
+            self._store.writer.write([write for item in left for write in self._doubtful(item)])
+            if left
+            else succeed(None)
+        )
         return stored.addCallback(lambda _: self._begin())
 
     def _begin(self) -> None:
@@ -150,7 +156,11 @@ class Upstream:
             bind.start()
 
     def _check_idle(self) -> None:
-        if self._idle and not self._unsettled and not any(bind.outstanding or bind.reserved for bind in self.binds):
+        if (
+            self._idle
+            and not self._unsettled
+            and not any(bind.outstanding or bind.reserved for bind in self.binds)
+        ):
             idle, self._idle = self._idle, []
             for done in idle:
                 done.callback(None)
@@ -158,7 +168,7 @@ class Upstream:
     # -- the pipeline's side (edge.outbound.Carrier) ----------------------------------------------
 
     def reserve(self, count: int) -> Bind | None:
-        """A bind that holds room for ``count`` parts, if they could leave at once and nothing waits before them."""
+        """A bind that holds room for ``count`` parts, if they could leave at once and nothing waits."""
         if self._queue or self._queue.overflowed or self._pause is not None or self._draining:
             return None
         bind = self._roomiest()
@@ -206,7 +216,9 @@ class Upstream:
         now_ms = self._wall_ms()
         batch = [_attempted(queued, now_ms) for queued in waiting]
         bind.reserved += len(batch)
-        writes = [write for item in batch for write in parts.mark_sending(item.part.id, item.part.attempts, now_ms)]
+        writes = [
+            write for item in batch for write in parts.mark_sending(item.part.id, item.part.attempts, now_ms)
+        ]
         self._store.writer.write(writes).addCallbacks(
             lambda _: self._send(bind, batch), self._not_dispatched, errbackArgs=(bind, waiting)
         )
@@ -236,7 +248,9 @@ class Upstream:
     def _requeue(self, items: Sequence[QueuedPart], status: int | None) -> None:
         """Back to `queued`, and to their old places in memory: the SMSC certainly does not have them."""
         now_ms = self._wall_ms()
-        writes = [write for item in items for write in parts.requeue(item.part.id, now_ms, item.part.flags, status)]
+        writes = [
+            write for item in items for write in parts.requeue(item.part.id, now_ms, item.part.flags, status)
+        ]
         self._persist(writes, lambda: self._wait(items))
 
     def _wait(self, items: Sequence[QueuedPart]) -> None:
@@ -287,7 +301,9 @@ class Upstream:
         lost, self._lost = self._lost, []
         if lost:
             self._log.warning("parts_in_doubt", parts=len(lost), policy=self.config.in_doubt, bind=bind.name)
-            self._persist([write for item in lost for write in self._doubtful(item)], lambda: self._left_to_table(lost))
+            self._persist(
+                [write for item in lost for write in self._doubtful(item)], lambda: self._left_to_table(lost)
+            )
         self._observer.link_lost(self)
         self._check_idle()
 
@@ -338,9 +354,13 @@ class Upstream:
     def _failed(self, item: QueuedPart, status: int) -> None:
         self.counters.failed += 1
         self._queue.done(item.part.id)
-        self._log.warning("part_failed", part=item.part.id, message=item.part.message_id, status=f"{status:#010x}")
+        self._log.warning(
+            "part_failed", part=item.part.id, message=item.part.message_id, status=f"{status:#010x}"
+        )
         part, now_ms = item.part, self._wall_ms()
-        self._persist(parts.record_failed(part.id, status, now_ms), lambda: self._observer.failed(self, part.id))
+        self._persist(
+            parts.record_failed(part.id, status, now_ms), lambda: self._observer.failed(self, part.id)
+        )
 
     def _refused_for_now(self, item: QueuedPart, status: int) -> None:
         self.counters.throttled += 1
@@ -373,7 +393,9 @@ class Upstream:
     def _doubtful(self, item: QueuedPart) -> list[Write]:
         if self.config.in_doubt == "hold":
             return parts.hold(item.part.id)
-        return parts.requeue(item.part.id, self._wall_ms(), item.part.flags | PartFlag.POSSIBLE_DUPLICATE, None)
+        return parts.requeue(
+            item.part.id, self._wall_ms(), item.part.flags | PartFlag.POSSIBLE_DUPLICATE, None
+        )
 
     # -- the store --------------------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ class Transactor:
             error = StoreUnavailable(f"The store is unavailable, nothing was committed: {reason}")
             error.__cause__ = reason
         for unit in units:
-            unit.outcome = Failure(error)  # type: ignore[no-untyped-call]
+            unit.outcome = Failure(error)
 
     def _transact(self, units: Sequence[Unit], run: Callable[[Connection, Sequence[Unit]], None]) -> None:
         connection = self._connected()
@@ -153,7 +153,7 @@ class Transactor:
                 if self._engine.unavailable(error) or connection.invalidated:
                     raise
                 savepoint.rollback()
-                unit.outcome = Failure()  # type: ignore[no-untyped-call]
+                unit.outcome = Failure()
             else:
                 savepoint.commit()
 

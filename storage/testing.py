@@ -78,7 +78,7 @@ class InlineWriter:
     def _commit(self, batch: list[Unit]) -> None:
         if self.failing:
             for unit in batch:
-                unit.outcome = Failure(_told_to_fail())  # type: ignore[no-untyped-call]
+                unit.outcome = Failure(_told_to_fail())
         else:
             self.transactor.commit(batch)
         self.batches += 1

@@ -109,7 +109,7 @@ class Writer:
         if self._thread is None:
             never, self._waiting = self._waiting, []
             for unit in never:
-                unit.outcome = Failure(_closed())  # type: ignore[no-untyped-call]
+                unit.outcome = Failure(_closed())
             self._fire(never)
             self._ended = True
         if self._ended:
@@ -163,7 +163,7 @@ class Writer:
             self._transactor.commit(batch)
         except BaseException:
             # A Deferred that never fires would be worse than any error.
-            failure = Failure()  # type: ignore[no-untyped-call]
+            failure = Failure()
             for unit in batch:
                 unit.outcome = failure
         self.batches += 1

@@ -54,10 +54,9 @@ def begin_run() -> None:
 
 def end_run() -> None:
     """Take the cluster down, if one was started; on a server that is not ours drop what the run made."""
-    if os.environ.get(CONFIGURED) and _FOLDER in os.environ:
-        _drop_databases_of_this_run()
-        return
     place = folder()
+    if os.environ.get(CONFIGURED):
+        _drop_databases_of_this_run()
     keeper = place / "keeper.pid"
     if keeper.exists():
         with contextlib.suppress(ProcessLookupError):

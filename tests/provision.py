@@ -1,4 +1,4 @@
-"""A store with an account, a key and DIDs, made directly: for tests and benches that need hundreds at once."""
+"""A store with an account, a key and DIDs, made directly: for tests and benches that need many at once."""
 
 import hashlib
 import time
@@ -12,7 +12,11 @@ KEY = "tk_test_0123456789abcdef0123456789abcdef"
 
 
 def provision(
-    url: str, dids: Iterable[str], callback: Mapping[str, object] | None = None, account: str = "test", key: str = KEY
+    url: str,
+    dids: Iterable[str],
+    callback: Mapping[str, object] | None = None,
+    account: str = "test",
+    key: str = KEY,
 ) -> int:
     """Migrate the store and fill it; the account's id. ``callback`` are the settings of every DID's callback handler."""
     now_ms = time.time_ns() // 1_000_000
@@ -28,7 +32,9 @@ def provision(
             for number in dids:
                 numbers.add_did(conn, ids.next, owner.id, number, now_ms)
                 if callback is not None:
-                    numbers.set_did(conn, ids.next, number, handler="callback", enabled=True, settings=callback)
+                    numbers.set_did(
+                        conn, ids.next, number, handler="callback", enabled=True, settings=callback
+                    )
         return owner.id
     finally:
         engine.close()

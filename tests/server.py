@@ -42,7 +42,9 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 class Server:
     """One server process; `start`, `kill` and `start` again keep its folder and its store."""
 
-    def __init__(self, folder: Path, store_url: str, smsc_port: int, prefix: tuple[str, ...] = (), **upstream: Any) -> None:
+    def __init__(
+        self, folder: Path, store_url: str, smsc_port: int, prefix: tuple[str, ...] = (), **upstream: Any
+    ) -> None:
         self.folder = folder
         self.http_port = free_port()
         self.config = folder / "trunkline.toml"
@@ -73,10 +75,21 @@ class Server:
 
     def start(self, ready: bool = True) -> None:
         """Start it; with ``ready`` wait until it is bound."""
-        command = [*self._prefix, str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "trunkline", "-c"]
+        command = [
+            *self._prefix,
+            str(Path(sys.executable).parent / "twistd"),
+            "-n",
+            "--pidfile=",
+            "trunkline",
+            "-c",
+        ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, str(self.config)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*command, str(self.config)],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         if ready:
             until(self.is_ready, f"the server is ready (log: {self.log})")
@@ -85,7 +98,9 @@ class Server:
         """Does /readyz say so?"""
         assert self._process is not None
         if self._process.poll() is not None:
-            raise RuntimeError(f"the server ended with {self._process.returncode}:\n{self.log.read_text()[-4000:]}")
+            raise RuntimeError(
+                f"the server ended with {self._process.returncode}:\n{self.log.read_text()[-4000:]}"
+            )
         try:
             return bool(self.call("GET", "/readyz")[0] == 200)
         except OSError:

@@ -44,7 +44,8 @@ class Sink:
     def queries(self) -> list[dict[str, str]]:
         """The decoded variables of each request."""
         return [
-            dict(parse_qsl(target.partition("?")[2], keep_blank_values=True, errors="strict")) for target in list(self.targets)
+            dict(parse_qsl(target.partition("?")[2], keep_blank_values=True, errors="strict"))
+            for target in list(self.targets)
         ]
 
     def close(self) -> None:

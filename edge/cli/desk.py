@@ -209,7 +209,7 @@ class Desk:
             before = numbers.find_did(conn, e164)
             after = numbers.set_did(conn, self.ids.next, e164, sms_enabled=change.sms)
             if settings or change.callback is not None:
-                enabled = False if change.callback_url == "" and change.callback is None else change.callback
+                enabled = _callback_enabled(after, change)
                 after = numbers.set_did(
                     conn, self.ids.next, e164, handler="callback", enabled=enabled, settings=settings
                 )
@@ -253,6 +253,15 @@ def _account(conn: Connection, name: str) -> Account:
     if found is None:
         raise NotFound(f"There is no account {name}. Add it with: trunkline account add")
     return found
+
+
+def _callback_enabled(before: Did, change: DidChange) -> bool | None:
+    """What was said; else a first URL switches the callback on, and taking it away switches it off."""
+    if change.callback is not None or change.callback_url is None:
+        return change.callback
+    known = before.handlers.get("callback")
+    had_url = known is not None and bool(known.settings.get("url"))
+    return None if had_url and change.callback_url else bool(change.callback_url)
 
 
 def _callback_settings(change: DidChange) -> Mapping[str, object]:

@@ -18,8 +18,9 @@ from edge.simulator import make_service
 def run_server(config_file: Path) -> None:
     """What ``twistd -n trunkline -c FILE`` does, in this process, until it is told to stop."""
     options: Any = twistd.ServerOptions()  # type: ignore[attr-defined, no-untyped-call]
-    options.parseOptions(["--nodaemon", "--pidfile=", "trunkline", "--config", str(config_file)])
-    twistd.runApp(options)  # type: ignore[no-untyped-call]
+    logger = "--logger=edge.log.TwistedObserver"
+    options.parseOptions(["--nodaemon", "--pidfile=", logger, "trunkline", "--config", str(config_file)])
+    twistd.runApp(options)
 
 
 def run_simulator(config: Config) -> None:
@@ -33,7 +34,7 @@ def run_simulator(config: Config) -> None:
         reactor.seconds = time.monotonic  # timers must not follow the steps of the wall clock
         service = make_service(config, reactor)
         service.privilegedStartService()
-        service.startService()  # type: ignore[no-untyped-call]
+        service.startService()
         reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
         return Deferred()
 

@@ -13,24 +13,24 @@ from zoneinfo import ZoneInfo
 from twisted.internet.defer import Deferred, succeed
 
 from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
-from edge.handlers.http import Answer, HTTPSender, NoAnswer
+from edge.handlers.http import Answer, HTTPSender, heard
 from edge.handlers.template import TemplateError, fill
 from storage.records import MessageRecord
-from twisted.python.failure import Failure
 
 OK_OCTETS = 4096  # a longer body is not an `ok`, whatever stands in it
 NANP_E164_LENGTH = 12
+UTC_ZONE = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackSettings:
-    """``retry_seconds`` ± ``jitter`` (a fraction) between attempts, for ``give_up_seconds`` after the message came;
-    {TIMESTAMP} is wall-clock time in ``zone``."""
+    """``retry_seconds`` ± ``jitter`` (a fraction) between attempts, for ``give_up_seconds`` after the message
+    came; {TIMESTAMP} is wall-clock time in ``zone``."""
 
     retry_seconds: float = 1800.0
     jitter: float = 0.1
     give_up_seconds: float = 7 * 86400.0
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = UTC_ZONE
 
 
 class CallbackHandler:
@@ -52,18 +52,17 @@ class CallbackHandler:
             url = fill(job.delivery.target, variables(job.message, self._settings.zone))
         except TemplateError as error:
             return succeed(Failed("bad_template", excerpt=str(error)[:EXCERPT_CHARACTERS]))
-        return self._http.get(url).addCallbacks(self._answered, self._silent, (job,), None, (job,), None)
+        return heard(
+            self._http.get(url),
+            lambda answer: self._answered(answer, job),
+            lambda reason, detail: self._again(job, reason, None, detail),
+        )
 
     def _answered(self, answer: Answer, job: Job) -> Outcome:
-        excerpt = answer.body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
         if says_ok(answer):
-            return Delivered("ok", answer.status, excerpt)
-        outcome = "not_ok" if 200 <= answer.status < 300 else "http_error"
-        return self._again(job, outcome, answer.status, excerpt)
-
-    def _silent(self, failure: Failure, job: Job) -> Outcome:
-        failure.trap(NoAnswer)
-        return self._again(job, failure.value.reason, None, failure.value.detail[:EXCERPT_CHARACTERS])
+            return Delivered("ok", answer.status, answer.excerpt)
+        outcome = "not_ok" if answer.successful else "http_error"
+        return self._again(job, outcome, answer.status, answer.excerpt)
 
     def _again(self, job: Job, outcome: str, status: int | None, excerpt: str) -> Outcome:
         settings = self._settings
@@ -78,7 +77,9 @@ class CallbackHandler:
 
 def says_ok(answer: Answer) -> bool:
     """True for a 2xx whose body is `ok`, in any case, with white space around it."""
-    return 200 <= answer.status < 300 and len(answer.body) <= OK_OCTETS and answer.body.strip().lower() == b"ok"
+    return (
+        200 <= answer.status < 300 and len(answer.body) <= OK_OCTETS and answer.body.strip().lower() == b"ok"
+    )
 
 
 def variables(message: MessageRecord, zone: ZoneInfo) -> dict[str, str]:

@@ -5,27 +5,32 @@ one for nearly every request), and never repeats a request by itself: attempts a
 the outbox decides on another one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import DefaultCookiePolicy
 
-from treq.client import HTTPClient
+from treq.client import HTTPClient, IndexableCookieJar
 from twisted.internet import defer, error
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from twisted.web._newclient import RequestNotSent
 from twisted.web.client import (
     Agent,
     HTTPConnectionPool,
-    PotentialDataLoss,
-    RequestNotSent,
     ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
 )
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-USER_AGENT = b"Trunkline"
+from edge.handlers import EXCERPT_CHARACTERS, Outcome
+
+GET_HEADERS = Headers({b"User-Agent": [b"Trunkline"]})
+POST_HEADERS = Headers({b"User-Agent": [b"Trunkline"], b"Content-Type": [b"application/json"]})
 MAX_ANSWER_OCTETS = 64 * 1024
 
 
@@ -46,6 +51,16 @@ class Answer:
     body: bytes
     cut: bool
 
+    @property
+    def successful(self) -> bool:
+        """2xx, and the body came whole."""
+        return 200 <= self.status < 300 and not self.cut
+
+    @property
+    def excerpt(self) -> str:
+        """The first characters of the body, whatever it is."""
+        return self.body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
+
 
 class NoAnswer(Exception):
     """There was no usable response; ``reason`` is a short stable word."""
@@ -54,6 +69,24 @@ class NoAnswer(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def heard(
+    attempt: Deferred[Answer], answered: Callable[[Answer], Outcome], silent: Callable[[str, str], Outcome]
+) -> Deferred[Outcome]:
+    """The outcome of a request.
+
+    ``answered`` judges a response, ``silent`` gets the reason and an excerpt of why there was none.
+    """
+
+    def no_answer(failure: Failure) -> Outcome:
+        error = failure.value
+        if not isinstance(error, NoAnswer):
+            failure.raiseException()
+            raise AssertionError
+        return silent(error.reason, error.detail[:EXCERPT_CHARACTERS])
+
+    return attempt.addCallbacks(answered, no_answer)
 
 
 class HTTPSender:
@@ -67,22 +100,25 @@ class HTTPSender:
         self._pool.retryAutomatically = False
         agent = Agent(reactor, connectTimeout=settings.connect_timeout, pool=self._pool)
         # Pages of many customers are asked through this one client: none may leave a cookie for another.
-        self._client = HTTPClient(agent, cookiejar=CookieJar(DefaultCookiePolicy(allowed_domains=[])))
+        self._client = HTTPClient(
+            agent, cookiejar=IndexableCookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        )
         self._lanes: dict[str, DeferredSemaphore] = {}
 
     def close(self) -> Deferred[None]:
         """Close the idle connections."""
-        return self._pool.closeCachedConnections()
+        closing: Deferred[None] = self._pool.closeCachedConnections()
+        return closing
 
     def get(self, url: str) -> Deferred[Answer]:
         """GET; errback NoAnswer."""
-        return self._request("GET", url, None, {b"User-Agent": USER_AGENT})
+        return self._request("GET", url, None, GET_HEADERS)
 
     def post_json(self, url: str, body: bytes) -> Deferred[Answer]:
         """POST of a JSON document; errback NoAnswer."""
-        return self._request("POST", url, body, {b"User-Agent": USER_AGENT, b"Content-Type": b"application/json"})
+        return self._request("POST", url, body, POST_HEADERS)
 
-    def _request(self, method: str, url: str, body: bytes | None, headers: dict[bytes, bytes]) -> Deferred[Answer]:
+    def _request(self, method: str, url: str, body: bytes | None, headers: Headers) -> Deferred[Answer]:
         """One request at a time for each connection that is kept: a request beyond them would open a
         connection of its own and close it, which costs more than to wait."""
         origin = url[: url.index("/", url.index("//") + 2)]
@@ -98,9 +134,15 @@ class HTTPSender:
 
         return lane.acquire().addCallback(lambda _: self._send(method, url, body, headers).addBoth(leave))
 
-    def _send(self, method: str, url: str, body: bytes | None, headers: dict[bytes, bytes]) -> Deferred[Answer]:
+    def _send(self, method: str, url: str, body: bytes | None, headers: Headers) -> Deferred[Answer]:
         request = self._client.request(
-            method, url, data=body, headers=headers, allow_redirects=False, unbuffered=True, browser_like_redirects=False
+            method,
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            unbuffered=True,
+            browser_like_redirects=False,
         )
         answer: Deferred[Answer] = request.addCallback(_collect)
         timer = self._clock.callLater(self._settings.timeout, answer.cancel)

@@ -11,10 +11,9 @@ from random import Random
 
 import orjson
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
-from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
-from edge.handlers.http import Answer, HTTPSender, NoAnswer
+from edge.handlers import Delivered, Failed, Job, Outcome, Retry
+from edge.handlers.http import Answer, HTTPSender, heard
 
 WAITS = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)  # seconds before the second, third … attempt
 JITTER = 0.2
@@ -31,19 +30,16 @@ class StatusHandler:
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
-        return self._http.post_json(job.delivery.target, document(job)).addCallbacks(
-            self._answered, self._silent, (job,), None, (job,), None
+        return heard(
+            self._http.post_json(job.delivery.target, document(job)),
+            lambda answer: self._answered(answer, job),
+            lambda reason, detail: self._again(job, reason, None, detail),
         )
 
     def _answered(self, answer: Answer, job: Job) -> Outcome:
-        excerpt = answer.body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
-        if 200 <= answer.status < 300:
-            return Delivered("accepted", answer.status, excerpt)
-        return self._again(job, "http_error", answer.status, excerpt)
-
-    def _silent(self, failure: Failure, job: Job) -> Outcome:
-        failure.trap(NoAnswer)
-        return self._again(job, failure.value.reason, None, failure.value.detail[:EXCERPT_CHARACTERS])
+        if answer.successful:
+            return Delivered("accepted", answer.status, answer.excerpt)
+        return self._again(job, "http_error", answer.status, answer.excerpt)
 
     def _again(self, job: Job, outcome: str, status: int | None, excerpt: str) -> Outcome:
         if job.attempt > len(WAITS):

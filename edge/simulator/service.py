@@ -50,7 +50,7 @@ class SimulatorService(Service):
 
     def stopService(self) -> "Deferred[None]":
         """Unbind, and give the ports back."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

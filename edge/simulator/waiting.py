@@ -41,7 +41,7 @@ class Arrivals(Generic[T]):
         self._waiting.append(entry)
 
         def gave_up(failure: Failure) -> list[T]:
-            failure.trap(CancelledError)  # type: ignore[no-untyped-call]
+            failure.trap(CancelledError)
             self._waiting.remove(entry)
             raise TimeoutError(f"{what}: not within {seconds:g} s; {len(self.seen)} arrived")
 

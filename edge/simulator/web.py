@@ -32,9 +32,9 @@ class Node(Resource):
     """A resource with a typed beginning."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
 
 
 def site(root: Resource) -> Site:
     """The factory that serves ``root``."""
-    return Site(root)  # type: ignore[no-untyped-call]
+    return Site(root)

@@ -54,17 +54,18 @@ class LimitedRequest(Request):
         if self.method == b"POST" and self.content is not None:
             content_type = self.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
             if content_type.lower().startswith(FORM):
-                self.args = {**(self.args or {}), **parse_qs(self.content.read(), True)}
+                self.args = {**self.args, **parse_qs(self.content.read(), True)}
                 self.content.seek(0)
         super().process()
 
     def _refuse(self) -> None:
-        if self._refused or self.channel is None:
+        channel = self.channel
+        if self._refused or channel.transport is None:
             return
         self._refused = True
         log.warning("http_body_too_large", limit=MAX_BODY_OCTETS)
-        self.channel.transport.write(TOO_LARGE)
-        self.channel.loseConnection()
+        channel.transport.write(TOO_LARGE)
+        channel.loseConnection()
 
 
 class EdgeSite(Site):
@@ -90,5 +91,5 @@ def make_site(services: WebServices) -> Site:
     root.putChild(b"", add_pages(root, services))
     add_api(root, services)
     if services.simulator is not None:
-        root.putChild(b"simulator", SimulatorPage(services.simulator, lambda: services.directory.known_numbers()))
+        root.putChild(b"simulator", SimulatorPage(services.simulator, services.directory.known_numbers))
     return EdgeSite(root, timeout=IDLE_SECONDS, parsePOSTFormSubmission=False)

@@ -7,7 +7,7 @@ SMPP does not allow.
 """
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from protocols.smpp.pdu import Pdu
@@ -95,6 +95,11 @@ def status_name(status: int) -> str:
 
 class SMPPError(Exception):
     """The base of every error raised by protocols.smpp."""
+
+    def detached(self) -> Self:
+        """This error without the frames that led to it: what is kept as a value must not keep those alive."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
 
 class RecoverableError(SMPPError):

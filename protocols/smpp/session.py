@@ -47,7 +47,7 @@ from protocols.smpp.pdu import (
     UnbindResp,
     make,
 )
-from protocols.smpp.settings import Counters, SessionSettings
+from protocols.smpp.settings import Counters, SessionSettings, count_status
 from protocols.smpp.shapes import Tlvs
 from protocols.smpp.states import BIND_INPUTS, BOUND, PERMITTED, REPERTOIRE, Input, Role, SessionState
 from protocols.smpp.tlv import Tag
@@ -188,7 +188,7 @@ class Session:
                 if self._life.state is SessionState.CLOSED:
                     break
         except UnrecoverableError as error:
-            self._give_up(error, events)
+            self._give_up(error.detached(), events)
         return events
 
     def _receive(self, octets: bytes, now: float, events: list[Event]) -> None:
@@ -196,7 +196,7 @@ class Session:
         try:
             pdu = unpack(octets)
         except RecoverableError as error:
-            self._refuse(error, events)
+            self._refuse(error.detached(), events)
             if isinstance(error.salvaged, Response):
                 self._on_response(error.salvaged, now, events)
             return
@@ -215,7 +215,7 @@ class Session:
 
     def _on_response(self, response: Response, now: float, events: list[Event]) -> None:
         if response.command_status:
-            self.counters.statuses_received[response.command_status] += 1
+            count_status(self.counters.statuses_received, response.command_status)
         taken = self.window.take(response)
         if taken is not None:
             self._liveness.active(now)

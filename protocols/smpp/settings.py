@@ -27,6 +27,18 @@ class SessionSettings:
     remember_expired: int = 10_000
 
 
+MAX_STATUSES = 256
+OTHER_STATUSES = 0xFFFFFFFF
+"""Where statuses are counted once a peer has used MAX_STATUSES different ones."""
+
+
+def count_status(counts: defaultdict[int, int], status: int) -> None:
+    """Count one command_status: the peer chooses it, so there is room for only so many."""
+    if len(counts) >= MAX_STATUSES and status not in counts:
+        status = OTHER_STATUSES
+    counts[status] += 1
+
+
 def _counts() -> defaultdict[int, int]:
     return defaultdict(int)
 

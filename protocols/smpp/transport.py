@@ -135,6 +135,8 @@ class SMPPProtocol(Protocol):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
         transport.registerProducer(self, True)
+        if self._paused:
+            self._set_reading()
         self._handler.connection_made(self)
         self._settle()
 

@@ -86,6 +86,20 @@ def sample(ids: IdSource) -> MessageRecord:
     )
 
 
+def sync_milliseconds(folder: str, times: int = 100) -> float:
+    """The median of syncing 4 KiB to this disk: what every figure here stands on."""
+    path = Path(folder) / "sync.probe"
+    taken = []
+    with open(path, "wb", buffering=0) as probe:
+        for _ in range(times):
+            probe.write(bytes(4096))
+            started = time.perf_counter()
+            os.fdatasync(probe.fileno())
+            taken.append(time.perf_counter() - started)
+    path.unlink()
+    return sorted(taken)[times // 2] * 1000
+
+
 async def measure(reactor: Any, url: str, outstanding: int, count: int) -> Figure:
     """The figure for ``count`` messages (or what fits in a few seconds), ``outstanding`` at a time."""
     engine = open_engine(url)
@@ -163,6 +177,7 @@ async def _main(reactor: Any, arguments: argparse.Namespace, folder: str) -> Non
         migrate.upgrade(engine)
         engine.close()
     print(f"{os.cpu_count()} cores, {platform.machine()}, CPython {platform.python_version()}, in {folder}")
+    print(f"fdatasync of 4 KiB: {sync_milliseconds(folder):.2f} ms", flush=True)
     await compare(reactor, urls, arguments.messages, lambda figure: print(figure.line(), flush=True))
 
 

@@ -48,22 +48,37 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def run(store: str, url: str, folder: Path, name: str, n: int, window: int = 200, connections: int = 32) -> Load:
+def run(
+    store: str, url: str, folder: Path, name: str, n: int, window: int = 200, connections: int = 32
+) -> Load:
     """One scenario ("durable MO", "full MO" or "MT") on a fresh store."""
     smsc, sink = free_port(), free_port()
     callback = None
     if name == "full MO":
-        template = f"http://127.0.0.1:{sink}/?id={{ID}}&at={{TIMESTAMP}}&from={{FROM}}&to={{TO}}&text={{MESSAGE}}"
+        template = (
+            f"http://127.0.0.1:{sink}/?id={{ID}}&at={{TIMESTAMP}}&from={{FROM}}&to={{TO}}&text={{MESSAGE}}"
+        )
         callback = {"url": template, "retry": True}
     provision(url, [DID], callback)
     server = Server(folder, url, smsc, pinned(0), window=window)
     mode = ["mt"] if name == "MT" else ["mo", *(["--sink", str(sink)] if callback else [])]
-    command = [*pinned(1), sys.executable, "-m", "tests.bench.peer", *mode, "--smsc", str(smsc), "--n", str(n)]
+    command = [
+        *pinned(1),
+        sys.executable,
+        "-m",
+        "tests.bench.peer",
+        *mode,
+        "--smsc",
+        str(smsc),
+        "--n",
+        str(n),
+    ]
     command += ["--window", str(window), "--api", str(server.http_port), "--key", KEY, "--did", DID]
     command += ["--connections", str(connections)]
     peer = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        assert peer.stdin is not None and peer.stdout is not None
+        assert peer.stdin is not None
+        assert peer.stdout is not None
         peer.stdout.readline()  # it listens
         server.start()
         peer.stdout.readline()  # it is bound
@@ -101,16 +116,23 @@ def figures(stores: tuple[str, ...] = ("SQLite", "PostgreSQL"), scale: float = 1
     found = []
     for store in stores:
         for name, n in SCENARIOS:
-            with tempfile.TemporaryDirectory(prefix="trunkline-bench-") as folder, fresh(store, Path(folder)) as url:
+            with (
+                tempfile.TemporaryDirectory(prefix="trunkline-bench-") as folder,
+                fresh(store, Path(folder)) as url,
+            ):
                 found.append(run(store, url, Path(folder), name, max(1000, round(n * scale))))
     return found
 
 
 def report(found: list[Load]) -> str:
     """A Markdown table."""
-    lines = ["| store | load | n | messages/s | answered/s | CPU µs/message | answer p50/p99 ms |", "|---|---|--:|--:|--:|--:|---|"]
+    lines = [
+        "| store | load | n | messages/s | answered/s | CPU µs/message | answer p50/p99 ms |",
+        "|---|---|--:|--:|--:|--:|---|",
+    ]
     lines += [
-        f"| {row.store} | {row.name} | {row.n} | {row.per_s} | {row.answered_per_s} | {row.cpu_us} | {row.p50_ms} / {row.p99_ms} |"
+        f"| {row.store} | {row.name} | {row.n} | {row.per_s} | {row.answered_per_s} | {row.cpu_us} "
+        f"| {row.p50_ms} / {row.p99_ms} |"
         for row in found
     ]
     return "\n".join(lines)

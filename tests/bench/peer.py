@@ -184,7 +184,7 @@ class Peer:
 def deliver_sm(sequence: int, number: int, destination: bytes) -> bytes:
     """An MO of 100 GSM characters or so; each has its own sender and text, made of its number."""
     text = b"%08d %b" % (number, TEXT)
-    body = b"\0\1\1" b"447%09d\0\1\1%b\0\0\0\0\0\0\0\0\0\0%c%b" % (number, destination, len(text), text)
+    body = b"\0\1\1447%09d\0\1\1%b\0\0\0\0\0\0\0\0\0\0%c%b" % (number, destination, len(text), text)
     return HEADER.pack(16 + len(body), DELIVER_SM, 0, sequence) + body
 
 
@@ -257,7 +257,9 @@ class Clients:
         self.refused = 0
         self.latencies: list[float] = []
         self._since: dict[Link, float] = {}
-        self._links = [Link(peer, socket.create_connection(("127.0.0.1", port)), self._data) for _ in range(connections)]
+        self._links = [
+            Link(peer, socket.create_connection(("127.0.0.1", port)), self._data) for _ in range(connections)
+        ]
         self._idle = list(self._links)
 
     def pump(self, n: int) -> None:
@@ -297,7 +299,9 @@ def post(api: int, key: str, source: str, text: str) -> Callable[[int], bytes]:
     """Requests for POST /v1/messages, each to its own number."""
 
     def request(number: int) -> bytes:
-        body = json.dumps({"from": source, "to": f"+447{number:09d}", "text": f"{number:08d} {text}"}).encode()
+        body = json.dumps(
+            {"from": source, "to": f"+447{number:09d}", "text": f"{number:08d} {text}"}
+        ).encode()
         head = (
             f"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1:{api}\r\nAuthorization: Bearer {key}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -1,4 +1,4 @@
-"""The whole server against a foreign SMSC (the npm package `smpp`): bind, MO, MT, receipts, throttling, a cut link."""
+"""The whole server against a foreign SMSC, the npm package `smpp`."""
 
 import json
 from collections.abc import Iterator

@@ -47,22 +47,25 @@ class Endpoint(Resource):
         except Problem as problem:
             refuse(request, problem)
             return NOT_DONE_YET
-        if replied.called:
-            replied.addCallbacks(self._reply, self._failed, (request, None), None, (request, None), None)
-            return NOT_DONE_YET
         gone: list[bool] = []
-        request.notifyFinish().addErrback(lambda _: gone.append(True))
-        replied.addCallbacks(self._reply, self._failed, (request, gone), None, (request, gone), None)
+        if not replied.called:
+            request.notifyFinish().addErrback(lambda _: gone.append(True))
+        replied.addCallbacks(
+            self._reply, self._failed, callbackArgs=(request, gone), errbackArgs=(request, gone)
+        )
         return NOT_DONE_YET
 
-    def _reply(self, reply: Reply, request: Request, gone: list[bool] | None) -> None:
+    def _reply(self, reply: Reply, request: Request, gone: list[bool]) -> None:
         if not gone:
             answer(request, *reply)
 
-    def _failed(self, failure: Failure, request: Request, gone: list[bool] | None) -> None:
-        problem = problem_of(failure.value)
+    def _failed(self, failure: Failure, request: Request, gone: list[bool]) -> None:
+        error = failure.value
+        problem = None if error is None else problem_of(error)
         if problem is None:
-            log.error("http_handler_broken", path=request.path.decode("latin-1"), error=failure.getTraceback())
+            log.error(
+                "http_handler_broken", path=request.path.decode("latin-1"), error=failure.getTraceback()
+            )
             problem = Problem(500, "internal_error", "The server made a mistake; it has been logged.")
         if not gone:
             refuse(request, problem)

@@ -18,11 +18,9 @@ MAX_LIMIT = 1_000
 
 
 def members(request: Request, known: frozenset[str]) -> dict[str, object]:
-    """Every member by name. Raises Problem for a body that is not JSON, and for a member that is not known."""
+    """Every member by name. Raises Problem for a body that is not JSON and for an unknown member."""
     found = _from_arguments(request)
-    content_type = request.getHeader(b"content-type") or b""
-    if isinstance(content_type, str):
-        content_type = content_type.encode("latin-1")
+    content_type: bytes = request.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
     if not content_type.lower().startswith(FORM):
         for name, value in _from_json(request).items():
             if name in found:
@@ -31,7 +29,9 @@ def members(request: Request, known: frozenset[str]) -> dict[str, object]:
     for name in found:
         if name not in known:
             expected = ", ".join(sorted(known))
-            raise Problem(422, "member_unknown", f"{name[:40]!r} is not known; expected {expected}.", name[:40])
+            raise Problem(
+                422, "member_unknown", f"{name[:40]!r} is not known; expected {expected}.", name[:40]
+            )
     return found
 
 
@@ -56,7 +56,12 @@ def url(found: dict[str, object], name: str) -> str | None:
     except ValueError:
         good = False
     if not good or len(value) > MAX_URL or not value.isascii() or not value.isprintable() or " " in value:
-        raise Problem(422, "url_invalid", f"{name!r} must be an http or https URL of at most {MAX_URL} characters.", name)
+        raise Problem(
+            422,
+            "url_invalid",
+            f"{name!r} must be an http or https URL of at most {MAX_URL} characters.",
+            name,
+        )
     return value
 
 
@@ -80,7 +85,7 @@ def limit(found: dict[str, object], default: int) -> int:
 
 def _from_arguments(request: Request) -> dict[str, object]:
     found: dict[str, object] = {}
-    for name, values in (request.args or {}).items():
+    for name, values in request.args.items():
         try:
             key, value = name.decode("utf-8"), values[0].decode("utf-8")
         except UnicodeDecodeError:

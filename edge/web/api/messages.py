@@ -12,11 +12,10 @@ from edge.web.api.endpoint import Endpoint, Reply
 from edge.web.api.members import IDENTIFIER, identifier, limit, members, text, url
 from edge.web.api.problems import NotFound, Problem
 from storage import messages
-from storage.records import ApiKey, MessageView
+from storage.records import ApiKey, Direction, MessageView
 
 SENT_WITH = frozenset({"from", "to", "text", "status_callback"})
 LISTED_BY = frozenset({"direction", "did", "peer", "since_id", "before_id", "limit"})
-DIRECTIONS = ("mo", "mt")
 PAGE = 50
 
 
@@ -51,9 +50,7 @@ class Messages(Endpoint):
     def list(self, request: Request, key: ApiKey) -> Deferred[Reply]:
         """Newest first; with since_id the ones after it, oldest first."""
         found = members(request, LISTED_BY)
-        direction = found.get("direction")
-        if direction is not None and direction not in DIRECTIONS:
-            raise Problem(422, "direction_invalid", "'direction' must be mo or mt.", "direction")
+        direction = _direction(found)
         rows = limit(found, PAGE)
         return self.services.store.read(
             messages.search,
@@ -79,6 +76,17 @@ class Message(Endpoint):
         if not IDENTIFIER.fullmatch(name):
             raise Problem(404, "message_unknown", "There is no message with this id.")
         return self.services.store.read(messages.get, key.account_id, int(name)).addCallback(_shown)
+
+
+def _direction(found: dict[str, object]) -> Direction | None:
+    match found.get("direction"):
+        case None:
+            return None
+        case "mo":
+            return "mo"
+        case "mt":
+            return "mt"
+    raise Problem(422, "direction_invalid", "'direction' must be mo or mt.", "direction")
 
 
 def _number(found: dict[str, object], name: str) -> str | None:

@@ -1,4 +1,5 @@
 """STANDIN, to be replaced by the portal."""
+
 from twisted.web.resource import Resource
 
 

@@ -154,8 +154,8 @@ async def test_it_stops_and_starts_on_the_same_port(smsc: FakeSMSC) -> None:
 class Client:
     def __init__(self, sink: StubSink) -> None:
         self._sink = sink
-        pool = HTTPConnectionPool(reactor, persistent=False)  # type: ignore[no-untyped-call]
-        self._client = treq.client.HTTPClient(Agent(reactor, pool=pool))  # type: ignore[no-untyped-call]
+        pool = HTTPConnectionPool(reactor, persistent=False)
+        self._client = treq.client.HTTPClient(Agent(reactor, pool=pool))
 
     async def get(self, target: str) -> tuple[int, bytes]:
         response = await self._client.get(f"http://127.0.0.1:{self._sink.port}{target}")

@@ -42,8 +42,8 @@ class Alone:
 
     def __init__(self) -> None:
         self.service: SimulatorService = make_service(config(), reactor)
-        self._pool = HTTPConnectionPool(reactor, persistent=False)  # type: ignore[no-untyped-call]
-        self.client = treq.client.HTTPClient(Agent(reactor, pool=self._pool))  # type: ignore[no-untyped-call]
+        self._pool = HTTPConnectionPool(reactor, persistent=False)
+        self.client = treq.client.HTTPClient(Agent(reactor, pool=self._pool))
 
     @property
     def smpp_port(self) -> int:
@@ -58,7 +58,7 @@ class Alone:
 async def alone() -> AsyncIterator[Alone]:
     running = Alone()
     running.service.privilegedStartService()
-    running.service.startService()  # type: ignore[no-untyped-call]
+    running.service.startService()
     yield running
     await running.service.stopService()
 

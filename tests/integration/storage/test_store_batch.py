@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from storage import messages
+from storage import messages, parts
 from storage.batch import Transactor, Unit
 from storage.engines import Engine, open_engine
 from storage.errors import NotDurable, StoreUnavailable
@@ -144,15 +144,18 @@ def test_functions_see_the_writes_of_their_batch(transactor: Transactor) -> None
     assert count.outcome == 1
 
 
-def test_inserts_run_before_what_stands_on_them(quick: Engine, transactor: Transactor) -> None:
+def test_a_unit_may_change_what_it_inserts(quick: Engine, transactor: Transactor) -> None:
     first, second = samples.mt(), samples.mt()
-    transactor.commit([writing(messages.insert(first))])
+    there, new = samples.part_of(first), samples.part_of(second)
+    transactor.commit([writing(messages.insert(first, [there]))])
     units = [
-        writing([(messages.INSERT_DELIVERY, samples.delivery_of(first))]),
-        writing(messages.insert(second, [samples.part_of(second)], [samples.delivery_of(second)])),
+        writing(parts.mark_sending(there.id, 1, samples.NOW)),
+        writing([*messages.insert(second, [new]), *parts.mark_sending(new.id, 1, samples.NOW)]),
     ]
     transactor.commit(units)
     assert [unit.outcome for unit in units] == [None, None]
+    with quick.snapshot() as connection:
+        assert [item.part.id for item in parts.sending(connection, samples.UPSTREAM)] == [there.id, new.id]
 
 
 def test_collected_items_are_one_call(transactor: Transactor) -> None:

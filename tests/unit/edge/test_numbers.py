@@ -24,11 +24,17 @@ def test_what_people_write(written: str, region: str, number: str) -> None:
     assert destination(written, region) == number
 
 
-@pytest.mark.parametrize("written", ["", "+", "hello", "+0123456789", "1234567", "+1202555012345678", "2025550123;ext=1", "٢٠٢"])
+@pytest.mark.parametrize(
+    "written", ["", "+", "hello", "+0123456789", "1234567", "+1202555012345678", "2025550123;ext=1", "٢٠٢"]
+)
 def test_what_is_no_number_is_refused_with_its_field(written: str) -> None:
     with pytest.raises(Refused) as caught:
         destination(written, "US", "from")
-    assert (caught.value.code, caught.value.field, caught.value.http_status) == ("invalid_number", "from", 422)
+    assert (caught.value.code, caught.value.field, caught.value.http_status) == (
+        "invalid_number",
+        "from",
+        422,
+    )
 
 
 @pytest.mark.parametrize(

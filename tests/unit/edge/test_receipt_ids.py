@@ -35,7 +35,9 @@ def test_as_sent_comes_first_and_the_other_base_last() -> None:
     assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize(("reported", "base", "never"), [("4097", "as_sent", "1001"), ("1001", "hex", "4097"), ("zz", "any", "0")])
+@pytest.mark.parametrize(
+    ("reported", "base", "never"), [("4097", "as_sent", "1001"), ("1001", "hex", "4097"), ("zz", "any", "0")]
+)
 def test_another_base_is_tried_only_where_it_is_so(reported: str, base: str, never: str) -> None:
     assert never not in spellings(reported, base)
 

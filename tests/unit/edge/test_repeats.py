@@ -46,7 +46,13 @@ def test_after_a_restart_the_store_says_what_was_at_risk() -> None:
 
 def test_any_difference_makes_another_fingerprint() -> None:
     base = ("+1", "+2", 0, 0, b"yes")
-    variants = [("+3", *base[1:]), ("+1", "+3", *base[2:]), (*base[:2], 1, 0, b"yes"), (*base[:3], 8, b"yes"), (*base[:4], b"no")]
+    variants = [
+        ("+3", *base[1:]),
+        ("+1", "+3", *base[2:]),
+        (*base[:2], 1, 0, b"yes"),
+        (*base[:3], 8, b"yes"),
+        (*base[:4], b"no"),
+    ]
     marks = {fingerprint(*variant) for variant in [base, *variants]}
     assert len(marks) == 6
     assert all(len(mark) == 16 for mark in marks)

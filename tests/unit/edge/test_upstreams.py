@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -16,10 +16,11 @@ from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import SubmitSm, SubmitSmResp
 from storage import messages, parts
 from storage.parts import QueuedPart
-from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
+from storage.records import Did, PartFlag, PartRecord, PartState
+from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import pending, success
-from tests.unit.edge.conftest import PEER, Time
+from tests.unit.edge.conftest import Time, part_of, record
 
 
 @dataclass(eq=False)
@@ -80,11 +81,18 @@ class Rig:
     def __init__(self, store: InlineStore, time: Time, did: Did, **changes: Any) -> None:
         self.store, self.time, self.did = store, time, did
         config = UpstreamConfig(
-            name="up", port=2775, system_id="us", password=Secret("x"), response_timeout_seconds=30.0, **changes
+            name="up",
+            port=2775,
+            system_id="us",
+            password=Secret("x"),
+            response_timeout_seconds=30.0,
+            **changes,
         )
         self.watcher = Watcher()
         throttle = Backoff(1.0, 8.0, Random(1))
-        self.upstream = Upstream(config, Dialect(config, "US"), store, time, time.wall_ms, throttle, self.watcher)  # type: ignore[arg-type]
+        self.upstream = Upstream(
+            config, Dialect(config, "US"), cast(Store, store), time, time.wall_ms, throttle, self.watcher
+        )
         self.bind = FakeBind()
         self.upstream.binds = [self.bind]  # type: ignore[list-item]
         success(self.upstream.start())
@@ -92,15 +100,15 @@ class Rig:
     def message(self, count: int = 1, state: PartState = PartState.QUEUED) -> list[QueuedPart]:
         """Rows as the pipeline makes them; not yet handed over."""
         now = self.time.wall_ms()
-        record = MessageRecord(
-            self.store.ids.next(), self.did.account_id, self.did.id, "mt", "api", self.did.number, PEER, "hi", "up", now, count
-        )
+        about = record(self.store, self.did, now, "mt", parts_total=count)
         rows = [
-            PartRecord(self.store.ids.next(), record.id, "up", number, count, 0, 0, b"hi", None, state, attempts=int(state is PartState.SENDING), due_at=now)
+            part_of(
+                about, self.store.ids.next(), number, state=state, attempts=int(state is PartState.SENDING)
+            )
             for number in range(1, count + 1)
         ]
-        success(self.store.writer.write(messages.insert(record, rows)))
-        return [QueuedPart(row, record.did, record.peer) for row in rows]
+        success(self.store.writer.write(messages.insert(about, rows)))
+        return [QueuedPart(row, about.did, about.peer) for row in rows]
 
     def submit(self, count: int = 1) -> list[int]:
         """What `edge.outbound` does; the ids of the parts."""
@@ -221,7 +229,9 @@ def test_a_lost_link_puts_what_was_outstanding_in_doubt_and_sends_it_again_flagg
     assert ("lost", None) in rig.watcher.told
 
 
-def test_with_hold_it_waits_for_a_receipt_or_the_operator(inline_store: InlineStore, time: Time, did: Did) -> None:
+def test_with_hold_it_waits_for_a_receipt_or_the_operator(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
     rig = Rig(inline_store, time, did, in_doubt="hold")
     (part_id,) = rig.submit()
     rig.lose_link()
@@ -267,7 +277,9 @@ def test_a_receipt_settles_a_doubt_before_the_second_send(rig: Rig) -> None:
     assert rig.part(part_id).state == "delivered"
 
 
-def test_what_a_crash_left_in_sending_is_in_doubt_at_the_start(inline_store: InlineStore, time: Time, did: Did) -> None:
+def test_what_a_crash_left_in_sending_is_in_doubt_at_the_start(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
     before = Rig(inline_store, time, did)
     (part_id,) = before.submit()
     after = Rig(inline_store, time, did)
@@ -325,4 +337,6 @@ def test_drain_sends_nothing_new_and_ends_with_the_last_stored_answer(rig: Rig) 
     rig.store.writer.release()
     success(drained)
     assert rig.sent == []
-    assert [item.part.state for item in success(rig.store.read(parts.queued, "up", rig.time.wall_ms(), 10))] == ["queued"]
+    assert [
+        item.part.state for item in success(rig.store.read(parts.queued, "up", rig.time.wall_ms(), 10))
+    ] == ["queued"]

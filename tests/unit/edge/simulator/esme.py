@@ -31,11 +31,11 @@ class Link:
     """One connection of an ESME."""
 
     def __init__(self, protocol: SMPPProtocol, reactor: Any) -> None:
-        self.transport: Any = StringTransport()  # type: ignore[no-untyped-call]
+        self.transport: Any = StringTransport()
         self._protocol = protocol
         self._reactor = reactor
         self._framer = Framer()
-        protocol.makeConnection(self.transport)  # type: ignore[no-untyped-call]
+        protocol.makeConnection(self.transport)
 
     def send(self, *pdus: Pdu) -> list[Pdu]:
         """Send, and what comes back in this turn."""
@@ -61,14 +61,14 @@ class Link:
 
     def lose(self) -> None:
         """The connection breaks."""
-        self._protocol.connectionLost(Failure(ConnectionLost()))  # type: ignore[no-untyped-call]
+        self._protocol.connectionLost(Failure(ConnectionLost()))
 
 
 class Scene:
     """A simulator on a reactor in memory."""
 
     def __init__(self, behaviour: Behaviour = DEFAULT, **changes: object) -> None:
-        self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
+        self.reactor: Any = MemoryReactorClock()
         settings: dict[str, object] = {
             "system_id": "trunk",
             "password": Secret("secret"),

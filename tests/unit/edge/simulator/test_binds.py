@@ -18,6 +18,7 @@ from protocols.smpp.pdu import (
     Unbind,
     UnbindResp,
 )
+from tests.deferreds import success
 from tests.unit.edge.simulator.esme import DID, PHONE, Scene, submit_sm
 
 BINDS = [
@@ -62,16 +63,25 @@ def test_a_submit_without_a_bind_is_refused() -> None:
     assert scene.bubbles() == []
 
 
-def test_a_receiver_may_not_submit_and_a_transmitter_gets_no_texts() -> None:
+def test_a_receiver_may_not_submit() -> None:
     scene = Scene()
     receiver = scene.bind(BindReceiver(sequence_number=1, system_id="trunk", password="secret"))
     (answer,) = receiver.send(submit_sm(3))
     assert answer.command_status == CommandStatus.ESME_RINVBNDSTS
+    assert scene.bubbles() == []
+
+
+def test_a_transmitter_gets_no_texts() -> None:
+    scene = Scene()
     transmitter = scene.bind(BindTransmitter(sequence_number=1, system_id="trunk", password="secret"))
-    receiver.read(), transmitter.read()
-    scene.simulator.inject(PHONE, DID, "hello").addErrback(lambda _: None)
+    done = scene.simulator.inject(PHONE, DID, "hello")
+    receiver = scene.connect()
+    answers = receiver.send(BindReceiver(sequence_number=1, system_id="trunk", password="secret"))
+    pdus = [pdu for pdu in answers if isinstance(pdu, DeliverSm)]
+    assert [pdu.short_message for pdu in pdus] == [b"hello"]
+    receiver.answer(*pdus)
+    success(done)
     assert transmitter.only(DeliverSm) == []
-    assert [pdu.short_message for pdu in receiver.only(DeliverSm)] == [b"hello"]
 
 
 def test_enquire_link_and_unbind_are_answered() -> None:

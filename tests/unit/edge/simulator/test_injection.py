@@ -122,6 +122,16 @@ def test_the_window_is_kept() -> None:
     assert [pdu.short_message for pdu in answers if isinstance(pdu, DeliverSm)] == [b"2", b"3"]
 
 
+def test_long_texts_that_follow_each_other_have_other_references() -> None:
+    scene = Scene()
+    link = scene.bind()
+    for _ in range(2):
+        scene.simulator.inject(PHONE, DID, "x" * 200)
+    references = [pdu.short_message[3] for pdu in link.only(DeliverSm)]
+    assert len(references) == 4
+    assert references[0] == references[1] != references[2] == references[3]
+
+
 def test_more_than_may_wait_is_refused_and_shows_nowhere() -> None:
     scene = Scene(Behaviour(pending=2))
     scene.simulator.inject(PHONE, DID, "one")
@@ -178,6 +188,7 @@ def test_stop_unbinds_and_tells_who_waits() -> None:
     link.lose()
     success(stopped)
     assert scene.simulator.binds() == []
+    assert scene.reactor.getDelayedCalls() == []
 
 
 def test_stop_does_not_wait_for_a_peer_that_does_not_answer() -> None:
@@ -192,7 +203,7 @@ def test_stop_does_not_wait_for_a_peer_that_does_not_answer() -> None:
     pending(stopped)
     link.lose()
     success(stopped)
-    assert [call for call in scene.reactor.getDelayedCalls() if call.active()] == []
+    assert scene.reactor.getDelayedCalls() == []
 
 
 def test_it_listens_where_it_was_told() -> None:
@@ -206,7 +217,7 @@ def test_a_port_that_is_taken_fails_the_start() -> None:
     scene = Scene()
 
     def taken(*_: object, **__: object) -> None:
-        raise CannotListenError("127.0.0.1", 2775, OSError("in use"))  # type: ignore[no-untyped-call]
+        raise CannotListenError("127.0.0.1", 2775, OSError("in use"))
 
     scene.reactor.listenTCP = taken
     failure(scene.simulator.start(), CannotListenError)

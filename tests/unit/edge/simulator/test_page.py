@@ -55,13 +55,13 @@ class Browser:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         if body:
             sent["Content-Length"] = str(len(body))
-        transport: Any = StringTransport(self.host, self.peer)  # type: ignore[no-untyped-call]
+        transport: Any = StringTransport(self.host, self.peer)
         protocol = self._site.buildProtocol(self.peer)
         protocol.makeConnection(transport)
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         protocol.dataReceived(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + body)
         answer = Answer(transport.value())
-        protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[no-untyped-call]
+        protocol.connectionLost(Failure(ConnectionDone()))
         return answer
 
     def get(self, target: str = "/simulator", **headers: str) -> Answer:

@@ -745,6 +745,24 @@ def test_counters() -> None:
     assert counters.statuses_sent == {0x64: 1}
 
 
+def test_a_peer_that_makes_up_statuses_is_counted_in_bounded_memory() -> None:
+    smsc = Peer().bound()
+    for status in range(1, 2_001):
+        smsc.sends(SubmitSmResp(sequence_number=9, command_status=status))
+    counts = smsc.session.counters.statuses_received
+    assert sum(counts.values()) == 2_000
+    assert (len(counts), counts[1], counts[0xFFFFFFFF]) == (257, 1, 2_000 - 256)
+
+
+def test_errors_in_events_keep_no_frames_alive() -> None:
+    smsc = Peer().bound()
+    refused, ended = smsc.session.receive_data(struct_pack(">IIII", 17, 5, 0, 42) + bytes(17), 0.0)
+    for event in (refused, ended):
+        assert isinstance(event, Refused)
+        assert event.error.__traceback__ is None
+        assert event.error.__context__ is None
+
+
 def test_settings_have_sound_defaults() -> None:
     settings = SessionSettings()
     assert (settings.window, settings.enquire_misses, settings.max_pdu) == (50, 2, 70_000)

@@ -1,4 +1,4 @@
-"""An ESME and an SMSC of ours, joined by a wire that slices, delays and breaks: nothing lost, nothing leaked."""
+"""An ESME and an SMSC of ours, joined by a wire that slices and delays: nothing is lost, nothing leaks."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ SETTINGS = SessionSettings(window=4, response_timeout=7.0, enquire_link=11.0, bi
 
 
 class End:
-    """One end of the wire: its session, what is on its way to it, what it owes, what became of its requests."""
+    """One end of the wire: its session, what is on its way to it, what it owes, what its requests became."""
 
     def __init__(self, role: Role, now: float) -> None:
         self.session = Session(role, SETTINGS, now)

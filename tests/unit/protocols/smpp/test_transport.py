@@ -1,7 +1,7 @@
 """The session on Twisted: writes joined, timers set, back-pressure both ways, one end to every connection."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.error import ConnectionDone
@@ -44,6 +44,8 @@ from protocols.smpp.transport import LINGER, SMPPProtocol
 from tests.deferreds import pending, success
 from tests.unit.protocols.smpp.links import at
 
+connection_done: Any = cast(Any, Failure)(ConnectionDone())
+plain_transport: Any = StringTransport
 SETTINGS = SessionSettings(window=3, response_timeout=10.0, enquire_link=30.0, bind_timeout=5.0)
 
 
@@ -60,7 +62,7 @@ class Wire(StringTransport):  # type: ignore[misc]
 
     def write(self, data: bytes) -> None:
         self.writes += 1
-        super().write(data)  # type: ignore[no-untyped-call]
+        super().write(data)
 
     def abortConnection(self) -> None:
         self.aborted = True
@@ -77,7 +79,7 @@ class Link:
         self.on_event: Callable[[Event], object] = lambda event: None
         self.session = Session(role, SETTINGS, self.clock.seconds())
         self.protocol = SMPPProtocol(self.session, self, self.clock)
-        self.wire: Any = Wire() if wire is None else wire  # type: ignore[no-untyped-call]
+        self.wire: Any = Wire() if wire is None else wire
         self._framer = Framer()
 
     def connection_made(self, protocol: SMPPProtocol) -> None:
@@ -89,7 +91,7 @@ class Link:
         self.on_event(event)
 
     def connect(self) -> "Link":
-        self.protocol.makeConnection(self.wire)  # type: ignore[no-untyped-call]
+        self.protocol.makeConnection(self.wire)
         return self
 
     def bound(self) -> "Link":
@@ -115,7 +117,7 @@ class Link:
         self.clock.advance(0)
 
     def lose(self) -> None:
-        self.protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[no-untyped-call]
+        self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
 def test_a_connection_has_no_delay_and_a_producer() -> None:
@@ -127,7 +129,7 @@ def test_a_connection_has_no_delay_and_a_producer() -> None:
 
 
 def test_a_transport_without_tcp_will_do() -> None:
-    link = Link(wire=StringTransport())  # type: ignore[no-untyped-call]
+    link = Link(wire=StringTransport())
     link.connect()
     assert link.wire.producer is link.protocol
 
@@ -365,6 +367,13 @@ def test_reading_pauses_for_the_application() -> None:
     assert link.events == []
     link.clock.advance(0.2)
     assert link.events == [RequestExpired("a", SubmitSm(sequence_number=2))]
+
+
+def test_reading_paused_before_the_connection() -> None:
+    link = Link()
+    link.protocol.pause()
+    link.connect()
+    assert link.wire.producerState == "paused"
 
 
 def test_a_peer_that_does_not_read_is_not_read() -> None:

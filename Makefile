@@ -1,0 +1,94 @@
+# make demo    everything in one process, to try it (needs Python 3.11 or later with venv)
+# make test    lint and all tests; installs what they need once, then works offline
+# make help    the rest
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+JOBS ?= 2
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help demo test lint format bench docs lock news clean
+
+help:
+	@echo 'make demo     run everything on 127.0.0.1, in ./var'
+	@echo 'make test     lint and all tests (PYTEST_ARGS="-k name" for some of them)'
+	@echo 'make lint     formatting, style, types, imports, news'
+	@echo 'make format   mend formatting and what else can be mended'
+	@echo 'make bench    measure this build (BENCH_ARGS="…")'
+	@echo 'make docs     write the generated pages and check the links'
+	@echo 'make lock     resolve the dependencies anew (needs the network)'
+	@echo 'make clean    remove what was built'
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/trunkline demo
+
+test: $(VENV)/dev.stamp tests/interop/node_modules/.stamp lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/coverage report
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if git rev-parse --quiet --verify origin/main >/dev/null 2>&1; then \
+		$(BIN)/towncrier check --compare-with origin/main; \
+	else \
+		echo 'no origin/main to compare with: the news fragments are not checked'; \
+	fi
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/generate.py
+
+news: $(VENV)/dev.stamp
+	$(BIN)/towncrier build
+
+# -- what is installed, each once; nothing here touches the network when it is there already ----------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo 'Python has no venv here; on Debian: apt-get install python3-venv'; rm -rf $(VENV); exit 1; }
+
+$(VENV)/demo.stamp: requirements.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing into $(VENV) …'
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/demo.stamp
+	@echo 'Installing the tools of developers into $(VENV) …'
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+tests/interop/node_modules/.stamp: tests/install.sh tests/interop/package.json tests/interop/package-lock.json
+	@bash tests/install.sh
+
+# -- the locks ----------------------------------------------------------------------------------------------
+
+COMPILE := build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --upgrade
+
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip --disable-pip-version-check install --quiet pip-tools
+	$(COMPILE) --extra postgresql --build-deps-for editable --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra postgresql --extra dev --build-deps-for editable --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml
+	cd tests/interop && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
+
+clean:
+	rm -rf build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find edge protocols storage tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f twisted/plugins/dropin.cache

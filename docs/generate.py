@@ -1,0 +1,129 @@
+"""Writes docs/configuration.md and docs/commands.md from the code, and checks the links of every page.
+
+`make docs`; a test sees to it that the pages are those of the code.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import get_type_hints
+
+import click
+
+from edge.cli import trunkline
+from edge.config import Config, SimulatorConfig, UpstreamConfig
+from edge.config_reader import expectation
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+NOTE = "<!-- Written by docs/generate.py: do not edit. -->\n"
+_LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_KEY = re.compile(r"#([a-z_]+) = (.+)")
+_TABLE = re.compile(r"#?\[+([a-z]+)\]+")
+
+
+def configuration_page() -> str:
+    """Every key with its default, what it takes and what it does: conf/trunkline.toml as tables."""
+    lines = [
+        NOTE,
+        "# Configuration\n",
+        "One TOML file; `conf/trunkline.toml` holds every key at its default. `trunkline check-config -c",
+        "FILE` says everything that is wrong with a file, one line each: file, key, value, and what was",
+        "expected. A running server reads its file again at SIGHUP: changed upstreams bind anew, the others",
+        "do not notice; on an error it keeps what it has.",
+    ]
+    table = ""
+    for name, key, default, comment in read_conf((ROOT / "conf" / "trunkline.toml").read_text("utf-8")):
+        if name != table:
+            table = name
+            lines += [
+                "",
+                f"## {_title(name)}",
+                "",
+                "| key | example or default | takes | |",
+                "|---|---|---|---|",
+            ]
+        takes = expected(name, key).replace("|", "\\|")
+        lines.append(f"| `{key}` | `{default}` | {takes} | {comment} |")
+    return "\n".join(lines) + "\n"
+
+
+def read_conf(text: str) -> Iterator[tuple[str, str, str, str]]:
+    """(table, key, default, comment) of each key of the file."""
+    table, comment = "", []
+    for line in text.splitlines():
+        if found := _TABLE.fullmatch(line):
+            table, comment = found[1], []
+        elif found := _KEY.fullmatch(line):
+            yield table, found[1], found[2], " ".join(comment)
+            comment = []
+        elif line.startswith("# "):
+            comment.append(line[2:])
+        elif not line:
+            comment = []
+
+
+def expected(table: str, key: str) -> str:
+    """What a key takes, in the words of the error message."""
+    special = {"upstream": UpstreamConfig, "simulator": SimulatorConfig}
+    kind = special.get(table) or get_type_hints(Config)[table]
+    return expectation(get_type_hints(kind, include_extras=True)[key])
+
+
+def tables() -> dict[str, set[str]]:
+    """Every table of the configuration with its keys, as the code knows them."""
+    hints = {"upstream": UpstreamConfig, "simulator": SimulatorConfig}
+    for field in fields(Config):
+        if field.name not in ("upstreams", "simulator", "path"):
+            hints[field.name] = get_type_hints(Config)[field.name]
+    return {name: {field.name for field in fields(kind)} for name, kind in hints.items()}
+
+
+def commands_page() -> str:
+    """The help of every command."""
+    lines = [NOTE, "# Commands\n"]
+    for path, command in sorted(_commands(trunkline, "trunkline")):
+        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        lines += [f"## {path}\n", "```text", command.get_help(context), "```\n"]
+    return "\n".join(lines)
+
+
+def dead_links() -> list[str]:
+    """Links between our own pages that lead nowhere."""
+    pages = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+    return [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in _LINK.findall(page.read_text("utf-8"))
+        if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists()
+    ]
+
+
+PAGES = {"configuration.md": configuration_page, "commands.md": commands_page}
+
+
+def main() -> None:
+    """Write the pages; exit code 1 when a link is dead."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), "utf-8")
+    for link in (dead := dead_links()):
+        print(f"dead link in {link}", file=sys.stderr)
+    raise SystemExit(bool(dead))
+
+
+def _title(table: str) -> str:
+    return f"[[{table}]]" if table == "upstream" else f"[{table}]"
+
+
+def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from _commands(child, f"{path} {name}")
+    else:
+        yield path, command
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The GSM 7-bit alphabets: characters to septets and back (TS 23.038 §6.2.1, §6.2.1.1, annex A).
+
+Septets are one to an octet here, an escape pair (1B and a code) two; `packing` puts them together.
+An alphabet is a basic table of 128 places and an extension table of 128 more behind the escape. So every
+character has a place in 256, and one pass of `codecs.charmap_encode` finds it: the extension table is the
+half with the high bit set, and only texts that use it need a second look. Two places are never a
+character's: 1B of the basic table is the escape, 1B of the extension table is reserved. The first is lent
+to the character at 00, for Python makes its fast table only when 00 stands for U+0000; the second then
+says that a U+0000 was in the text.
+"""
+
+import codecs
+from collections.abc import Mapping
+from functools import cache
+
+ESCAPE = 0x1B
+_ESC = b"\x1b"
+_RESERVED = 0x80 | ESCAPE
+_ASCII_CODES = bytes(range(0x80))
+_NOTHING = "\ufffe"  # charmap_build's word for a place without a character
+
+BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅå"
+    "Δ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
+    " !\"#¤%&'()*+,-./"
+    "0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNO"
+    "PQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmno"
+    "pqrstuvwxyzäöñüà"
+)
+"""The GSM 7 bit default alphabet by code (TS 23.038 §6.2.1); 1B is the escape. 09 is the capital Ç."""
+
+EXTENSION: Mapping[int, str] = {
+    0x0A: "\f",
+    0x14: "^",
+    0x28: "{",
+    0x29: "}",
+    0x2F: "\\",
+    0x3C: "[",
+    0x3D: "~",
+    0x3E: "]",
+    0x40: "|",
+    0x65: "€",
+}
+"""The default extension table: the code after the escape → character (TS 23.038 §6.2.1.1)."""
+
+
+class Septets:
+    """I turn text into septets and back with one pair of tables; without state."""
+
+    __slots__ = ("_ascii", "_basic", "_decoding", "_encoding", "_escapes", "_fix", "_pairs", "characters")
+
+    def __init__(self, basic: str = BASIC, extension: Mapping[int, str] = EXTENSION) -> None:
+        if len(basic) != 0x80 or basic[ESCAPE] != "\x1b" or ESCAPE in extension:
+            raise ValueError("a table has 128 places, and 1B is the escape in both")
+        self._basic = basic
+        self._decoding = basic + "\ufffd" * 0x80
+        self._escapes = {basic[code]: character for code, character in extension.items()}
+        self._pairs = {0x80 | code: bytes((ESCAPE, code)) for code in extension}
+        self.characters = (frozenset(basic) | frozenset(extension.values())) - {"\x1b"}
+        self._encoding, self._fix = _encoding(basic, extension)
+        self._ascii = _ascii_table(basic, extension)
+
+    def encode(self, text: str) -> bytes:
+        """The septets of a text, one an octet. Raises UnicodeEncodeError when a character has none."""
+        if text.isascii():
+            octets = text.encode().translate(self._ascii)
+        else:
+            octets = codecs.charmap_encode(text, "strict", self._encoding)[0].translate(self._fix)
+        if octets.isascii():
+            return octets
+        return self._escaped(text, octets)
+
+    def _escaped(self, text: str, octets: bytes) -> bytes:
+        if _RESERVED in octets:
+            start = octets.index(_RESERVED)
+            raise UnicodeEncodeError("gsm7", text, start, start + 1, "not in the alphabet")
+        for code in set(octets.translate(None, _ASCII_CODES)):
+            octets = octets.replace(bytes((code,)), self._pairs[code])
+        return octets
+
+    def decode(self, septets: bytes) -> str:
+        """The text of septets, one an octet; never raises.
+
+        A code that the extension table does not have is the basic character; two escapes, or one at the
+        end, are a space (TS 23.038 §6.2.1.1 and its notes). Octets above 7F are no septets: U+FFFD.
+        """
+        text = codecs.charmap_decode(septets, "strict", self._decoding)[0]
+        return self._unescaped(text) if ESCAPE in septets else text
+
+    def _unescaped(self, text: str) -> str:
+        text = text.replace("\x1b\x1b", " ")
+        if text.endswith("\x1b"):
+            text = text[:-1] + " "
+        for head in {piece[:1] for piece in text.split("\x1b")[1:]}:
+            text = text.replace("\x1b" + head, self._escapes.get(head, head))
+        return text
+
+    def cost(self, character: str) -> int:
+        """How many septets a character takes: 1, 2, or 0 when it is not in the alphabet."""
+        if character not in self.characters:
+            return 0
+        return 1 if character in self._basic else 2
+
+
+def _encoding(basic: str, extension: Mapping[int, str]) -> tuple[object, bytes]:
+    """Python's fast encoding table, and the translation that puts right what it needed bent."""
+    places = [*basic, *[_NOTHING] * 0x80]
+    for code, character in extension.items():
+        if character not in basic:
+            places[0x80 | code] = character
+    places[ESCAPE], places[0] = basic[0], "\0"
+    seen: set[str] = set()
+    for place, character in enumerate(
+        places
+    ):  # where a table has a character twice, the first code is its code
+        if character in seen:
+            places[place] = _NOTHING
+        seen.add(character)
+    fix = bytearray(range(0x100))
+    fix[0], fix[ESCAPE] = _RESERVED, 0
+    return codecs.charmap_build("".join(places)), bytes(fix)
+
+
+def _ascii_table(basic: str, extension: Mapping[int, str]) -> bytes:
+    table = bytearray((_RESERVED,)) * 0x100
+    for code, character in reversed([*enumerate(basic), *((0x80 | c, x) for c, x in extension.items())]):
+        if character.isascii() and character != "\x1b":
+            table[ord(character)] = code
+    return bytes(table)
+
+
+@cache
+def default() -> Septets:
+    """The default alphabet with its extension table."""
+    return Septets()

@@ -1,0 +1,275 @@
+"""trunkline db, account, user, key, did, check-config: what they do, said twice, and what they refuse."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from click.testing import CliRunner, Result
+
+from edge import __version__
+from edge.cli import trunkline
+from storage import accounts, numbers
+from storage.engines import open_engine
+
+Run = Callable[..., Result]
+URL = "http://127.0.0.1:9/?m={MESSAGE}"
+
+
+@pytest.fixture
+def config_file(sqlite_url: str, tmp_path: Path) -> Path:
+    """A configuration for a store with a schema and nothing else."""
+    file = tmp_path / "trunkline.toml"
+    file.write_text(f'[store]\nurl = "{sqlite_url}"\n')
+    return file
+
+
+@pytest.fixture
+def run(config_file: Path) -> Run:
+    """Run a command; it must end well unless ``exit_code`` says otherwise."""
+
+    def run(*words: str, exit_code: int = 0, stdin: str | None = None) -> Result:
+        result = CliRunner().invoke(
+            trunkline, words, input=stdin, env={"TRUNKLINE_CONFIG": str(config_file)}, catch_exceptions=False
+        )
+        assert result.exit_code == exit_code, result.output
+        return result
+
+    return run
+
+
+def answer(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def acme(run: Run) -> Run:
+    """With the account acme."""
+    run("account", "add", "acme")
+    return run
+
+
+# -- accounts and users -------------------------------------------------------------------------------------
+
+
+def test_an_account_is_added_once(run: Run) -> None:
+    assert run("account", "add", "acme").stdout == "Account acme added.\n"
+    assert run("account", "add", "acme").stdout == "Account acme is there already.\n"
+    first = answer(run("account", "add", "other", "--json"))
+    assert first["added"]
+    assert answer(run("account", "add", "other", "--json")) == {**first, "added": False}
+    assert [item["name"] for item in answer(run("account", "list", "--json"))] == ["acme", "other"]
+    assert run("account", "list").stdout.splitlines()[0].split() == ["ACCOUNT", "ADDED"]
+
+
+def test_a_name_that_would_garble_a_terminal_is_refused(run: Run) -> None:
+    assert "control characters" in run("account", "add", "a\x1b[2J", exit_code=1).stderr
+
+
+def test_a_users_password_comes_from_standard_input_or_is_made(acme: Run, sqlite_url: str) -> None:
+    acme("user", "add", "--account", "acme", "Ann", "--password-stdin", stdin="correct horse\n")
+    made = answer(acme("user", "add", "--account", "acme", "bob", "--generate", "--json"))["password"]
+    assert (
+        made
+        in acme("user", "password", "--account", "acme", "bob", "--password-stdin", stdin=made).stdout + made
+    )
+    engine = open_engine(sqlite_url)
+    with engine.snapshot() as conn:
+        ann, bob = accounts.find_user(conn, "ann"), accounts.find_user(conn, "bob")
+    engine.close()
+    assert ann is not None
+    assert bob is not None
+    assert PasswordHasher().verify(ann.password_hash, "correct horse")
+    assert PasswordHasher().verify(bob.password_hash, made)
+    assert [item["login"] for item in answer(acme("user", "list", "--account", "acme", "--json"))] == [
+        "ann",
+        "bob",
+    ]
+
+
+def test_a_user_that_is_there_keeps_the_password(acme: Run, sqlite_url: str) -> None:
+    acme("user", "add", "--account", "acme", "ann", "--password-stdin", stdin="the first one")
+    again = acme("user", "add", "--account", "acme", "ann", "--password-stdin", stdin="the second one")
+    assert "there already" in again.stdout
+    assert not answer(acme("user", "add", "--account", "acme", "ann", "--json"))["changed"]
+    engine = open_engine(sqlite_url)
+    with engine.snapshot() as conn:
+        ann = accounts.find_user(conn, "ann")
+    engine.close()
+    assert ann is not None
+    assert PasswordHasher().verify(ann.password_hash, "the first one")
+
+
+def test_what_is_refused_of_users(acme: Run) -> None:
+    acme("account", "add", "other")
+    acme("user", "add", "--account", "acme", "ann", "--generate")
+    other = acme("user", "add", "--account", "other", "ann", "--generate", exit_code=1)
+    assert "belongs to another account" in other.stderr
+    short = acme("user", "add", "--account", "acme", "bob", "--password-stdin", stdin="short\n", exit_code=1)
+    assert short.stderr == "trunkline: A password has at least 8 characters.\n"
+    assert "A login has" in acme("user", "add", "--account", "acme", "a b", exit_code=1).stderr
+    assert "no account nobody" in acme("user", "add", "--account", "nobody", "x", exit_code=1).stderr
+    assert "no user bob" in acme("user", "password", "--account", "acme", "bob", exit_code=1).stderr
+    both = ("--password-stdin", "--generate")
+    assert "one of" in acme("user", "add", "--account", "acme", "bob", *both, exit_code=2).stderr
+
+
+# -- keys ---------------------------------------------------------------------------------------------------
+
+
+def test_a_key_shows_its_token_once_and_only_its_hash_is_kept(acme: Run, sqlite_url: str) -> None:
+    made = answer(acme("key", "add", "--account", "acme", "crm", "--json"))
+    token = made["token"]
+    assert token.startswith(f"tk_{made['prefix']}_")
+    assert len(token.split("_")[2]) == 40
+    again = answer(acme("key", "add", "--account", "acme", "crm", "--json"))
+    assert "token" not in again
+    assert not again["added"]
+    engine = open_engine(sqlite_url)
+    with engine.snapshot() as conn:
+        (key,) = numbers.load_catalog(conn).keys
+    engine.close()
+    assert key.key_hash == hashlib.sha256(token.encode()).hexdigest()
+    assert token not in acme("key", "list", "--account", "acme").stdout
+
+
+def test_a_revoked_key_can_be_made_anew(acme: Run) -> None:
+    first = acme("key", "add", "--account", "acme", "crm").stdout.split()[-1]
+    assert answer(acme("key", "revoke", "--account", "acme", "crm", "--json"))["changed"]
+    again = answer(acme("key", "revoke", "--account", "acme", "crm", "--json"))
+    assert not again["changed"]
+    assert again["revoked_at"] is not None
+    assert answer(acme("key", "list", "--account", "acme", "--json"))[0]["revoked_at"] == again["revoked_at"]
+    second = acme("key", "add", "--account", "acme", "crm").stdout.split()[-1]
+    assert second.startswith("tk_")
+    assert second != first
+    assert "no key erp" in acme("key", "revoke", "--account", "acme", "erp", exit_code=1).stderr
+
+
+# -- DIDs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_did_is_added_once_in_any_spelling(acme: Run) -> None:
+    assert acme("did", "add", "--account", "acme", "(202) 555-0100").stdout == "DID +12025550100 added.\n"
+    assert "there already" in acme("did", "add", "--account", "acme", "+12025550100").stdout
+    acme("account", "add", "other")
+    assert "another account" in acme("did", "add", "--account", "other", "2025550100", exit_code=1).stderr
+    assert "short code" in acme("did", "add", "--account", "acme", "12345", exit_code=1).stderr
+    assert "not a telephone number" in acme("did", "add", "--account", "acme", "hello", exit_code=1).stderr
+    (row,) = answer(acme("did", "list", "--account", "acme", "--json"))
+    assert (row["number"], row["account"], row["sms"]) == ("+12025550100", "acme", True)
+    assert acme("did", "list").stdout.splitlines()[1].split() == [
+        "+12025550100",
+        "acme",
+        "on",
+        "off",
+        "off",
+        "-",
+    ]
+
+
+def test_a_dids_settings(acme: Run) -> None:
+    acme("did", "add", "--account", "acme", "2025550100")
+    after = answer(acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on", "--json"))
+    assert after["callback"] == {"enabled": True, "url": URL, "retry": True}
+    assert after["changed"]
+    assert "unchanged" in acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on").stdout
+    after = answer(acme("did", "set", "2025550100", "callback=off", "sms=off", "--json"))
+    assert (after["callback"]["enabled"], after["callback"]["url"], after["sms"]) == (False, URL, False)
+    assert answer(acme("did", "set", "2025550100", "callback=on", "--json"))["callback"]["enabled"]
+    after = answer(acme("did", "set", "2025550100", "callback_url=", "--json"))
+    assert after["callback"] == {"enabled": False, "url": None, "retry": True}
+    assert answer(acme("did", "set", "2025550100", f"callback_url={URL}", "--json"))["callback"]["enabled"]
+    acme("did", "set", "2025550100", "callback=off")
+    after = answer(acme("did", "set", "2025550100", "callback_url=http://other/", "--json"))
+    assert after["callback"] == {"enabled": False, "url": "http://other/", "retry": True}
+
+
+@pytest.mark.parametrize(
+    ("setting", "exit_code", "says"),
+    [
+        ("callback_url=ftp://x/", 1, "begins with http:// or https://"),
+        ("callback_url=http://x/{NOPE}", 1, "{NOPE} is not a variable"),
+        ("callback=on", 1, "no URL"),
+        ("sms=yes", 2, "expected sms=on or sms=off"),
+        ("sms", 2, "expected KEY=VALUE"),
+        ("volume=11", 2, "expected KEY=VALUE with a key of sms, callback"),
+    ],
+)
+def test_a_setting_that_is_refused_changes_nothing(
+    acme: Run, setting: str, exit_code: int, says: str
+) -> None:
+    acme("did", "add", "--account", "acme", "2025550100")
+    assert says in acme("did", "set", "2025550100", "callback_retry=on", setting, exit_code=exit_code).stderr
+    (row,) = answer(acme("did", "list", "--json"))
+    assert row["callback"] == {"enabled": False, "url": None, "retry": False}
+
+
+def test_a_setting_given_twice_or_for_no_did(acme: Run) -> None:
+    assert "twice" in acme("did", "set", "2025550100", "sms=on", "sms=off", exit_code=2).stderr
+    assert "no DID +12025550100" in acme("did", "set", "2025550100", "sms=on", exit_code=1).stderr
+
+
+def test_every_change_reaches_a_running_servers_catalog(acme: Run, sqlite_url: str) -> None:
+    versions = []
+    engine = open_engine(sqlite_url)
+    for words in (
+        ("did", "add", "--account", "acme", "2025550100"),
+        ("did", "set", "2025550100", "sms=off"),
+        ("key", "add", "--account", "acme", "k"),
+        ("key", "revoke", "--account", "acme", "k"),
+    ):
+        acme(*words)
+        with engine.snapshot() as conn:
+            versions.append(numbers.catalog_version(conn))
+    engine.close()
+    assert versions == sorted(set(versions))
+
+
+# -- the store and the configuration ------------------------------------------------------------------------
+
+
+def test_db_upgrade_makes_a_store_and_says_what_it_did(run: Run, config_file: Path, tmp_path: Path) -> None:
+    config_file.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/new/folder/trunkline.db"\n')
+    assert "Run: trunkline db upgrade" in run("account", "add", "acme", exit_code=1).stderr
+    first = answer(run("db", "upgrade", "--json"))
+    assert first["before"] is None
+    assert first["changed"]
+    assert answer(run("db", "upgrade", "--json")) == {
+        "before": first["after"],
+        "after": first["after"],
+        "changed": False,
+    }
+    assert "already" in run("db", "upgrade").stdout
+    run("account", "add", "acme")
+
+
+def test_a_store_that_cannot_be_opened(run: Run, config_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    config_file.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/file/trunkline.db"\n')
+    assert "folder cannot be made" in run("db", "upgrade", exit_code=1).stderr
+    config_file.write_text('[store]\nurl = "postgresql://h:port/x"\n')
+    assert "store.url: " in run("account", "list", exit_code=1).stderr
+
+
+def test_check_config(run: Run, config_file: Path) -> None:
+    assert f"{config_file} is good: 0 upstreams (none).\n" == run("check-config").stdout
+    config_file.write_text("[http]\nlisten = 1\n[server]\nnode = 99\n")
+    result = run("check-config", exit_code=2)
+    assert [line.split(" = ")[0] for line in result.stderr.splitlines()] == [
+        f"trunkline: {config_file}: server.node",
+        f"trunkline: {config_file}: http.listen",
+    ]
+    assert result.stdout == ""
+    assert "cannot be read" in run("check-config", "-c", "/no/such.toml", exit_code=2).stderr
+    one = '[[upstream]]\nname = "c"\nport = 1\nsystem_id = "s"\npassword = "p"\n'
+    config_file.write_text(one)
+    assert answer(run("check-config", "--json")) == {"good": True, "upstreams": ["c"]}
+
+
+def test_version_and_help(run: Run) -> None:
+    assert __version__ in run("--version").stdout
+    assert "did" in run("--help").stdout

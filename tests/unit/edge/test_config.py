@@ -1,0 +1,202 @@
+"""The configuration: what a file may say, and that everything wrong is told in one line each."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from edge.config import Config, ConfigError, Secret, SimulatorConfig, UpstreamConfig, load, parse
+
+CONF = Path(__file__).resolve().parents[3] / "conf"
+FILE = Path("t.toml")
+UPSTREAM = '[[upstream]]\nname = "carrier"\nport = 2775\nsystem_id = "me"\n'
+
+
+def read(text: str, **environment: str) -> Config:
+    return parse(text.encode(), FILE, environment)
+
+
+def problems(text: str, **environment: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(text, **environment)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_an_empty_file_is_all_defaults() -> None:
+    assert read("") == Config(path=FILE)
+
+
+def test_the_shipped_file_holds_every_key_at_its_default() -> None:
+    shipped = (CONF / "trunkline.toml").read_text("utf-8")
+    assert read(shipped) == Config(path=FILE)
+    config = read(re.sub(r"^#(?=[a-z\[])", "", shipped, flags=re.MULTILINE))
+    upstream = UpstreamConfig(name="carrier", port=2775, system_id="trunkline", password=Secret("change-me"))
+    simulator = SimulatorConfig(system_id="simulator", password=Secret("change-me"))
+    assert config == Config(path=FILE, upstreams=(upstream,), simulator=simulator)
+
+
+def test_the_demo_file_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "smpp-password").write_text("secret\n")
+    config = load(CONF / "demo.toml")
+    assert config.simulator is not None
+    assert config.simulator.password == config.upstreams[0].password == Secret("secret")
+    assert config.simulator.smpp_listen == f"127.0.0.1:{config.upstreams[0].port}"
+
+
+def test_values_arrive_as_they_are_typed() -> None:
+    config = read(
+        UPSTREAM
+        + 'password = "x"\nwindow = 7\ntls = true\nreconnect_min_seconds = 2\nbind = "transmitter_receiver"\n'
+        + '[simulator]\nsystem_id = "s"\npassword = ""\nphones = ["+12025550150"]\n[server]\nnode = 3\n'
+    )
+    (upstream,) = config.upstreams
+    assert (upstream.window, upstream.tls, upstream.bind) == (7, True, "transmitter_receiver")
+    assert isinstance(upstream.reconnect_min_seconds, float)
+    assert config.simulator is not None
+    assert config.simulator.phones == ("+12025550150",)
+    assert config.simulator.password.reveal() == ""
+    assert config.server.node == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[http]\nlisen = 1", "http.lisen = 1: expected a known key; did you mean listen?"),
+        ("nonsense = 1", "nonsense = 1: expected a known key: server, store, http, "),
+        ("[http]\nlisten = 8080", "http.listen = 8080: expected an address and port such as"),
+        ('[http]\nlisten = "127.0.0.1:0"', 'http.listen = "127.0.0.1:0": expected an address and port'),
+        ('[http]\nlisten = "::1:80"', 'http.listen = "::1:80": expected an address and port'),
+        ('[http]\nlisten = ":80"', "expected an address and port"),
+        ('[http]\npublic_url = "sms.example.net"', "expected an http or https URL, or nothing"),
+        ('[http]\npublic_url = "http://[/"', "expected an http or https URL, or nothing"),
+        ('[log]\nlevel = "loud"', 'log.level = "loud": expected one of "debug", "info", "warning", "error"'),
+        ('[log]\nlevel = ["info"]', 'log.level = ["info"]: expected one of'),
+        ("[server]\nnode = 15", "server.node = 15: expected a number from 0 to 14"),
+        ("[server]\nnode = true", "server.node = true: expected a number from 0 to 14"),
+        ("[server]\nnode = 1.0", "server.node = 1.0: expected a number from 0 to 14"),
+        ("[server]\ndrain_seconds = -1", "server.drain_seconds = -1: expected a number of at least 0"),
+        ("[server]\ndrain_seconds = inf", "server.drain_seconds = Infinity: expected a number of at least 0"),
+        ("[server]\ndrain_seconds = nan", "server.drain_seconds = NaN: expected a number of at least 0"),
+        ('server = "x"', 'server = "x": expected a table'),
+        ('[store]\nurl = "mysql://u:hunter2@h/d"', 'store.url = "mysql://u:…@h/d": expected sqlite:///path'),
+        ("[store]\nallow_non_durable = 1", "store.allow_non_durable = 1: expected true or false"),
+        ('[numbers]\nregion = "XX"', 'numbers.region = "XX": expected an ISO 3166 country'),
+        ('[callback]\ntimezone = "Mars/Base"', 'callback.timezone = "Mars/Base": expected a time zone'),
+        ('[callback]\ntimezone = "../etc"', "expected a time zone"),
+        ("[callback]\nconcurrency = 0", "callback.concurrency = 0: expected a number of at least 1"),
+        ("upstream = 1", "upstream = 1: expected a list, each item a table"),
+        ("upstream = [1]", "upstream[0] = 1: expected a table"),
+        (
+            '[simulator]\nsystem_id="s"\npassword="p"\nphones = ["12"]',
+            'simulator.phones[0] = "12": expected a number',
+        ),
+        ('[simulator]\nsystem_id="s"\npassword="p"\nphones = "1"', 'simulator.phones = "1": expected a list'),
+        (
+            UPSTREAM + 'password="x"\nport2 = 1',
+            'upstream["carrier"].port2 = 1: expected a known key; did you',
+        ),
+        (UPSTREAM + 'password="x"\nvalidity_period = "7d"', 'validity_period = "7d": expected an SMPP time'),
+        (
+            UPSTREAM + 'password="x"\nreconnect_max_seconds = 0.5',
+            '["carrier"].reconnect_max_seconds = 0.5: expected at least reconnect_min_seconds, which is 1.0',
+        ),
+        (
+            '[[upstream]]\nname = "a"\nport = 70000\nsystem_id = "x"\npassword = "p"',
+            "port = 70000: expected a port",
+        ),
+        ("a = ", "expected TOML: Invalid value (at "),
+    ],
+)
+def test_one_line_names_file_key_value_and_what_was_expected(text: str, problem: str) -> None:
+    (line,) = problems(text)
+    assert line.startswith("t.toml: ")
+    assert problem in line
+    assert "\n" not in line
+
+
+def test_missing_keys_are_named() -> None:
+    assert problems("[[upstream]]") == [
+        "t.toml: upstream[0].name is missing: expected a name of letters, digits, . _ -",
+        "t.toml: upstream[0].port is missing: expected a port, 1 to 65535",
+        "t.toml: upstream[0].system_id is missing: expected 1 to 64 ASCII characters",
+        "t.toml: upstream[0].password is missing: expected exactly one of password, password_file, "
+        "password_env",
+    ]
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    found = problems(
+        "[http]\nlisten = 1\n[server]\nnode = 99\n" + (UPSTREAM + 'password = "x"\n') * 2 + "tsl = 0\n"
+    )
+    assert len(found) == 4
+    assert found[-1] == 't.toml: upstream.name = "carrier": expected a name that no other upstream has'
+
+
+def test_a_value_of_any_length_is_one_short_line() -> None:
+    (line,) = problems(f'[http]\nlisten = "{"x" * 10_000}"')
+    assert len(line) < 250
+
+
+# -- secrets ------------------------------------------------------------------------------------------------
+
+
+def test_a_password_from_a_file_or_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("from file\nsecond line\n")
+    assert read(UPSTREAM + f'password_file = "{file}"').upstreams[0].password.reveal() == "from file"
+    assert read(UPSTREAM + 'password_env = "PW"', PW="from env").upstreams[0].password.reveal() == "from env"
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('password = "hunter2"\npassword_env = "PW"', ".password = (hidden): expected exactly one of"),
+        ("password = 4711", ".password = (hidden): expected a text"),
+        ("password_env = 1", ".password_env = 1: expected a text"),
+        ('password_env = "NOPE"', '.password_env = "NOPE": expected the name of an environment variable'),
+        ('password_file = "/no/such"', '.password_file = "/no/such": expected a readable file'),
+        (f'password = "{"x" * 65}"', ".password = (hidden): expected at most 64 characters of Latin-1"),
+        ('password = "x"\npasword = "hunter2"', ".pasword = (hidden): expected a known key"),
+    ],
+)
+def test_a_password_that_is_not_right_is_never_shown(lines: str, problem: str) -> None:
+    (line,) = problems(UPSTREAM + lines)
+    assert problem in line
+    assert "hunter2" not in line
+    assert "4711" not in line
+
+
+def test_a_secret_hides_itself_and_compares() -> None:
+    secret = Secret("hunter2")
+    assert "hunter2" not in f"{secret!r} {secret} {[secret]}"
+    assert secret == Secret("hunter2") != Secret("other")
+    assert secret != "hunter2"
+    assert len({secret, Secret("hunter2")}) == 1
+
+
+# -- files --------------------------------------------------------------------------------------------------
+
+
+def test_load_remembers_where_it_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[server]\nnode = 2\n")
+    config = load(os.fspath(file))
+    assert (config.path, config.server.node) == (file, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "cannot be read (No such file or directory)"), (b"a = \xff", "is not UTF-8 at octet 4")],
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, says: str) -> None:
+    file = tmp_path / "a.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(f"{file}: {says}")
+    assert str(caught.value) == str(problem)

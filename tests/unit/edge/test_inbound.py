@@ -1,0 +1,285 @@
+"""MO: nothing is answered before its commit, and what is answered is stored, once, whole."""
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+
+from edge import inbound as inbound_module
+from edge.assembly import Assembly
+from edge.config import Secret, UpstreamConfig
+from edge.dialect import Dialect
+from edge.inbound import MISSING, Inbound, Policy
+from edge.repeats import Repeats
+from protocols.smpp.errors import CommandStatus
+from protocols.smpp.pdu import DataSm, DeliverSm
+from protocols.smpp.tlv import Tag
+from storage import deliveries, inbound_parts, messages
+from storage.deliveries import DueDelivery
+from storage.records import Did, MessageFlag, MessageRecord
+from storage.tables import message
+from storage.testing import InlineStore
+from tests.deferreds import success
+from tests.unit.edge.conftest import DID, PEER, Numbers, Time
+
+CONFIG = UpstreamConfig(name="up", port=2775, system_id="us", password=Secret("x"))
+
+
+class Box:
+    """An outbox that only remembers."""
+
+    def __init__(self) -> None:
+        self.expected: set[int] = set()
+        self.offered: list[DueDelivery] = []
+
+    def expect(self, ids: list[int]) -> None:
+        self.expected.update(ids)
+
+    def offer(self, due: list[DueDelivery]) -> None:
+        self.offered += due
+
+    def abandon(self, ids: list[int]) -> None:
+        self.expected.difference_update(ids)
+
+
+class Catalog(Numbers):
+    """The directory, whose fresh look-up finds what memory has."""
+
+    def find(self, number: str) -> Deferred[Did | None]:
+        return succeed(self.did(number))
+
+
+class Rig:
+    """An `Inbound` on a store; ``answers`` is what the SMSC was told."""
+
+    def __init__(
+        self, store: InlineStore, time: Time, *, quarantine: bool = True, merge: bool = True
+    ) -> None:
+        self.store, self.time, self.box = store, time, Box()
+        self.answers: list[int] = []
+        self.inbound = Inbound(
+            Policy("up", quarantine, merge),
+            Dialect(CONFIG, "US"),
+            Catalog(store),  # type: ignore[arg-type]
+            store,  # type: ignore[arg-type]
+            self.box,  # type: ignore[arg-type]
+            Assembly(60.0),
+            Repeats(),
+            time.wall_ms,
+        )
+        success(self.inbound.start())
+
+    def receive(self, text: bytes, **fields: Any) -> None:
+        pdu = DeliverSm(
+            **{
+                "source_addr_ton": 1,
+                "source_addr": PEER[1:],
+                "dest_addr_ton": 1,
+                "destination_addr": DID[1:],
+                "short_message": text,
+                **fields,
+            }
+        )
+        self.inbound.receive(pdu, self.answers.append)
+
+    def part(self, number: int, total: int, text: bytes, reference: int = 9, **fields: Any) -> None:
+        header = bytes([5, 0, 3, reference, total, number])
+        self.receive(header + text, esm_class=0x40, **fields)
+
+    def stored(self) -> list[MessageRecord]:
+        with self.store.engine.snapshot() as conn:
+            return [MessageRecord._make(row) for row in conn.execute(message.select().order_by(message.c.id))]
+
+
+@pytest.fixture
+def rig(inline_store: InlineStore, time: Time, did: Did) -> Rig:
+    return Rig(inline_store, time)
+
+
+def test_a_message_and_its_delivery_are_committed_before_the_answer(rig: Rig) -> None:
+    rig.store.writer.held = True
+    rig.receive(b"hello")
+    assert rig.answers == []
+    assert rig.box.offered == []
+    assert rig.box.expected
+    rig.store.writer.release()
+    assert rig.answers == [CommandStatus.ESME_ROK]
+    (stored,) = rig.stored()
+    assert (stored.text, stored.did, stored.peer, stored.raw, stored.encoding) == (
+        "hello",
+        DID,
+        PEER,
+        b"hello",
+        "GSM7",
+    )
+    due = success(rig.store.read(deliveries.due, rig.time.wall_ms(), 10))
+    assert [item.delivery.id for item in due] == [item.delivery.id for item in rig.box.offered]
+    assert due[0].delivery.handler == "callback"
+
+
+def test_when_the_store_fails_the_smsc_is_asked_to_try_again(rig: Rig) -> None:
+    rig.store.writer.failing = True
+    rig.receive(b"hello")
+    assert rig.answers == [CommandStatus.ESME_RX_T_APPN]
+    assert rig.box.expected == set()
+    rig.store.writer.failing = False
+    rig.receive(b"hello")
+    assert rig.answers == [CommandStatus.ESME_RX_T_APPN, CommandStatus.ESME_ROK]
+    assert len(rig.stored()) == 1
+
+
+def test_an_unknown_did_is_quarantined(rig: Rig) -> None:
+    rig.receive(b"lost", destination_addr="12025559999")
+    assert rig.answers == [CommandStatus.ESME_ROK]
+    (stored,) = rig.stored()
+    assert (stored.account_id, stored.did, stored.text) == (None, "+12025559999", "lost")
+    assert rig.box.offered == []
+
+
+def test_or_refused_where_the_upstream_is_set_so(inline_store: InlineStore, time: Time, did: Did) -> None:
+    rig = Rig(inline_store, time, quarantine=False)
+    rig.receive(b"lost", destination_addr="12025559999")
+    assert rig.answers == [CommandStatus.ESME_RINVDSTADR]
+    assert rig.stored() == []
+
+
+def test_message_payload_and_data_sm(rig: Rig) -> None:
+    rig.receive(b"", tlvs=((Tag.MESSAGE_PAYLOAD, b"in the payload"),))
+    pdu = DataSm(source_addr="12345", destination_addr=DID[1:], tlvs=((Tag.MESSAGE_PAYLOAD, b"by data sm"),))
+    rig.inbound.receive(pdu, rig.answers.append)
+    assert [(item.text, item.peer) for item in rig.stored()] == [
+        ("in the payload", PEER),
+        ("by data sm", "12345"),
+    ]
+
+
+def test_parts_wait_in_the_store_and_the_last_to_come_commits_the_message(rig: Rig) -> None:
+    rig.part(3, 3, b"end")
+    rig.part(1, 3, b"begin ")
+    assert rig.answers == [CommandStatus.ESME_ROK] * 2
+    assert rig.stored() == []
+    assert len(success(rig.store.read(inbound_parts.open_parts, "up"))) == 2
+    rig.part(2, 3, b"middle ")
+    (stored,) = rig.stored()
+    assert (stored.text, stored.parts_total, stored.flags) == ("begin middle end", 3, 0)
+    assert success(rig.store.read(inbound_parts.open_parts, "up")) == []
+    assert len(rig.box.offered) == 1
+
+
+def test_parts_by_sar_tlvs(rig: Rig) -> None:
+    for number, text in ((2, b"two"), (1, b"one ")):
+        tlvs = (
+            (Tag.SAR_MSG_REF_NUM, b"\0\7"),
+            (Tag.SAR_TOTAL_SEGMENTS, b"\2"),
+            (Tag.SAR_SEGMENT_SEQNUM, bytes([number])),
+        )
+        rig.receive(text, tlvs=tlvs)
+    assert [item.text for item in rig.stored()] == ["one two"]
+
+
+def test_a_repeated_part_is_answered_after_the_first_ones_commit(rig: Rig) -> None:
+    rig.store.writer.held = True
+    rig.part(1, 2, b"one ")
+    rig.part(1, 2, b"one ")
+    assert rig.answers == []
+    rig.store.writer.release()
+    assert rig.answers == [CommandStatus.ESME_ROK] * 2
+    rig.part(2, 2, b"two")
+    assert [item.text for item in rig.stored()] == ["one two"]
+
+
+def test_a_part_that_could_not_be_stored_comes_again(rig: Rig) -> None:
+    rig.part(1, 2, b"one ")
+    rig.store.writer.failing = True
+    rig.part(2, 2, b"two")
+    assert rig.answers == [CommandStatus.ESME_ROK, CommandStatus.ESME_RX_T_APPN]
+    rig.store.writer.failing = False
+    rig.part(2, 2, b"two")
+    assert [item.text for item in rig.stored()] == ["one two"]
+
+
+def test_after_a_restart_the_missing_part_completes_the_message(
+    rig: Rig, inline_store: InlineStore, time: Time
+) -> None:
+    rig.part(1, 2, b"before ")
+    again = Rig(inline_store, time)
+    again.part(2, 2, b"after")
+    assert [item.text for item in again.stored()] == ["before after"]
+
+
+def test_what_stays_incomplete_is_delivered_marked_and_flagged(rig: Rig) -> None:
+    rig.part(1, 3, b"one ")
+    rig.part(3, 3, b" three")
+    rig.time.advance(59.0)
+    success(rig.inbound.flush_overdue())
+    assert rig.stored() == []
+    rig.time.advance(1.0)
+    success(rig.inbound.flush_overdue())
+    (stored,) = rig.stored()
+    assert stored.text == f"one {MISSING} three"
+    assert stored.flags == MessageFlag.INCOMPLETE
+    assert len(rig.box.offered) == 1
+    assert success(rig.store.read(inbound_parts.open_parts, "up")) == []
+
+
+def test_an_incomplete_message_that_cannot_be_stored_is_tried_again(rig: Rig) -> None:
+    rig.part(1, 2, b"one")
+    rig.time.advance(60.0)
+    rig.store.writer.failing = True
+    success(rig.inbound.flush_overdue())
+    rig.store.writer.failing = False
+    success(rig.inbound.flush_overdue())
+    assert len(rig.stored()) == 1
+
+
+def test_a_surrogate_pair_that_was_cut_between_parts_is_whole_again(rig: Rig) -> None:
+    octets = "ab😀cd".encode("utf-16-be")
+    rig.part(1, 2, octets[:6], data_coding=8)
+    rig.part(2, 2, octets[6:], data_coding=8)
+    assert [item.text for item in rig.stored()] == ["ab😀cd"]
+
+
+def test_the_same_text_twice_is_two_messages(rig: Rig) -> None:
+    rig.receive(b"yes")
+    rig.receive(b"yes")
+    assert [item.duplicate_of for item in rig.stored()] == [None, None]
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_after_a_restart_an_equal_pdu_is_the_smscs_second_try(
+    inline_store: InlineStore, time: Time, did: Did, merge: bool
+) -> None:
+    Rig(inline_store, time).receive(b"yes")
+    time.advance(5.0)
+    again = Rig(inline_store, time, merge=merge)
+    again.receive(b"yes")
+    again.receive(b"yes")
+    first, repeat, second = again.stored()
+    assert (first.duplicate_of, repeat.duplicate_of, second.duplicate_of) == (None, first.id, None)
+    assert repeat.flags == MessageFlag.POSSIBLE_DUPLICATE
+    assert len(again.box.offered) == (1 if merge else 2)
+    assert success(again.store.read(messages.get, did.account_id, second.id)) is not None
+
+
+def test_a_part_of_a_finished_message_that_comes_again_after_a_restart_starts_nothing(
+    rig: Rig, inline_store: InlineStore, time: Time
+) -> None:
+    rig.part(1, 2, b"one ")
+    rig.part(2, 2, b"two")
+    again = Rig(inline_store, time)
+    again.part(2, 2, b"two")
+    assert again.answers == [CommandStatus.ESME_ROK]
+    time.advance(60.0)
+    success(again.inbound.flush_overdue())
+    assert [item.text for item in again.stored()] == ["one two"]
+
+
+def test_more_than_memory_should_hold_is_refused_for_now(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound_module, "MAX_UNANSWERED", 2)
+    rig.store.writer.held = True
+    for _ in range(3):
+        rig.receive(b"hello")
+    assert rig.answers == [CommandStatus.ESME_RMSGQFUL]
+    rig.store.writer.release()
+    rig.receive(b"hello")
+    assert rig.answers[1:] == [CommandStatus.ESME_ROK] * 3

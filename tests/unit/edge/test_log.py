@@ -1,0 +1,203 @@
+"""The log: three sources, one output, nothing that misleads the eye."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.application.service import Application
+from twisted.logger import ILogObserver, LogLevel
+from twisted.python.failure import Failure
+
+from edge import log
+from edge.config import LogConfig
+from edge.log_lines import json_line, text_line
+
+AT_MS = 1_900_000_000_123
+HEAD = {"time": "2030-03-17T17:46:40.123Z", "level": "info", "logger": "a.b"}
+
+
+class Lines(io.BytesIO):
+    """Keeps what was written."""
+
+    def lines(self) -> list[str]:
+        return self.getvalue().decode().splitlines()
+
+    def events(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.lines()]
+
+
+@pytest.fixture
+def stdout() -> Iterator[Lines]:
+    """What standard output gets, with the clock standing still; the process's log is put back after."""
+    before = log.output, structlog.get_config(), logging.getLogger().handlers[:], logging.getLogger().level
+    log.output = log.Output(lambda: AT_MS)
+    lines = Lines()
+    yield lines
+    log.output = before[0]
+    structlog.configure(**before[1])
+    logging.getLogger().handlers[:] = before[2]
+    logging.getLogger().setLevel(before[3])
+
+
+def configured(stdout: Lines, **settings: str) -> structlog.typing.BindableLogger:
+    log.configure(LogConfig(**settings), stdout)  # type: ignore[arg-type]
+    return structlog.get_logger("a.b")  # type: ignore[no-any-return]
+
+
+def test_json_lines(stdout: Lines) -> None:
+    logger = configured(stdout)
+    logger.info("message_received", id=7, text=["é", None], upstream="carrier")
+    assert stdout.events() == [
+        {**HEAD, "event": "message_received", "id": 7, "text": ["é", None], "upstream": "carrier"}
+    ]
+
+
+def test_text_lines(stdout: Lines) -> None:
+    logger = configured(stdout, format="text")
+    logger.warning("bind_down", reason="it is gone", bind="carrier/trx", n=3, none="")
+    assert stdout.lines() == [
+        '2030-03-17T17:46:40.123Z warning a.b bind_down reason="it is gone" bind=carrier/trx n=3 none=""'
+    ]
+
+
+def test_levels(stdout: Lines) -> None:
+    logger = configured(stdout, level="warning")
+    for method in (logger.debug, logger.info, logger.warning, logger.error):
+        method("event")
+    assert [event["level"] for event in stdout.events()] == ["warning", "error"]
+    log.configure(LogConfig(level="debug"), stdout)
+    logger.debug("now")
+    assert stdout.events()[-1]["event"] == "now"
+
+
+def test_an_exception_is_one_line(stdout: Lines) -> None:
+    logger = configured(stdout, format="text")
+    try:
+        raise ValueError("what\nhappened")
+    except ValueError:
+        logger.exception("failed", id=1)
+    (line,) = stdout.lines()
+    assert "Traceback" in line
+    assert "ValueError: what\\nhappened" in line
+    assert " error a.b failed " in line
+
+
+def test_a_file_is_opened_afresh_so_that_it_may_be_rotated(stdout: Lines, tmp_path: Path) -> None:
+    file = tmp_path / "trunkline.log"
+    logger = configured(stdout, file=str(file))
+    logger.info("one")
+    file.rename(tmp_path / "trunkline.log.1")
+    log.configure(LogConfig(file=str(file)), stdout)
+    logger.info("two")
+    assert json.loads(file.read_text())["event"] == "two"
+    log.configure(LogConfig(), stdout)
+    logger.info("three")
+    assert [event["event"] for event in stdout.events()] == ["three"]
+
+
+def test_a_log_that_cannot_be_written_costs_lines_only(stdout: Lines) -> None:
+    logger = configured(stdout)
+    stdout.close()
+    logger.info("gone")
+    logger.info("gone too")
+    assert log.output.lost == 2
+
+
+def test_nothing_is_written_before_it_is_said_where(stdout: Lines) -> None:
+    log.output.event(log.ERROR, "a", "early", {})
+    assert stdout.lines() == []
+
+
+# -- the other sources --------------------------------------------------------------------------------------
+
+
+def test_twisted_notices_are_for_debugging_and_errors_for_all(stdout: Lines) -> None:
+    configured(stdout)
+    observer = log.TwistedObserver()
+    observer({"log_level": LogLevel.info, "log_namespace": "t.w", "log_format": "Starting {x}", "x": 1})
+    observer({"log_level": LogLevel.debug, "log_format": "detail"})
+    assert stdout.events() == []
+    failure = Failure(ValueError("boom"))
+    observer(
+        {"log_level": LogLevel.critical, "log_namespace": "t.w", "log_format": "Oh", "log_failure": failure}
+    )
+    observer({"log_level": LogLevel.info, "log_namespace": "stdout", "log_io": "printed"})
+    error, printed = stdout.events()
+    assert (error["level"], error["logger"], error["message"]) == ("error", "t.w", "Oh")
+    assert "ValueError: boom" in str(error["exception"])
+    assert (printed["level"], printed["message"]) == ("info", "printed")
+
+
+def test_the_standard_library(stdout: Lines) -> None:
+    configured(stdout)
+    library = logging.getLogger("some.library")
+    library.info("chatter")
+    library.warning("careful with %s", "that")
+    try:
+        raise ValueError("boom")
+    except ValueError:
+        library.exception("it broke")
+    warning, error = stdout.events()
+    assert (warning["level"], warning["logger"], warning["message"]) == (
+        "warning",
+        "some.library",
+        "careful with that",
+    )
+    assert error["level"] == "error"
+    assert "ValueError: boom" in str(error["exception"])
+    log.configure(LogConfig(), stdout)
+    library.warning("once")
+    assert len(stdout.events()) == 3
+
+
+def test_twistd_is_told_of_our_observer() -> None:
+    application = Application("test")
+    log.observe(application)
+    log.observe(object())
+    assert isinstance(application.getComponent(ILogObserver), log.TwistedObserver)
+
+
+# -- lines --------------------------------------------------------------------------------------------------
+
+MISLEADING = "\x00\x07\x1b\x7f\x85\x9b\u061c\u200b\u200e\u202e\u2028\u2066\ufeff\U000e0041\ud800"
+
+
+@given(st.text(), st.text())
+def test_a_json_line_says_what_was_said(key: str, value: str) -> None:
+    line = json_line({"event": "e", f"k{key}": value})
+    assert len(line.splitlines()) == 1
+    assert json.loads(line) == {"event": "e", f"k{key}": value}
+
+
+@given(st.text())
+def test_a_text_line_is_one_line(value: str) -> None:
+    line = text_line({**HEAD, "event": "e", "value": value, "next": 1})
+    assert len(line.splitlines()) == 1
+    assert line.endswith(" next=1")
+    assert line.encode()
+
+
+def test_what_misleads_is_escaped_and_what_does_not_is_left() -> None:
+    for render in (json_line, text_line):
+        line = render({**HEAD, "event": "e", "value": MISLEADING + "é 👩‍👧"})
+        assert not set(MISLEADING) & set(line)
+        assert "\\u202e" in line
+        assert "\\udb40\\udc41" in line
+        assert "é 👩‍👧" in line
+
+
+def test_values_that_json_does_not_know(stdout: Lines) -> None:
+    line = json_line({"event": "e", "path": Path("/x"), "huge": 2**70, "lone": "\ud800", "octets": b"\x00"})
+    assert json.loads(line) == {
+        "event": "e",
+        "path": "/x",
+        "huge": 2**70,
+        "lone": "\ud800",
+        "octets": "b'\\x00'",
+    }
