@@ -12,11 +12,13 @@ says that a U+0000 was in the text.
 import codecs
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 ESCAPE = 0x1B
-_ESC = b"\x1b"
 _RESERVED = 0x80 | ESCAPE
-_ASCII_CODES = bytes(range(0x80))
+REPLACEMENT = "\ufffd"
+"""What stands for a code without a character, in a basic table too."""
+_BLANK = 0xE000
 _NOTHING = "\ufffe"  # charmap_build's word for a place without a character
 
 BASIC = (
@@ -47,25 +49,40 @@ EXTENSION: Mapping[int, str] = {
 
 
 class Septets:
-    """I turn text into septets and back with one pair of tables; without state."""
+    """I turn text into septets and back with one pair of tables; without state.
 
-    __slots__ = ("_ascii", "_basic", "_decoding", "_encoding", "_escapes", "_fix", "_pairs", "characters")
+    `characters` are all that the tables have. `ascii` translates the octets of an ASCII text: to septets when
+    it needs no escape, else to octets that are not all below 80.
+    """
+
+    __slots__ = (
+        "_blanks",
+        "_decoding",
+        "_encoding",
+        "_escapes",
+        "_fix",
+        "_pairs",
+        "ascii",
+        "characters",
+    )
 
     def __init__(self, basic: str = BASIC, extension: Mapping[int, str] = EXTENSION) -> None:
         if len(basic) != 0x80 or basic[ESCAPE] != "\x1b" or ESCAPE in extension:
             raise ValueError("a table has 128 places, and 1B is the escape in both")
-        self._basic = basic
-        self._decoding = basic + "\ufffd" * 0x80
-        self._escapes = {basic[code]: character for code, character in extension.items()}
-        self._pairs = {0x80 | code: bytes((ESCAPE, code)) for code in extension}
-        self.characters = (frozenset(basic) | frozenset(extension.values())) - {"\x1b"}
+        # A code without a character must not be taken for another such code behind an escape.
+        places = [chr(_BLANK + code) if c == REPLACEMENT else c for code, c in enumerate(basic)]
+        self._blanks = {ord(c): REPLACEMENT for c in places if ord(c) >= _BLANK}
+        self._decoding = "".join(places) + REPLACEMENT * 0x80
+        self._escapes = {places[code]: character for code, character in extension.items()}
+        self._pairs = [(bytes((0x80 | code,)), bytes((ESCAPE, code))) for code in extension]
+        self.characters = (frozenset(basic) | frozenset(extension.values())) - {"\x1b", REPLACEMENT}
         self._encoding, self._fix = _encoding(basic, extension)
-        self._ascii = _ascii_table(basic, extension)
+        self.ascii = _ascii_table(basic, extension)
 
     def encode(self, text: str) -> bytes:
         """The septets of a text, one an octet. Raises UnicodeEncodeError when a character has none."""
         if text.isascii():
-            octets = text.encode().translate(self._ascii)
+            octets = text.encode().translate(self.ascii)
         else:
             octets = codecs.charmap_encode(text, "strict", self._encoding)[0].translate(self._fix)
         if octets.isascii():
@@ -76,8 +93,9 @@ class Septets:
         if _RESERVED in octets:
             start = octets.index(_RESERVED)
             raise UnicodeEncodeError("gsm7", text, start, start + 1, "not in the alphabet")
-        for code in set(octets.translate(None, _ASCII_CODES)):
-            octets = octets.replace(bytes((code,)), self._pairs[code])
+        for place, pair in self._pairs:
+            if place in octets:
+                octets = octets.replace(place, pair)
         return octets
 
     def decode(self, septets: bytes) -> str:
@@ -87,7 +105,9 @@ class Septets:
         end, are a space (TS 23.038 §6.2.1.1 and its notes). Octets above 7F are no septets: U+FFFD.
         """
         text = codecs.charmap_decode(septets, "strict", self._decoding)[0]
-        return self._unescaped(text) if ESCAPE in septets else text
+        if ESCAPE in septets:
+            text = self._unescaped(text)
+        return text.translate(self._blanks) if self._blanks else text
 
     def _unescaped(self, text: str) -> str:
         text = text.replace("\x1b\x1b", " ")
@@ -97,14 +117,8 @@ class Septets:
             text = text.replace("\x1b" + head, self._escapes.get(head, head))
         return text
 
-    def cost(self, character: str) -> int:
-        """How many septets a character takes: 1, 2, or 0 when it is not in the alphabet."""
-        if character not in self.characters:
-            return 0
-        return 1 if character in self._basic else 2
 
-
-def _encoding(basic: str, extension: Mapping[int, str]) -> tuple[object, bytes]:
+def _encoding(basic: str, extension: Mapping[int, str]) -> tuple[Any, bytes]:
     """Python's fast encoding table, and the translation that puts right what it needed bent."""
     places = [*basic, *[_NOTHING] * 0x80]
     for code, character in extension.items():
@@ -112,10 +126,8 @@ def _encoding(basic: str, extension: Mapping[int, str]) -> tuple[object, bytes]:
             places[0x80 | code] = character
     places[ESCAPE], places[0] = basic[0], "\0"
     seen: set[str] = set()
-    for place, character in enumerate(
-        places
-    ):  # where a table has a character twice, the first code is its code
-        if character in seen:
+    for place, character in enumerate(places):  # of a character that is there twice, the first code is it
+        if character in seen or character == REPLACEMENT:
             places[place] = _NOTHING
         seen.add(character)
     fix = bytearray(range(0x100))

@@ -5,7 +5,10 @@ MAXIMUM_PARTS = 255
 
 
 class TooLong(ValueError):
-    """The text needs more parts than a message can have; `limit` is how many it can have."""
+    """The text needs more parts than a message can have; `limit` is how many it can have.
+
+    `parts` is how many it needs when clusters are cut.
+    """
 
     def __init__(self, parts: int) -> None:
         self.parts = parts

@@ -24,7 +24,7 @@ def _masks(groups: int) -> tuple[tuple[int, int, int], ...]:
 
 
 def fill_bits(header_octets: int) -> int:
-    """How many bits are left free after a header so that the text starts at a septet (TS 23.040 §9.2.3.24)."""
+    """How many bits are left free after a header so that the text starts at a septet (TS 23.040)."""
     return -8 * header_octets % 7
 
 

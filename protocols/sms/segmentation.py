@@ -1,13 +1,18 @@
 """From a text to the parts that carry it."""
 
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from struct import Struct
 from typing import NamedTuple
 
-from protocols.sms import packing
+from protocols.sms import alphabet, packing
 from protocols.sms.cutting import cut
-from protocols.sms.data_coding import Alphabet, Encoding
+from protocols.sms.data_coding import Encoding
 from protocols.sms.errors import MAXIMUM_PARTS, TooLong
-from protocols.sms.header import CONCATENATION_8, CONCATENATION_16, UDHI
+from protocols.sms.header import UDHI
 from protocols.sms.options import DEFAULT, LongMessageMode, SegmentOptions
+from protocols.sms.transliteration import Change
 from protocols.sms.writing import Written, write
 
 SAR_MSG_REF_NUM = 0x020C
@@ -16,6 +21,11 @@ SAR_SEGMENT_SEQNUM = 0x020F
 MESSAGE_PAYLOAD = 0x0424
 
 _OCTET = [bytes((value,)) for value in range(0x100)]
+_NUMBERS = range(1, MAXIMUM_PARTS + 1)
+_NUMBER_OCTETS = _OCTET[1:]
+_GSM7 = Encoding.GSM7
+_UDH8, _SAR, _PAYLOAD = LongMessageMode.UDH8, LongMessageMode.SAR, LongMessageMode.PAYLOAD
+_ASCII = alphabet.default().ascii
 _new = tuple.__new__  # half the cost of calling a NamedTuple
 
 
@@ -33,12 +43,14 @@ class Segment(NamedTuple):
 class Segmented(NamedTuple):
     """A text in parts.
 
-    `offending` is the first character that the upstream's default alphabet does not have, when there is one.
+    `offending` is the first character because of which the text goes in UCS-2, None when it does not;
+    `changes` are those of a transliteration.
     """
 
     encoding: Encoding
     segments: tuple[Segment, ...]
     offending: str | None = None
+    changes: tuple[Change, ...] = ()
 
 
 def segment(text: str, reference: int = 0, options: SegmentOptions = DEFAULT) -> Segmented:
@@ -47,69 +59,100 @@ def segment(text: str, reference: int = 0, options: SegmentOptions = DEFAULT) ->
     `reference` is the caller's counter for this destination; its lowest 8 or 16 bits are used. Raises TooLong
     for more than 255 parts, NotEncodable for a text with half a surrogate pair.
     """
+    if len(text) <= 160 and text.isascii() and options.scheme.plain:
+        octets = text.encode().translate(_ASCII)  # what most messages are, without what others need
+        if octets.isascii():
+            return _new(Segmented, (_GSM7, (_new(Segment, (1, 1, octets, 0, 0, ())),), None, ()))
     written = write(text, options)
-    encoding, octets, data_coding, single, part, offending = written
-    if len(octets) <= single:
-        if options.default_alphabet is Alphabet.GSM7_PACKED and encoding is Encoding.GSM7:
-            octets = packing.pack(octets)
-        return _new(Segmented, (encoding, (_new(Segment, (1, 1, octets, data_coding, 0, ())),), offending))
-    cuts = places(text, written, options)
-    return _new(Segmented, (encoding, tuple(_parts(written, cuts, reference, options)), offending))
-
-
-def places(text: str, written: Written, options: SegmentOptions) -> list[int]:
-    """Where a text that is longer than one message is cut: 0, each cut, the end. Raises TooLong."""
-    cuts = cut(text, written.octets, written.encoding, written.part, strict=options.strict_clusters)
-    if len(cuts) > MAXIMUM_PARTS + 1:
-        raise TooLong(len(cuts) - 1)
-    return cuts
-
-
-def _parts(written: Written, cuts: list[int], reference: int, options: SegmentOptions) -> list[Segment]:
-    octets, coding = written.octets, written.data_coding
-    pieces = [octets[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
-    if options.mode is LongMessageMode.PAYLOAD:
-        return [_payload(written, options)]
-    if options.mode is LongMessageMode.SAR:
-        return _sar(pieces, written, reference, options)
-    total = _OCTET[len(pieces)]
-    if options.mode is LongMessageMode.UDH8:
-        head = bytes((5, CONCATENATION_8, 3, reference & 0xFF)) + total
+    octets, shifts = written.octets, written.shifts
+    if len(octets) > written.single:
+        segments = _parts(written, places(written, options), reference, options)
+    elif shifts or (options.scheme.packed and written.encoding is _GSM7):
+        segments = (_one(written, options),)
     else:
-        head = bytes((6, CONCATENATION_16, 4, reference >> 8 & 0xFF, reference & 0xFF)) + total
-    if _packed(written, options):
-        fill = packing.fill_bits(len(head) + 1)
-        pieces = [packing.pack(piece, fill) for piece in pieces]
-    count = len(pieces)
-    return [
-        _new(Segment, (number, count, head + _OCTET[number] + piece, coding, UDHI, ()))
-        for number, piece in enumerate(pieces, 1)
-    ]
+        segments = (_new(Segment, (1, 1, octets, written.data_coding, 0, ())),)
+    return _new(Segmented, (written.encoding, segments, written.offending, written.changes))
 
 
-def _packed(written: Written, options: SegmentOptions) -> bool:
-    return options.default_alphabet is Alphabet.GSM7_PACKED and written.encoding is Encoding.GSM7
+def places(written: Written, options: SegmentOptions) -> Sequence[int]:
+    """Where the parts start in the octets of a text that one part cannot carry. Raises TooLong."""
+    found = cut(written.text, written.octets, written.units, written.part, options.strict_clusters)
+    if len(found) > MAXIMUM_PARTS:
+        raise TooLong(len(found))
+    return found
+
+
+def _one(written: Written, options: SegmentOptions) -> Segment:
+    """A part alone, with the header that its tables need."""
+    head = _header(written.shifts)
+    octets = _packed([written.octets], head, written, options)[0]
+    return Segment(1, 1, head + octets, written.data_coding, UDHI if head else 0)
+
+
+def _header(elements: bytes) -> bytes:
+    return _OCTET[len(elements)] + elements if elements else b""
+
+
+def _packed(pieces: list[bytes], head: bytes, written: Written, options: SegmentOptions) -> list[bytes]:
+    """Pieces as they go behind a header, packed for an upstream that wants it."""
+    if not options.scheme.packed or written.encoding is not _GSM7:
+        return pieces
+    fill = packing.fill_bits(len(head))
+    return [packing.pack(piece, fill) for piece in pieces]
+
+
+@lru_cache(maxsize=1024)
+def _row(width: int, count: int) -> Struct:
+    return Struct(f"{width}s" * count)
+
+
+def _pieces(octets: bytes, starts: Sequence[int], width: int) -> list[bytes]:
+    full, last = len(starts) - 1, starts[-1]
+    if last == full * width:  # no cut had to step back, so one call makes them all
+        return [*_row(width, full).unpack_from(octets), octets[last:]]
+    return [octets[start:end] for start, end in pairwise((*starts, len(octets)))]
+
+
+def _parts(
+    written: Written, starts: Sequence[int], reference: int, options: SegmentOptions
+) -> tuple[Segment, ...]:
+    mode, shifts, coding = options.mode, written.shifts, written.data_coding
+    if mode is _PAYLOAD:
+        return (_payload(written, options),)
+    count = len(starts)
+    pieces = _pieces(written.octets, starts, written.part)
+    if mode is _UDH8:
+        head = b"%c\0\3%c%c" % (5 + len(shifts), reference & 0xFF, count)
+    elif mode is _SAR:
+        head = _header(shifts)
+        return _sar(_packed(pieces, head, written, options), head, coding, reference)
+    else:
+        head = b"%c\x08\4%c%c%c" % (6 + len(shifts), reference >> 8 & 0xFF, reference & 0xFF, count)
+    if options.scheme.packed:
+        pieces = _packed(pieces, head + b"\0" + shifts, written, options)
+    numbers = [number + shifts for number in _NUMBER_OCTETS] if shifts else _NUMBER_OCTETS
+    return tuple(
+        [
+            _new(Segment, (number, count, head + octet + piece, coding, UDHI, ()))
+            for number, octet, piece in zip(_NUMBERS, numbers, pieces)  # noqa: B905  # as many as pieces
+        ]
+    )
 
 
 def _payload(written: Written, options: SegmentOptions) -> Segment:
-    octets = packing.pack(written.octets) if _packed(written, options) else written.octets
-    return Segment(1, 1, b"", written.data_coding, 0, ((MESSAGE_PAYLOAD, octets),))
+    """All of it in a TLV; without a concatenation, the SMSC makes that."""
+    head = _header(written.shifts)
+    octets = _packed([written.octets], head, written, options)[0]
+    return Segment(1, 1, b"", written.data_coding, UDHI if head else 0, ((MESSAGE_PAYLOAD, head + octets),))
 
 
-def _sar(pieces: list[bytes], written: Written, reference: int, options: SegmentOptions) -> list[Segment]:
-    if _packed(written, options):
-        pieces = [packing.pack(piece) for piece in pieces]
+def _sar(pieces: list[bytes], head: bytes, coding: int, reference: int) -> tuple[Segment, ...]:
     count = len(pieces)
     reference_tlv = (SAR_MSG_REF_NUM, (reference & 0xFFFF).to_bytes(2, "big"))
     total_tlv = (SAR_TOTAL_SEGMENTS, _OCTET[count])
-    return [
-        Segment(
-            number,
-            count,
-            piece,
-            written.data_coding,
-            0,
-            (reference_tlv, total_tlv, (SAR_SEGMENT_SEQNUM, _OCTET[number])),
-        )
+    esm_class = UDHI if head else 0
+    tlvs = [(reference_tlv, total_tlv, (SAR_SEGMENT_SEQNUM, octet)) for octet in _NUMBER_OCTETS[:count]]
+    return tuple(
+        Segment(number, count, head + piece, coding, esm_class, tlvs[number - 1])
         for number, piece in enumerate(pieces, 1)
-    ]
+    )

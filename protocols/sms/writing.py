@@ -1,30 +1,29 @@
 """Which encoding a text goes in, and its octets in it before it is cut."""
 
+from codecs import utf_16_be_encode
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from protocols.sms import alphabet, packing
+from protocols.sms import alphabet, cutting, national, packing
 from protocols.sms.data_coding import Alphabet, Encoding
 from protocols.sms.errors import NotEncodable
-from protocols.sms.options import LongMessageMode, SegmentOptions
+from protocols.sms.options import LongMessageMode, SegmentOptions, octets_beside, septets_beside
+from protocols.sms.transliteration import Change, Transliteration, transliterate
+from protocols.sms.units import OctetUnits, SeptetUnits, Units, Utf16Units
 
-USER_DATA_OCTETS = 140
-"""What one message carries, with its header (TS 23.040 §9.2.3.24)."""
-
-CONCATENATION_OCTETS = {
-    LongMessageMode.UDH8: 5,
-    LongMessageMode.UDH16: 6,
-    LongMessageMode.SAR: 6,  # the SMSC makes the header, and its reference may have 16 bits
-    LongMessageMode.PAYLOAD: 6,
-}
-"""The elements that parts need, without the length octet of the header."""
-
-_new = tuple.__new__
+_new = tuple.__new__  # half the cost of calling a NamedTuple
+_GSM7, _UCS2 = Encoding.GSM7, Encoding.UCS2
+_DEFAULT = alphabet.default()
+_SEPTETS, _OCTETS, _UTF16 = SeptetUnits(_DEFAULT, joins=False), OctetUnits(), Utf16Units()
+_encode = _DEFAULT.encode
 
 
 class Written(NamedTuple):
     """A text in octets: septets one an octet, not packed.
 
-    `single` and `part` are how many octets of it fit in a message alone and in each of several parts.
+    `text` is the one that is sent, with `changes` made to it. `single` and `part` are how many octets of it
+    fit in a message alone and in each of several parts. `shifts` are the elements that a header needs for it.
     """
 
     encoding: Encoding
@@ -33,52 +32,124 @@ class Written(NamedTuple):
     single: int
     part: int
     offending: str | None
-
-
-def capacity(encoding: Encoding, elements: int) -> int:
-    """How many octets of a text go beside a header whose elements take so many octets (0: no header)."""
-    free = USER_DATA_OCTETS - (elements + 1 if elements else 0)
-    if encoding in (Encoding.GSM7, Encoding.ASCII):
-        return free * 8 // 7
-    return free & ~1 if encoding is Encoding.UCS2 else free
-
-
-_GSM7 = {mode: (160, capacity(Encoding.GSM7, octets)) for mode, octets in CONCATENATION_OCTETS.items()}
-_UCS2 = {mode: (140, capacity(Encoding.UCS2, octets)) for mode, octets in CONCATENATION_OCTETS.items()}
-_encode = alphabet.default().encode
+    units: Units
+    text: str
+    shifts: bytes = b""
+    changes: tuple[Change, ...] = ()
 
 
 def write(text: str, options: SegmentOptions) -> Written:
-    """Encode a text the shortest way that the route allows and that changes nothing.
+    """Encode a text in the first of these that has all its characters.
 
-    Raises NotEncodable when the text is not Unicode text.
+    The default alphabet of the upstream; national tables that the options allow, when they save parts against
+    UCS-2; the GSM alphabet after the transliteration that they allow; UCS-2. Raises NotEncodable when the
+    text is not Unicode text.
     """
-    if options.default_alphabet not in (Alphabet.GSM7, Alphabet.GSM7_PACKED):
+    scheme = options.scheme
+    if not scheme.gsm:
         return _other(text, options)
+    first = text[:1]
+    if first > "Ω" and first != "€":  # a script that GSM does not have: no need to fail at it
+        return _ucs2(text, options, first) if scheme.verbatim else _not_gsm(text, options, first)
     try:
         octets = _encode(text)
     except UnicodeEncodeError as error:
-        return _ucs2(text, options, text[error.start])
-    single, part = _GSM7[options.mode]
-    written = _new(Written, (Encoding.GSM7, octets, 0, single, part, None))
+        return _not_gsm(text, options, text[error.start])
+    written = _new(Written, (_GSM7, octets, 0, 160, scheme.septets, None, _SEPTETS, text, b"", ()))
+    return _unambiguous(written, options) if scheme.packed else written
+
+
+def _unambiguous(written: Written, options: SegmentOptions) -> Written:
+    """The text, in UCS-2 when packing would make a carriage return of it look like padding."""
+    if 0x0D not in written.octets:
+        return written
+    elements = len(written.shifts)
+    found = (0,) if options.mode is LongMessageMode.PAYLOAD else starts(written, options)
+    if len(found) > 1 and options.mode in (LongMessageMode.UDH8, LongMessageMode.UDH16):
+        elements += options.scheme.concatenation
+    fill = packing.fill_bits(elements + 1 if elements else 0)
+    ends = (*found, len(written.octets))
+    if any(packing.ambiguous(written.octets[start:end], fill) for start, end in pairwise(ends)):
+        return _ucs2(written.text, options, "\r")._replace(changes=written.changes)
     return written
+
+
+def _not_gsm(text: str, options: SegmentOptions, offending: str) -> Written:
+    ucs2 = _ucs2(text, options, offending)
+    if options.languages:
+        written = _national(text, options, parts(ucs2, options))
+        if written is not None:
+            return _unambiguous(written, options) if options.scheme.packed else written
+    if options.transliterate is not Transliteration.OFF:
+        spelt, changes = transliterate(text, options.transliterate)
+        try:
+            octets = _encode(spelt)
+        except UnicodeEncodeError as error:
+            return ucs2._replace(offending=spelt[error.start])
+        written = Written(_GSM7, octets, 0, 160, options.scheme.septets, None, _SEPTETS, spelt, b"", changes)
+        return _unambiguous(written, options) if options.scheme.packed else written
+    return ucs2
+
+
+def _national(text: str, options: SegmentOptions, limit: int) -> Written | None:
+    """The tables that make the fewest parts, then the fewest septets; None unless parts are below `limit`."""
+    best = None
+    least = (limit, 0)
+    for locking, single in national.choices(options.languages):
+        septets = national.septets(locking, single)
+        try:
+            octets = septets.encode(text)
+        except UnicodeEncodeError:
+            continue
+        shifts = national.shifts(locking, single)
+        alone, part = septets_beside(len(shifts)), septets_beside(options.scheme.concatenation + len(shifts))
+        written = Written(_GSM7, octets, 0, alone, part, None, SeptetUnits(septets), text, shifts)
+        cost = parts(written, options), len(octets) + len(shifts)
+        if cost < least:
+            best, least = written, cost
+    return best
 
 
 def _other(text: str, options: SegmentOptions) -> Written:
     """Latin-1 or ASCII, whichever data_coding 0 is."""
-    encoding = Encoding.ASCII if options.default_alphabet is Alphabet.ASCII else Encoding.LATIN1
+    ascii_ = options.default_alphabet is Alphabet.ASCII
+    encoding = Encoding.ASCII if ascii_ else Encoding.LATIN1
     try:
         octets = text.encode(encoding.value)
     except UnicodeEncodeError as error:
         return _ucs2(text, options, text[error.start])
-    elements = CONCATENATION_OCTETS[options.mode]
-    return Written(encoding, octets, 0, capacity(encoding, 0), capacity(encoding, elements), None)
+    beside = septets_beside if ascii_ else octets_beside
+    part = beside(options.scheme.concatenation)
+    return Written(encoding, octets, 0, beside(0), part, None, _OCTETS, text)
 
 
 def _ucs2(text: str, options: SegmentOptions, offending: str) -> Written:
     try:
-        octets = text.encode("utf-16-be")
+        octets = utf_16_be_encode(text)[0]
     except UnicodeEncodeError as error:
         raise NotEncodable(text, error.start) from None
-    single, part = _UCS2[options.mode]
-    return _new(Written, (Encoding.UCS2, octets, 8, single, part, offending))
+    return _new(Written, (_UCS2, octets, 8, 140, options.scheme.ucs2, offending, _UTF16, text, b"", ()))
+
+
+def starts(written: Written, options: SegmentOptions) -> Sequence[int]:
+    """Where the parts start in the octets; however many there are."""
+    if len(written.octets) <= written.single:
+        return (0,)
+    return cutting.cut(written.text, written.octets, written.units, written.part, options.strict_clusters)
+
+
+def parts(written: Written, options: SegmentOptions) -> int:
+    """How many parts a text is in."""
+    return len(starts(written, options))
+
+
+def offending_characters(written: Written, options: SegmentOptions) -> str:
+    """Every character, once, because of which a text goes in UCS-2.
+
+    A carriage return alone is one where it would be taken for the padding of packed septets.
+    """
+    characters = dict.fromkeys(transliterate(written.text, options.transliterate)[0])
+    if options.scheme.gsm:
+        return "".join(c for c in characters if c not in _DEFAULT.characters) or "\r"
+    end = 0x80 if options.default_alphabet is Alphabet.ASCII else 0x100
+    return "".join(c for c in characters if ord(c) >= end)

@@ -1,0 +1,194 @@
+"""Long messages while they come in: parts in any order, repeated, mixed up, or never; a model without I/O.
+
+Parts belong together by who sent them to whom, the reference, the kind of reference and the total. A part
+that is equal to one that is there is a repetition. A different one in its place means that the sender has
+used the reference again, and starts a new message; the parts after it are taken to be of that one as long
+as it lacks them, and then of the one before. How long a message may wait is for the caller to say.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from protocols.sms import decoding
+from protocols.sms.data_coding import Alphabet, Encoding
+from protocols.sms.decoding import Body
+from protocols.sms.header import (
+    CONCATENATION_8,
+    CONCATENATION_16,
+    LOCKING_SHIFT,
+    SINGLE_SHIFT,
+    Concatenation,
+    Element,
+)
+
+MISSING = "[…]"
+"""What stands in a text for a part that did not come."""
+
+_TEXT_ELEMENTS = (CONCATENATION_8, CONCATENATION_16, LOCKING_SHIFT, SINGLE_SHIFT)
+
+
+class Key(NamedTuple):
+    """What the parts of one message have in common; `group` names the upstreams that are one source."""
+
+    group: str
+    source: str
+    destination: str
+    kind: str
+    reference: int
+    total: int
+
+
+class Part(NamedTuple):
+    """One part as it came; `number` is from 1."""
+
+    number: int
+    user_data: bytes
+    data_coding: int = 0
+    udhi: bool = True
+
+
+class Joined(NamedTuple):
+    """The text of several parts.
+
+    `encodings` are those of the parts, each once, in order. `elements` are those of the first part's header
+    that are not about its text, as ports are. `missing` are the numbers for which `MISSING` stands.
+    """
+
+    text: str
+    encodings: tuple[Encoding, ...]
+    elements: tuple[Element, ...]
+    missing: tuple[int, ...]
+    undecodable: bool
+
+
+class Message(NamedTuple):
+    """The parts of a message by number; `first_at` is when the first came, in the caller's seconds."""
+
+    key: Key
+    parts: tuple[Part, ...]
+    first_at: float
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The numbers that did not come; none when the message is whole."""
+        there = {part.number for part in self.parts}
+        return tuple(number for number in range(1, self.key.total + 1) if number not in there)
+
+
+class Added(NamedTuple):
+    """What a part did: it repeated another, or made `message` whole, or (neither) it waits for others."""
+
+    repeated: bool = False
+    message: Message | None = None
+
+
+class _Waiting:
+    __slots__ = ("first_at", "parts")
+
+    def __init__(self, first_at: float) -> None:
+        self.first_at = first_at
+        self.parts: dict[int, Part] = {}
+
+
+class Reassembly:
+    """I hold the messages that are not whole."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Key, list[_Waiting]] = {}
+
+    def __len__(self) -> int:
+        """How many parts are held."""
+        return sum(len(one.parts) for waiting in self._waiting.values() for one in waiting)
+
+    def add(self, key: Key, part: Part, now: float) -> Added:
+        """Take a part. A number that is not from 1 to the total is a ValueError: `decode` gives none such."""
+        if not 1 <= part.number <= key.total:
+            raise ValueError(f"there is no part {part.number} of {key.total}")
+        waiting = self._waiting.setdefault(key, [])
+        if any(one.parts.get(part.number) == part for one in waiting):
+            return Added(repeated=True)
+        place = next((one for one in reversed(waiting) if part.number not in one.parts), None)
+        if place is None:
+            place = _Waiting(now)
+            waiting.append(place)
+        place.parts[part.number] = part
+        if len(place.parts) < key.total:
+            return Added()
+        return Added(message=self._take(key, place))
+
+    def overdue(self, now: float, timeout: float) -> list[Message]:
+        """Take out the messages whose first part came `timeout` seconds ago or more, the oldest first."""
+        late = [
+            (key, one)
+            for key, waiting in self._waiting.items()
+            for one in waiting
+            if now - one.first_at >= timeout
+        ]
+        return sorted((self._take(key, one) for key, one in late), key=lambda message: message.first_at)
+
+    def _take(self, key: Key, one: _Waiting) -> Message:
+        waiting = self._waiting[key]
+        waiting.remove(one)
+        if not waiting:
+            del self._waiting[key]
+        return Message(key, tuple(one.parts[number] for number in sorted(one.parts)), one.first_at)
+
+
+def key_of(group: str, source: str, destination: str, concatenation: Concatenation) -> Key:
+    """The key of a part that came with this concatenation."""
+    return Key(group, source, destination, concatenation.kind, concatenation.reference, concatenation.total)
+
+
+def joined(parts: Sequence[Part], total: int, default_alphabet: Alphabet = Alphabet.GSM7) -> Joined:
+    """The text of the parts of one message, whichever came, in any order; never raises.
+
+    Neighbours in one encoding are put together before they are decoded, so that what their sender cut in two
+    (an escape and its code, a surrogate pair) is whole again. What is still half then is U+FFFD.
+    """
+    bodies = {
+        part.number: decoding.unwrap(
+            part.user_data, part.data_coding, udhi=part.udhi, default_alphabet=default_alphabet
+        )
+        for part in parts
+    }
+    text, broken = [], any(part.udhi and bodies[part.number].udh is None for part in parts)
+    for readable, run in groupby(range(1, total + 1), lambda number: _way(bodies.get(number))):
+        numbers = list(run)
+        if readable is None:
+            text += [MISSING] * len(numbers)
+            continue
+        piece, bad = _read([bodies[number] for number in numbers])
+        text.append(piece)
+        broken = broken or bad
+    there = [bodies[number] for number in sorted(bodies)]
+    return Joined(
+        "".join(text),
+        tuple(dict.fromkeys(body.coding.encoding for body in there)),
+        _others(there),
+        tuple(number for number in range(1, total + 1) if number not in bodies),
+        broken,
+    )
+
+
+def _way(body: Body | None) -> tuple[Encoding, int, int] | None:
+    """What two parts must share for their octets to be one text."""
+    if body is None:
+        return None
+    udh = body.udh
+    return body.coding.encoding, udh.locking_shift if udh else 0, udh.single_shift if udh else 0
+
+
+def _read(bodies: list[Body]) -> tuple[str, bool]:
+    whole = bodies[0]._replace(octets=b"".join([body.octets for body in bodies]))
+    if whole.coding.encoding is Encoding.UCS2 and len(whole.octets) & 1:
+        # One octet too many in one part must not shift the characters of those after it.
+        read = [decoding.text_of(body) for body in bodies]
+        return "".join(text for text, _ in read), True
+    return decoding.text_of(whole)
+
+
+def _others(bodies: list[Body]) -> tuple[Element, ...]:
+    if not bodies or bodies[0].udh is None:
+        return ()
+    return tuple(e for e in bodies[0].udh.elements if e.identifier not in _TEXT_ELEMENTS)

@@ -1,0 +1,148 @@
+"""Long messages from their parts."""
+
+import pytest
+
+from protocols.sms import Alphabet, Concatenation, Encoding, Key, Part, Reassembly, joined, key_of
+from protocols.sms.header import Element
+from protocols.sms.reassembly import MISSING, Added
+
+KEY = Key("carrier", "+1", "+2", "udh8", 7, 3)
+ONE, TWO, THREE = (
+    Part(number, text, udhi=False) for number, text in ((1, b"one "), (2, b"two "), (3, b"three"))
+)
+
+
+@pytest.mark.parametrize("order", [(ONE, TWO, THREE), (THREE, TWO, ONE), (TWO, THREE, ONE)])
+def test_any_order(order: tuple[Part, ...]) -> None:
+    model = Reassembly()
+    assert model.add(KEY, order[0], 0.0) == Added()
+    assert model.add(KEY, order[1], 1.0) == Added()
+    message = model.add(KEY, order[2], 2.0).message
+    assert message is not None
+    assert (message.parts, message.missing, message.first_at) == ((ONE, TWO, THREE), (), 0.0)
+    assert joined(message.parts, 3).text == "one two three"
+    assert len(model) == 0
+    assert model.overdue(1e9, 0.0) == []
+
+
+def test_an_equal_part_is_a_repetition() -> None:
+    model = Reassembly()
+    model.add(KEY, ONE, 0.0)
+    assert model.add(KEY, ONE, 1.0) == Added(repeated=True)
+    assert len(model) == 1
+
+
+def test_a_different_part_in_a_taken_place_is_another_message() -> None:
+    model = Reassembly()
+    other = ONE._replace(user_data=b"ONE ")
+    model.add(KEY, ONE, 0.0)
+    assert model.add(KEY, other, 1.0) == Added()
+    model.add(KEY, TWO, 2.0)
+    message = model.add(KEY, THREE, 3.0).message
+    assert message is not None
+    assert message.parts == (other, TWO, THREE)  # never half of one message with half of the other
+    assert [late.parts for late in model.overdue(10.0, 5.0)] == [(ONE,)]
+
+
+def test_parts_that_the_newer_message_has_are_of_the_older() -> None:
+    model = Reassembly()
+    newer = [part._replace(user_data=part.user_data.upper()) for part in (ONE, TWO, THREE)]
+    for part in (ONE, TWO, newer[0], newer[1]):
+        assert model.add(KEY, part, 0.0) == Added()
+    first, second = model.add(KEY, newer[2], 0.0).message, model.add(KEY, THREE, 0.0).message
+    assert first is not None
+    assert second is not None
+    assert (first.parts, second.parts) == (tuple(newer), (ONE, TWO, THREE))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        KEY._replace(group="x"),
+        KEY._replace(source="+3"),
+        KEY._replace(destination="+3"),
+        KEY._replace(kind="udh16"),
+        KEY._replace(reference=8),
+        KEY._replace(total=4),
+    ],
+)
+def test_what_makes_a_message_another(other: Key) -> None:
+    model = Reassembly()
+    model.add(KEY, ONE, 0.0)
+    model.add(KEY, TWO, 0.0)
+    assert model.add(other, THREE, 0.0) == Added()
+    assert len(model) == 3
+
+
+def test_what_came_is_given_when_it_waited_too_long() -> None:
+    model = Reassembly()
+    model.add(KEY, THREE, 5.0)
+    model.add(KEY._replace(reference=8), ONE, 3.0)
+    model.add(KEY, ONE, 20.0)
+    assert model.overdue(12.9, 10.0) == []
+    assert [message.first_at for message in model.overdue(15.0, 10.0)] == [3.0, 5.0]
+    model.add(KEY, THREE, 5.0)
+    model.add(KEY, ONE, 6.0)
+    (late,) = model.overdue(15.0, 10.0)
+    assert late.missing == (2,)
+    result = joined(late.parts, late.key.total)
+    assert (result.text, result.missing) == (f"one {MISSING}three", (2,))
+
+
+def test_a_part_beyond_the_total_is_refused() -> None:
+    for number in (0, 4):
+        with pytest.raises(ValueError, match="no part"):
+            Reassembly().add(KEY, ONE._replace(number=number), 0.0)
+
+
+def test_the_key_of_a_concatenation() -> None:
+    assert key_of("carrier", "+1", "+2", Concatenation(7, 3, 1, "udh8")) == KEY
+
+
+def test_what_a_sender_cut_in_two_is_healed() -> None:
+    escape = joined([Part(1, b"a\x1b", udhi=False), Part(2, b"eb", udhi=False)], 2)
+    assert escape.text == "a€b"
+    pair = joined([Part(1, b"\x00a\xd8\x3d", 8, False), Part(2, b"\xde\x00", 8, False)], 2)
+    assert (pair.text, pair.undecodable) == ("a😀", False)
+    unit = joined([Part(1, b"\x04\x4f\x04", 8, False), Part(2, b"\x4f", 8, False)], 2)
+    assert (unit.text, unit.undecodable) == ("яя", False)
+
+
+def test_halves_of_different_characters_are_not_put_together() -> None:
+    lost = joined([Part(1, b"\xd8\x3d", 8, False), Part(3, b"\xde\x00", 8, False)], 3)
+    assert (lost.text, lost.undecodable, lost.missing) == (f"\ufffd{MISSING}\ufffd", True, (2,))
+
+
+def test_one_octet_too_many_does_not_shift_the_rest() -> None:
+    result = joined([Part(1, b"\x04\x4f\x04", 8, False), Part(2, b"\x04\x4f", 8, False)], 2)
+    assert (result.text, result.undecodable) == ("я\ufffdя", True)
+
+
+def test_mixed_encodings() -> None:
+    parts = [Part(2, b"\x04\x4f", 8, False), Part(1, b"\x05", 0, False), Part(3, b"\x05\x1be", 0, False)]
+    result = joined(parts, 3)
+    assert result.text == "éяé€"
+    assert result.encodings == (Encoding.GSM7, Encoding.UCS2)
+
+
+def test_national_tables_are_each_parts_own() -> None:
+    turkish = bytes.fromhex("08000307020124" + "0101") + b"\x1bs"
+    plain = bytes.fromhex("050003070202") + b"\x1bs"
+    assert joined([Part(1, turkish), Part(2, plain)], 2).text == "şs"
+
+
+def test_other_elements_are_kept() -> None:
+    first = bytes.fromhex("0b0504158115820003070201") + b"a"
+    second = bytes.fromhex("0b0504158115820003070202") + b"b"
+    result = joined([Part(2, second), Part(1, first)], 2)
+    assert (result.text, result.elements) == ("ab", (Element(5, b"\x15\x81\x15\x82"),))
+
+
+def test_packed_parts() -> None:
+    header = bytes.fromhex("050003070201")
+    result = joined([Part(1, header + bytes.fromhex("c2"))], 1, Alphabet.GSM7_PACKED)
+    assert result.text == "a"
+
+
+def test_nothing_came() -> None:
+    assert joined([], 2) == (MISSING * 2, (), (), (1, 2), False)
