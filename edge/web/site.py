@@ -1,81 +1,59 @@
-"""The one HTTP listener: limits before anything is buffered, an access line of our own, the tree of pages.
+"""The one HTTP listener: limits, headers, an access line of our own, and the tree of what is served."""
 
-Twisted's own access log counts days from the reactor's clock, which here is the monotonic one.
-"""
-
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 import structlog
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Site
 
 from edge.simulator.page import SimulatorPage
 from edge.web.api import add_api
-from edge.web.pages import add_pages
+from edge.web.api.problems import problem_answer
+from edge.web.channel import REQUEST_SECONDS, EdgeChannel
+from edge.web.fields import MAX_FIELDS
+from edge.web.headers import HTTPDate
+from edge.web.pages import Portal, Root
+from edge.web.pages.passwords import InThread
+from edge.web.request import MAX_BODY_OCTETS, EdgeRequest
 from edge.web.services import WebServices
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_OCTETS = 1 << 20
-IDLE_SECONDS = 60
-FORM = b"application/x-www-form-urlencoded"
-TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-
-class LimitedRequest(Request):
-    """A request whose body may not be larger than MAX_BODY_OCTETS, announced or not."""
-
-    _received = 0
-    _refused = False
-
-    def gotLength(self, length: int | None) -> None:
-        """The headers are there."""
-        super().gotLength(min(length, MAX_BODY_OCTETS) if length else length)
-        if length is not None and length > MAX_BODY_OCTETS:
-            self._refuse()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """A piece of the body."""
-        self._received += len(data)
-        if self._received > MAX_BODY_OCTETS:
-            self._refuse()
-        elif not self._refused:
-            super().handleContentChunk(data)
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """The body is there too."""
-        if not self._refused:
-            super().requestReceived(command, path, version)
-
-    def process(self) -> None:
-        """Forms are read here: Twisted's own way parses each content type as an e-mail header, which costs
-        as much as the rest of the request."""
-        if self.method == b"POST" and self.content is not None:
-            content_type = self.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
-            if content_type.lower().startswith(FORM):
-                self.args = {**self.args, **parse_qs(self.content.read(), True)}
-                self.content.seek(0)
-        super().process()
-
-    def _refuse(self) -> None:
-        channel = self.channel
-        if self._refused or channel.transport is None:
-            return
-        self._refused = True
-        log.warning("http_body_too_large", limit=MAX_BODY_OCTETS)
-        channel.transport.write(TOO_LARGE)
-        channel.loseConnection()
+API_PREFIXES = (b"/v1/", b"/livez", b"/readyz")
 
 
 class EdgeSite(Site):
-    """Twisted's Site with our requests and our access line: no query, no body, debug level."""
+    """Twisted's Site with our channel, requests and access line.
 
-    requestFactory = LimitedRequest
-    displayTracebacks = False
+    ``exact`` has the resources that are found by their whole path, without walking the tree. Twisted's own
+    access log is not used: it takes its dates from the reactor's clock, which here is the monotonic one.
+    """
+
+    protocol = EdgeChannel  # type: ignore[assignment]
+    requestFactory = EdgeRequest
+
+    def __init__(self, root: Resource, portal: Portal, wall_ms: Callable[[], int], reactor: Any) -> None:
+        super().__init__(root, timeout=REQUEST_SECONDS, reactor=reactor, parsePOSTFormSubmission=False)
+        self.exact: dict[bytes, IResource] = {}
+        self.date = HTTPDate(wall_ms)
+        self.too_large = problem_answer(
+            413, "body_too_large", f"The body may have at most {MAX_BODY_OCTETS} octets."
+        )
+        self._portal = portal
+
+    def startFactory(self) -> None:
+        """Twisted would begin its access log here."""
+
+    def stopFactory(self) -> None:
+        """And end it here."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """For TLS: HTTP/1.1 is all that the channel speaks."""
+        return [b"http/1.1"]
 
     def log(self, request: Any) -> None:
-        """One line for one request."""
+        """One line for one request: no query, no body."""
         log.debug(
             "http_request",
             method=request.method.decode("latin-1"),
@@ -84,12 +62,30 @@ class EdgeSite(Site):
             octets=request.sentLength,
         )
 
+    def refuse(self, request: EdgeRequest, status: int) -> None:
+        """Answer an error that no resource answered, in the language of the path: JSON or a page."""
+        if request.path.startswith(API_PREFIXES):
+            code, sentence = GENERAL[status]
+            request.respond(status, *problem_answer(status, code, sentence))
+        else:
+            self._portal.refuse(request, status)
 
-def make_site(services: WebServices) -> Site:
-    """Everything that is served, from one port."""
-    root = Resource()
-    root.putChild(b"", add_pages(root, services))
-    add_api(root, services)
+
+GENERAL = {
+    400: ("too_many_fields", f"There are more than {MAX_FIELDS} fields."),
+    500: ("internal_error", "The server made a mistake; it has been logged."),
+}
+
+
+def make_site(services: WebServices, *, in_thread: InThread | None = None) -> EdgeSite:
+    """Everything that is served, from one port.
+
+    ``in_thread`` runs what would hold up the reactor (passwords); the default is the reactor's threads.
+    """
+    portal = Portal(services, in_thread)
+    root = Root(portal)
+    site = EdgeSite(root, portal, services.wall_ms, services.reactor)
+    site.exact.update(add_api(root, services))
     if services.simulator is not None:
         root.putChild(b"simulator", SimulatorPage(services.simulator, services.directory.known_numbers))
-    return EdgeSite(root, timeout=IDLE_SECONDS, parsePOSTFormSubmission=False)
+    return site

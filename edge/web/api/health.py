@@ -1,34 +1,49 @@
 """/livez: the process answers. /readyz: it can take traffic."""
 
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from collections.abc import Callable
 
-from edge.web.api.problems import answer
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from edge.web.api.problems import answer, method_not_allowed, refuse
+from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 
 
-class Live(Resource):
-    """Whoever reads this answer knows that the reactor turns."""
+class Health(Resource):
+    """For whoever keeps the process running: no key, no cookie."""
 
     isLeaf = True
 
-    def render_GET(self, request: Request) -> int:
-        """200, always."""
-        answer(request, 200, {"live": True})
+    def render(self, request: EdgeRequest) -> int:
+        """GET and HEAD."""
+        if request.method not in (b"GET", b"HEAD"):
+            refuse(request, method_not_allowed(request.method, b"GET, HEAD"))
+        else:
+            answer(request, *self.state())
         return NOT_DONE_YET
 
+    def state(self) -> tuple[int, dict[str, object]]:
+        """Status and document."""
+        raise NotImplementedError
 
-class Ready(Resource):
-    """200 when the store is open and every upstream has a bind, else 503."""
 
-    isLeaf = True
+class Live(Health):
+    """Whoever reads this answer knows that the reactor turns."""
+
+    def state(self) -> tuple[int, dict[str, object]]:
+        """200, always."""
+        return 200, {"live": True}
+
+
+class Ready(Health):
+    """200 when the store is open and every upstream has a bind, else 503; with the state of each bind."""
 
     def __init__(self, services: WebServices) -> None:
         super().__init__()
-        self._services = services
+        self._ready: Callable[[], tuple[bool, dict[str, object]]] = services.ready
 
-    def render_GET(self, request: Request) -> int:
-        """With the state of each bind."""
-        ready, states = self._services.ready()
-        answer(request, 200 if ready else 503, {"ready": ready, **states})
-        return NOT_DONE_YET
+    def state(self) -> tuple[int, dict[str, object]]:
+        """As the server sees itself."""
+        ready, states = self._ready()
+        return 200 if ready else 503, {"ready": ready, **states}

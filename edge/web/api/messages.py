@@ -4,18 +4,21 @@ from typing import ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
-from twisted.web.server import Request
 
 from edge.outbound import Accepted, Draft
 from edge.web.api import views
 from edge.web.api.endpoint import Endpoint, Reply
-from edge.web.api.members import IDENTIFIER, identifier, limit, members, text, url
+from edge.web.api.members import identifier, limit, members, parse_identifier, text, url
 from edge.web.api.problems import NotFound, Problem
+from edge.web.request import EdgeRequest
+from edge.web.services import WebServices
 from storage import messages
 from storage.records import ApiKey, Direction, MessageView
 
+LEG = "api"
 SENT_WITH = frozenset({"from", "to", "text", "status_callback"})
 LISTED_BY = frozenset({"direction", "did", "peer", "since_id", "before_id", "limit"})
+NONE = frozenset[str]()
 PAGE = 50
 
 
@@ -24,17 +27,18 @@ class Messages(Endpoint):
 
     isLeaf = False
     methods: ClassVar[dict[bytes, str]] = {b"GET": "list", b"POST": "send"}
-    one: Resource
 
-    def getChild(self, path: bytes, request: Request) -> Resource:
+    def __init__(self, services: WebServices) -> None:
+        super().__init__(services)
+        self._one = Message(services)
+
+    def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
         """/v1/messages/ID; a slash at the end changes nothing."""
-        if not path and not request.postpath:
-            return self
-        if path and not request.postpath:
-            return self.one
-        return NotFound()
+        if request.postpath:
+            return NotFound()
+        return self._one if path else self
 
-    def send(self, request: Request, key: ApiKey) -> Deferred[Reply]:
+    def send(self, request: EdgeRequest, key: ApiKey) -> Deferred[Reply]:
         """202 once the message is committed."""
         found = members(request, SENT_WITH)
         draft = Draft(
@@ -42,20 +46,19 @@ class Messages(Endpoint):
             text(found, "from"),
             text(found, "to"),
             text(found, "text"),
-            "api",
+            LEG,
             url(found, "status_callback"),
         )
         return self.services.outbound.submit(draft).addCallback(_accepted)
 
-    def list(self, request: Request, key: ApiKey) -> Deferred[Reply]:
+    def list(self, request: EdgeRequest, key: ApiKey) -> Deferred[Reply]:
         """Newest first; with since_id the ones after it, oldest first."""
         found = members(request, LISTED_BY)
-        direction = _direction(found)
         rows = limit(found, PAGE)
         return self.services.store.read(
             messages.search,
             key.account_id,
-            direction=direction,
+            direction=_direction(found),
             did=_number(found, "did"),
             peer=_number(found, "peer"),
             since_id=identifier(found, "since_id"),
@@ -69,13 +72,13 @@ class Message(Endpoint):
 
     methods: ClassVar[dict[bytes, str]] = {b"GET": "show"}
 
-    def show(self, request: Request, key: ApiKey) -> Deferred[Reply]:
+    def show(self, request: EdgeRequest, key: ApiKey) -> Deferred[Reply]:
         """With its parts, deliveries and attempts."""
-        members(request, frozenset())
-        name = (request.prepath or [b""])[-1].decode("latin-1")
-        if not IDENTIFIER.fullmatch(name):
-            raise Problem(404, "message_unknown", "There is no message with this id.")
-        return self.services.store.read(messages.get, key.account_id, int(name)).addCallback(_shown)
+        members(request, NONE)
+        identity = parse_identifier((request.prepath or [b""])[-1].decode("latin-1"))
+        if identity is None:
+            raise _unknown()
+        return self.services.store.read(messages.get, key.account_id, identity).addCallback(_shown)
 
 
 def _direction(found: dict[str, object]) -> Direction | None:
@@ -91,9 +94,11 @@ def _direction(found: dict[str, object]) -> Direction | None:
 
 def _number(found: dict[str, object], name: str) -> str | None:
     """A number may be given with "+" as such: in a query it arrives as a space."""
-    value = found.get(name)
-    if not isinstance(value, str):
+    if found.get(name) is None:
         return None
+    value = text(found, name)
+    if "\0" in value:
+        raise Problem(422, "number_invalid", f"{name!r} must be a number.", name)
     return f"+{value[1:]}" if value.startswith(" ") else value
 
 
@@ -115,5 +120,9 @@ def _listed(found: list[MessageView], rows: int) -> Reply:
 
 def _shown(view: MessageView | None) -> Reply:
     if view is None:
-        raise Problem(404, "message_unknown", "There is no message with this id.")
+        raise _unknown()
     return 200, views.message(view)
+
+
+def _unknown() -> Problem:
+    return Problem(404, "message_unknown", "There is no message with this id.")

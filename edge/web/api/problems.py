@@ -1,19 +1,18 @@
 """Errors as RFC 9457 problem details, with a stable ``code`` for programs and a sentence for people."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 
 import orjson
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET
 
 from edge.errors import Refused, Unavailable
+from edge.web.headers import PHRASES, Header, api_head, lines
+from edge.web.request import EdgeRequest
 from storage.errors import StoreUnavailable
 
-PROBLEM = [b"application/problem+json"]
-JSON = [b"application/json"]
-NO_STORE = [b"no-store"]
-NOSNIFF = [b"nosniff"]
+PROBLEM_HEAD = api_head(b"application/problem+json")
+JSON_HEAD = api_head(b"application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Problem(Exception):
     code: str
     detail: str
     field: str | None = None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Header, ...] = ()
 
 
 def problem_of(error: BaseException) -> Problem | None:
@@ -36,51 +35,50 @@ def problem_of(error: BaseException) -> Problem | None:
     if isinstance(error, StoreUnavailable):
         error = Unavailable("The store cannot be asked now; try again.")
     if isinstance(error, Unavailable):
-        retry_after = str(max(1, round(error.retry_after))).encode()
+        retry_after = b"%d" % max(1, round(error.retry_after))
         return Problem(503, "unavailable", error.sentence, headers=((b"Retry-After", retry_after),))
     return None
 
 
-def answer(request: Request, status: int, body: object) -> None:
-    """Finish a request with a JSON document."""
-    _finish(request, status, orjson.dumps(body), JSON)
-
-
-def refuse(request: Request, problem: Problem) -> None:
-    """Finish a request with a problem document."""
+def problem_answer(status: int, code: str, detail: str, field: str | None = None) -> tuple[bytes, bytes]:
+    """Header lines and body of a problem document."""
     document: dict[str, object] = {
         "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "code": problem.code,
-        "detail": problem.detail,
+        "title": PHRASES[status],
+        "status": status,
+        "code": code,
+        "detail": detail,
     }
-    if problem.field is not None:
-        document["field"] = problem.field
-    for name, value in problem.headers:
-        request.setHeader(name, value)
-    _finish(request, problem.status, orjson.dumps(document), PROBLEM)
+    if field is not None:
+        document["field"] = field
+    return PROBLEM_HEAD, orjson.dumps(document)
 
 
-def _finish(request: Request, status: int, body: bytes, content_type: list[bytes]) -> None:
-    request.setResponseCode(status)
-    headers = request.responseHeaders
-    headers.setRawHeaders(b"content-type", content_type)
-    headers.setRawHeaders(b"content-length", [b"%d" % len(body)])
-    headers.setRawHeaders(b"cache-control", NO_STORE)
-    headers.setRawHeaders(b"x-content-type-options", NOSNIFF)
-    request.write(body)
-    request.finish()
+def answer(request: EdgeRequest, status: int, body: object) -> None:
+    """Finish a request with a JSON document."""
+    request.respond(status, JSON_HEAD, orjson.dumps(body))
+
+
+def refuse(request: EdgeRequest, problem: Problem) -> None:
+    """Finish a request with a problem document."""
+    head, body = problem_answer(problem.status, problem.code, problem.detail, problem.field)
+    request.respond(problem.status, head + lines(problem.headers) if problem.headers else head, body)
+
+
+def method_not_allowed(method: bytes, allowed: bytes) -> Problem:
+    """405 with its Allow header."""
+    detail = f"{method.decode('latin-1')[:20]} is not possible here; {allowed.decode()} would be."
+    return Problem(405, "method_not_allowed", detail, headers=((b"Allow", allowed),))
 
 
 class NotFoundEverywhere(Resource):
     """A branch of the API in which only what was put here exists."""
 
-    def getChild(self, path: bytes, request: Request) -> Resource:
+    def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
         """Anything else."""
         return NotFound()
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: EdgeRequest) -> int:
         """The branch itself is nothing."""
         return NotFound().render(request)
 
@@ -90,7 +88,7 @@ class NotFound(Resource):
 
     isLeaf = True
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: EdgeRequest) -> int:
         """For every method."""
         refuse(request, Problem(404, "not_found", "There is nothing at this address."))
-        return b""
+        return NOT_DONE_YET

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from protocols.smpp.errors import CommandStatus
 from storage.messages import status_of
 from storage.records import (
     AttemptRecord,
@@ -11,14 +12,17 @@ from storage.records import (
     MessageView,
     PartFlag,
     PartRecord,
+    PartState,
 )
+
+FAILED = frozenset({PartState.FAILED, PartState.EXPIRED})
 
 
 def iso(ms: int | None) -> str | None:
     """Milliseconds since the epoch as "2026-01-31T12:00:00.000Z"."""
     if ms is None:
         return None
-    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def message(view: MessageView) -> dict[str, object]:
@@ -56,11 +60,25 @@ def part(record: PartRecord) -> dict[str, object]:
         "command_status": record.command_status,
         "receipt_state": record.receipt_state,
         "receipt_error": record.receipt_error,
+        "error": part_error(record),
         "possible_duplicate": bool(record.flags & PartFlag.POSSIBLE_DUPLICATE),
         "sent_at": iso(record.sent_at),
         "answered_at": iso(record.answered_at),
         "final_at": iso(record.final_at),
     }
+
+
+def part_error(record: PartRecord) -> str | None:
+    """Why the carrier did not take or not deliver this part, in its own terms; None when all is well."""
+    if record.command_status:
+        try:
+            name = CommandStatus(record.command_status).name
+        except ValueError:
+            name = "command_status"
+        return f"{name} (0x{record.command_status:08X})"
+    if record.state in FAILED and record.receipt_state:
+        return " ".join(filter(None, (record.receipt_state, record.receipt_error)))
+    return None
 
 
 def delivery(view: DeliveryView) -> dict[str, object]:

@@ -1,8 +1,53 @@
-"""STANDIN, to be replaced by the portal."""
+"""The portal: pages that people log in to. Plain HTML and forms; a script only keeps lists fresh."""
 
 from twisted.web.resource import Resource
 
+from edge.web.pages.answers import Answer, see_other
+from edge.web.pages.conversations import Conversations, New
+from edge.web.pages.login import HOME, Login, Logout
+from edge.web.pages.messages import Messages
+from edge.web.pages.page import Missing, Page
+from edge.web.pages.portal import Portal
+from edge.web.pages.static import FILES, StaticFile
+from edge.web.request import EdgeRequest
 
-def add_pages(root: Resource, services: object) -> Resource:
-    """STANDIN"""
-    return Resource()
+__all__ = ["Portal", "Root"]
+
+
+class Home(Page):
+    """/ is the list; whoever is not logged in is sent on to the log-in there."""
+
+    async def get(self, request: EdgeRequest) -> Answer:
+        """Go there."""
+        return see_other(HOME)
+
+
+class Root(Resource):
+    """The top of the tree, with the portal's pages in it; other parts are put beside them."""
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__()
+        self._missing = Missing(portal)
+        self.putChild(b"", Home(portal))
+        self.putChild(b"login", Login(portal))
+        self.putChild(b"logout", Logout(portal))
+        self.putChild(b"messages", Messages(portal))
+        self.putChild(b"conversations", Conversations(portal))
+        self.putChild(b"new", New(portal))
+        static = Static(portal)
+        self.putChild(b"static", static)
+
+    def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
+        """Nothing is here."""
+        return self._missing
+
+
+class Static(Missing):
+    """/static: exactly the files that there are."""
+
+    isLeaf = False
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__(portal)
+        for name in FILES:
+            self.putChild(name.encode(), StaticFile(name, Missing(portal)))

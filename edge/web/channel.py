@@ -1,0 +1,54 @@
+"""One HTTP connection: how long a request may take to arrive, and what becomes of one that is too large."""
+
+from typing import TYPE_CHECKING
+
+from twisted.protocols.basic import LineReceiver
+from twisted.web.http import HTTPChannel
+
+if TYPE_CHECKING:
+    from edge.web.site import EdgeSite
+
+REQUEST_SECONDS = 60
+LINGER_SECONDS = 3
+MAX_HEADERS = 100
+
+
+class EdgeChannel(HTTPChannel):
+    """Twisted's channel with a time-out for the whole request.
+
+    Twisted begins the time-out anew with each read, so one octet a minute holds a connection for ever.
+    Here it runs from a request's first octet to its last, and between requests.
+    """
+
+    site: "EdgeSite"
+    maxHeaders = MAX_HEADERS
+    _idle = True
+
+    def dataReceived(self, data: bytes) -> None:
+        """Octets, of any number."""
+        if self._idle:
+            self._idle = False
+            self.resetTimeout()
+        LineReceiver.dataReceived(self, data)
+
+    def requestDone(self, request: object) -> None:
+        """A request has been answered."""
+        self._idle = True
+        super().requestDone(request)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A request line or header that is longer than we buffer."""
+        self.refuse(b"HTTP/1.1 431 Request Header Fields Too Large\r\n", b"", b"")
+        self.loseConnection()
+
+    def refuse(self, status_line: bytes, head: bytes, body: bytes) -> None:
+        """Answer before the request is here.
+
+        The connection is closed when the rest has arrived or LINGER_SECONDS later: closing it while the
+        client still writes would reset it, and the client would never read the answer.
+        """
+        if self.transport is None:
+            return
+        length = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        self.transport.write(status_line + head + length + body)
+        self.setTimeout(LINGER_SECONDS)

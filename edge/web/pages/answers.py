@@ -1,0 +1,49 @@
+"""What a page answers, before it is octets."""
+
+from dataclasses import dataclass
+
+from edge.web.headers import PAGE_HEAD, PHRASES, Header, lines
+from edge.web.request import EdgeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page (or a redirection) with the headers that not every page has."""
+
+    body: str = ""
+    status: int = 200
+    headers: tuple[Header, ...] = ()
+
+    def send(self, request: EdgeRequest) -> None:
+        """Nothing happens when the client has left."""
+        head = PAGE_HEAD + lines(self.headers) if self.headers else PAGE_HEAD
+        request.respond(self.status, head, self.body.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class PageProblem(Exception):
+    """What is shown instead of the page: a status and a sentence for people."""
+
+    status: int
+    sentence: str
+    headers: tuple[Header, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return PHRASES[self.status]
+
+
+def retry_after(seconds: float) -> Header:
+    """When to come again: in whole seconds, at least one."""
+    return b"Retry-After", b"%d" % max(1, round(seconds))
+
+
+def see_other(location: str, *headers: Header) -> Answer:
+    """Go there with GET. ``location`` is a path of ours, percent-encoded."""
+    return Answer("", 303, ((b"Location", location.encode("ascii")), *headers))
+
+
+def not_found() -> PageProblem:
+    """404."""
+    return PageProblem(404, "There is nothing at this address.")

@@ -1,0 +1,96 @@
+"""/login and /logout."""
+
+import re
+import secrets
+
+import structlog
+
+from edge.errors import Unavailable
+from edge.web.pages import cookies, origin
+from edge.web.pages.answers import Answer, see_other
+from edge.web.pages.forms import Fields
+from edge.web.pages.page import MemberPage, Page
+from edge.web.pages.sessions import TOKEN_OCTETS, Visitor
+from edge.web.request import EdgeRequest
+from storage import accounts
+from storage.records import User
+
+log = structlog.get_logger(__name__)
+
+HOME = "/messages"
+MAX_LOGIN = 100
+WRONG = "This log-in and password do not belong together."
+# A path of ours: a second slash or a backslash would lead a browser to another host.
+_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
+
+
+class Login(Page):
+    """The form, and what it leads to."""
+
+    async def get(self, request: EdgeRequest) -> Answer:
+        """The empty form."""
+        return self._form(request, 200, "", "")
+
+    async def post(self, request: EdgeRequest) -> Answer:
+        """Right: a new log-in, and on to where the visitor wanted to go. Wrong: the form again."""
+        fields = Fields(request)
+        login = fields.line("login").lower()[:MAX_LOGIN]
+        if not fields.holds("token", self.portal.cookies.read(request, cookies.FORM) or ""):
+            return self._form(request, 403, login, "The form was too old. Please try again.")
+        address = origin.client_network(request, bool(self.portal.public_url))
+        wait = max(self.portal.by_login.wait((address, login)), self.portal.by_address.wait(address))
+        if wait > 0:
+            return self._later(request, login, wait)
+        user = await self._check(address, login, fields.text("password"))
+        if user is None:
+            log.warning("login_failed", login=login, client=address)
+            return self._form(request, 403, login, WRONG)
+        previous = self.portal.cookies.read(request, cookies.LOG_IN)
+        token = await self.portal.sessions.begin(user, previous)
+        log.info("logged_in", login=user.login, client=address)
+        return see_other(_destination(fields.text("next")), self.portal.cookies.log_in(token))
+
+    async def _check(self, address: str, login: str, password: str) -> User | None:
+        portal = self.portal
+        portal.by_login.failed((address, login))
+        portal.by_address.failed(address)
+        try:
+            user = await portal.services.store.read(accounts.find_user, login)
+            right = await portal.passwords.check(None if user is None else user.password_hash, password)
+        except Unavailable:
+            portal.by_login.undo((address, login))
+            portal.by_address.undo(address)
+            raise
+        if user is None or not right:
+            return None
+        portal.by_login.forget((address, login))
+        portal.by_address.undo(address)
+        return user
+
+    def _later(self, request: EdgeRequest, login: str, wait: float) -> Answer:
+        seconds = max(1, round(wait + 0.5))
+        sentence = f"Too many tries. Please wait {seconds} second{'s' * (seconds != 1)}."
+        return self._form(request, 429, login, sentence, (b"Retry-After", b"%d" % seconds))
+
+    def _form(
+        self, request: EdgeRequest, status: int, login: str, error: str, *headers: tuple[bytes, bytes]
+    ) -> Answer:
+        token = self.portal.cookies.read(request, cookies.FORM) or secrets.token_urlsafe(TOKEN_OCTETS)
+        goal = _destination(Fields(request).text("next"))
+        body = self.portal.render("login.html", login=login, error=error, token=token, goal=goal)
+        return Answer(body, status, (self.portal.cookies.form(token), *headers))
+
+
+class Logout(MemberPage):
+    """POST only: a link must not log anybody out."""
+
+    get = None  # type: ignore[assignment]
+
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """The log-in ends here and now."""
+        await self.portal.sessions.end(visitor)
+        return see_other("/login", self.portal.cookies.log_out())
+
+
+def _destination(wanted: str) -> str:
+    return wanted if _PATH.fullmatch(wanted) else HOME

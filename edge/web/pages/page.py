@@ -1,0 +1,136 @@
+"""What every page does the same way: methods, log-in, form tokens, errors."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from edge.errors import Unavailable
+from edge.web.pages import cookies, origin
+from edge.web.pages.answers import Answer, PageProblem, not_found, retry_after, see_other
+from edge.web.pages.forms import Fields
+from edge.web.pages.portal import Portal
+from edge.web.pages.sessions import Visitor
+from edge.web.request import EdgeRequest
+from storage.errors import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[EdgeRequest], Awaitable[Answer]]
+FORM_TOO_OLD = "This form is too old, or it is not one of ours. Go back, reload the page, and send it again."
+STORE_RETRY_SECONDS = 5.0
+
+
+class Page(Resource):
+    """I answer the methods for which I have a handler (`get`, `post`); below me there is nothing."""
+
+    isLeaf = False
+    get: Handler | None = None
+    post: Handler | None = None
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__()
+        self.portal = portal
+
+    def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
+        """A slash at the end changes nothing."""
+        return self if not path and not request.postpath else Missing(self.portal)
+
+    def render(self, request: EdgeRequest) -> int:
+        """Answer now or later; an answer to a client that has left is dropped."""
+        answering = Deferred.fromCoroutine(self._answer(request))
+        answering.addCallback(Answer.send, request).addErrback(request.processingFailed)
+        answering.addErrback(lambda _: None)
+        return NOT_DONE_YET
+
+    async def _answer(self, request: EdgeRequest) -> Answer:
+        try:
+            return await self._handler(request)(request)
+        except PageProblem as problem:
+            return self.portal.problem(problem)
+        except Unavailable as error:
+            headers = (retry_after(error.retry_after),)
+            return self.portal.problem(PageProblem(503, error.sentence, headers))
+        except StoreUnavailable:
+            sentence = "The store cannot be asked just now. Please try again in a moment."
+            return self.portal.problem(PageProblem(503, sentence, (retry_after(STORE_RETRY_SECONDS),)))
+
+    def _handler(self, request: EdgeRequest) -> Handler:
+        handlers = {b"GET": self.get, b"HEAD": self.get, b"POST": self.post}
+        handler = handlers.get(request.method)
+        if handler is None:
+            allowed = b", ".join(method for method, found in handlers.items() if found is not None)
+            sentence = f"This page does not answer {request.method.decode('latin-1')[:20]}."
+            raise PageProblem(405, sentence, ((b"Allow", allowed),))
+        if request.method == b"POST" and not origin.is_ours(request, self.portal.public_url):
+            raise PageProblem(403, FORM_TOO_OLD)
+        return handler
+
+
+class Missing(Page):
+    """What is at an address where nothing is."""
+
+    isLeaf = True
+
+    def _handler(self, request: EdgeRequest) -> Handler:
+        raise not_found()
+
+
+class MemberPage(Page):
+    """A page for people who are logged in; others go to the log-in, and come back after it.
+
+    Subclasses have `show` and `submit`. A POST must carry the log-in's own form token.
+    """
+
+    async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """GET."""
+        raise NotImplementedError
+
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """POST."""
+        raise NotImplementedError
+
+    async def get(self, request: EdgeRequest) -> Answer:
+        """The page, for whoever may see it."""
+        visitor = await self._visitor(request)
+        if visitor is None:
+            return see_other(f"/login?next={quote(request.uri.decode('latin-1'), safe='/')}")
+        return await self._as(visitor, self.show(request, visitor))
+
+    async def post(self, request: EdgeRequest) -> Answer:
+        """The form, from whoever may send it."""
+        visitor = await self._visitor(request)
+        if visitor is None:
+            return see_other("/login")
+        if not Fields(request).holds("csrf", visitor.session.csrf_token):
+            return self.portal.problem(PageProblem(403, FORM_TOO_OLD), visitor)
+        return await self._as(visitor, self.submit(request, visitor))
+
+    async def _visitor(self, request: EdgeRequest) -> Visitor | None:
+        token = self.portal.cookies.read(request, cookies.LOG_IN)
+        visitor = None if token is None else await self.portal.sessions.find(token)
+        if visitor is not None and not is_refresh(request):
+            renewing = self.portal.sessions.renew(visitor)
+            if renewing is not None:
+                renewing.addErrback(_not_renewed)
+        return visitor
+
+    async def _as(self, visitor: Visitor, answering: Awaitable[Answer]) -> Answer:
+        """An error page of somebody who is logged in keeps its menu."""
+        try:
+            return await answering
+        except PageProblem as problem:
+            return self.portal.problem(problem, visitor)
+
+
+def is_refresh(request: EdgeRequest) -> bool:
+    """The page's script asks again, for the changing part only: nobody has done anything."""
+    return (request.args or {}).get(b"part") == [b"list"]
+
+
+def _not_renewed(failure: Failure) -> None:
+    log.warning("session_not_renewed", error=failure.getErrorMessage())

@@ -1,0 +1,90 @@
+"""Log-ins: a random token in a cookie, its SHA-256 in the store.
+
+A log-in ends 12 hours after its last use and 14 days after its beginning, whichever is first.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+
+from storage import sessions
+from storage.records import Session, User
+from storage.store import Store
+
+MINUTE_MS = 60_000
+IDLE_MS = 12 * 60 * MINUTE_MS
+ABSOLUTE_MS = 14 * 24 * 60 * MINUTE_MS
+RENEWED_AFTER_MS = 5 * MINUTE_MS
+TOKEN_OCTETS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who is logged in."""
+
+    user: User
+    session: Session
+
+    @property
+    def account_id(self) -> int:
+        """Whose data may be shown."""
+        return self.user.account_id
+
+
+class Sessions:
+    """I keep log-ins in the store."""
+
+    def __init__(self, store: Store, wall_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._wall_ms = wall_ms
+
+    def begin(self, user: User, previous: str | None) -> Deferred[str]:
+        """Log in: a new token for the cookie. The log-in that the browser had before ends."""
+        token = secrets.token_urlsafe(TOKEN_OCTETS)
+        now = self._wall_ms()
+        session = Session(_id_of(token), user.id, secrets.token_urlsafe(TOKEN_OCTETS), now, now + IDLE_MS)
+
+        def store(conn: Connection) -> str:
+            if previous is not None:
+                sessions.end_session(conn, _id_of(previous))
+            sessions.purge_expired(conn, now)
+            sessions.add_session(conn, session)
+            return token
+
+        return self._store.writer.run("log in", store)
+
+    def find(self, token: str) -> Deferred[Visitor | None]:
+        """Who has this token, unless the log-in is over."""
+        return self._store.read(_visitor, _id_of(token), self._wall_ms())
+
+    def renew(self, visitor: Visitor) -> Deferred[None] | None:
+        """The log-in was used: put its end off. None when there is nothing to do yet."""
+        session, now = visitor.session, self._wall_ms()
+        end = min(now + IDLE_MS, session.created_at + ABSOLUTE_MS)
+        if end - session.expires_at < RENEWED_AFTER_MS:
+            return None
+
+        def store(conn: Connection) -> None:
+            # Only if it is still there: a log-out in between stays one.
+            if sessions.find_session(conn, session.id, now) is not None:
+                sessions.end_session(conn, session.id)
+                sessions.add_session(conn, replace(session, expires_at=end))
+
+        return self._store.writer.run("renew a log-in", store)
+
+    def end(self, visitor: Visitor) -> Deferred[None]:
+        """Log out."""
+        return self._store.writer.run("log out", lambda conn: sessions.end_session(conn, visitor.session.id))
+
+
+def _id_of(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def _visitor(conn: Connection, session_id: str, now_ms: int) -> Visitor | None:
+    found = sessions.find_session(conn, session_id, now_ms)
+    return None if found is None else Visitor(found[1], found[0])

@@ -1,0 +1,163 @@
+"""One HTTP request: its limits, how its resource is found, and an answer that leaves in one piece."""
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from twisted.internet.interfaces import IAddress
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import Request
+
+from edge.web.fields import TooManyFields, parse_fields
+from edge.web.headers import GUARDS, NO_STORE, STATUS_LINES
+
+if TYPE_CHECKING:
+    from edge.web.channel import EdgeChannel
+    from edge.web.site import EdgeSite
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY_OCTETS = 1 << 20
+FORM = b"application/x-www-form-urlencoded"
+
+
+class EdgeRequest(Request):
+    """A request whose body may not be larger than MAX_BODY_OCTETS, announced or not.
+
+    `respond` is the way to answer. Once the client has left ``gone`` is true, and `respond` does nothing.
+    """
+
+    channel: "EdgeChannel"
+
+    defaultContentType = None
+    gone = False
+    _received = 0
+    _refused = False
+
+    # -- arriving ---------------------------------------------------------------------------------
+
+    def gotLength(self, length: int | None) -> None:
+        """The headers are there; ``length`` is None for a chunked body."""
+        self._kept = self.content = BytesIO()
+        if length is not None and length > MAX_BODY_OCTETS:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._received += len(data)
+        if self._refused:
+            return
+        if self._received > MAX_BODY_OCTETS:
+            self._refuse()
+        else:
+            self._kept.write(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """The body is there too."""
+        if self._refused:
+            self.channel.loseConnection()
+            return
+        self.method, self.uri, self.clientproto = command, path, version
+        self.path = path.partition(b"?")[0]
+        self.process()
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self.requestHeaders.removeHeader(b"expect")  # or it would be told to continue
+        self._kept = self.content = BytesIO()
+        log.warning("http_body_too_large", limit=MAX_BODY_OCTETS)
+        head, body = self.channel.site.too_large
+        self.channel.refuse(STATUS_LINES[413], head, body)
+
+    # -- what is in it ----------------------------------------------------------------------------
+
+    @property
+    def body(self) -> bytes:
+        """All of it."""
+        return self._kept.getvalue()
+
+    @property
+    def query(self) -> bytes:
+        """What stands after the "?", as it was sent."""
+        return self.uri.partition(b"?")[2]
+
+    @property
+    def content_type(self) -> bytes:
+        """The media type alone, in lower case; b"" when there is none."""
+        values = self.requestHeaders.getRawHeaders(b"content-type")
+        return values[0].partition(b";")[0].strip().lower() if values else b""
+
+    @property
+    def client_host(self) -> str:
+        """The address at the other end of the connection."""
+        address: IAddress = self.getClientAddress()
+        return str(getattr(address, "host", ""))
+
+    # -- finding its resource ---------------------------------------------------------------------
+
+    def process(self) -> None:
+        """Have the resource of this path answer; nothing that goes wrong in it reaches the client."""
+        self.site = site = self.channel.site
+        try:
+            resource = site.exact.get(self.path)
+            if resource is not None:
+                resource.render(self)
+            else:
+                self._traverse(site)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def _traverse(self, site: "EdgeSite") -> None:
+        """Twisted's own way, for everything that is not asked for thousands of times a second."""
+        for name, value in (*GUARDS, NO_STORE, (b"Date", site.date())):
+            self.setHeader(name, value)
+        try:
+            self.args = parse_fields(self.query)
+            if self.content_type == FORM:
+                for key, values in parse_fields(self.body).items():
+                    self.args.setdefault(key, []).extend(values)
+        except TooManyFields:
+            site.refuse(self, 400)
+            return
+        self._kept.seek(0)
+        self.prepath = []
+        self.postpath = [unquote_to_bytes(element) for element in self.path[1:].split(b"/")]
+        resource: IResource = site.getResourceFor(self)
+        self.render(resource)
+
+    # -- answering --------------------------------------------------------------------------------
+
+    def respond(self, status: int, head: bytes, body: bytes) -> None:
+        """Answer and be done. ``head`` is made by `edge.web.headers.lines`."""
+        if self.gone:
+            return
+        channel = self.channel
+        self.code = status
+        self.startedWriting = 1
+        self.sentLength = len(body)
+        connection = b"" if channel.persistent else b"Connection: close\r\n"
+        octets = b"%bDate: %b\r\n%b%bContent-Length: %d\r\n\r\n" % (
+            STATUS_LINES[status],
+            channel.site.date(),
+            head,
+            connection,
+            len(body),
+        )
+        channel.write(octets if self.method == b"HEAD" else octets + body)
+        self.finish()
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """Our own mistake: all of it to the log, none of it to the client."""
+        log.error("http_handler_broken", path=self.path.decode("latin-1"), error=reason.getTraceback())
+        if self.startedWriting:
+            self.loseConnection()  # what was begun cannot be mended
+        elif not self.gone:
+            self.channel.site.refuse(self, 500)
+        return reason
+
+    def connectionLost(self, reason: Any) -> None:
+        """The client left before it was answered."""
+        self.gone = True
+        super().connectionLost(reason)

@@ -1,0 +1,165 @@
+"""GET /v1/messages and /v1/messages/ID."""
+
+from typing import Any
+
+import pytest
+
+from storage import deliveries, messages
+from storage.records import AttemptRecord, DeliveryState, MessageFlag, PartFlag, PartState
+from tests.samples import delivery_of
+from tests.unit.edge.web.harness import DID, OTHER_DID, OTHER_TOKEN, PEER, Scene
+
+
+def listed(scene: Scene, query: str = "", token: str = "") -> list[Any]:
+    more = {"token": token} if token else {}
+    reply = scene.call("GET", f"/v1/messages{query}", **more)
+    assert reply.status == 200, reply.text
+    return list(reply.json["messages"])
+
+
+def ids(found: list[Any]) -> list[int]:
+    return [item["id"] for item in found]
+
+
+def test_newest_first_and_page_by_page(scene: Scene) -> None:
+    stored = [scene.message(text=str(number)).id for number in range(5)]
+    assert ids(listed(scene)) == stored[::-1]
+    first = scene.call("GET", "/v1/messages?limit=2").json
+    assert (ids(first["messages"]), first["more"]) == ([stored[4], stored[3]], True)
+    assert ids(listed(scene, f"?limit=2&before_id={stored[3]}")) == [stored[2], stored[1]]
+    last = scene.call("GET", f"/v1/messages?limit=2&before_id={stored[1]}").json
+    assert (ids(last["messages"]), last["more"]) == ([stored[0]], False)
+
+
+def test_after_a_cursor_oldest_first(scene: Scene) -> None:
+    stored = [scene.message().id for _ in range(4)]
+    assert ids(listed(scene, f"?since_id={stored[1]}")) == stored[2:]
+    assert ids(listed(scene, "?since_id=0&limit=2")) == stored[:2]
+
+
+@pytest.mark.parametrize("number", ["%2B447911123456", "+447911123456"])
+def test_filters(scene: Scene, number: str) -> None:
+    came, went = scene.message().id, scene.message("mt").id
+    other = scene.message(peer="ACME").id
+    assert ids(listed(scene, "?direction=mo")) == [other, came]
+    assert ids(listed(scene, "?direction=mt")) == [went]
+    assert ids(listed(scene, f"?peer={number}")) == [went, came]
+    assert ids(listed(scene, "?peer=ACME&direction=mo")) == [other]
+    assert ids(listed(scene, f"?did={DID}")) == [other, went, came]
+    assert listed(scene, f"?did={OTHER_DID}") == []
+
+
+def test_no_account_sees_the_messages_of_another(scene: Scene) -> None:
+    mine, theirs = scene.message().id, scene.message(owner=scene.other).id
+    assert ids(listed(scene)) == [mine]
+    assert ids(listed(scene, token=OTHER_TOKEN)) == [theirs]
+    assert ids(listed(scene, f"?did={DID}", token=OTHER_TOKEN)) == []
+    reply = scene.call("GET", f"/v1/messages/{theirs}")
+    assert (reply.status, reply.json["code"]) == (404, "message_unknown")
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "field"),
+    [
+        ("limit=0", "limit_invalid", "limit"),
+        ("limit=1001", "limit_invalid", "limit"),
+        ("limit=-1", "limit_invalid", "limit"),
+        ("limit=ten", "limit_invalid", "limit"),
+        ("limit=99999999999999999999", "limit_invalid", "limit"),
+        ("since_id=x", "id_invalid", "since_id"),
+        ("since_id=", "id_invalid", "since_id"),
+        ("before_id=9999999999999999", "id_invalid", "before_id"),
+        ("before_id=%D9%A1", "id_invalid", "before_id"),
+        ("direction=both", "direction_invalid", "direction"),
+        ("did=%00", "number_invalid", "did"),
+        ("peer=a%00", "number_invalid", "peer"),
+        ("colour=red", "member_unknown", "colour"),
+    ],
+)
+def test_bad_queries(scene: Scene, query: str, code: str, field: str) -> None:
+    reply = scene.call("GET", f"/v1/messages?{query}")
+    assert (reply.status, reply.json["code"], reply.json["field"]) == (422, code, field)
+
+
+@pytest.mark.parametrize("name", ["x", "0", "-1", "9999999999999999", "99999999999999999999", "%00", "1.0"])
+def test_ids_that_are_nobodys(scene: Scene, name: str) -> None:
+    reply = scene.call("GET", f"/v1/messages/{name}")
+    assert (reply.status, reply.json["code"]) == (404, "message_unknown")
+
+
+def test_a_message_sent_with_its_parts(scene: Scene) -> None:
+    message = scene.message("mt", parts_total=2, encoding="UCS2", text="snow ☃", flags=0)
+    failed = scene.part(
+        message,
+        state=PartState.FAILED,
+        command_status=0x0B,
+        attempts=2,
+        flags=int(PartFlag.POSSIBLE_DUPLICATE),
+        sent_at=message.created_at,
+    )
+    scene.write(
+        messages.insert(message._replace(id=message.id + 1), [failed._replace(message_id=message.id + 1)])
+    )
+    found = scene.call("GET", f"/v1/messages/{message.id + 1}").json
+    assert (found["status"], found["direction"], found["from"], found["to"]) == ("failed", "mt", DID, PEER)
+    assert (found["text"], found["encoding"], found["parts_total"]) == ("snow ☃", "UCS2", 2)
+    (part,) = found["parts"]
+    assert (part["state"], part["attempts"], part["possible_duplicate"]) == ("failed", 2, True)
+    assert (part["command_status"], part["error"]) == (0x0B, "ESME_RINVDSTADR (0x0000000B)")
+    assert part["sent_at"] == found["created_at"]
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"state": PartState.SENT, "command_status": 0}, None),
+        ({"state": PartState.DELIVERED, "receipt_state": "DELIVERED", "receipt_error": "000"}, None),
+        (
+            {"state": PartState.FAILED, "receipt_state": "UNDELIVERABLE", "receipt_error": "069"},
+            "UNDELIVERABLE 069",
+        ),
+        ({"state": PartState.EXPIRED, "receipt_state": "EXPIRED"}, "EXPIRED"),
+        ({"state": PartState.FAILED, "command_status": 0x4FF}, "command_status (0x000004FF)"),
+    ],
+)
+def test_why_a_part_failed(scene: Scene, more: dict[str, Any], error: str | None) -> None:
+    message = scene.message("mo")._replace(id=scene.store.ids.next(), direction="mt")
+    scene.write(messages.insert(message, [scene.part(message, **more)]))
+    assert scene.call("GET", f"/v1/messages/{message.id}").json["parts"][0]["error"] == error
+
+
+def test_a_message_received_with_its_deliveries_and_attempts(scene: Scene) -> None:
+    message = scene.message(flags=int(MessageFlag.INCOMPLETE))
+    delivery = delivery_of(message, due_at=message.created_at + 1000, target="http://sink/?m={MESSAGE}")
+    copy = message._replace(id=scene.store.ids.next())
+    scene.write(messages.insert(copy, (), [delivery._replace(message_id=copy.id)]))
+    attempt = AttemptRecord(delivery.id, 1, message.created_at, 12, "not_ok", 200, "no <b>")
+    scene.write(
+        deliveries.record_attempt(
+            attempt, DeliveryState.PENDING, message.created_at + 5000, message.created_at
+        )
+    )
+    found = scene.call("GET", f"/v1/messages/{copy.id}").json
+    assert (found["status"], found["flags"], found["parts"]) == ("received", ["incomplete"], [])
+    (shown,) = found["deliveries"]
+    assert (shown["handler"], shown["state"], shown["target"]) == (
+        "callback",
+        "pending",
+        "http://sink/?m={MESSAGE}",
+    )
+    assert shown["next_attempt_at"] > found["created_at"]
+    assert [
+        (item["number"], item["outcome"], item["status_code"], item["excerpt"]) for item in shown["attempts"]
+    ] == [(1, "not_ok", 200, "no <b>")]
+
+
+def test_head_of_a_list(scene: Scene) -> None:
+    reply = scene.call("HEAD", "/v1/messages")
+    assert (reply.status, reply.body) == (200, b"")
+    assert int(reply.headers["content-length"]) > 0
+
+
+def test_a_store_that_cannot_be_read(scene: Scene) -> None:
+    scene.store.writer.failing = True
+    reply = scene.call("GET", "/v1/messages")
+    assert (reply.status, reply.json["code"]) == (503, "unavailable")
