@@ -52,7 +52,8 @@ def configuration_page() -> str:
 
 def read_conf(text: str) -> Iterator[tuple[str, str, str, str]]:
     """(table, key, default, comment) of each key of the file."""
-    table, comment = "", []
+    table = ""
+    comment: list[str] = []
     for line in text.splitlines():
         if found := _TABLE.fullmatch(line):
             table, comment = found[1], []

@@ -28,6 +28,7 @@ from edge.config_reader import (
     between,
     matching,
 )
+from storage.engines import open_engine
 
 __all__ = [
     "CallbackConfig",
@@ -81,9 +82,24 @@ def _is_zone(value: str) -> bool:
     return True
 
 
+def _is_store(value: str) -> bool:
+    try:
+        open_engine(value).close()
+    except (ValueError, ModuleNotFoundError):
+        return False
+    return True
+
+
 Port = Annotated[int, Check("a port, 1 to 65535", lambda value: 1 <= value <= 65535)]
 Listen = Annotated[str, Check('an address and port such as "127.0.0.1:8080" or "[::1]:8080"', _is_listen)]
 Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
+StoreURL = Annotated[
+    str,
+    Check(
+        "sqlite:///path/to/file.db or postgresql://user@host/database (which needs trunkline[postgresql])",
+        _is_store,
+    ),
+]
 Positive = Annotated[float, above(0)]
 NotNegative = Annotated[float, at_least(0)]
 Count = Annotated[int, at_least(1)]
@@ -107,12 +123,7 @@ class ServerConfig:
 class StoreConfig:
     """Where everything is kept."""
 
-    url: Annotated[
-        str,
-        matching(
-            r"(sqlite:///|postgresql://).+", "sqlite:///path/to/file.db or postgresql://user@host/database"
-        ),
-    ] = "sqlite:///var/trunkline.db"
+    url: StoreURL = "sqlite:///var/trunkline.db"
     allow_non_durable: bool = False
 
 

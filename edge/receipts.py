@@ -23,12 +23,14 @@ from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.receipt import MessageState, Receipt
 from storage import receipts
 from storage.deliveries import DueDelivery
+from storage.receipts import Report
 from storage.records import PartState, ReceiptRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
 Answer = Callable[[int], None]
+Matched = tuple[int | None, list[DueDelivery]]  # the part's id, and what is due because of it
 
 DECIMAL = re.compile(r"[0-9]+", re.ASCII)
 HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
@@ -97,15 +99,23 @@ class Receipts:
         )
         candidates = [spelling for sent in receipt.message_ids for spelling in spellings(sent, self._base)]
 
-        def work(conn: Connection) -> tuple[int | None, list[DueDelivery]]:
-            part_id = receipts.store_and_match(conn, record, candidates, state, now_ms)
-            if part_id is None or state is None:
-                return part_id, []
-            return part_id, statuses.due(conn, [part_id], self._store.ids.next, now_ms)
-
-        self._store.writer.run("receipt", work).addCallbacks(
+        self._store.writer.collect("receipts", self._match, Report(record, candidates)).addCallbacks(
             self._stored, self._not_stored, callbackArgs=(answer,), errbackArgs=(answer,)
         )
+
+    def _match(self, conn: Connection, reports: list[Report]) -> list[Matched]:
+        """In the writer's thread, for all receipts of a batch at once."""
+        now_ms = self._wall_ms()
+        part_ids = receipts.store_and_match_all(conn, reports, now_ms)
+        final = {
+            part_id
+            for part_id, report in zip(part_ids, reports, strict=True)
+            if part_id is not None and report.record.part_state is not None
+        }
+        due = statuses.due(conn, final, self._store.ids.next, now_ms) if final else []
+        # The status callbacks of the batch go out with its last answer.
+        last = len(reports) - 1
+        return [(part_id, due if index == last else []) for index, part_id in enumerate(part_ids)]
 
     def accepted(self, smsc_message_id: str) -> None:
         """The SMSC's id of a part is in the store now: its receipt may have come before."""
@@ -127,7 +137,7 @@ class Receipts:
 
         self._store.writer.run("failure told", work).addCallbacks(self._matched_late, self._try_later)
 
-    def _stored(self, result: tuple[int | None, list[DueDelivery]], answer: Answer) -> None:
+    def _stored(self, result: Matched, answer: Answer) -> None:
         part_id, due = result
         if part_id is None:
             self.counters.unmatched += 1

@@ -25,6 +25,8 @@ from storage.statements import Write, given, hot_update
 from storage.tables import PART_OPEN, Id, message, part
 
 NOT_FINAL = part.c.state.not_in(sorted(PartState.FINAL))
+# A doubt is settled once: what the upstream answered meanwhile, or a receipt told, is not taken back.
+ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
 
 
 class QueuedPart(NamedTuple):
@@ -35,8 +37,10 @@ class QueuedPart(NamedTuple):
     peer: str
 
 
-def _change(**values: Any) -> Update:
-    return update(part).where(part.c.id == given("part_id", Id), NOT_FINAL).values(values)
+def _change(*states: PartState, **values: Any) -> Update:
+    """Of a part in one of these states; of any part that is not final, if none is named."""
+    allowed = part.c.state.in_([state.value for state in states]) if states else NOT_FINAL
+    return update(part).where(part.c.id == given("part_id", Id), allowed).values(values)
 
 
 _MARK_SENDING = hot_update(
@@ -73,6 +77,7 @@ _RECORD_FAILED = hot_update(
 )
 _REQUEUE = hot_update(
     _change(
+        *ON_ITS_WAY,
         state=PartState.QUEUED.value,
         due_at=given("due", BigInteger()),
         flags=given("flags_", Integer()),
@@ -83,8 +88,8 @@ _REQUEUE = hot_update(
     "flags_",
     "status",
 )
-_HOLD = hot_update(_change(state=PartState.HELD.value), "part_id")
-_IN_DOUBT = hot_update(_change(state=PartState.IN_DOUBT.value), "part_id")
+_HOLD = hot_update(_change(*ON_ITS_WAY, state=PartState.HELD.value), "part_id")
+_IN_DOUBT = hot_update(_change(PartState.SENDING, state=PartState.IN_DOUBT.value), "part_id")
 _EXPIRE = hot_update(
     _change(state=PartState.EXPIRED.value, final_at=given("now", BigInteger())),
     "part_id",

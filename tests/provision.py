@@ -18,7 +18,10 @@ def provision(
     account: str = "test",
     key: str = KEY,
 ) -> int:
-    """Migrate the store and fill it; the account's id. ``callback`` are the settings of every DID's callback handler."""
+    """Migrate the store and fill it; the account's id.
+
+    ``callback`` are the settings of every DID's callback handler.
+    """
     now_ms = time.time_ns() // 1_000_000
     ids = IdSource(15, lambda: time.time_ns() // 1_000_000)
     engine = open_engine(url)

@@ -32,7 +32,7 @@ class Sink:
                 self.end_headers()
                 self.wfile.write(sink.answer)
 
-            def log_message(self, format: str, *arguments: Any) -> None:
+            def log_message(self, *_: Any) -> None:
                 """Silence."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -55,13 +55,8 @@ def wall_ms() -> int:
 
 @contextmanager
 def engine_of(config: Config) -> Iterator[Engine]:
-    """The engine of the configured store. Raises DeskError when the URL is of no use."""
-    try:
-        engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
-    except ValueError as error:
-        raise DeskError(f"store.url: {error}") from error
-    except ModuleNotFoundError as error:
-        raise DeskError("A PostgreSQL store needs the extra: pip install 'trunkline[postgresql]'") from error
+    """The engine of the configured store."""
+    engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
     try:
         yield engine
     finally:

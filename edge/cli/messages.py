@@ -15,7 +15,7 @@ from edge.outbound import Draft, Planner, records
 from edge.policy import numbers as spelling
 from edge.references import References
 from edge.routing import upstream_for
-from protocols.sms import SegmentOptions
+from protocols.sms import SegmentOptions, count
 from storage import messages, numbers
 from storage.records import Did, MessageRecord, MessageStatus, MessageView, PartState
 from storage.statements import execute
@@ -94,8 +94,6 @@ def explain(
         name = upstream_for(str(document.get("to", "")), tuple(by_name))
         options = Dialect(by_name[name], region).segmentation
         document["upstream"] = name
-    from protocols.sms import count
-
     found = count(text, options)
     document |= {
         "encoding": found.encoding.name,
@@ -103,7 +101,7 @@ def explain(
         "units": found.units,
         "parts": found.parts,
         "units_left": found.units_left,
-        "offending": [describe(character) for character in dict.fromkeys(found.offending or "")],
+        "offending": [describe(character) for character in offending(text, options)],
     }
     say(as_json, "\n".join(f"{key:<11} {_shown(value)}" for key, value in document.items()), document)
 
@@ -138,6 +136,11 @@ def wait_for(desk: Desk, message: MessageRecord, seconds: float) -> MessageView:
         if messages.status_of(view.message, view.parts) in ENDED or time.monotonic() >= deadline:
             return view
         time.sleep(POLL_SECONDS)
+
+
+def offending(text: str, options: SegmentOptions) -> list[str]:
+    """The characters of which each alone takes a text out of the alphabet, once each, in order."""
+    return [character for character in dict.fromkeys(text) if count(character, options).offending is not None]
 
 
 def describe(character: str) -> str:

@@ -17,7 +17,7 @@ from edge.simulator import make_service
 
 def run_server(config_file: Path) -> None:
     """What ``twistd -n trunkline -c FILE`` does, in this process, until it is told to stop."""
-    options: Any = twistd.ServerOptions()  # type: ignore[attr-defined, no-untyped-call]
+    options: Any = twistd.ServerOptions()  # type: ignore[attr-defined]
     logger = "--logger=edge.log.TwistedObserver"
     options.parseOptions(["--nodaemon", "--pidfile=", logger, "trunkline", "--config", str(config_file)])
     twistd.runApp(options)

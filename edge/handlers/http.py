@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 
-from treq.client import HTTPClient, IndexableCookieJar
+from treq.client import HTTPClient
+from treq.cookies import IndexableCookieJar
 from twisted.internet import defer, error
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTCP, IReactorTime

@@ -30,7 +30,7 @@ class TemplateError(ValueError):
 class Template:
     """A template that was checked.
 
-    ``pieces`` are literal text and variables in turn, beginning with text; the path is those before ``query``.
+    ``pieces`` are literal text and variables in turn, beginning with text; before ``query`` is the path.
     """
 
     pieces: tuple[str, ...]

@@ -6,6 +6,7 @@ unbind, and every PDU that is unknown, malformed or out of place; messages are t
 answer.
 """
 
+from collections import deque
 from typing import cast
 
 from protocols.smpp.codec import Framer, unpack
@@ -55,6 +56,9 @@ from protocols.smpp.window import Window
 
 __all__ = ["Counters", "Role", "Session", "SessionSettings", "SessionState"]
 
+REMEMBERED_ENQUIRIES = 8
+"""How many of our enquire_links may be answered late, or never by a peer that lives."""
+
 INTERFACE_VERSION: Tlvs = ((Tag.SC_INTERFACE_VERSION, b"\x34"),)
 """What accept_bind says of us: SMPP 3.4 (§5.3.2.25)."""
 
@@ -70,7 +74,7 @@ class Session:
         self._outbox = Outbox(self.counters, self.window)
         self._unanswered: set[int] = set()
         self._bind: Bind | None = None
-        self._enquiry: int | None = None
+        self._enquiries: deque[int] = deque(maxlen=REMEMBERED_ENQUIRIES)
         self._our_unbind: int | None = None
         self._peer_unbind: int | None = None
         self._life = Lifecycle(role, now + settings.bind_timeout if role is Role.SMSC else None)
@@ -231,8 +235,8 @@ class Session:
     def _on_session_response(self, response: Response, now: float, events: list[Event]) -> bool:
         """The answers to what the session itself asked: bind, enquire_link, unbind. False when it is none."""
         sequence, nack = response.sequence_number, type(response) is GenericNack
-        if sequence == self._enquiry and (nack or type(response) is EnquireLinkResp):
-            self._enquiry = None
+        if sequence in self._enquiries and (nack or type(response) is EnquireLinkResp):
+            self._enquiries.remove(sequence)
         elif sequence == self._our_unbind and (nack or type(response) is UnbindResp):
             self._our_unbind = None
             events.append(Unbound())
@@ -367,7 +371,7 @@ class Session:
     def _watch(self, now: float) -> None:
         verdict = self._liveness.verdict(now)
         if verdict is Verdict.ENQUIRE:
-            self._enquiry = self._outbox.send_numbered(EnquireLink()).sequence_number
+            self._enquiries.append(self._outbox.send_numbered(EnquireLink()).sequence_number)
         elif verdict is Verdict.UNBIND:
             self.unbind(now)
         elif verdict is Verdict.DEAD:

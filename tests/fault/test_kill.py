@@ -104,7 +104,7 @@ class Senders:
 
 
 def test_mt_under_kill(store_url: str, tmp_path: Path) -> None:
-    """2,000 MT by the API; the server dies in the middle; each accepted one is sent, twice only if flagged."""
+    """2,000 MT by the API; the server dies half way; each accepted one is sent, twice only if flagged."""
     provision(store_url, [DID])
     smsc = free_port()
     sent: Counter[int] = Counter()

@@ -52,7 +52,8 @@ def test_a_different_part_in_a_taken_place_starts_another_message() -> None:
     assembly.add(part(1, 2, text=b"new 1"))
     first = assembly.add(part(2, 2, text=b"old 2")).whole
     second = assembly.add(part(2, 2, text=b"new 2")).whole
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert [item.user_data for item in first.parts] == [b"old 1", b"old 2"]
     assert [item.user_data for item in second.parts] == [b"new 1", b"new 2"]
 

@@ -85,7 +85,7 @@ def test_one_look_at_a_time_and_none_while_memory_is_well_filled() -> None:
 
 
 def test_any_order_of_events_hands_out_each_thing_once() -> None:
-    """A table, commits, looks whose answers are late, and workers, in random order: each id is worked once."""
+    """A table, commits, looks whose answers are late, and workers, in random order."""
     for seed in range(200):
         chance = random.Random(seed)
         queue: Backlog[int] = Backlog(3, lambda work: work)

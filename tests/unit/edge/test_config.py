@@ -82,6 +82,12 @@ def test_values_arrive_as_they_are_typed() -> None:
         ("[server]\ndrain_seconds = nan", "server.drain_seconds = NaN: expected a number of at least 0"),
         ('server = "x"', 'server = "x": expected a table'),
         ('[store]\nurl = "mysql://u:hunter2@h/d"', 'store.url = "mysql://u:…@h/d": expected sqlite:///path'),
+        (
+            '[store]\nurl = "postgresql://host:port/x"',
+            'url = "postgresql://host:port/x": expected sqlite:///',
+        ),
+        ('[store]\nurl = "sqlite://"', 'store.url = "sqlite://": expected sqlite:///path'),
+        ("[store]\nurl = 1", "store.url = 1: expected sqlite:///path"),
         ("[store]\nallow_non_durable = 1", "store.allow_non_durable = 1: expected true or false"),
         ('[numbers]\nregion = "XX"', 'numbers.region = "XX": expected an ISO 3166 country'),
         ('[callback]\ntimezone = "Mars/Base"', 'callback.timezone = "Mars/Base": expected a time zone'),

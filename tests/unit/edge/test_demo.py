@@ -89,7 +89,7 @@ def look(desk: Desk) -> tuple[str, str, list[tuple[object, ...]]]:
     user = desk.find_user(demo.ACCOUNT, demo.LOGIN)
     assert user is not None
     (key,) = desk.keys(demo.ACCOUNT)
-    found = []
+    found: list[tuple[object, ...]] = []
     for did, _ in desk.dids():
         callback = did.handlers["callback"]
         settings = callback.settings

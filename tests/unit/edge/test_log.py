@@ -45,9 +45,10 @@ def stdout() -> Iterator[Lines]:
     logging.getLogger().setLevel(before[3])
 
 
-def configured(stdout: Lines, **settings: str) -> structlog.typing.BindableLogger:
+def configured(stdout: Lines, **settings: str) -> log.Logger:
     log.configure(LogConfig(**settings), stdout)  # type: ignore[arg-type]
-    return structlog.get_logger("a.b")  # type: ignore[no-any-return]
+    logger: log.Logger = structlog.get_logger("a.b")
+    return logger
 
 
 def test_json_lines(stdout: Lines) -> None:

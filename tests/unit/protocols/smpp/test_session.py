@@ -529,6 +529,15 @@ def test_silence_is_asked_about_and_an_answer_settles_it() -> None:
     assert smsc.sends(again, now=131.0) == [UnknownResponse(again)]
 
 
+def test_both_of_two_enquire_links_may_be_answered() -> None:
+    smsc = Peer().bound()
+    smsc.session.handle_timer(30.0)
+    smsc.session.handle_timer(40.0)
+    assert smsc.receives() == [EnquireLink(sequence_number=2), EnquireLink(sequence_number=3)]
+    assert smsc.sends(EnquireLinkResp(sequence_number=2), EnquireLinkResp(sequence_number=3), now=41.0) == []
+    assert smsc.session.timer() == 71.0
+
+
 def test_a_nacked_enquire_link_shows_life_too() -> None:
     smsc = Peer().bound()
     smsc.session.handle_timer(30.0)

@@ -1,7 +1,7 @@
 """The session on Twisted: writes joined, timers set, back-pressure both ways, one end to every connection."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from twisted.internet.error import ConnectionDone
@@ -44,8 +44,6 @@ from protocols.smpp.transport import LINGER, SMPPProtocol
 from tests.deferreds import pending, success
 from tests.unit.protocols.smpp.links import at
 
-connection_done: Any = cast(Any, Failure)(ConnectionDone())
-plain_transport: Any = StringTransport
 SETTINGS = SessionSettings(window=3, response_timeout=10.0, enquire_link=30.0, bind_timeout=5.0)
 
 
