@@ -1,0 +1,69 @@
+"""Responses to a request (RFC 3261 §8.2.6), and where they go (RFC 3261 §18.2, RFC 3581)."""
+
+from collections.abc import Iterable
+
+from protocols.sip.errors import REASONS, BadValue
+from protocols.sip.headers import parse_name_addr
+from protocols.sip.message import Headers, Request, Response
+
+COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
+def response_to(
+    request: Request,
+    status: int,
+    tag: str,
+    reason: str | None = None,
+    fields: Iterable[tuple[str, str]] = (),
+) -> Response:
+    """A response with what it must copy; ``tag`` is ours, for a To that has none.
+
+    Works for a malformed request too: what is missing in it is missing in the answer.
+    """
+    headers = Headers()
+    for name in COPIED:
+        for value in request.headers.all(name)[: None if name == "Via" else 1]:
+            headers.add(name, _tagged(value, tag) if name == "To" else value.replace("\0", ""))
+    for name, value in fields:
+        headers.add(name, value)
+    return Response(status, REASONS[status] if reason is None else reason, headers)
+
+
+def _tagged(value: str, tag: str) -> str:
+    value = value.replace("\0", "")
+    try:
+        tagged = parse_name_addr(value, "To").tag is not None
+    except BadValue:
+        tagged = True
+    return value if tagged else f"{value};tag={tag}"
+
+
+def stamp(request: Request, host: str, port: int) -> None:
+    """Note in the topmost Via where the request really came from, as server of RFC 3261 §18.2.1 and RFC 3581
+    §4.
+
+    An answer then finds its way through a NAT, and over us again. A Via that cannot be read stays as it is.
+    """
+    try:
+        via = request.via
+    except BadValue:
+        return
+    params = dict(via.params)
+    if "rport" in params and params["rport"] is None:
+        params["rport"] = str(port)
+        params["received"] = host
+    elif via.host.strip("[]") != host:
+        params["received"] = host
+    request.headers.set_first("Via", str(via._replace(params=params)))
+
+
+def reply_address(request: Request, source: tuple[str, int]) -> tuple[str, int]:
+    """Where the answer to a datagram goes: ``source`` with rport, else the port that the Via names (or
+    5060)."""
+    try:
+        via = request.via
+    except BadValue:
+        return source
+    if "rport" in via.params:
+        return source
+    return source[0], via.port or 5060
