@@ -23,13 +23,15 @@ from protocols.sip.digest import parse_challenge, parse_credentials
 from protocols.sip.errors import BadValue, FramingLost, Malformed
 from protocols.sip.framing import Framer
 from protocols.sip.headers import parse_address_list, parse_tokens
-from protocols.sip.message import MAX_HEADER, Request, Response, parse
+from protocols.sip.message import MAX_HEADER, MAX_MESSAGE, Request, Response, parse
 from protocols.sip.transaction import server_key
 from protocols.sip.uri import parse_uri
 from protocols.sip.validity import check_request, check_response
 from tests.unit.protocols.sip.samples import COMPACT, MESSAGE, RESPONSE, torture
 
 SLOWEST_MS = 10.0
+GROWTH = 4_096
+"""What canonical names may add to a message."""
 
 
 def one_input(data: bytes) -> bool:
@@ -46,13 +48,17 @@ def one_input(data: bytes) -> bool:
         if error.request is not None:
             _answer_survives(error.request)
         return False
+    if len(data) < MAX_MESSAGE - GROWTH:
+        _round_trip(message)
     if isinstance(message, Request):
         _fields_survive(message)
         _answer_survives(message)
-    assert parse(message.serialise()).headers.items[:-1] == [
-        item for item in message.headers.items if item[0] != "Content-Length"
-    ]
     return True
+
+
+def _round_trip(message: Request | Response) -> None:
+    again = parse(message.serialise()).headers.items
+    assert again[:-1] == [item for item in message.headers.items if item[0] != "Content-Length"]
 
 
 def _stream_survives(data: bytes) -> None:
