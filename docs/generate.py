@@ -13,7 +13,7 @@ from typing import get_type_hints
 import click
 
 from edge.cli import trunkline
-from edge.config import Config, SimulatorConfig, UpstreamConfig
+from edge.config import Config, SimulatorConfig, SIPConfig, UpstreamConfig
 from edge.config_reader import expectation
 
 DOCS = Path(__file__).resolve().parent
@@ -68,16 +68,16 @@ def read_conf(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 def expected(table: str, key: str) -> str:
     """What a key takes, in the words of the error message."""
-    special = {"upstream": UpstreamConfig, "simulator": SimulatorConfig}
+    special = {"upstream": UpstreamConfig, "simulator": SimulatorConfig, "sip": SIPConfig}
     kind = special.get(table) or get_type_hints(Config)[table]
     return expectation(get_type_hints(kind, include_extras=True)[key])
 
 
 def tables() -> dict[str, set[str]]:
     """Every table of the configuration with its keys, as the code knows them."""
-    hints = {"upstream": UpstreamConfig, "simulator": SimulatorConfig}
+    hints = {"upstream": UpstreamConfig, "simulator": SimulatorConfig, "sip": SIPConfig}
     for field in fields(Config):
-        if field.name not in ("upstreams", "simulator", "path"):
+        if field.name not in ("upstreams", "simulator", "sip", "path"):
             hints[field.name] = get_type_hints(Config)[field.name]
     return {name: {field.name for field in fields(kind)} for name, kind in hints.items()}
 

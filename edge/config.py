@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from os import PathLike, environ
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -38,6 +39,7 @@ __all__ = [
     "LogConfig",
     "NumbersConfig",
     "Problem",
+    "SIPConfig",
     "Secret",
     "ServerConfig",
     "SimulatorConfig",
@@ -225,6 +227,51 @@ class SimulatorConfig:
     phones: tuple[Number, ...] = ("+12025550150", "+12025550151")
 
 
+def _is_network(value: str) -> bool:
+    try:
+        ip_network(value)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SIPConfig:
+    """Phones: where they register, and how long anything of theirs is kept."""
+
+    domain: Annotated[str, matching(r"[a-z0-9.-]{1,255}", "a host name or address in lower case")]
+    udp: tuple[Listen, ...] = ("127.0.0.1:5060",)
+    tcp: tuple[Listen, ...] = ("127.0.0.1:5060",)
+    tls: tuple[Listen, ...] = ()
+    ws: tuple[Listen, ...] = ()
+    wss: tuple[Listen, ...] = ()
+    certificate: str = ""
+    private_key: str = ""
+    min_expires_seconds: Count = 60
+    default_expires_seconds: Count = 3_600
+    max_expires_seconds: Count = 7_200
+    max_contacts: Annotated[int, between(1, 100)] = 10
+    nonce_seconds: Positive = 300.0
+    allow_legacy_digest: bool = False
+    keep_hours: Positive = 72.0
+    large_udp: Literal["send", "refuse"] = "send"
+    sms_to_header: bool = True
+    address_requests_per_second: Positive = 50.0
+    account_messages_per_second: Positive = 10.0
+    ban_after_wrong_passwords: Annotated[int, at_least(2)] = 5
+    ban_seconds: Positive = 60.0
+    ban_max_seconds: Positive = 3_600.0
+    trusted: tuple[Annotated[str, Check('a network such as "192.0.2.0/24"', _is_network)], ...] = ()
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """See `edge.config_reader`."""
+        if (self.tls or self.wss) and not (self.certificate and self.private_key):
+            yield "certificate", self.certificate, "certificate and private_key (PEM files) for tls and wss"
+        if not self.min_expires_seconds <= self.default_expires_seconds <= self.max_expires_seconds:
+            expected = "between min_expires_seconds and max_expires_seconds"
+            yield "default_expires_seconds", self.default_expires_seconds, expected
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole file; ``path`` is where it was read."""
@@ -237,6 +284,7 @@ class Config:
     callback: CallbackConfig = CallbackConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     simulator: SimulatorConfig | None = None
+    sip: SIPConfig | None = None
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 
 

@@ -23,6 +23,7 @@ from protocols.sms import Segmented, TooLong, segment
 from storage import messages
 from storage.parts import QueuedPart
 from storage.records import Did, MessageRecord, PartRecord, PartState
+from storage.statements import Writes
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -178,10 +179,11 @@ class Outbound:
         self._wall_ms = wall_ms
         self.draining = False
 
-    def submit(self, draft: Draft) -> Deferred[Accepted]:
+    def submit(self, draft: Draft, also: Callable[[int], Writes] | None = None) -> Deferred[Accepted]:
         """Store the message and hand its parts to the upstream.
 
-        Fires after the commit; errback Refused (the draft is at fault) or Unavailable (nothing was stored).
+        ``also`` gives what a leg stores in the same transaction, from the message's id. Fires after the
+        commit; errback Refused (the draft is at fault) or Unavailable (nothing was stored).
         """
         if self.draining:
             return fail(Unavailable("The server is shutting down; send again in a moment."))
@@ -189,14 +191,14 @@ class Outbound:
             plan = self._planner.plan(draft)
         except Refused:
             return fail(Failure())
-        return self._commit(plan, draft)
+        return self._commit(plan, draft, also)
 
     def replace(self, planner: Planner, carriers: Mapping[str, Carrier]) -> None:
         """The configuration changed: drafts are planned and carried by these from now on."""
         self._planner = planner
         self._carriers = carriers
 
-    def _commit(self, plan: Plan, draft: Draft) -> Deferred[Accepted]:
+    def _commit(self, plan: Plan, draft: Draft, also: Callable[[int], Writes] | None) -> Deferred[Accepted]:
         carrier = self._carriers[plan.upstream]
         reservation = carrier.reserve(len(plan.segmented.segments))
         state = PartState.QUEUED if reservation is None else PartState.SENDING
@@ -222,6 +224,7 @@ class Outbound:
                 "The message could not be stored; nothing was sent. Try again."
             ) from failure.value
 
-        return self._store.writer.write(messages.insert(message, parts)).addCallbacks(
-            committed, not_committed
-        )
+        writes = messages.insert(message, parts)
+        if also is not None:
+            writes.extend(also(message.id))
+        return self._store.writer.write(writes).addCallbacks(committed, not_committed)

@@ -16,7 +16,7 @@ class Duty:
 
 
 # The settings key that holds a handler's target. The portal has none: the stored message is its delivery.
-TARGET_SETTING = {"callback": "url"}
+TARGET_SETTING = {"callback": "url", "sip": "aor"}
 
 
 def duties(did: Did) -> list[Duty]:

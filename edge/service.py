@@ -4,6 +4,7 @@ Start: store → directory → upstreams settle what the last run left → binds
 Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`) → unbind → flush → close.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
@@ -35,6 +36,7 @@ from edge.receipts import Receipts
 from edge.references import References
 from edge.repeats import Repeats
 from edge.simulator import Simulator
+from edge.sip.service import SipEdge
 from edge.upstreams import Upstream
 from edge.web.services import WebServices
 from edge.web.site import make_site
@@ -82,6 +84,7 @@ class TrunklineService(Service):
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
         self.http = HTTPSender(reactor, _http_settings(config))
+        self.sip = self._sip()
         self.outbox = Outbox(
             self._handlers(), self.directory.did, store, reactor, wall_ms, config.callback.concurrency
         )
@@ -97,6 +100,20 @@ class TrunklineService(Service):
         """By name."""
         return {name: line.upstream for name, line in self.lines.items()}
 
+    def _sip(self) -> SipEdge | None:
+        if self.config.sip is None:
+            return None
+        region = self.config.numbers.region
+        return SipEdge(
+            self.config.sip,
+            region,
+            self.store,
+            lambda: self.outbound,
+            self._reactor,
+            self._wall_ms,
+            os.urandom,
+        )
+
     def _handlers(self) -> dict[str, Any]:
         callback = self.config.callback
         settings = CallbackSettings(
@@ -108,6 +125,7 @@ class TrunklineService(Service):
         return {
             CallbackHandler.name: CallbackHandler(self.http, settings, self._random, self._wall_ms),
             StatusHandler.name: StatusHandler(self.http, self._random),
+            **({} if self.sip is None else self.sip.handlers()),
         }
 
     def _planner(self) -> Planner:
@@ -174,6 +192,8 @@ class TrunklineService(Service):
             await self.simulator.start()
         for line in self.lines.values():
             await self._start_line(line)
+        if self.sip is not None:
+            await self.sip.start()
         self.outbox.start()
         self.outbound.draining = False
         self._ready = True
@@ -196,6 +216,8 @@ class TrunklineService(Service):
         await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
         for line in self.lines.values():
             await self._stop_line(line)
+        if self.sip is not None:
+            await self.sip.stop()
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
@@ -252,7 +274,7 @@ class TrunklineService(Service):
             await self._stop_line(line)
         needs_restart = [
             key
-            for key in ("server", "store", "http", "numbers", "callback", "simulator")
+            for key in ("server", "store", "http", "numbers", "callback", "simulator", "sip")
             if getattr(fresh, key) != getattr(self.config, key)
         ]
         self.config = replace(self.config, upstreams=fresh.upstreams, log=fresh.log)

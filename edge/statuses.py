@@ -37,7 +37,7 @@ def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_
         message_id=message.id,
         account_id=message.account_id,
         did_id=message.did_id,
-        handler="status",
+        handler="imdn" if message.status_callback.startswith("imdn:") else "status",
         target=message.status_callback,
         state=DeliveryState.PENDING,
         attempts=0,

@@ -257,3 +257,48 @@ receipt_candidate = Table(
     Column("receipt_id", Id, primary_key=True, autoincrement=False, index=True),
     sqlite_with_rowid=False,
 )
+
+sip_account = Table(
+    "sip_account",
+    metadata,
+    _id(),
+    Column("account_id", Id, ForeignKey("account.id"), nullable=False, index=True),
+    Column("username", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("ha1_md5", Text, nullable=False),
+    Column("ha1_sha256", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("dids", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("username", "domain"),
+)
+
+sip_binding = Table(
+    "sip_binding",
+    metadata,
+    _id(),
+    Column("sip_account_id", Id, ForeignKey("sip_account.id"), nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("instance", Text),
+    Column("reg_id", Text),
+    Column("call_id", Text, nullable=False),
+    Column("cseq", BigInteger, nullable=False),
+    Column("transport", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("path", Text),
+    Column("user_agent", Text),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    UniqueConstraint("sip_account_id", "contact"),
+)
+
+# Requests that were taken, so that a retransmission after a restart is not taken twice.
+sip_transaction = Table(
+    "sip_transaction",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("message_id", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)

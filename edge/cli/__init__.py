@@ -10,6 +10,7 @@ from edge.cli.common import Commands, config_option, json_option, load, say
 from edge.cli.database import db
 from edge.cli.dids import did
 from edge.cli.messages import explain, send
+from edge.cli.sip_accounts import sip_account
 
 __all__ = ["main", "trunkline"]
 
@@ -21,7 +22,7 @@ def trunkline() -> None:
     layout.check()
 
 
-for command in (db, account, user, did, key, send, explain):
+for command in (db, account, user, did, key, sip_account, send, explain):
     trunkline.add_command(command)
 
 

@@ -68,7 +68,7 @@ def user_add(
             )
             say(as_json, sentence, _user(known, False))
             return
-        password, made = _password(password_stdin, generate)
+        password, made = new_password(password_stdin, generate)
         added = work.set_user(account_name, login, password)
     _say_user(added, password if made else None, as_json, "added")
 
@@ -87,7 +87,7 @@ def user_password(
     with desk(config_file) as work:
         if work.find_user(account_name, login) is None:
             raise Failed(f"There is no user {login} in the account {account_name}.")
-        password, made = _password(password_stdin, generate)
+        password, made = new_password(password_stdin, generate)
         changed = work.set_user(account_name, login, password)
     _say_user(changed, password if made else None, as_json, "changed")
 
@@ -158,7 +158,7 @@ def key_revoke(account_name: str, name: str, config_file: Path, as_json: bool) -
     say(as_json, sentence, {**_key(revoked), "changed": changed})
 
 
-def _password(from_stdin: bool, generate: bool) -> tuple[str, bool]:
+def new_password(from_stdin: bool, generate: bool) -> tuple[str, bool]:
     """The password, and whether it was made here. Nobody at a terminal and nothing said: it is made."""
     if from_stdin and generate:
         raise click.UsageError("Give one of --password-stdin and --generate.")

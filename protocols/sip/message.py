@@ -156,6 +156,13 @@ class Headers:
         self.items.append((name, value))
         self._index.setdefault(name, []).append(value)
 
+    def put_first(self, name: str, value: str) -> None:
+        """Put a field before all others. Raises EncodeError as `add` does."""
+        self.add(name, value)
+        self.items.insert(0, self.items.pop())
+        values = self._index[canonical(name)]
+        values.insert(0, values.pop())
+
     def set_first(self, name: str, value: str) -> None:
         """Put another value in place of the first of a field that is there."""
         if _UNSAFE.search(value) is not None:

@@ -7,6 +7,7 @@ answer says so.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
@@ -213,17 +214,14 @@ class ClientTransactions:
         self._complete(found, now)
         return Answered(response, found.context)
 
-    def lost(self, context: object, reason: str) -> Unanswered | None:
-        """The transport of the request with this context failed; None when it had ended already."""
-        for found in self._open.values():
-            if found.context is context:
-                state = CLIENT.get((found.state, Input.LOST))
-                if state is None:
-                    return None
-                found.state = state
-                del self._open[found.key]
-                return Unanswered(reason, context)
-        return None
+    def lost(self, concerns: Callable[[object], bool], reason: str) -> list[Unanswered]:
+        """A transport failed: what becomes of the requests whose context it ``concerns``."""
+        events = []
+        for found in [found for found in self._open.values() if concerns(found.context)]:
+            if (found.state, Input.LOST) in CLIENT:
+                self._end(found, Input.LOST)
+                events.append(Unanswered(reason, found.context))
+        return events
 
     def timer(self) -> float | None:
         """When `handle_timer` is next wanted."""

@@ -66,6 +66,7 @@ class Flow(Interface):
     @property
     def open(self) -> bool: ...
     def send(self, data: bytes) -> None: ...
+    def toward(self, peer: tuple[str, int]) -> "Flow": ...
 
 
 class Receiver(Interface):
@@ -103,6 +104,10 @@ class DatagramFlow:
     def send(self, data: bytes) -> None:
         """One datagram."""
         self._transport.write(data, self.peer)
+
+    def toward(self, peer: tuple[str, int]) -> "DatagramFlow":
+        """From the same socket to another address."""
+        return self if peer == self.peer else DatagramFlow(self._transport, peer)
 
 
 class UDPTransport(DatagramProtocol):
@@ -191,6 +196,10 @@ class _Connection(Protocol):
         if self.gone is not None:
             self.gone(self)
         self._receiver.flow_lost(self, reason.getErrorMessage())
+
+    def toward(self, peer: tuple[str, int]) -> "_Connection":
+        """A connection has one other side."""
+        return self
 
     @abstractmethod
     def send(self, data: bytes) -> None:

@@ -1,5 +1,7 @@
 """Transactions: timers E, F, J, K, both branch rules, every way that they end."""
 
+from pathlib import Path
+
 import pytest
 
 from protocols.sip import transaction
@@ -141,13 +143,13 @@ def test_answers_that_are_nobodys() -> None:
 
 def test_a_transport_that_fails() -> None:
     client, context = begun()
-    assert client.lost(object(), "gone") is None
-    assert client.lost(context, "gone") == Unanswered("gone", context)
-    assert client.lost(context, "gone") is None
+    assert client.lost(lambda other: other is not context, "gone") == []
+    assert client.lost(lambda other: other is context, "gone") == [Unanswered("gone", context)]
+    assert client.lost(lambda other: True, "gone") == []
     assert times(client) == []
-    answered, other = begun()
+    answered, _ = begun()
     receive(answered, response(), 0.1)
-    assert answered.lost(other, "gone") is None
+    assert answered.lost(lambda other: True, "gone") == []
 
 
 def test_resends_are_the_same_octets() -> None:
@@ -163,3 +165,9 @@ def test_the_tables_are_the_diagrams() -> None:
         drawn = transaction.diagram(table)
         assert drawn.count("-->") == len(table) + 2
         assert State.TERMINATED not in {old for old, _ in table}
+
+
+def test_the_documentation_shows_the_tables() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "sip.md").read_text("utf-8")
+    for table in (transaction.CLIENT, transaction.SERVER):
+        assert transaction.diagram(table) in page

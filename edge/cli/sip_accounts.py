@@ -1,0 +1,164 @@
+"""trunkline sip-account: phones of an account. A running server sees a change within a second."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from edge.cli.accounts import account_option, generate_option, new_password, stdin_option
+from edge.cli.common import Failed, config_option, desk, json_option, load, say, table
+from edge.cli.desk import Desk, DeskError
+from edge.config import SIPConfig
+from protocols.sip.digest import Algorithm
+from storage import accounts, numbers, sip_accounts
+from storage.errors import NotFound
+from storage.records import Account, Did
+from storage.sip_accounts import SipAccount
+
+_USERNAME = re.compile(r"[A-Za-z0-9_.+-]{1,64}", re.ASCII)
+
+
+@click.group("sip-account")
+def sip_account() -> None:
+    """Phones that register by SIP."""
+
+
+@sip_account.command("add")
+@account_option
+@click.option(
+    "--did", "dids", multiple=True, required=True, help="A number it sends as; the first by default."
+)
+@click.option(
+    "--digest",
+    type=click.Choice(["md5", "sha-256", "both"]),
+    default="md5",
+    show_default=True,
+    help="The challenges it gets; most phones know md5 only.",
+)
+@click.argument("username")
+@stdin_option
+@generate_option
+@config_option
+@json_option
+def add(
+    account_name: str,
+    dids: tuple[str, ...],
+    digest: sip_accounts.Digest,
+    username: str,
+    password_stdin: bool,
+    generate: bool,
+    config_file: Path,
+    as_json: bool,
+) -> None:
+    """Add a phone, or give it another password and other numbers.
+
+    Messages to its numbers go to it from now on, unless another phone has them. The password is asked for,
+    read from standard input, or made and shown once.
+    """
+    domain = _sip(config_file).domain
+    if _USERNAME.fullmatch(username) is None:
+        raise Failed("A SIP username has 1 to 64 of the characters A-Z a-z 0-9 _ . + -")
+    with desk(config_file) as work:
+        e164 = tuple(dict.fromkeys(work.did_number(number) for number in dids))
+        password, made = new_password(password_stdin, generate)
+        added = _add(work, account_name, _wanted(username, domain, password, digest, e164))
+    sentence = f"{added.aor} sends as {', '.join(added.dids)}."
+    if made:
+        sentence += f" Password: {password}"
+    say(as_json, sentence, {**_document(added), **({"password": password} if made else {})})
+
+
+@sip_account.command("list")
+@click.option("--account", "account_name", help="Of one account only.")
+@config_option
+@json_option
+def show(account_name: str | None, config_file: Path, as_json: bool) -> None:
+    """Show the phones."""
+    with desk(config_file) as work, work.engine.snapshot() as connection:
+        owner = None
+        if account_name is not None:
+            owner = _owner(accounts.find_account(connection, account_name), account_name).id
+        found = sip_accounts.list_sip_accounts(connection, owner)
+    rows = [("PHONE", "DIGEST", "NUMBERS"), *((item.aor, item.digest, " ".join(item.dids)) for item in found)]
+    say(as_json, table(rows), [_document(item) for item in found])
+
+
+@sip_account.command("remove")
+@click.argument("username")
+@config_option
+@json_option
+def remove(username: str, config_file: Path, as_json: bool) -> None:
+    """Remove a phone; what it sent and received stays."""
+    domain = _sip(config_file).domain
+    with desk(config_file) as work, work.transaction() as connection:
+        gone = sip_accounts.remove_sip_account(connection, username, domain)
+        for did in numbers.list_dids(connection, gone.account_id):
+            setting = did.handlers.get("sip")
+            if setting is not None and setting.settings.get("aor") == gone.aor:
+                numbers.set_did(
+                    connection,
+                    work.ids.next,
+                    did.number,
+                    handler="sip",
+                    enabled=False,
+                    settings={"aor": None},
+                )
+    say(as_json, f"{gone.aor} removed.", {"aor": gone.aor, "removed": True})
+
+
+def _sip(config_file: Path) -> SIPConfig:
+    config = load(config_file)
+    if config.sip is None:
+        raise Failed(f"{config_file} has no [sip]: set sip.domain first.")
+    return config.sip
+
+
+def _wanted(
+    username: str, domain: str, password: str, digest: sip_accounts.Digest, dids: tuple[str, ...]
+) -> SipAccount:
+    return SipAccount(
+        id=0,
+        account_id=0,
+        username=username,
+        domain=domain,
+        ha1_md5=Algorithm.MD5.ha1(username, domain, password),
+        ha1_sha256=Algorithm.SHA256.ha1(username, domain, password),
+        digest=digest,
+        dids=dids,
+        created_at=0,
+    )
+
+
+def _add(work: Desk, account_name: str, wanted: SipAccount) -> SipAccount:
+    with work.transaction() as connection:
+        owner = _owner(accounts.find_account(connection, account_name), account_name)
+        for number in wanted.dids:
+            did = numbers.find_did(connection, number)
+            if did is None or did.account_id != owner.id:
+                raise DeskError(f"{number} is not a DID of {account_name}. Add it with: trunkline did add")
+        wanted = replace(wanted, account_id=owner.id, created_at=work.clock_ms())
+        added = sip_accounts.add_sip_account(connection, work.ids.next, wanted)
+        for number in wanted.dids:
+            did = numbers.find_did(connection, number)
+            if did is not None and not _rings_elsewhere(did):
+                settings = {"aor": added.aor}
+                numbers.set_did(
+                    connection, work.ids.next, number, handler="sip", enabled=True, settings=settings
+                )
+    return added
+
+
+def _owner(found: Account | None, name: str) -> Account:
+    if found is None:
+        raise NotFound(f"There is no account {name}. Add it with: trunkline account add")
+    return found
+
+
+def _rings_elsewhere(did: Did) -> bool:
+    setting = did.handlers.get("sip")
+    return setting is not None and bool(setting.settings.get("aor"))
+
+
+def _document(item: SipAccount) -> dict[str, object]:
+    return {"aor": item.aor, "username": item.username, "digest": item.digest, "dids": list(item.dids)}

@@ -1,0 +1,94 @@
+"""Delivery reports back to a phone that asked for them: a MESSAGE with an IMDN (RFC 5438 §7.2).
+
+The delivery's target says whom and what for (see `edge.sip.intake.imdn_target`), its event what is told.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import orjson
+from twisted.internet.defer import Deferred, succeed
+
+from edge.handlers import Delivered, Failed, Job, Outcome, Retry
+from edge.sip.bindings import Bindings
+from edge.sip.delivery import Delivery, Outgoing, Result, Verdict
+from edge.sip.intake import IMDN
+from protocols.sip import cpim, imdn
+from protocols.sip.uri import escape_user
+from storage.sip_accounts import SipAccount
+
+WAIT_SECONDS = 300.0
+ATTEMPTS = 288  # a day
+
+
+class ImdnHandler:
+    """I tell phones what became of their messages."""
+
+    name = "imdn"
+
+    def __init__(
+        self,
+        domain: str,
+        find: Callable[[str], SipAccount | None],
+        bindings: Bindings,
+        delivery: Delivery,
+    ) -> None:
+        self._domain = domain
+        self._find = find
+        self._bindings = bindings
+        self._delivery = delivery
+
+    def deliver(self, job: Job) -> Deferred[Outcome]:
+        """See `edge.handlers.Handler`."""
+        target = orjson.loads(job.delivery.target.removeprefix(IMDN))
+        wish = imdn.Wish.POSITIVE if job.delivery.event == "delivered" else imdn.Wish.NEGATIVE
+        if wish.value not in target["wants"]:
+            return succeed(Delivered("not_wanted"))
+        account = self._find(target["user"])
+        if account is None:
+            return succeed(Failed("no_such_account"))
+        bindings = self._bindings.of(account.id)
+        if not bindings:
+            return succeed(_again(job, "phone_off"))
+        outgoing = self._outgoing(job, account, target["id"])
+        return self._delivery.deliver(outgoing, bindings).addCallback(_outcome, job)
+
+    def _outgoing(self, job: Job, account: SipAccount, message_id: str) -> Outgoing:
+        at = datetime.fromtimestamp(job.delivery.created_at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        report = imdn.make_imdn(message_id, at, delivered=job.delivery.event == "delivered")
+        body = cpim.make_cpim(
+            (
+                ("From", f"<sip:{escape_user(job.message.peer)}@{self._domain}>"),
+                ("To", f"<{account.aor}>"),
+                ("NS", f"imdn <{cpim.IMDN_NAMESPACE}>"),
+                ("imdn.Message-ID", f"{job.delivery.id:x}"),
+            ),
+            (
+                ("Content-Type", imdn.TYPE),
+                ("Content-Disposition", "notification"),
+                ("Content-Length", str(len(report))),
+            ),
+            report,
+        )
+        return Outgoing(
+            identity=job.delivery.id,
+            attempt=job.attempt,
+            aor=account.aor,
+            source=job.message.peer,
+            content_type=cpim.TYPE,
+            body=body,
+            created_at=job.delivery.created_at,
+        )
+
+
+def _outcome(verdict: Verdict, job: Job) -> Outcome:
+    match verdict.result:
+        case Result.DELIVERED:
+            return Delivered("delivered", verdict.status, verdict.reason)
+        case Result.UNREACHABLE:
+            return _again(job, "phone_silent", verdict.status)
+    return Failed(str(verdict.result.value), verdict.status, verdict.reason)
+
+
+def _again(job: Job, outcome: str, status: int | None = None) -> Outcome:
+    return Retry(outcome, WAIT_SECONDS, status) if job.attempt < ATTEMPTS else Failed("gave_up", status)

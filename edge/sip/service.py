@@ -1,0 +1,165 @@
+"""The SIP side of the server, built from its configuration: sockets, agent, gate, registrar, intake,
+handlers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+
+from edge.config import SIPConfig
+from edge.endpoints import host_and_port
+from edge.handlers.imdn import ImdnHandler
+from edge.handlers.sip import SipHandler, SipSettings
+from edge.outbound import Outbound
+from edge.sip.agent import Incoming, UserAgent
+from edge.sip.bindings import Binding, Bindings
+from edge.sip.delivery import Delivery
+from edge.sip.directory import SipDirectory
+from edge.sip.gate import Denied, Gate
+from edge.sip.guard import Guard, Limits
+from edge.sip.intake import Intake
+from edge.sip.listeners import Address, Certificate, Listeners
+from edge.sip.registrar import Expiry, Registrar
+from protocols.sip.digest import Nonces
+from storage import registrations
+from storage.sip_accounts import SipAccount
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+TAKEN_MS = 3_600_000
+"""How long a request is remembered against its retransmission: far beyond the 32 seconds of RFC 3261."""
+
+TIDY_SECONDS = 600.0
+MAX_PENDING = 2_000
+"""Units that wait for the store; beyond this new requests are answered 503 while the queue is still short."""
+
+
+class SipEdge:
+    """I own everything of SIP, from `start` to `stop`. ``octets`` gives random octets for keys, tags and
+    branches."""
+
+    def __init__(
+        self,
+        config: SIPConfig,
+        region: str,
+        store: Store,
+        outbound: Callable[[], Outbound],
+        reactor: Any,
+        wall_ms: Callable[[], int],
+        octets: Callable[[int], bytes],
+    ) -> None:
+        self._config = config
+        self._region = region
+        self._store = store
+        self._outbound = outbound
+        self._reactor = reactor
+        self._wall_ms = wall_ms
+        self.directory = SipDirectory(store, reactor, config.domain)
+        self.bindings = Bindings(wall_ms)
+        self.guard = Guard(_limits(config), config.trusted)
+        nonces = Nonces(octets(32), octets, config.nonce_seconds)
+        self._gate = Gate(config.domain, self.directory.find, nonces, self.guard, config.allow_legacy_digest)
+        self.agent = UserAgent(self.guard, reactor, lambda: octets(8).hex(), self._overloaded)
+        self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, reactor)
+        delivery = Delivery(config.domain, self.agent, self.listeners, config.large_udp == "send")
+        settings = SipSettings(config.keep_hours * 3600.0, config.sms_to_header)
+        find = self.directory.find
+        self.handler = SipHandler(find, self.bindings, delivery, store, settings, reactor.seconds, wall_ms)
+        self.imdn = ImdnHandler(config.domain, find, self.bindings, delivery)
+        self.intake: Intake | None = None
+        self._tidy = LoopingCall(self._tidy_up)
+        self._tidy.clock = reactor
+
+    def handlers(self) -> dict[str, Any]:
+        """For the outbox."""
+        return {self.handler.name: self.handler, self.imdn.name: self.imdn}
+
+    async def start(self) -> None:
+        """Load what the store has, then listen: nobody is answered by a server that knows nothing."""
+        await self.directory.start()
+        now_ms = self._wall_ms()
+        known = await self._store.read(registrations.bindings, now_ms)
+        self.bindings.load([Binding(record, None) for record in known])
+        await self.handler.start()
+        taken = await self._store.read(registrations.recently_taken, now_ms - TAKEN_MS)
+        self._begin(taken)
+        self.listeners.start()
+        log.info("sip_ready", domain=self._config.domain, bindings=len(known))
+
+    async def stop(self) -> None:
+        """Stop listening; what is under way is answered by nobody and comes again."""
+        await self.listeners.stop()
+        self.agent.stop()
+        self.directory.stop()
+        if self._tidy.running:
+            self._tidy.stop()
+
+    def _begin(self, taken: dict[str, int]) -> None:
+        config = self._config
+        self.intake = Intake(
+            config.domain,
+            self._region,
+            self._identify,
+            self.guard,
+            self._outbound(),
+            self._reactor.seconds,
+            self._wall_ms,
+        )
+        self.intake.restore(taken)
+        registrar = Registrar(
+            config.domain,
+            self._identify,
+            self.bindings,
+            self._store,
+            Expiry(config.min_expires_seconds, config.default_expires_seconds, config.max_expires_seconds),
+            config.max_contacts,
+            self._wall_ms,
+            self.handler.registered,
+        )
+        self.agent.methods = {"REGISTER": registrar, "MESSAGE": self.intake}
+        self.agent.flow_gone = self.bindings.flow_gone
+        self.agent.start()
+        self._tidy.start(TIDY_SECONDS, now=False)
+
+    def _identify(self, incoming: Incoming) -> SipAccount | Denied:
+        return self._gate.identify(incoming.request, incoming.flow.peer[0], self._reactor.seconds())
+
+    def _overloaded(self) -> bool:
+        return self._store.writer.pending > MAX_PENDING
+
+    def _tidy_up(self) -> Deferred[Any]:
+        """Forget expired bindings and old requests, in the store too."""
+        now_ms = self._wall_ms()
+        return self._store.writer.run("tidy SIP", lambda connection: _purge(connection, now_ms)).addErrback(
+            lambda failure: log.error("sip_not_tidied", error=failure.getErrorMessage())
+        )
+
+
+def _purge(connection: Any, now_ms: int) -> None:
+    registrations.purge_bindings(connection, now_ms)
+    registrations.purge_taken(connection, now_ms - TAKEN_MS)
+
+
+def _addresses(config: SIPConfig) -> tuple[Address, ...]:
+    listens = {"UDP": config.udp, "TCP": config.tcp, "TLS": config.tls, "WS": config.ws, "WSS": config.wss}
+    return tuple(Address(kind, *host_and_port(where)) for kind, places in listens.items() for where in places)
+
+
+def _certificate(config: SIPConfig) -> Certificate | None:
+    return Certificate(config.certificate, config.private_key) if config.certificate else None
+
+
+def _limits(config: SIPConfig) -> Limits:
+    return Limits(
+        address_rate=config.address_requests_per_second,
+        address_burst=config.address_requests_per_second * 4,
+        account_rate=config.account_messages_per_second,
+        account_burst=config.account_messages_per_second * 6,
+        wrong_answers=config.ban_after_wrong_passwords,
+        wrong_answers_address=config.ban_after_wrong_passwords * 10,
+        ban_seconds=config.ban_seconds,
+        ban_max_seconds=max(config.ban_seconds, config.ban_max_seconds),
+    )

@@ -1,0 +1,95 @@
+"""Where phones are (RFC 3261 §10), and which of their requests have been taken."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from storage.records import DeliveryState
+from storage.statements import Write, hot_insert
+from storage.tables import delivery, sip_binding, sip_transaction
+
+_INSERT_TRANSACTION = hot_insert(sip_transaction)
+
+
+class BindingRecord(NamedTuple):
+    """One contact of an address-of-record. ``host``, ``port``: where its REGISTER came from, by
+    ``transport``.
+
+    ``instance`` and ``reg_id`` are those of RFC 5626: a new binding with the same two replaces this one.
+    """
+
+    id: int
+    sip_account_id: int
+    contact: str
+    instance: str | None
+    reg_id: str | None
+    call_id: str
+    cseq: int
+    transport: str
+    host: str
+    port: int
+    path: str | None
+    user_agent: str | None
+    registered_at: int
+    expires_at: int
+
+
+def change(connection: Connection, gone: Sequence[int], kept: Sequence[BindingRecord]) -> None:
+    """Take the bindings with the ids ``gone`` away, then write ``kept``, each new or in place of the same
+    id."""
+    ids = [*gone, *(record.id for record in kept)]
+    if ids:
+        connection.execute(delete(sip_binding).where(sip_binding.c.id.in_(ids)))
+    if kept:
+        connection.execute(insert(sip_binding), [record._asdict() for record in kept])
+
+
+def bindings(connection: Connection, now_ms: int) -> list[BindingRecord]:
+    """Every binding that has not expired."""
+    query = select(sip_binding).where(sip_binding.c.expires_at > now_ms).order_by(sip_binding.c.id)
+    return [BindingRecord(*row) for row in connection.execute(query)]
+
+
+def purge_bindings(connection: Connection, now_ms: int) -> int:
+    """Forget what has expired; how many there were."""
+    return connection.execute(delete(sip_binding).where(sip_binding.c.expires_at <= now_ms)).rowcount
+
+
+def taken(key: str, message_id: int, now_ms: int) -> Write:
+    """The write that remembers a request, for the transaction that stores its message."""
+    return _INSERT_TRANSACTION, (key, message_id, now_ms)
+
+
+def recently_taken(connection: Connection, since_ms: int) -> dict[str, int]:
+    """Message ids of the requests taken since then, by key."""
+    query = select(sip_transaction.c.key, sip_transaction.c.message_id)
+    rows = connection.execute(query.where(sip_transaction.c.created_at >= since_ms))
+    return {row.key: row.message_id for row in rows}
+
+
+def purge_taken(connection: Connection, before_ms: int) -> int:
+    """Forget requests older than that; how many there were."""
+    return connection.execute(
+        delete(sip_transaction).where(sip_transaction.c.created_at < before_ms)
+    ).rowcount
+
+
+def waiting_deliveries(connection: Connection, handler: str) -> list[tuple[str, int]]:
+    """(target, delivery id) of what a handler still owes, in order of ids."""
+    query = (
+        select(delivery.c.target, delivery.c.id)
+        .where(delivery.c.state == str(DeliveryState.PENDING), delivery.c.handler == handler)
+        .order_by(delivery.c.id)
+    )
+    return [(row.target, row.id) for row in connection.execute(query)]
+
+
+def make_due(connection: Connection, delivery_ids: Sequence[int], now_ms: int) -> int:
+    """Let pending deliveries be tried now; how many there were."""
+    changing = (
+        update(delivery)
+        .where(delivery.c.id.in_(delivery_ids), delivery.c.state == str(DeliveryState.PENDING))
+        .values(due_at=now_ms)
+    )
+    return connection.execute(changing).rowcount

@@ -1,0 +1,164 @@
+"""What is answered before any method is asked: the torture messages, noise of phones, scanners, floods."""
+
+import pytest
+
+from edge.sip.guard import Guard, Limits
+from protocols.sip.message import Response
+from storage.records import Did
+from storage.testing import InlineStore
+from tests.unit.edge.sip.net import DOMAIN, PEER, Net, Phone
+from tests.unit.protocols.sip.samples import torture
+
+STRANGER = ("203.0.113.9", 5060)
+
+FINAL: dict[str, int | None] = {
+    **dict.fromkeys(("wsinv", "esc01", "longreq", "baddate", "invut", "sdp01", "inv2543"), 405),
+    **dict.fromkeys(("intmeth", "esc02", "mismatch02"), 501),
+    **dict.fromkeys(("escnull", "dblreq", "regaut01", "cparam01", "cparam02", "regescrt", "regbadct"), 401),
+    **dict.fromkeys(("lwsdisp", "semiuri", "transports", "zeromf", "badbranch"), 200),
+    **dict.fromkeys(("mpart01",), 401),
+    **dict.fromkeys(("unskcm", "unkscm", "novelsc"), 416),
+    **dict.fromkeys(
+        ("badinv01", "clerr", "ncl", "scalar02", "quotbal", "ltgtruri", "lwsruri", "lwsstart"), 400
+    ),
+    **dict.fromkeys(("trws", "escruri", "badaspec", "baddn", "mismatch01", "insuf", "multi01", "mcl01"), 400),
+    "unksm2": 400,
+    "badvers": 505,
+    "bext01": 420,
+    **dict.fromkeys(("unreason", "noreason", "scalarlg", "bigcode", "bcast"), None),
+}
+del FINAL["unskcm"]
+
+
+def answers(net: Net) -> list[Response]:
+    """Everything that was answered, to whichever port the Via named."""
+    return [answer for _, peer in net.sent for answer in net.answers(0, peer)][: len(net.sent)]
+
+
+@pytest.mark.parametrize("name", FINAL)
+def test_the_torture_messages(inline_store: InlineStore, name: str) -> None:
+    net = Net(inline_store, trusted=("203.0.113.0/24",))
+    net.put(torture()[name], STRANGER)
+    assert [answer.status for answer in answers(net)] == ([] if FINAL[name] is None else [FINAL[name]])
+
+
+def test_every_torture_message_has_a_final_answer() -> None:
+    assert sorted(FINAL) == sorted(torture())
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [
+        ("INVITE", 405),
+        ("PUBLISH", 405),
+        ("SUBSCRIBE", 489),
+        ("NOTIFY", 481),
+        ("BYE", 481),
+        ("CANCEL", 481),
+        ("INFO", 405),
+        ("DANCE", 501),
+        ("OPTIONS", 200),
+    ],
+)
+def test_other_methods(phone: Phone, method: str, status: int) -> None:
+    [answer] = phone.send(phone.request(method, f"sip:{DOMAIN}", {}))
+    assert answer.status == status
+    assert "MESSAGE" in (answer.headers.get("Allow") or "")
+    assert answer.to.tag
+
+
+def test_ack_is_absorbed(net: Net, phone: Phone) -> None:
+    assert phone.send(phone.request("ACK", f"sip:{DOMAIN}", {})) == []
+    assert net.sent == []
+
+
+def test_an_option_that_is_required(phone: Phone) -> None:
+    [answer] = phone.send(phone.request("OPTIONS", f"sip:{DOMAIN}", {"Require": "path, magic"}))
+    assert (answer.status, answer.headers.get("Unsupported")) == (420, "magic")
+    [bad] = phone.send(phone.request("OPTIONS", f"sip:{DOMAIN}", {"Require": "path,,magic"}))
+    assert bad.status == 400
+
+
+def test_answers_go_where_the_request_came_from(net: Net, phone: Phone) -> None:
+    net.put(phone.request("OPTIONS", f"sip:{DOMAIN}", {}).serialise(), ("203.0.113.5", 40_000))
+    assert net.sent[-1][1] == ("203.0.113.5", 40_000)
+    assert b"received=203.0.113.5" in net.sent[-1][0]
+    plain = phone.request("OPTIONS", f"sip:{DOMAIN}", {"Via": "SIP/2.0/UDP 192.0.2.7:5099;branch=z9hG4bKno"})
+    net.put(plain.serialise(), ("203.0.113.5", 40_000))
+    assert net.sent[-1][1] == ("203.0.113.5", 5099)
+
+
+def test_scanners_hear_nothing(net: Net, phone: Phone) -> None:
+    assert phone.send(phone.request("OPTIONS", f"sip:{DOMAIN}", {"User-Agent": "friendly-scanner"})) == []
+    assert net.sip.guard.counters.scanners == 1
+
+
+def test_a_flood_of_one_address_does_not_reach_the_others(net: Net, phone: Phone) -> None:
+    flooding = Phone(net, "mallory")
+    flooding.address = STRANGER
+    answered = sum(len(flooding.send(flooding.request("OPTIONS", f"sip:{DOMAIN}", {}))) for _ in range(300))
+    assert answered == 200
+    assert phone.register().status == 200
+
+
+def test_no_answer_much_larger_than_its_request(net: Net) -> None:
+    fields = ("v:SIP/2.0/UDP h;branch=z9hG4bK1", "f:a:b", "t:a:c", "i:1", "CSeq:1 MESSAGE", "", "")
+    tiny = "\r\n".join((f"MESSAGE sip:{PEER}@h SIP/2.0", *fields))
+    for _ in range(2):
+        net.put(tiny.encode(), STRANGER)
+    assert net.sent == []
+    assert net.sip.agent.counters.not_answered == 1
+
+
+def test_a_full_queue_says_503_before_anything_is_asked(
+    net: Net, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.sip.service.MAX_PENDING", -1)
+    answer = phone.message()
+    assert (answer.status, answer.headers.get("Retry-After")) == (503, "5")
+    assert net.sip.agent.counters.overload == 1
+
+
+def test_octets_that_are_no_message(net: Net) -> None:
+    for data in (b"nonsense", b"\xff" * 100, b"SIP/2.0 200 OK\r\n\r\n", b"x" * 66_000):
+        net.put(data, STRANGER)
+    assert net.sent == []
+    assert net.sip.agent.counters.dropped == 4
+
+
+def test_bans_grow_and_fade() -> None:
+    guard = Guard(
+        Limits(wrong_answers=3, ban_seconds=60.0, ban_max_seconds=100.0), ("10.0.0.0/8", "2001:db8::/32")
+    )
+    host = "192.0.2.1"
+    assert [guard.wrong(host, "a", 0.0) for _ in range(3)] == [False, False, True]
+    assert guard.is_banned(host, "a", 59.9)
+    assert not guard.is_banned(host, "b", 1.0)
+    assert not guard.is_banned(host, "a", 60.0)
+    assert [guard.wrong(host, "a", 60.0) for _ in range(3)] == [False, False, True]
+    assert guard.is_banned(host, "a", 159.9)
+    assert not guard.is_banned(host, "a", 160.0)
+    guard.right(host, "a")
+    for minute in range(0, 60, 4):
+        assert not guard.wrong(host, "a", 1_000.0 + minute * 60)
+    assert not any(guard.wrong("10.1.2.3", "a", 0.0) for _ in range(100))
+    assert guard.trusts("2001:db8::7")
+    assert not guard.trusts("not an address")
+
+
+def test_an_address_that_tries_many_users_is_banned_whole() -> None:
+    guard = Guard(Limits(wrong_answers=5, wrong_answers_address=20))
+    for number in range(20):
+        guard.wrong("192.0.2.1", f"user{number}", 0.0)
+    assert not guard.admits("192.0.2.1", None, 1.0)
+    assert guard.admits("192.0.2.2", None, 1.0)
+
+
+def test_accounts_that_are_removed_are_gone_in_a_second(net: Net, phone: Phone, did: Did) -> None:
+    from storage import sip_accounts
+
+    assert phone.register().status == 200
+    with net.store.engine.transaction() as connection:
+        sip_accounts.remove_sip_account(connection, "alice", DOMAIN)
+    net.reactor.advance(1)
+    assert phone.register().status == 403

@@ -1,0 +1,313 @@
+"""Messages to phones: whom they are from and to, in order, exactly once, whatever is lost on the way."""
+
+from typing import Any
+
+import pytest
+
+from edge.handlers import sip as handler_module
+from edge.handlers.imdn import ATTEMPTS
+from edge.sip.delivery import UDP_MAX_OCTETS
+from protocols.sip.body import read_body
+from protocols.sip.imdn import Receipt
+from protocols.sip.message import Request, parse
+from protocols.sip.transport import Flow
+from storage import messages
+from storage.deliveries import DueDelivery
+from storage.records import DeliveryRecord, DeliveryState, Did
+from storage.testing import InlineStore
+from tests.deferreds import success
+from tests.unit.edge.conftest import record
+from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone
+
+
+def test_what_a_phone_gets(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    delivery = net.arrives(did, "Grüße 👍🏽\0")
+    [request] = phone.received
+    assert request.uri == "sip:alice@192.0.2.7:5070"
+    assert request.to.uri == phone.aor
+    assert request.from_.uri == f"sip:{PEER}@{DOMAIN}"
+    assert request.from_.tag
+    assert request.headers.get("Content-Type") == "text/plain;charset=UTF-8"
+    assert request.headers.get("X-SMS-To") == DID
+    assert (request.headers.get("Date") or "").endswith("GMT")
+    assert request.headers.get("Contact") is None
+    assert request.body.decode().startswith("Grüße 👍🏽")
+    assert net.state(delivery) == ("delivered", "delivered")
+
+
+def test_names_and_short_codes(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    net.arrives(did, "hi", peer="ACME Bank")
+    assert phone.received[0].from_.uri == f"sip:ACME%20Bank@{DOMAIN}"
+
+
+def test_three_wait_for_a_phone_that_is_off_and_come_in_order(net: Net, phone: Phone, did: Did) -> None:
+    waiting = [net.arrives(did, text) for text in ("one", "two", "three")]
+    assert {net.state(delivery)[0] for delivery in waiting} == {"pending"}
+    net.reactor.advance(50)
+    phone.register()
+    net.arrives(did, "four")
+    net.reactor.pump([1.0] * 5)
+    assert phone.texts == ["one", "two", "three", "four"]
+    assert {net.state(delivery)[0] for delivery in waiting} == {"delivered"}
+    phone.register()
+    net.reactor.pump([1.0] * 5)
+    assert len(phone.texts) == 4
+
+
+def test_a_restart_forgets_none_and_repeats_none(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    net.arrives(did, "zero")
+    phone.register("*", Expires="0")
+    for text in ("one", "two"):
+        net.arrives(did, text)
+    net.boot()
+    phone.register()
+    net.reactor.pump([1.0] * 5)
+    assert phone.texts == ["zero", "one", "two"]
+
+
+def test_many_waiting_come_in_order(net: Net, phone: Phone, did: Did) -> None:
+    texts = [str(number) for number in range(60)]
+    for text in texts:
+        net.arrives(did, text)
+    phone.register()
+    net.reactor.pump([1.0] * 200)
+    assert phone.texts == texts
+
+
+def test_every_200_is_lost_for_20_seconds(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    silent_until = net.reactor.seconds() + 20
+    phone.answer = lambda request: None if net.reactor.seconds() < silent_until else 200
+    delivery = net.arrives(did, "once")
+    net.reactor.pump([0.5] * 60)
+    assert {request.via.branch for request in phone.received} == {phone.received[0].via.branch}
+    assert net.state(delivery) == ("delivered", "delivered")
+    heard = len(phone.received)
+    net.reactor.pump([1.0] * 120)
+    assert len(phone.received) == heard
+
+
+def test_a_silent_phone_is_tried_again_and_nothing_overtakes(net: Net, phone: Phone, did: Did) -> None:
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    first = net.arrives(did, "first")
+    net.reactor.pump([1.0] * 33)
+    assert net.state(first) == ("pending", "phone_silent")
+    second = net.arrives(did, "second")
+    assert net.state(second) == ("pending", "in_order")
+    phone.answer = lambda request: 200
+    phone.received.clear()
+    net.reactor.pump([1.0] * 30)
+    assert phone.texts == ["first", "second"]
+    calls = {request.headers.get("Call-ID") for request in phone.received}
+    assert len(calls) == 2
+
+
+def test_a_phone_that_comes_back_while_it_is_tried(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    phone.answer = lambda request: None
+    net.arrives(did, "text")
+    net.reactor.pump([1.0] * 31)
+    phone.register()
+    phone.answer = lambda request: 200
+    phone.received.clear()
+    net.reactor.pump([0.5] * 8)
+    assert phone.texts[-1] == "text"
+
+
+def test_three_contacts_of_which_one_lives(net: Net, phone: Phone, did: Did) -> None:
+    others = [Phone(net, port=port) for port in (5081, 5082)]
+    for other in others:
+        other.answer = lambda request: None
+        other.register()
+    phone.register()
+    delivery = net.arrives(did, "hi")
+    assert net.state(delivery) == ("delivered", "delivered")
+    assert [len(each.received) for each in (phone, *others)] == [1, 1, 1]
+    net.reactor.pump([1.0] * 40)
+    assert net.state(delivery) == ("delivered", "delivered")
+    assert len(phone.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "outcome"),
+    [
+        (202, "delivered", "delivered"),
+        (200, "delivered", "delivered"),
+        (415, "failed", "refused"),
+        (603, "failed", "refused"),
+        (302, "failed", "refused"),
+        (480, "pending", "phone_silent"),
+        (500, "pending", "phone_silent"),
+        (404, "pending", "phone_silent"),
+    ],
+)
+def test_answers(net: Net, phone: Phone, did: Did, status: int, state: str, outcome: str) -> None:
+    phone.register()
+    phone.answer = lambda request: status
+    assert net.state(net.arrives(did, "hi")) == (state, outcome)
+
+
+def test_after_72_hours_it_is_in_the_portal_only(net: Net, phone: Phone, did: Did) -> None:
+    delivery = net.arrives(did, "old")
+    net.reactor.advance(72 * 3600 + 1)
+    net.reactor.advance(1)
+    assert net.state(delivery) == ("failed", "expired")
+    phone.register()
+    net.reactor.pump([1.0] * 5)
+    assert phone.received == []
+
+
+def test_an_account_that_is_gone(net: Net, did: Did) -> None:
+    assert net.state(net.arrives(did, "hi", f"sip:nobody@{DOMAIN}")) == ("failed", "no_such_account")
+
+
+def test_a_store_that_fails_at_the_register_wakes_later(
+    net: Net, phone: Phone, did: Did, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(handler_module, "OFF_SECONDS", 10.0)
+    delivery = net.arrives(did, "hi")
+    phone.register()
+    net.store.writer.failing = True
+    net.sip.handler.registered(phone.aor)
+    net.store.writer.failing = False
+    net.reactor.pump([1.0] * 12)
+    assert net.state(delivery)[0] == "delivered"
+
+
+class Stream:
+    """A connection of a phone."""
+
+    kind, reliable, local = "TCP", True, ("192.0.2.1", 5060)
+
+    def __init__(self, net: Net, phone: Phone) -> None:
+        self.net, self.phone, self.peer = net, phone, phone.address
+        self.open = True
+
+    def send(self, data: bytes) -> None:
+        message = parse(data)
+        if isinstance(message, Request):
+            from protocols.sip.answers import response_to
+
+            self.phone.received.append(message)
+            status = self.phone.answer(message)
+            if status is not None:
+                self.net.sip.agent.received(response_to(message, status, "t", "Said").serialise(), self)
+        else:
+            self.net.sent.append((data, self.peer))
+
+    def toward(self, peer: tuple[str, int]) -> Flow:
+        return self
+
+
+def by_tcp(net: Net, phone: Phone) -> Stream:
+    """Register over a connection."""
+    stream = Stream(net, phone)
+
+    def put(data: bytes, peer: tuple[str, int]) -> Any:
+        before = len(net.sent)
+        net.sip.agent.received(data, stream)
+        return list(net.answers(before, peer))
+
+    net.put = put  # type: ignore[method-assign]
+    assert phone.register().status == 200
+    return stream
+
+
+def test_by_the_connection_that_it_registered_on(net: Net, phone: Phone, did: Did) -> None:
+    by_tcp(net, phone)
+    delivery = net.arrives(did, "long " * 400)
+    assert net.state(delivery)[0] == "delivered"
+    assert phone.received[0].via.transport == "TCP"
+
+
+def test_a_lost_connection_ends_the_attempt_at_once(net: Net, phone: Phone, did: Did) -> None:
+    stream = by_tcp(net, phone)
+    phone.answer = lambda request: None
+    delivery = net.arrives(did, "hi")
+    stream.open = False
+    net.sip.agent.flow_lost(stream, "gone")
+    assert net.state(delivery) == ("pending", "phone_silent")
+    assert net.reactor.tcpClients == []
+    net.reactor.advance(16)
+    assert [client[:2] for client in net.reactor.tcpClients] == [("192.0.2.7", 5070)]
+
+
+@pytest.mark.parametrize(("how", "state"), [("send", "delivered"), ("refuse", "failed")])
+def test_too_long_for_a_datagram(inline_store: InlineStore, did: Did, how: str, state: str) -> None:
+    net = Net(inline_store, large_udp=how)
+    net.account(did)
+    phone = Phone(net)
+    phone.register("<sip:alice@10.0.0.9>")  # behind a NAT: no way by TCP
+    delivery = net.arrives(did, "x" * UDP_MAX_OCTETS)
+    assert net.state(delivery)[0] == state
+    assert len(phone.received) == (how == "send")
+
+
+def test_too_long_for_a_datagram_tries_tcp(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    net.arrives(did, "x" * UDP_MAX_OCTETS)
+    assert phone.received == []
+    assert [client[:2] for client in net.reactor.tcpClients] == [("192.0.2.7", 5070)]
+
+
+def test_a_path_is_a_route(net: Net, phone: Phone, did: Did) -> None:
+    phone.register(Path="<sip:p1;lr>, <sip:p2;lr>")
+    net.arrives(did, "hi")
+    assert phone.received[0].headers.all("Route") == ["<sip:p1;lr>", "<sip:p2;lr>"]
+
+
+# -- what became of a phone's own message -------------------------------------------------------------------
+
+
+def report(net: Net, did: Did, event: str, wants: str = "negative-delivery") -> DeliveryRecord:
+    """A status event for a message that alice sent with a wish for receipts."""
+    now_ms = net.reactor.wall_ms()
+    message = record(net.store, did, now_ms, "mt", leg="sip")
+    target = f'imdn:{{"user":"alice","id":"m<1>","wants":["positive-delivery","{wants}"]}}'
+    delivery = DeliveryRecord(
+        id=net.store.ids.next(),
+        message_id=message.id,
+        account_id=did.account_id,
+        did_id=did.id,
+        handler="imdn",
+        target=target,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        due_at=now_ms,
+        created_at=now_ms,
+        updated_at=now_ms,
+        event=event,
+    )
+    net.outbox.expect([delivery.id])
+    success(net.store.writer.write(messages.insert(message, (), [delivery])))
+    net.outbox.offer([DueDelivery(delivery, message)])
+    return delivery
+
+
+@pytest.mark.parametrize(("event", "status"), [("delivered", "delivered"), ("failed", "failed")])
+def test_reports_come_as_imdn(net: Net, phone: Phone, did: Did, event: str, status: str) -> None:
+    phone.register()
+    assert net.state(report(net, did, event))[0] == "delivered"
+    [request] = phone.received
+    assert request.from_.uri == f"sip:{PEER}@{DOMAIN}"
+    read = read_body(request.headers.get("Content-Type"), None, request.body)
+    assert read == Receipt("m<1>", "delivery", status)
+
+
+def test_reports_that_nobody_wants(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    assert net.state(report(net, did, "failed", "display")) == ("delivered", "not_wanted")
+    assert phone.received == []
+
+
+def test_reports_to_phones_that_do_not_take_them(net: Net, phone: Phone, did: Did) -> None:
+    assert net.state(report(net, did, "delivered")) == ("pending", "phone_off")
+    phone.register()
+    for status, expected in ((415, ("failed", "refused")), (480, ("pending", "phone_silent"))):
+        phone.answer = lambda request, status=status: status  # type: ignore[misc]
+        assert net.state(report(net, did, "delivered")) == expected
+    assert ATTEMPTS > 100

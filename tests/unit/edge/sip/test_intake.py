@@ -1,0 +1,254 @@
+"""MESSAGE from phones: what is taken, as whom, to whom; once, whatever is lost on the way."""
+
+import zlib
+
+import pytest
+
+from protocols.sip.cpim import make_cpim
+from protocols.sip.imdn import make_imdn
+from protocols.sip.transaction import TIMER_J
+from storage import numbers
+from storage.records import Did
+from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone
+
+SECOND = "+12025550101"
+
+
+def test_a_text_is_taken(net: Net, phone: Phone, did: Did) -> None:
+    assert phone.message(text="Grüße 👍🏽").status == 202
+    [stored] = net.stored(did)
+    assert (stored.did, stored.peer, stored.text, stored.leg) == (DID, PEER, "Grüße 👍🏽", "sip")
+    assert [what for what, _ in net.carrier.told] == ["expect", "committed"]
+
+
+def test_202_waits_for_the_commit(net: Net, phone: Phone, did: Did) -> None:
+    challenged = phone.send(phone.request("MESSAGE", f"sip:{PEER}@{DOMAIN}", {}, b"hi"))[0]
+    request = phone.authorised(challenged, "MESSAGE", f"sip:{PEER}@{DOMAIN}", {}, b"hi")
+    net.store.writer.held = True
+    before = len(net.sent)
+    assert phone.send(request) == []
+    assert phone.send(request) == []
+    net.store.writer.release()
+    assert [answer.status for answer in net.answers(before, phone.address)] == [202]
+    assert len(net.stored(did)) == 1
+
+
+def test_retransmissions_are_absorbed_for_32_seconds(net: Net, phone: Phone, did: Did) -> None:
+    challenged = phone.send(phone.request("MESSAGE", f"sip:{PEER}@{DOMAIN}", {}, b"hi"))[0]
+    request = phone.authorised(challenged, "MESSAGE", f"sip:{PEER}@{DOMAIN}", {}, b"hi")
+    for _ in range(10):
+        assert [answer.status for answer in phone.send(request)] == [202]
+        net.reactor.advance(TIMER_J / 11)
+    assert len(net.stored(did)) == 1
+
+
+def test_a_retransmission_after_a_restart_sends_nothing(net: Net, phone: Phone, did: Did) -> None:
+    fields: dict[str, str | list[str]] = {
+        "Call-ID": "one",
+        "CSeq": "7 MESSAGE",
+        "From": f"<{phone.aor}>;tag=same",
+    }
+    assert phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi").status == 202
+    net.boot()
+    assert phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi").status == 202
+    assert len(net.stored(did)) == 1
+    fields["CSeq"] = "8 MESSAGE"
+    assert phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi").status == 202
+    assert len(net.stored(did)) == 2
+
+
+def test_the_same_request_by_two_ways_is_one_message(net: Net, phone: Phone, did: Did) -> None:
+    fields: dict[str, str | list[str]] = {
+        "Call-ID": "one",
+        "CSeq": "7 MESSAGE",
+        "From": f"<{phone.aor}>;tag=same",
+    }
+    uri = f"sip:{PEER}@{DOMAIN}"
+    challenged = [phone.send(phone.request("MESSAGE", uri, fields, b"hi"))[0] for _ in range(2)]
+    requests = [phone.authorised(each, "MESSAGE", uri, fields, b"hi") for each in challenged]
+    net.store.writer.held = True
+    before = len(net.sent)
+    for request in requests:
+        phone.send(request)
+    net.store.writer.release()
+    assert [answer.status for answer in net.answers(before, phone.address)] == [202, 202]
+    assert len(net.stored(did)) == 1
+    assert net.sip.intake is not None
+    assert net.sip.intake.counters.repeated == 1
+
+
+def test_what_was_not_stored_may_come_again(net: Net, phone: Phone, did: Did) -> None:
+    fields: dict[str, str | list[str]] = {
+        "Call-ID": "one",
+        "CSeq": "7 MESSAGE",
+        "From": f"<{phone.aor}>;tag=same",
+    }
+    net.store.writer.failing = True
+    answer = phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi")
+    assert (answer.status, answer.headers.get("Retry-After")) == (503, "5")
+    net.store.writer.failing = False
+    assert phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi").status == 202
+    assert len(net.stored(did)) == 1
+
+
+def test_a_server_that_stops_says_so(net: Net, phone: Phone) -> None:
+    net.outbound.draining = True
+    answer = phone.message()
+    assert answer.status == 503
+    assert answer.headers.get("Retry-After")
+
+
+@pytest.mark.parametrize(
+    ("uri", "peer"),
+    [
+        (f"sip:+12025550150@{DOMAIN}", "+12025550150"),
+        (f"sip:2025550150@{DOMAIN}", "+12025550150"),
+        (f"sip:12025550150@{DOMAIN};user=phone", "+12025550150"),
+        (f"sip:(202)555-0150@{DOMAIN}", "+12025550150"),
+        (f"sip:%2B442079460123@{DOMAIN}", "+442079460123"),
+        (f"sip:+12025550150;phone-context=x@{DOMAIN}", "+12025550150"),
+        ("tel:+1-202-555-0150", "+12025550150"),
+        (f"sip:40404@{DOMAIN}", "40404"),
+    ],
+)
+def test_numbers_in_any_spelling(net: Net, phone: Phone, did: Did, uri: str, peer: str) -> None:
+    assert phone.message(uri).status == 202
+    assert net.stored(did)[0].peer == peer
+
+
+def test_the_number_in_a_header_of_its_own(net: Net, phone: Phone, did: Did) -> None:
+    assert phone.message(f"sip:{DOMAIN}", X_SMS_To="2025550150").status == 202
+    assert net.stored(did)[0].peer == "+12025550150"
+
+
+@pytest.mark.parametrize("uri", [f"sip:bob@{DOMAIN}", f"sip:{DOMAIN}", f"sip:555-0150@{DOMAIN}"])
+def test_numbers_that_cannot_be(net: Net, phone: Phone, did: Did, uri: str) -> None:
+    answer = phone.message(uri)
+    assert answer.status == 404
+    assert "not a telephone number" in answer.reason
+    assert net.stored(did) == []
+
+
+def test_the_number_that_it_sends_as(net: Net, did: Did) -> None:
+    with net.store.engine.transaction() as connection:
+        numbers.add_did(connection, net.store.ids.next, did.account_id, SECOND, 0)
+    net.account(did, "bob", dids=(DID, SECOND))
+    bob = Phone(net, "bob")
+    for sender in (bob.aor, f"sip:{SECOND}@{DOMAIN}", f"tel:{SECOND}", f"sip:2025550101@{DOMAIN}"):
+        assert bob.message(From=f"<{sender}>;tag=1").status == 202
+    assert [message.did for message in net.stored(did)] == [DID, SECOND, SECOND, SECOND]
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [f"sip:bob@{DOMAIN}", f"sip:{SECOND}@{DOMAIN}", "sip:alice@other.example", f"sip:{DID}@other.example"],
+)
+def test_senders_that_are_not_its_own(phone: Phone, net: Net, did: Did, sender: str) -> None:
+    answer = phone.message(From=f"<{sender}>;tag=1")
+    assert answer.status == 403
+    assert "From" in answer.reason
+    assert net.stored(did) == []
+
+
+def test_asserted_identities_of_trusted_networks_only(inline_store: object, did: Did) -> None:
+    for trusted, expected in (((), DID), (("192.0.2.0/24",), SECOND)):
+        net = Net(inline_store, trusted=trusted)  # type: ignore[arg-type]
+        with net.store.engine.transaction() as connection:
+            numbers.add_did(connection, net.store.ids.next, did.account_id, SECOND, 0)
+        net.account(did, "carol", dids=(DID, SECOND))
+        carol = Phone(net, "carol")
+        carol.call_id = f"trust-{bool(trusted)}"
+        assert carol.message(P_Asserted_Identity=f"<sip:{SECOND}@pbx.example>").status == 202
+        assert net.stored(did)[-1].did == expected
+
+
+CPIM = make_cpim(
+    [("From", "<sip:a@b>")], [("Content-Type", "text/plain;charset=utf-8")], "wrapped ✓".encode()
+)
+MIXED = (
+    b"--B\r\nContent-Type: text/html\r\n\r\n<p>\r\n--B\r\nContent-Type: text/plain\r\n\r\ninner\r\n--B--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "text"),
+    [
+        ("text/plain;charset=iso-8859-1", "café".encode("latin-1"), "café"),
+        ("message/cpim", CPIM, "wrapped ✓"),
+        ("multipart/mixed;boundary=B", MIXED, "inner"),
+    ],
+)
+def test_text_in_many_wrappings(
+    net: Net, phone: Phone, did: Did, content_type: str, body: bytes, text: str
+) -> None:
+    assert phone.message(text=body, Content_Type=content_type).status == 202
+    assert net.stored(did)[0].text == text
+
+
+IMDN = make_imdn("1", "2026-01-02T03:04:05Z", delivered=True)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "fields", "body"),
+    [
+        ("message/imdn+xml", {}, IMDN),
+        ("message/imdn+xml", {"Content_Encoding": "deflate"}, zlib.compress(IMDN)),
+        ("application/im-iscomposing+xml", {}, b"<isComposing/>"),
+    ],
+)
+def test_control_payloads_are_consumed(
+    net: Net, phone: Phone, did: Did, content_type: str, fields: dict[str, str], body: bytes
+) -> None:
+    assert phone.message(text=body, Content_Type=content_type, **fields).status == 200
+    assert net.stored(did) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "status", "field"),
+    [
+        ({"Content_Type": "application/vnd.3gpp.sms"}, b"\0", 415, "Accept"),
+        ({"Content_Type": "text/html"}, b"<p>", 415, "Accept"),
+        ({"Content_Encoding": "gzip"}, b"x", 415, "Accept-Encoding"),
+        ({"Content_Type": "nonsense"}, b"x", 400, None),
+        ({}, b"\xff\xff", 400, None),
+        ({}, b"", 400, None),
+        ({}, b"x" * 40_001, 413, None),
+    ],
+)
+def test_what_cannot_be_taken(
+    net: Net, phone: Phone, did: Did, fields: dict[str, str], body: bytes, status: int, field: str | None
+) -> None:
+    answer = phone.message(text=body, **fields)
+    assert answer.status == status
+    assert field is None or answer.headers.get(field)
+    assert net.stored(did) == []
+
+
+def test_a_number_whose_sms_is_off(net: Net, phone: Phone, did: Did) -> None:
+    with net.store.engine.transaction() as connection:
+        numbers.set_did(connection, net.store.ids.next, DID, sms_enabled=False)
+    answer = phone.message()
+    assert (answer.status, answer.reason) == (403, f"SMS is switched off for {DID}.")
+
+
+def test_one_account_cannot_send_without_end(net: Net, phone: Phone, did: Did) -> None:
+    statuses = [phone.message().status for _ in range(62)]
+    assert statuses == [202] * 60 + [503] * 2
+    net.reactor.advance(1)
+    assert phone.message().status == 202
+
+
+def test_what_the_sender_wants_to_know_is_kept(net: Net, phone: Phone, did: Did) -> None:
+    body = make_cpim(
+        [
+            ("NS", "imdn <urn:ietf:params:imdn>"),
+            ("imdn.Message-ID", "m1"),
+            ("imdn.Disposition-Notification", "positive-delivery"),
+        ],
+        [("Content-Type", "text/plain")],
+        b"hi",
+    )
+    assert phone.message(text=body, Content_Type="message/cpim").status == 202
+    assert (
+        net.stored(did)[0].status_callback == 'imdn:{"user":"alice","id":"m1","wants":["positive-delivery"]}'
+    )

@@ -1,0 +1,227 @@
+"""REGISTER: who may, for how long, with how many phones; nothing is answered 200 before its commit."""
+
+import pytest
+
+from protocols.sip.digest import Algorithm
+from protocols.sip.headers import parse_address_list
+from protocols.sip.message import Response
+from storage import registrations
+from storage.records import Did
+from storage.testing import InlineStore
+from tests.unit.edge.sip.net import DOMAIN, Net, Phone
+
+
+def contacts(response: Response) -> dict[str, int]:
+    """Contacts of a 200 with their seconds."""
+    found = parse_address_list(response.headers.all("Contact"), "Contact")
+    return {address.uri: int(address.params["expires"] or 0) for address in found}
+
+
+def test_a_phone_registers(net: Net, phone: Phone) -> None:
+    [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Contact": phone.contact}))
+    assert challenged.status == 401
+    assert len(challenged.headers.all("WWW-Authenticate")) == 1
+    assert "algorithm=MD5" in challenged.headers.all("WWW-Authenticate")[0]
+    answer = phone.register()
+    assert answer.status == 200
+    assert contacts(answer) == {"sip:alice@192.0.2.7:5070": 3600}
+    assert answer.headers.get("Date")
+    with net.store.engine.snapshot() as connection:
+        [stored] = registrations.bindings(connection, net.reactor.wall_ms())
+    assert (stored.host, stored.port, stored.transport) == ("192.0.2.7", 5070, "UDP")
+
+
+def test_the_answer_waits_for_the_commit(net: Net, phone: Phone) -> None:
+    [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Contact": phone.contact}))
+    request = phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", {"Contact": phone.contact})
+    net.store.writer.held = True
+    assert phone.send(request) == []
+    assert phone.send(request) == []  # absorbed
+    before = len(net.sent)
+    net.store.writer.release()
+    [answer] = net.answers(before, phone.address)
+    assert answer.status == 200
+    assert [again.status for again in phone.send(request)] == [200]
+
+
+def test_a_store_that_fails(net: Net, phone: Phone) -> None:
+    net.store.writer.failing = True
+    answer = phone.register()
+    assert (answer.status, answer.headers.get("Retry-After")) == (503, "5")
+    net.store.writer.failing = False
+    assert phone.register().status == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "contact", "seconds"),
+    [
+        ({"Expires": "600"}, "<sip:a@h>", 600),
+        ({"Expires": "600"}, "<sip:a@h>;expires=120", 120),
+        ({"Expires": "999999"}, "<sip:a@h>", 7200),
+        ({"Expires": "nonsense"}, "<sip:a@h>", 3600),
+        ({}, "sip:a@h", 3600),
+        ({}, "sip:a@h;expires=90", 90),
+    ],
+)
+def test_how_long(phone: Phone, fields: dict[str, str], contact: str, seconds: int) -> None:
+    assert contacts(phone.register(contact, **fields)) == {"sip:a@h": seconds}
+
+
+def test_too_short(phone: Phone) -> None:
+    answer = phone.register(Expires="59")
+    assert (answer.status, answer.headers.get("Min-Expires")) == (423, "60")
+
+
+def test_it_expires(net: Net, phone: Phone) -> None:
+    phone.register(Expires="60")
+    net.reactor.advance(59)
+    assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {}))
+    net.reactor.advance(2)
+    assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {})) == {}
+
+
+def test_going_away(phone: Phone) -> None:
+    phone.register()
+    assert contacts(phone.register("<sip:other@h>")) == {
+        "sip:alice@192.0.2.7:5070": 3600,
+        "sip:other@h": 3600,
+    }
+    assert contacts(phone.register("<sip:other@h>", Expires="0")) == {"sip:alice@192.0.2.7:5070": 3600}
+    assert phone.register("*").status == 400
+    assert contacts(phone.register("*", Expires="0")) == {}
+    assert phone.register("*", Expires="0").status == 200
+
+
+def test_the_same_instance_comes_back_from_elsewhere(phone: Phone) -> None:
+    instance = '+sip.instance="<urn:uuid:1>";reg-id=1'
+    phone.register(f"<sip:a@192.0.2.7:1111>;{instance}")
+    answer = phone.register(f"<sip:a@192.0.2.8:2222>;{instance}")
+    [contact] = parse_address_list(answer.headers.all("Contact"), "Contact")
+    assert contact.uri == "sip:a@192.0.2.8:2222"
+    assert contact.params["+sip.instance"] == "<urn:uuid:1>"
+
+
+def test_the_oldest_of_eleven_gives_way(net: Net, phone: Phone) -> None:
+    for number in range(11):
+        answer = phone.register(f"<sip:a@192.0.2.{number}>")
+        net.reactor.advance(1)
+    assert set(contacts(answer)) == {f"sip:a@192.0.2.{number}" for number in range(1, 11)}
+    assert phone.register([f"<sip:b@192.0.2.{number}>" for number in range(11)]).status == 403
+
+
+def test_an_old_register_changes_nothing(phone: Phone) -> None:
+    phone.register(CSeq="50 REGISTER")
+    assert phone.register(CSeq="50 REGISTER").status == 500
+    assert phone.register("*", Expires="0", CSeq="49 REGISTER").status == 500
+    assert phone.register(CSeq="51 REGISTER").status == 200
+
+
+def test_a_path_comes_back(phone: Phone) -> None:
+    answer = phone.register(Path="<sip:p.example.net;lr>")
+    assert answer.headers.all("Path") == ["<sip:p.example.net;lr>"]
+
+
+@pytest.mark.parametrize("to", ["<sip:bob@sip.example.net>", "<sip:alice@other.example>"])
+def test_only_ones_own_address(phone: Phone, to: str) -> None:
+    assert phone.register(To=to).status == 403
+
+
+@pytest.mark.parametrize(
+    ("contact", "to"),
+    [("<tel:1>", ""), ("<sip:a@b", ""), ("<sip:a@b>", "<isbn:2983792873>"), ("*, <sip:a@b>", "")],
+)
+def test_addresses_that_cannot_be(phone: Phone, contact: str, to: str) -> None:
+    fields = {"To": to} if to else {}
+    assert phone.register(contact, **fields).status == 400
+
+
+def test_wrong_user_and_wrong_password_look_the_same(net: Net) -> None:
+    wrong, unknown = Phone(net, password="wrong"), Phone(net, "nobody")
+    first, second = wrong.register(), unknown.register()
+    assert (first.status, first.reason) == (second.status, second.reason) == (403, "Wrong user or password")
+    assert [name for name, _ in first.headers.items] == [name for name, _ in second.headers.items]
+
+
+def test_five_wrong_answers_ban_this_user_at_this_address(net: Net, phone: Phone) -> None:
+    wrong = Phone(net, password="wrong", port=5071)
+    for _ in range(5):
+        assert wrong.register().reason == "Wrong user or password"
+    assert wrong.register().reason.startswith("Too many wrong passwords")
+    assert phone.register().status == 403  # the same address and user, with the right password
+    net.reactor.advance(61)
+    assert phone.register().status == 200
+
+
+@pytest.mark.parametrize(("how", "names"), [("sha-256", ["SHA-256"]), ("both", ["SHA-256", "MD5"])])
+def test_other_algorithms(net: Net, did: Did, how: str, names: list[str]) -> None:
+    net.account(did, "bob", how)  # type: ignore[arg-type]
+    bob = Phone(net, "bob")
+    [challenged] = bob.send(bob.request("REGISTER", f"sip:{DOMAIN}", {"Contact": bob.contact}))
+    values = challenged.headers.all("WWW-Authenticate")
+    assert [name for value in values for name in names if f"algorithm={name}," in value] == names
+    for which in range(len(names)):
+        request = bob.authorised(
+            challenged, "REGISTER", f"sip:{DOMAIN}", {"Contact": bob.contact}, which=which, count=which + 1
+        )
+        assert [answer.status for answer in bob.send(request)] == [200]
+
+
+def test_an_algorithm_that_was_not_offered_is_challenged_again(net: Net, phone: Phone) -> None:
+    [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Contact": phone.contact}))
+    value = challenged.headers.all("WWW-Authenticate")[0].replace("MD5", Algorithm.SHA256.value)
+    challenged.headers.set_first("WWW-Authenticate", value)
+    [answer] = phone.send(
+        phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", {"Contact": phone.contact})
+    )
+    assert answer.status == 401
+
+
+def test_legacy_answers_by_setting_only(inline_store: InlineStore, did: Did) -> None:
+    for allowed, status in ((False, 401), (True, 200)):
+        net = Net(inline_store, allow_legacy_digest=allowed)
+        net.account(did)
+        phone = Phone(net)
+        fields = {"Contact": phone.contact, "Call-ID": f"legacy-{allowed}"}
+        [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", fields))
+        request = phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN};transport=UDP", fields, legacy=True)
+        assert [answer.status for answer in phone.send(request)] == [status]
+
+
+def test_a_stale_nonce_is_no_wrong_password(net: Net, phone: Phone) -> None:
+    fields = {"Contact": phone.contact}
+    [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", fields))
+    net.reactor.advance(301)
+    [answer] = phone.send(phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields))
+    assert answer.status == 401
+    assert "stale=true" in answer.headers.all("WWW-Authenticate")[0]
+    assert net.sip.guard.counters.wrong == 0
+
+
+def test_a_replayed_answer_is_not_taken(net: Net, phone: Phone) -> None:
+    fields = {"Contact": phone.contact}
+    [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", fields))
+    request = phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields)
+    assert [answer.status for answer in phone.send(request)] == [200]
+    copied = phone.request(
+        "REGISTER", f"sip:{DOMAIN}", {**fields, "Authorization": request.headers.get("Authorization") or ""}
+    )
+    assert [answer.status for answer in phone.send(copied)] == [401]
+
+
+def test_other_schemes_and_realms_are_not_ours(phone: Phone) -> None:
+    for value in (
+        "NoOneKnowsThisScheme opaque-data=here",
+        'Digest username="alice", realm="elsewhere", nonce="n", uri="u", response="r"',
+    ):
+        [answer] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": value}))
+        assert answer.status == 401
+    [bad] = phone.send(
+        phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": 'Digest username="alice"'})
+    )
+    assert bad.status == 400
+
+
+def test_bindings_survive_a_restart(net: Net, phone: Phone) -> None:
+    phone.register()
+    net.boot()
+    assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {}))
