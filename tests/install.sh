@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server programs, Node.js, and the npm package `smpp`.
+# What the tests need beside Python: PostgreSQL's server programs, Node.js, npm packages (`smpp`, and the phones
+# JsSIP and SIP.js), and the phones sipp, baresip and linphonec.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -12,7 +13,11 @@ have_postgresql() {
 missing=()
 have_postgresql || missing+=(postgresql)
 command -v node >/dev/null || missing+=(nodejs)
-if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+command -v sipp >/dev/null || missing+=(sip-tester)
+command -v baresip >/dev/null || missing+=(baresip-core)
+command -v linphonec >/dev/null || missing+=(linphone-cli)
+command -v openssl >/dev/null || missing+=(openssl)
+if [ ! -f node_modules/smpp/package.json ] || [ ! -f node_modules/jssip/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     command -v npm >/dev/null || missing+=(npm)
 fi
 
@@ -35,12 +40,15 @@ fi
 lacking=()
 have_postgresql || lacking+=("PostgreSQL's server (Debian: postgresql)")
 command -v node >/dev/null || lacking+=("Node.js (Debian: nodejs)")
-if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+command -v sipp >/dev/null || lacking+=("sipp (Debian: sip-tester)")
+command -v baresip >/dev/null || lacking+=("baresip (Debian: baresip-core)")
+command -v linphonec >/dev/null || lacking+=("linphonec (Debian: linphone-cli)")
+if [ ! -f node_modules/smpp/package.json ] || [ ! -f node_modules/jssip/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     if command -v npm >/dev/null; then
-        echo "Installing the npm package smpp …"
-        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null || lacking+=("the npm package smpp")
+        echo "Installing the npm packages …"
+        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null || lacking+=("the npm packages smpp, jssip, sip.js, ws")
     else
-        lacking+=("npm (Debian: npm), for the npm package smpp")
+        lacking+=("npm (Debian: npm), for the npm packages smpp, jssip, sip.js, ws")
     fi
 fi
 

@@ -24,6 +24,7 @@ from edge.sip.agent import Incoming, Reply
 from edge.sip.gate import Denied
 from edge.sip.guard import Guard
 from edge.sip.registrar import Identify
+from protocols.sip.answers import reason_phrase
 from protocols.sip.body import ACCEPT, ACCEPT_ENCODING, Composing, Content, Unsupported, read_body
 from protocols.sip.errors import BadValue
 from protocols.sip.headers import NameAddr, parse_name_addr
@@ -203,7 +204,7 @@ class Intake:
 
     def _refuse(self, error: Refused) -> Reply:
         self.counters.refused += 1
-        return Reply(STATUSES.get(error.code, 403), one_line(error.sentence))
+        return Reply(STATUSES.get(error.code, 403), reason_phrase(error.sentence))
 
 
 def taken_key(incoming: Incoming) -> str:
@@ -220,11 +221,6 @@ def imdn_target(username: str, content: Content) -> str | None:
         return None
     wishes = sorted(wish.value for wish in wanted)
     return IMDN + orjson.dumps({"user": username, "id": content.message_id, "wants": wishes}).decode()
-
-
-def one_line(sentence: str) -> str:
-    """A sentence as a reason phrase."""
-    return " ".join(sentence.split())[:200]
 
 
 def _after(waiting: "Deferred[Reply] | None") -> "Deferred[Reply]":

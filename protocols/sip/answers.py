@@ -1,10 +1,15 @@
 """Responses to a request (RFC 3261 §8.2.6), and where they go (RFC 3261 §18.2, RFC 3581)."""
 
+import re
 from collections.abc import Iterable
 
 from protocols.sip.errors import REASONS, BadValue
 from protocols.sip.headers import parse_name_addr
 from protocols.sip.message import Headers, Request, Response
+
+_NOT_A_REASON = re.compile(r"[^\w\-.!~*'();/?:@&=+$, \u0080-\U0010ffff]")
+_BRACKETS = str.maketrans('<>[]{}"', "()()()'")
+MAX_REASON = 200
 
 COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
 
@@ -27,6 +32,13 @@ def response_to(
     for name, value in fields:
         headers.add(name, value)
     return Response(status, REASONS[status] if reason is None else reason, headers)
+
+
+def reason_phrase(sentence: str) -> str:
+    """A sentence as a Reason-Phrase: one line of the characters of RFC 3261 §25.1 (phones drop answers with
+    others)."""
+    line = " ".join(sentence.split()).translate(_BRACKETS)
+    return _NOT_A_REASON.sub("_", line)[:MAX_REASON]
 
 
 def _tagged(value: str, tag: str) -> str:

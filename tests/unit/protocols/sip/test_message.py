@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.sip.answers import reply_address, response_to, stamp
+from protocols.sip.answers import reason_phrase, reply_address, response_to, stamp
 from protocols.sip.errors import EncodeError, Malformed
 from protocols.sip.headers import parse_address_list
 from protocols.sip.message import MAX_HEADER, MAX_HEADERS, Headers, Request, Response, canonical, parse
@@ -196,3 +196,11 @@ def test_names() -> None:
     headers.remove("To")
     assert headers.items == []
     assert headers.get("To") is None
+
+
+def test_a_sentence_as_a_reason_phrase() -> None:
+    assert (
+        reason_phrase('write it "so":\r\n +<country code><number> 100%\0 é')
+        == "write it 'so': +(country code)(number) 100__ é"
+    )
+    assert len(reason_phrase("x" * 1_000)) == 200
