@@ -73,7 +73,7 @@ def test_smsutil_fails_on_what_is_no_septet() -> None:
 
 
 @settings(max_examples=300)
-@given(st.one_of(texts.gsm, texts.unicode))
+@given(st.one_of(texts.gsm, texts.unicode).filter(lambda text: "\x1b" not in text))
 def test_smsutil_makes_as_many_parts(text: str) -> None:
     made = segment(text).segments
     theirs = smsutil.split(text).parts
@@ -86,6 +86,13 @@ def test_smsutil_makes_as_many_parts(text: str) -> None:
             if ours != other:
                 assert other.startswith(ours)
                 break
+
+
+def test_smsutil_sends_an_escape_as_a_character() -> None:
+    """A phone would take it and the next character for another one, so ours goes in UCS-2."""
+    text = "0" * 70 + "\x1b"
+    assert len(smsutil.split(text).parts) == 1
+    assert [part.data_coding for part in segment(text).segments] == [8, 8]
 
 
 def test_smsutil_has_no_limit_of_parts() -> None:
