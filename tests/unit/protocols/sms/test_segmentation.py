@@ -17,7 +17,7 @@ from protocols.sms import (
     segment,
 )
 
-UDH8, UDH16, SAR, PAYLOAD = LongMessageMode
+UDH8, UDH16, SAR, PAYLOAD, SEPARATE = LongMessageMode
 FAMILY = "👩‍👩‍👧‍👦"
 
 
@@ -281,3 +281,22 @@ def test_what_is_too_long_is_refused_without_looking_at_its_clusters() -> None:
 def test_a_cluster_longer_than_a_part_is_cut() -> None:
     text = "e" + "\u0301" * 200
     assert lengths(text, strict_clusters=True) == [67, 67, 67]
+
+
+@pytest.mark.parametrize(
+    ("text", "firsts", "lengths"),
+    [
+        ("a" * 160, ["aaaa"], [160]),
+        ("a" * 161, ["1/2 ", "2/2 "], [160, 9]),
+        ("a" * 156 * 9, ["1/9 ", "2/9 ", "9/9 "], [160, 160, 160]),
+        ("a" * (156 * 9 + 1), ["1/10", "2/10", "10/1"], [159, 159, 25]),
+    ],
+)
+def test_separate_texts_are_marked_with_room_for_the_widest_mark(
+    text: str, firsts: list[str], lengths: list[int]
+) -> None:
+    parts = segment(text, 1, SegmentOptions(mode=SEPARATE)).segments
+    shown = [parts[0], *parts[1:2], *parts[2:][-1:]]
+    assert [part.user_data[:4].decode() for part in shown] == firsts
+    assert [len(part.user_data) for part in shown] == lengths
+    assert {(part.esm_class, part.tlvs) for part in parts} == {(0, ())}
