@@ -142,13 +142,13 @@ class Upstream:
         return done
 
     def stop(self) -> Deferred[None]:
-        """Unbind and look no more."""
+        """Unbind and look no more; fires when what that left open is in the store."""
         self._sender.stop()
         for loop in (self._looking, self._expiring):
             if loop.running:
                 loop.stop()
         self._grace.stop()
-        return DeferredList([bind.stop() for bind in self.binds]).addCallback(lambda _: None)
+        return DeferredList([bind.stop() for bind in self.binds]).addCallback(lambda _: self.drain())
 
     @property
     def up(self) -> bool:

@@ -33,10 +33,18 @@ def wall_ms() -> int:
 
 
 class Edge:
-    """A `TrunklineService` with one upstream for each SMSC; `restart` keeps the store."""
+    """A `TrunklineService` with one upstream for each SMSC; a second `start` finds the store of the first.
+
+    ``own`` are settings of single upstreams, by name.
+    """
 
     def __init__(
-        self, folder: Path, smscs: dict[str, FakeSMSC], routes: tuple[RouteConfig, ...] = (), **upstream: Any
+        self,
+        folder: Path,
+        smscs: dict[str, FakeSMSC],
+        routes: tuple[RouteConfig, ...] = (),
+        own: dict[str, dict[str, Any]] | None = None,
+        **upstream: Any,
     ) -> None:
         self.url = f"sqlite:///{folder / 'edge.db'}"
         self.account_id = provision(self.url, [DID])
@@ -52,7 +60,8 @@ class Edge:
         self.config = Config(
             http=HTTPConfig(listen=f"127.0.0.1:{free_port()}"),
             upstreams=tuple(
-                UpstreamConfig(name=name, port=smsc.port, **settings) for name, smsc in smscs.items()
+                UpstreamConfig(name=name, port=smsc.port, **{**settings, **(own or {}).get(name, {})})
+                for name, smsc in smscs.items()
             ),
             routes=routes,
         )
@@ -70,7 +79,10 @@ class Edge:
         assert self.failures == []
 
     async def submit(self, text: str, **more: Any) -> Accepted:
-        """What a leg does."""
+        """What a leg does, once the server takes anything."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.service.outbound.draining and time.monotonic() < deadline:
+            await deferLater(reactor, 0.005)
         return await self.service.outbound.submit(Draft(self.account_id, DID, PHONE, text, "test", **more))
 
     async def submit_all(self, texts: list[str]) -> list[Accepted]:
@@ -96,7 +108,7 @@ class Edge:
             if condition(found):
                 return found
             assert time.monotonic() < deadline, found
-            await deferLater(reactor, 0.005)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.005)
 
     async def all_in(self, accepted: list[Accepted], *states: str) -> None:
         """Wait until every part of these messages is in one of these states."""

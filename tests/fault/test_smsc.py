@@ -8,6 +8,7 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from edge.outbound import Accepted
 from edge.simulator.fake import hold_all
 from edge.testing import FakeSMSC, accept_all
 from protocols.smpp.errors import CommandStatus
@@ -119,7 +120,7 @@ async def test_already_bound_five_times_is_temporary(smsc: FakeSMSC, tmp_path: P
     smsc.bind_status = CommandStatus.ESME_RALYBND
     smsc.answer = accept_all
     edge = Edge(tmp_path, {"up": smsc})
-    waiting = []
+    waiting: list[Accepted] = []
     for _ in range(5):
         await bound(smsc)
         waiting.append(await edge.submit(f"waits {len(waiting)}"))

@@ -91,10 +91,12 @@ def test_a_message_that_was_only_refused_for_now_moves(engine: Engine) -> None:
 
 def test_the_queue_is_read_page_by_page(engine: Engine) -> None:
     records = [stored(engine)[0] for _ in range(5)]
-    found, after = [], 0
-    while after is not None:
+    found: list[MessageRecord] = []
+    after: int | None = 0
+    for pages in range(1, 4):
         page, after = read(engine, moves.page, UPSTREAM, after, 2)
         found += [waiting.message for waiting in page]
+        assert (after is None) == (pages == 3)
     assert found == records
 
 
@@ -161,9 +163,7 @@ def test_an_operator_settles_a_doubt(engine: Engine, resend: bool) -> None:
     assert parts_of(engine, sent_of) == [sent]
     for record, before in ((held_of, held), (doubtful_of, doubtful)):
         (after,) = parts_of(engine, record)
-        if resend:
-            changed = {"state": PartState.QUEUED, "flags": before.flags | PartFlag.POSSIBLE_DUPLICATE}
-        else:
-            changed = {"state": PartState.FAILED, "final_at": NOW + 9}
-        assert after == before._replace(**changed)
+        again = before._replace(state=PartState.QUEUED, flags=before.flags | PartFlag.POSSIBLE_DUPLICATE)
+        ended = before._replace(state=PartState.FAILED, final_at=NOW + 9)
+        assert after == (again if resend else ended)
     assert read(engine, parts.doubtful, UPSTREAM, 10) == []
