@@ -29,6 +29,7 @@ class Seen:
     message_id: int
     fingerprint: bytes
     at_ms: int
+    link: str = ""  # the name of the bind that it came on
 
 
 class Repeats:
@@ -43,10 +44,11 @@ class Repeats:
         """A committed MO, about to be answered."""
         self._recent.append(seen)
 
-    def link_lost(self, now_ms: int) -> None:
-        """The last answers may not have arrived."""
-        self._at_risk([seen for seen in self._recent if now_ms - seen.at_ms <= ANSWER_AT_RISK_MS])
-        self._recent.clear()
+    def link_lost(self, link: str, now_ms: int) -> None:
+        """The last answers on this bind may not have arrived."""
+        lost = [seen for seen in self._recent if seen.link == link]
+        self._at_risk([seen for seen in lost if now_ms - seen.at_ms <= ANSWER_AT_RISK_MS])
+        self._recent = deque((seen for seen in self._recent if seen.link != link), maxlen=REMEMBERED)
 
     def restarted(self, last: Iterable[Seen]) -> None:
         """The server ended somehow; ``last`` is what the store had received just before."""

@@ -20,6 +20,7 @@ from protocols.sms.header import (
     SINGLE_SHIFT,
     Concatenation,
     Element,
+    UserDataHeader,
 )
 
 MISSING = "[…]"
@@ -117,6 +118,21 @@ class Reassembly:
             return Added()
         return Added(message=self._take(key, place))
 
+    def discard(self, key: Key, part: Part) -> None:
+        """Take a part back that was added: its keeper could not keep it."""
+        for one in self._waiting.get(key, []):
+            if one.parts.get(part.number) == part:
+                del one.parts[part.number]
+                if not one.parts:
+                    self._drop(key, one)
+                return
+
+    def put_back(self, message: Message) -> None:
+        """Let a message wait again that was handed out and could not be taken."""
+        waiting = _Waiting(message.first_at)
+        waiting.parts.update((part.number, part) for part in message.parts)
+        self._waiting.setdefault(message.key, []).append(waiting)
+
     def overdue(self, now: float, timeout: float) -> list[Message]:
         """Take out the messages whose first part came `timeout` seconds ago or more, the oldest first."""
         late = [
@@ -128,11 +144,14 @@ class Reassembly:
         return sorted((self._take(key, one) for key, one in late), key=lambda message: message.first_at)
 
     def _take(self, key: Key, one: _Waiting) -> Message:
+        self._drop(key, one)
+        return Message(key, tuple(one.parts[number] for number in sorted(one.parts)), one.first_at)
+
+    def _drop(self, key: Key, one: _Waiting) -> None:
         waiting = self._waiting[key]
         waiting.remove(one)
         if not waiting:
             del self._waiting[key]
-        return Message(key, tuple(one.parts[number] for number in sorted(one.parts)), one.first_at)
 
 
 def key_of(group: str, source: str, destination: str, concatenation: Concatenation) -> Key:
@@ -188,7 +207,10 @@ def _read(bodies: list[Body]) -> tuple[str, bool]:
     return decoding.text_of(whole)
 
 
+def other_elements(udh: UserDataHeader) -> tuple[Element, ...]:
+    """The elements of a header that are not about its text."""
+    return tuple(e for e in udh.elements if e.identifier not in _TEXT_ELEMENTS)
+
+
 def _others(bodies: list[Body]) -> tuple[Element, ...]:
-    if not bodies or bodies[0].udh is None:
-        return ()
-    return tuple(e for e in bodies[0].udh.elements if e.identifier not in _TEXT_ELEMENTS)
+    return () if not bodies or bodies[0].udh is None else other_elements(bodies[0].udh)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from protocols.sms import alphabet, cutting, national, packing
+from protocols.sms import alphabet, cutting, marks, national, packing
 from protocols.sms.data_coding import Alphabet, Encoding
 from protocols.sms.errors import NotEncodable
 from protocols.sms.options import LongMessageMode, SegmentOptions, octets_beside, septets_beside
@@ -64,12 +64,15 @@ def _unambiguous(written: Written, options: SegmentOptions) -> Written:
     if 0x0D not in written.octets:
         return written
     elements = len(written.shifts)
-    found = (0,) if options.mode is LongMessageMode.PAYLOAD else starts(written, options)
-    if len(found) > 1 and options.mode in (LongMessageMode.UDH8, LongMessageMode.UDH16):
+    whole = options.mode is LongMessageMode.PAYLOAD or len(written.octets) <= written.single
+    starts = (0,) if whole else cuts(written, options)[0]
+    pieces = [written.octets[start:end] for start, end in pairwise((*starts, len(written.octets)))]
+    if not whole and options.mode in (LongMessageMode.UDH8, LongMessageMode.UDH16):
         elements += options.scheme.concatenation
+    if not whole and options.mode is LongMessageMode.SEPARATE:
+        pieces = marks.marked(pieces, written.units)
     fill = packing.fill_bits(elements + 1 if elements else 0)
-    ends = (*found, len(written.octets))
-    if any(packing.ambiguous(written.octets[start:end], fill) for start, end in pairwise(ends)):
+    if any(packing.ambiguous(piece, fill) for piece in pieces):
         return _ucs2(written.text, options, "\r")._replace(changes=written.changes)
     return written
 
@@ -97,14 +100,14 @@ def _national(text: str, options: SegmentOptions, limit: int) -> Written | None:
     least = (limit, 0)
     for locking, single in national.choices(options.languages):
         septets = national.septets(locking, single)
-        try:
-            octets = septets.encode(text)
-        except UnicodeEncodeError:
-            continue
         shifts = national.shifts(locking, single)
         alone, part = septets_beside(len(shifts)), septets_beside(options.scheme.concatenation + len(shifts))
-        written = Written(_GSM7, octets, 0, alone, part, None, SeptetUnits(septets), text, shifts)
-        cost = parts(written, options), len(octets) + len(shifts)
+        try:
+            octets = septets.encode(text)
+            written = Written(_GSM7, octets, 0, alone, part, None, SeptetUnits(septets), text, shifts)
+            cost = parts(written, options), len(octets) + len(shifts)
+        except UnicodeEncodeError:  # the text, or what marks its parts
+            continue
         if cost < least:
             best, least = written, cost
     return best
@@ -131,16 +134,18 @@ def _ucs2(text: str, options: SegmentOptions, offending: str) -> Written:
     return _new(Written, (_UCS2, octets, 8, 140, options.scheme.ucs2, offending, _UTF16, text, b"", ()))
 
 
-def starts(written: Written, options: SegmentOptions) -> Sequence[int]:
-    """Where the parts start in the octets; however many there are."""
-    if len(written.octets) <= written.single:
-        return (0,)
-    return cutting.cut(written.text, written.octets, written.units, written.part, options.strict_clusters)
+def cuts(written: Written, options: SegmentOptions) -> tuple[Sequence[int], int]:
+    """Where the parts of a text that one cannot carry start in its octets, however many there are; and how
+    many octets of it a part has room for."""
+    if options.mode is LongMessageMode.SEPARATE:
+        return marks.cuts(written, options.strict_clusters)
+    strict = options.strict_clusters
+    return cutting.cut(written.text, written.octets, written.units, written.part, strict), written.part
 
 
 def parts(written: Written, options: SegmentOptions) -> int:
     """How many parts a text is in."""
-    return len(starts(written, options))
+    return 1 if len(written.octets) <= written.single else len(cuts(written, options)[0])
 
 
 def offending_characters(written: Written, options: SegmentOptions) -> str:

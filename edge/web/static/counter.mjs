@@ -57,17 +57,27 @@ function fillWhole(text, units, part, strict) {
   return { parts, used };
 }
 
+function fillMarked(text, units, part, rules) {
+  if (!rules.marks.length) return { ...fillWhole(text, units, part, rules.strict_clusters), room: part };
+  let filled;
+  for (const { parts, units: mark } of rules.marks) {
+    filled = { ...fillWhole(text, units, part - mark, rules.strict_clusters), room: part - mark };
+    if (filled.parts <= parts) break;
+  }
+  return filled;
+}
+
 export function count(text, rules) {
   const { encoding, size, units, offending } = costs(text, rules);
   const total = units.reduce((sum, unit) => sum + unit, 0);
   const whole = total <= size.single;
-  const { parts, used } = whole ? { parts: 1, used: total } : fillWhole(text, units, size.part, rules.strict_clusters);
+  const { parts, used, room } = whole ? { parts: 1, used: total, room: size.single } : fillMarked(text, units, size.part, rules);
   if (parts > rules.maximum_parts) return { too_long: parts };
   return {
     encoding,
     units: total,
     parts: rules.one_part ? 1 : parts,
-    units_left: (whole ? size.single : size.part) - used,
+    units_left: room - used,
     offending: offending === undefined ? null : offending,
   };
 }

@@ -9,11 +9,12 @@ from edge import inbound as inbound_module
 from edge.assembly import Assembly
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
-from edge.inbound import MISSING, Inbound, Policy
+from edge.inbound import Inbound, Policy
 from edge.repeats import Repeats
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.tlv import Tag
+from protocols.sms.reassembly import MISSING
 from storage import deliveries, inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import Did, MessageFlag, MessageRecord
@@ -22,6 +23,7 @@ from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import DID, PEER, Numbers, Time
 
+LINK = "up/transceiver"
 CONFIG = UpstreamConfig(name="up", port=2775, system_id="us", password=Secret("x"))
 
 
@@ -58,12 +60,12 @@ class Rig:
         self.store, self.time, self.box = store, time, Box()
         self.answers: list[int] = []
         self.inbound = Inbound(
-            Policy("up", quarantine, merge),
+            Policy("up", quarantine, merge, 60.0),
             Dialect(CONFIG, "US"),
             Catalog(store),  # type: ignore[arg-type]
             store,  # type: ignore[arg-type]
             self.box,  # type: ignore[arg-type]
-            Assembly(60.0),
+            Assembly(),
             Repeats(),
             time.wall_ms,
         )
@@ -80,7 +82,7 @@ class Rig:
                 **fields,
             }
         )
-        self.inbound.receive(pdu, self.answers.append)
+        self.inbound.receive(pdu, self.answers.append, LINK)
 
     def part(self, number: int, total: int, text: bytes, reference: int = 9, **fields: Any) -> None:
         header = bytes([5, 0, 3, reference, total, number])
@@ -146,7 +148,7 @@ def test_or_refused_where_the_upstream_is_set_so(inline_store: InlineStore, time
 def test_message_payload_and_data_sm(rig: Rig) -> None:
     rig.receive(b"", tlvs=((Tag.MESSAGE_PAYLOAD, b"in the payload"),))
     pdu = DataSm(source_addr="12345", destination_addr=DID[1:], tlvs=((Tag.MESSAGE_PAYLOAD, b"by data sm"),))
-    rig.inbound.receive(pdu, rig.answers.append)
+    rig.inbound.receive(pdu, rig.answers.append, LINK)
     assert [(item.text, item.peer) for item in rig.stored()] == [
         ("in the payload", PEER),
         ("by data sm", "12345"),

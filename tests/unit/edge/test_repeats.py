@@ -14,7 +14,7 @@ def test_the_same_text_twice_is_two_texts_while_the_link_lives() -> None:
 def test_after_a_lost_link_each_copy_answers_for_one_repeat() -> None:
     repeats = Repeats()
     repeats.remember(Seen(1, YES, 1000))
-    repeats.link_lost(1500)
+    repeats.link_lost("", 1500)
     repeats.bind_up(2000)
     assert repeats.original(YES, 2001) == 1
     assert repeats.original(YES, 2002) is None
@@ -23,7 +23,7 @@ def test_after_a_lost_link_each_copy_answers_for_one_repeat() -> None:
 def test_an_answer_that_was_old_when_the_link_went_had_arrived() -> None:
     repeats = Repeats()
     repeats.remember(Seen(1, YES, 1000))
-    repeats.link_lost(1001 + ANSWER_AT_RISK_MS)
+    repeats.link_lost("", 1001 + ANSWER_AT_RISK_MS)
     assert repeats.original(YES, 1002 + ANSWER_AT_RISK_MS) is None
 
 
@@ -31,7 +31,7 @@ def test_the_smscs_second_try_may_come_after_a_long_outage_but_not_long_after_th
     repeats = Repeats()
     repeats.remember(Seen(1, YES, 0))
     repeats.remember(Seen(2, YES, 0))
-    repeats.link_lost(1)
+    repeats.link_lost("", 1)
     hours = 10 * 3_600_000
     repeats.bind_up(hours)
     assert repeats.original(YES, hours + RESEND_WITHIN_MS) == 1
@@ -62,6 +62,6 @@ def test_memory_is_bounded() -> None:
     repeats = Repeats()
     for number in range(REMEMBERED + 5):
         repeats.remember(Seen(number, number.to_bytes(16, "big"), 0))
-    repeats.link_lost(0)
+    repeats.link_lost("", 0)
     assert repeats.original((4).to_bytes(16, "big"), 1) is None
     assert repeats.original((5).to_bytes(16, "big"), 1) == 5
