@@ -86,7 +86,8 @@ def commands_page() -> str:
     """The help of every command."""
     lines = [NOTE, "# Commands\n"]
     for path, command in sorted(_commands(trunkline, "trunkline")):
-        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        settings = {**trunkline.context_settings, "terminal_width": 100, "max_content_width": 100}
+        context = click.Context(command, info_name=path, **settings)
         lines += [f"## {path}\n", "```text", command.get_help(context), "```\n"]
     return "\n".join(lines)
 

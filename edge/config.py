@@ -4,10 +4,10 @@ Each class is one table of the file, each field one key; `conf/trunkline.toml` s
 their unit in their name. Paths are relative to the folder that the server is started in.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from os import PathLike, environ
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -63,6 +63,13 @@ def _is_zone(value: str) -> bool:
     return True
 
 
+def _is_writable(value: str) -> bool:
+    if not value:
+        return True
+    path = Path(value)
+    return os.access(path, os.W_OK) and path.is_file() if path.exists() else os.access(path.parent, os.W_OK)
+
+
 def _is_store(value: str) -> bool:
     try:
         open_engine(value).close()
@@ -111,7 +118,7 @@ class LogConfig:
 
     format: Literal["json", "text"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
-    file: str = ""
+    file: Annotated[str, Check("a file that can be written, or nothing", _is_writable)] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +174,7 @@ class Config:
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 
 
-def load(path: str | PathLike[str], environment: Mapping[str, str] = environ) -> Config:
+def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.environ) -> Config:
     """Read and check the file. Raises ConfigError with everything that is wrong."""
     file = Path(path)
     try:
@@ -178,7 +185,7 @@ def load(path: str | PathLike[str], environment: Mapping[str, str] = environ) ->
     return parse(content, file, environment)
 
 
-def parse(content: bytes, path: Path, environment: Mapping[str, str] = environ) -> Config:
+def parse(content: bytes, path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The same for a file's ``content``; ``path`` is named in problems."""
     try:
         document = tomllib.loads(content.decode("utf-8"))

@@ -1,6 +1,6 @@
 """The server as one Twisted service: built from a configuration, started, drained, stopped.
 
-Start: store → directory → upstreams settle what the last run left → binds, outbox, HTTP.
+Start: store → claims → directory → upstreams settle what the last run left → binds, outbox, HTTP.
 Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`) → unbind → flush → close.
 """
 
@@ -19,6 +19,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge import config as configuration
+from edge import log as logging
 from edge.binds import Bind, bind_names
 from edge.config import Config, ConfigError, UpstreamConfig
 from edge.deliveries import Outbox
@@ -30,6 +31,7 @@ from edge.groups import Group
 from edge.handlers.callback import CallbackHandler, CallbackSettings
 from edge.handlers.http import HTTPSender, HTTPSettings
 from edge.handlers.status import StatusHandler
+from edge.holder import Holder, Taken
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.metrics import BindSnapshot
@@ -82,6 +84,9 @@ class TrunklineService(Service):
         self._random = random
         self._fatal = fatal
         self._ready = False
+        self._reloading = False
+        self._reload_again = False
+        self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
@@ -199,8 +204,16 @@ class TrunklineService(Service):
         super().startService()
         Deferred.fromCoroutine(self._start()).addErrback(self._fatal)
 
+    def setServiceParent(self, parent: Any) -> None:
+        """Under `twistd`, Twisted's own log goes where ours does."""
+        logging.observe(parent)
+        super().setServiceParent(parent)
+
     async def _start(self) -> None:
         await self.store.open()
+        # SQLite is for one server, so that has one claim; on PostgreSQL each node and upstream is one.
+        one_server = self.store.engine.name == "sqlite"
+        await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         await self.directory.start()
         if self.simulator is not None:
             await self.simulator.start()
@@ -213,6 +226,7 @@ class TrunklineService(Service):
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
 
     async def _start_line(self, line: Line) -> None:
+        await self._holder.take(f"upstream {line.upstream.name}")
         await line.incoming.inbound.start()
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
@@ -236,6 +250,7 @@ class TrunklineService(Service):
             await _quietly(self.simulator.stop())
         self.directory.stop()
         await self.http.close()
+        await _quietly(self._holder.close())
         await self.store.close()
         log.info("server_stopped")
 
@@ -244,6 +259,11 @@ class TrunklineService(Service):
             if loop.running:
                 loop.stop()
         await self._at_most(line.upstream.stop(), 5.0)
+        await _quietly(self._holder.release(f"upstream {line.upstream.name}"))
+
+    def _claim_lost(self, name: str) -> None:
+        """Another server carries on what was ours: whatever we did now would be done twice."""
+        self._fatal(Failure(Taken(name)))
 
     def stopService(self) -> Deferred[None]:
         """The reactor waits for this before it stops."""
@@ -261,7 +281,8 @@ class TrunklineService(Service):
         """Whether traffic can be taken, and each part's state."""
         binds = [bind for line in self.lines.values() for bind in line.upstream.binds]
         states = {bind.name: bind.state.name.lower() for bind in binds}
-        bound = all(any(b.bound for b in line.upstream.binds) for line in self.lines.values())
+        lines = self.lines.values()
+        bound = bool(lines) and all(any(b.bound for b in line.upstream.binds) for line in lines)
         paused = [bind.name for bind in binds if bind.paused]
         return self._ready and bound, {"started": self._ready, "binds": states, "paused": paused}
 
@@ -270,40 +291,59 @@ class TrunklineService(Service):
         return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
 
     def reload(self) -> None:
-        """Read the configuration file again and apply what changed; on an error keep what is."""
+        """Read the configuration file again and apply what changed; on an error keep what is.
+
+        Asked for again meanwhile, it is done once more after.
+        """
+        if self._reloading:
+            self._reload_again = True
+            return
+        self._reloading = True
+        Deferred.fromCoroutine(self._reload()).addErrback(
+            lambda failure: log.error("reload_failed", error=failure.getTraceback())
+        ).addBoth(lambda _: self._reloaded())
+
+    def _reloaded(self) -> None:
+        self._reloading = False
+        if self._reload_again:
+            self._reload_again = False
+            self.reload()
+
+    async def _reload(self) -> None:
         try:
             fresh = configuration.load(self.config.path)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("config_not_reloaded", problem=problem)
             return
-        Deferred.fromCoroutine(self._apply(fresh)).addErrback(
-            lambda failure: log.error("reload_failed", error=failure.getTraceback())
-        )
+        logging.configure(fresh.log)  # also when it is as before: the file may have been rotated
+        await self._apply(fresh)
 
     async def _apply(self, fresh: Config) -> None:
         """Only what changed is touched: a changed upstream binds again, the others do not notice."""
         old = {upstream.name: upstream for upstream in self.config.upstreams}
         new = {upstream.name: upstream for upstream in fresh.upstreams}
         changed = [name for name in old if new.get(name) != old[name]]
-        for name in changed:
-            line = self.lines.pop(name)
-            self.outbound.replace(self._planner(), self.upstreams())
-            await self._at_most(line.upstream.drain(), self.config.server.drain_seconds)
-            await self._stop_line(line)
         needs_restart = [
             key
             for key in ("server", "store", "http", "numbers", "callback", "simulator")
             if getattr(fresh, key) != getattr(self.config, key)
         ]
+        # What is accepted for a changed upstream meanwhile waits in the store for its new self.
+        drained = DeferredList([self.lines[name].upstream.drain() for name in changed])
+        await self._at_most(drained, self.config.server.drain_seconds)
         self.config = replace(self.config, upstreams=fresh.upstreams, routes=fresh.routes, log=fresh.log)
         self._set_groups(fresh)
-        for name in new:
-            if name not in self.lines:
-                self.lines[name] = self._line(new[name])
-                await self._start_line(self.lines[name])
-        self.lines = {name: self.lines[name] for name in new}
+        for name in changed:
+            await self._stop_line(self.lines[name])
+        self.lines = {
+            name: self.lines[name] if name not in changed and name in old else self._line(new[name])
+            for name in new
+        }
         self.outbound.replace(self._planner(), self.upstreams())
+        for name in new:
+            if name in changed or name not in old:
+                await self._start_line(self.lines[name])
         log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
 
 

@@ -148,7 +148,8 @@ class Upstream:
             if loop.running:
                 loop.stop()
         self._grace.stop()
-        return DeferredList([bind.stop() for bind in self.binds]).addCallback(lambda _: self.drain())
+        stopped = DeferredList([bind.stop() for bind in self.binds], consumeErrors=True)
+        return stopped.addCallback(lambda _: self.drain())
 
     @property
     def up(self) -> bool:

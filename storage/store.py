@@ -49,7 +49,7 @@ class Store:
         Errback NotDurable, SchemaMismatch (with the command that helps), or StoreUnavailable.
         """
         self._threads.start()
-        opening = self._in_thread(self._check)
+        opening = self.in_thread(self._check)
         opening.addCallback(lambda _: self.writer.start())
         opening.addErrback(self._refused)
         return opening
@@ -65,9 +65,10 @@ class Store:
 
         ``fn`` must not return a live result. Errback StoreUnavailable, or what ``fn`` raises.
         """
-        return self._in_thread(partial(self._read, fn, *args, **kwargs))
+        return self.in_thread(partial(self._read, fn, *args, **kwargs))
 
-    def _in_thread(self, fn: Callable[[], T]) -> Deferred[T]:
+    def in_thread(self, fn: Callable[[], T]) -> Deferred[T]:
+        """Call ``fn`` in a reader's thread: for what waits for the store and is no read."""
         if self._released:
             return fail(StoreClosed("The store is closed."))
         deferred: Deferred[T] = deferToThreadPool(self._reactor, self._threads, fn)

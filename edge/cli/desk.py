@@ -83,6 +83,7 @@ def upgrade(config: Config) -> tuple[str | None, str]:
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(0o600)  # it holds what people wrote to each other
         except OSError as error:
             raise DeskError(f"The store's folder cannot be made: {error}") from error
     with engine_of(config) as engine:

@@ -1,6 +1,8 @@
 """The server as a process: what it refuses to start on, how it reloads, how it ends."""
 
+import json
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ PROBLEMS = [
     ('[http]\nlisten = "127.0.0.1:99999"\n', 'http.listen = "127.0.0.1:99999": expected an address and port'),
     ("[log]\nlevel = 3\n", 'log.level = 3: expected one of "debug"'),
     ("[server\n", "expected TOML"),
+    ('[log]\nfile = "/nowhere/x.log"\n', 'log.file = "/nowhere/x.log": expected a file that can be written'),
+    ('[store]\nurl = "postgresql://u:p@h:70000/d"\n', ": expected sqlite:///path"),
 ]
 
 
@@ -121,8 +125,14 @@ def test_sigterm_drains_and_ends_with_status_0(sqlite_url: str, tmp_path: Path, 
         stopping.start()
         assert smsc.run(lambda: not stopping.is_alive())
         assert ended == [0]
-        events = re.findall(r'"event":"(server_\w+)"', server.log.read_text())
-        assert events == ["server_ready", "server_draining", "server_stopped"]
+        lines = server.log.read_text().splitlines()
+        events = [json.loads(line)["event"] for line in lines]
+        assert [event for event in events if event.startswith("server_")] == [
+            "server_ready",
+            "server_draining",
+            "server_stopped",
+        ]
+        assert "secret" not in server.log.read_text(), "the password of the bind"
 
 
 def test_sighup_binds_a_changed_upstream_anew_and_keeps_the_old_on_an_error(
@@ -141,8 +151,61 @@ def test_sighup_binds_a_changed_upstream_anew_and_keeps_the_old_on_an_error(
         smsc.listen(other, smsc.smpp)
         server.config.write_text(good.replace(f"port = {port}", f"port = {other}"))
         server.hang_up()
+        server.hang_up()
         assert smsc.run(lambda: smsc.smsc is not None and server.is_ready()), server.log.read_text()
-        assert '"upstreams_changed":["carrier"]' in server.log.read_text()
+        until(lambda: server.log.read_text().count("config_reloaded") >= 1, "the reload")
+        assert server.log.read_text().count('"upstreams_changed":["carrier"]') == 1
+        assert "reload_failed" not in server.log.read_text()
+
+
+def test_a_log_that_was_rotated_is_written_anew_at_sighup(
+    sqlite_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(sqlite_url, [DID])
+    port = free_port()
+    with Server(tmp_path, sqlite_url, port) as server:
+        log = tmp_path / "events.log"
+        config = server.config.read_text().replace("[log]\n", f'[log]\nfile = "{log}"\n')
+        server.config.write_text(config)
+        start(smsc, server, port)
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+        log.rename(tmp_path / "events.log.1")
+        server.config.write_text(config.replace('level = "info"', 'level = "debug"'))
+        server.hang_up()
+        until(lambda: log.exists() and "config_reloaded" in log.read_text(), "the new file")
+        server.call("GET", "/livez")
+        until(lambda: '"http_request"' in log.read_text(), "the new level is in force")
+
+
+def test_one_server_a_store_and_one_a_node_and_upstream(
+    engine_name: str, store_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(store_url, [DID])
+    port = free_port()
+    with Server(tmp_path, store_url, port) as server:
+        start(smsc, server, port)
+        second = server.config.read_text().replace(str(server.http_port), str(free_port()))
+        cases = [("", "store" if engine_name == "sqlite" else "node 0")]
+        if engine_name == "postgresql":
+            cases.append(("[server]\nnode = 1\n", "upstream carrier"))
+        for server_table, held in cases:
+            file = tmp_path / "second.toml"
+            file.write_text(server_table + second)
+            ended = run(twistd(file), tmp_path)
+            assert ended.returncode == 1, ended.stdout
+            assert f"Another server on this store holds the {held}" in ended.stdout
+        assert server.is_ready()
+
+
+def test_timers_do_not_follow_the_wall_clock(sqlite_url: str, tmp_path: Path) -> None:
+    """One step of the clock would fire or freeze every timer."""
+    file = tmp_path / "trunkline.toml"
+    file.write_text(f'[store]\nurl = "{sqlite_url}"\n')
+    code = (
+        "import time, sys; from edge import tap; tap.makeService({'config': sys.argv[1]});"
+        "from twisted.internet import reactor; print(reactor.seconds is time.monotonic)"
+    )
+    assert run(["python", "-c", code, str(file)], tmp_path).stdout == "True\n"
 
 
 def test_a_message_from_the_command_line_goes_out_through_the_running_server(

@@ -254,7 +254,10 @@ def test_a_store_that_cannot_be_opened(run: Run, config_file: Path, tmp_path: Pa
 
 
 def test_check_config(run: Run, config_file: Path) -> None:
-    assert f"{config_file} is good: 0 upstreams (none).\n" == run("check-config").stdout
+    assert (
+        f"{config_file} is good: 0 upstreams, so nothing can be sent; add an [[upstream]] table (none).\n"
+        == run("check-config").stdout
+    )
     config_file.write_text("[http]\nlisten = 1\n[server]\nnode = 99\n")
     result = run("check-config", exit_code=2)
     assert [line.split(" = ")[0] for line in result.stderr.splitlines()] == [
