@@ -1,12 +1,10 @@
 """Receipts as carriers send them: every one must close its part, or not close it."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
 
 from edge.testing import FakeLink, FakeSMSC
 from protocols.smpp.errors import CommandStatus
@@ -118,14 +116,6 @@ VARIANTS = {
         settings={"receipt_pattern": r"MSG (?P<id>\S+) -> (?P<stat>[A-Z]+) \((?P<err>\d+)\)"},
     ),
 }
-
-
-@pytest_twisted.async_yield_fixture
-async def smsc() -> AsyncIterator[FakeSMSC]:
-    running = FakeSMSC(reactor)
-    running.start()
-    yield running
-    await running.stop()
 
 
 async def answer_to(link: FakeLink, pdu: Pdu) -> int:
