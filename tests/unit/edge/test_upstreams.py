@@ -248,6 +248,8 @@ def test_a_permanent_refusal_ends_the_part_and_is_told(rig: Rig) -> None:
 @pytest.mark.parametrize("status", [CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL])
 def test_throttling_pauses_the_bind_and_neither_loses_nor_reorders_anything(rig: Rig, status: int) -> None:
     long, short = rig.submit(3), rig.submit()
+    due_at = rig.part(long[1]).due_at
+    rig.time.advance(2.0)
     rig.answer()
     assert rig.sent == [*short, long[1]]
     rig.answer()
@@ -255,6 +257,7 @@ def test_throttling_pauses_the_bind_and_neither_loses_nor_reorders_anything(rig:
     assert rig.sent == []
     assert rig.bind.pauses == 1
     assert [rig.part(part_id).state for part_id in long] == ["sent", "queued", "queued"]
+    assert rig.part(long[1]).due_at == due_at  # the table's order is that of acceptance
     late = rig.submit()
     rig.time.pump([0.5] * 20)
     assert rig.sent == []
