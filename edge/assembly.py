@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from protocols.sms.header import UDHI
-from protocols.sms.reassembly import Key, Message, Part, Reassembly
+from protocols.sms.reassembly import REMEMBER_SECONDS, Key, Message, Part, Reassembly
 from storage.records import InboundPartRecord
 
 
@@ -47,7 +47,7 @@ class Assembly:
     """I hold the incomplete messages of one group of upstreams."""
 
     def __init__(self) -> None:
-        self._model = Reassembly()
+        self._model = Reassembly(REMEMBER_SECONDS * 1000)
         self._rows: dict[tuple[Key, Part], InboundPartRecord] = {}  # no two equal parts wait under one key
 
     def add(self, row: InboundPartRecord) -> Added:
@@ -58,6 +58,10 @@ class Assembly:
             return Added(repeated=True)
         self._rows[key, part] = row
         return Added() if added.message is None else Added(whole=self._whole(added.message))
+
+    def waits(self, row: InboundPartRecord) -> bool:
+        """Is an equal part here, or was it in a message that became whole a while ago?"""
+        return self._model.waits(_key(row), _part(row))
 
     def restore(self, rows: Iterable[InboundPartRecord]) -> list[Whole]:
         """Take what the store has, oldest first; whatever turns out to be complete."""

@@ -24,7 +24,7 @@ from edge.directory import Directory
 from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
-from protocols.sms import Coding, Element
+from protocols.sms import Coding, Concatenation, Element
 from protocols.sms.reassembly import other_elements
 from storage import inbound_parts, messages
 from storage.deliveries import DueDelivery
@@ -141,11 +141,39 @@ class Inbound:
                 return
         now_ms = self._wall_ms()
         mark = fingerprint(
-            received.source, received.destination, pdu.esm_class, pdu.data_coding, received.octets
+            received.source,
+            received.destination,
+            pdu.esm_class,
+            pdu.data_coding,
+            received.octets,
+            received.concatenation,
         )
         seen = Seen(self._store.ids.next(), mark, now_ms, link)
+        original = self.repeats.original(mark, now_ms)
+        if original is None:
+            self._accept(pdu, received, did, seen, None, answer)
+            return
+        self.repeats.settled(original).addCallback(
+            lambda stored: self._accept(pdu, received, did, seen, original if stored else None, answer)
+        )
+
+    def _accept(
+        self,
+        pdu: DeliverSm | DataSm,
+        received: Received,
+        did: Did | None,
+        seen: Seen,
+        original: Seen | None,
+        answer: Answer,
+    ) -> None:
+        """``original`` is the copy in the store that this PDU repeats."""
+        if original is not None:
+            self.counters.repeats += 1
         if received.concatenation is None:
-            self._whole(pdu, received, did, seen, answer)
+            self._whole(pdu, received, did, seen, original, answer)
+        elif original is not None:
+            self._log.info("part_repeated")
+            self._done(answer, CommandStatus.ESME_ROK)
         else:
             self._part(pdu, received, did, seen, answer)
 
@@ -155,6 +183,7 @@ class Inbound:
         received: Received,
         did: Did | None,
         seen: Seen,
+        original: Seen | None,
         answer: Answer,
     ) -> None:
         decoded = received.decoded
@@ -178,17 +207,15 @@ class Inbound:
             raw=received.octets,
             fingerprint=seen.fingerprint,
         )
-        original = self.repeats.original(seen.fingerprint, seen.at_ms)
         if original is not None:
-            self.counters.repeats += 1
             message = message._replace(
-                duplicate_of=original, flags=message.flags | MessageFlag.POSSIBLE_DUPLICATE
+                duplicate_of=original.message_id, flags=message.flags | MessageFlag.POSSIBLE_DUPLICATE
             )
             if self._policy.merge_repeats:
                 did = None
-        self.repeats.remember(seen)
+        self.repeats.expect(seen)
         self._commit(message, did, [], None).addCallbacks(
-            lambda _: self._done(answer, CommandStatus.ESME_ROK), self._not_stored, errbackArgs=(answer,)
+            self._stored, self._not_stored, callbackArgs=(seen, answer), errbackArgs=(seen, answer)
         )
 
     def _part(
@@ -199,11 +226,6 @@ class Inbound:
         seen: Seen,
         answer: Answer,
     ) -> None:
-        if self.repeats.original(seen.fingerprint, seen.at_ms) is not None:
-            self.counters.repeats += 1
-            self._log.info("part_repeated")
-            self._done(answer, CommandStatus.ESME_ROK)
-            return
         concatenation = received.concatenation
         assert concatenation is not None
         record = InboundPartRecord(
@@ -224,26 +246,32 @@ class Inbound:
         self.counters.parts += 1
         added = self._assembly.add(record)
         if added.repeated:
-            # Its first copy may still be on its way into the store; a unit behind it waits for that commit.
-            self._store.writer.run("repeated part", _nothing).addCallbacks(
-                lambda _: self._done(answer, CommandStatus.ESME_ROK), self._not_stored, errbackArgs=(answer,)
-            )
+            self._again(record, answer)
             return
-        self.repeats.remember(seen)
-        if added.whole is None:
-            self._store.writer.write(inbound_parts.insert(record)).addCallbacks(
-                lambda _: self._done(answer, CommandStatus.ESME_ROK),
-                self._part_lost,
-                errbackArgs=(record, None, answer),
-            )
-            return
+        self.repeats.expect(seen)
         whole = added.whole
-        stored = self._commit(self._joined(whole, did, seen.at_ms), did, inbound_parts.insert(record), whole)
+        if whole is None:
+            stored = self._store.writer.write(inbound_parts.insert(record))
+        else:
+            message = self._joined(whole, did, seen.at_ms)
+            stored = self._commit(message, did, inbound_parts.insert(record), whole)
         stored.addCallbacks(
-            lambda _: self._done(answer, CommandStatus.ESME_ROK),
+            self._stored,
             self._part_lost,
-            errbackArgs=(record, whole, answer),
+            callbackArgs=(seen, answer),
+            errbackArgs=(record, whole, seen, answer),
         )
+
+    def _again(self, record: InboundPartRecord, answer: Answer) -> None:
+        """A part that waits already: its first copy may still be on its way into the store."""
+        barrier = self._store.writer.run("repeated part", _nothing)
+
+        def committed(_: None) -> None:
+            # The writer takes units in order, so the fate of the first copy is known now.
+            there = self._assembly.waits(record)
+            self._done(answer, CommandStatus.ESME_ROK if there else CommandStatus.ESME_RX_T_APPN)
+
+        barrier.addCallbacks(committed, self._refuse_for_now, errbackArgs=(answer,))
 
     # -- whole messages ---------------------------------------------------------------------------
 
@@ -308,16 +336,24 @@ class Inbound:
         self._unanswered -= 1
         answer(status)
 
-    def _not_stored(self, failure: Failure, answer: Answer) -> None:
+    def _stored(self, _: None, seen: Seen, answer: Answer) -> None:
+        self.repeats.committed(seen)
+        self._done(answer, CommandStatus.ESME_ROK)
+
+    def _not_stored(self, failure: Failure, seen: Seen, answer: Answer) -> None:
+        self.repeats.failed(seen)
+        self._refuse_for_now(failure, answer)
+
+    def _refuse_for_now(self, failure: Failure, answer: Answer) -> None:
         self.counters.not_stored += 1
         self._log.error("message_not_stored", error=failure.getErrorMessage())
         self._done(answer, CommandStatus.ESME_RX_T_APPN)
 
     def _part_lost(
-        self, failure: Failure, record: InboundPartRecord, whole: Whole | None, answer: Answer
+        self, failure: Failure, record: InboundPartRecord, whole: Whole | None, seen: Seen, answer: Answer
     ) -> None:
         self._assembly.forget(record, whole)
-        self._not_stored(failure, answer)
+        self._not_stored(failure, seen, answer)
 
     def _overflow(self, answer: Answer) -> None:
         if not self.counters.overflow:
@@ -383,7 +419,8 @@ def _last_received(conn: Connection, upstream: str) -> list[Seen]:
 
 
 def _mark_of(part: InboundPartRecord) -> bytes:
-    return fingerprint(part.source, part.destination, part.esm_class, part.data_coding, part.user_data)
+    place = Concatenation(part.reference, part.total, part.number, part.kind)
+    return fingerprint(part.source, part.destination, part.esm_class, part.data_coding, part.user_data, place)
 
 
 def _nothing(connection: object) -> None:

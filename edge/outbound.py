@@ -20,7 +20,7 @@ from edge.errors import Refused, Unavailable
 from edge.policy import numbers
 from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
-from protocols.sms import Segmented, TooLong, segment
+from protocols.sms import Segmented, SegmentOptions, TooLong, segment
 from storage import messages
 from storage.parts import QueuedPart
 from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
@@ -147,6 +147,14 @@ class Planner:
 
     def _holds(self, route: RouteConfig, upstream: str) -> bool:
         return (route.in_doubt or self._dialects[upstream].config.in_doubt) == "hold"
+
+    def segmentation(self, peer: str, did: str, account_id: int) -> SegmentOptions:
+        """How a text would be cut; the usual way when no upstream would carry it."""
+        try:
+            route = routing.route_for(self.routes, peer, did, account_id)
+        except Refused:
+            return SegmentOptions()
+        return self._dialects[routing.choose(route, self._usable, self._draw)].segmentation
 
     def _own_did(self, draft: Draft) -> Did:
         number = numbers.destination(draft.source, self._region, "from")

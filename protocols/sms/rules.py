@@ -11,7 +11,11 @@
    `strict_clusters`, but never to the part's own start.
    With `marks`, each part begins with one: of the first of them whose `parts` are enough, `units` are taken
    from what `part` has room for.
+   A text whose parts are more than `maximum_parts` already without this is too long as it is.
 4. `maximum_parts` is the limit. With `one_part`, what is sent is always one part, though the limit holds.
+
+Half of a surrogate pair is no text and cannot be counted. Which characters are a cluster is a matter of the
+Unicode version: a counter with another one than the server's may differ by a few units at such a place.
 
 Transliteration, national tables and packed septets have rules that do not fit in a few lines; `exact` is
 False for such a route, and its counter has to ask.

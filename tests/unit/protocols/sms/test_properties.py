@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from itertools import accumulate
 
+import pytest
 import regex  # type: ignore[import-untyped,unused-ignore]
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -39,6 +40,12 @@ def test_the_parts_are_the_text(text: str, given_: SegmentOptions, reference: in
     assert {part.encoding for part in parts} == {made.encoding}
     assert [part.number for part in made.segments] == list(range(1, len(parts) + 1))
     assert {part.total for part in made.segments} == {len(parts)}
+
+
+@pytest.mark.parametrize("text", ["\x00¦", "Hi\x00 – ok", "é\x00я", "¦\x00"])
+def test_a_zero_is_blamed_where_it_stands(text: str) -> None:
+    first = next(c for c in text if c in "\x00¦–я")
+    assert segment(text).offending == first == (count(text).offending or "")[0]
 
 
 @settings(max_examples=300)
@@ -177,6 +184,7 @@ def test_parts_in_any_order_are_the_text_again(
         if added.message is not None:
             whole.append(added.message)
     assert len(whole) == 1
+    assert len(model) == 0
     result = joined(whole[0].parts, whole[0].key.total, given_.default_alphabet)
     assert (result.text, result.missing, result.undecodable) == (text, (), False)
     assert result.encodings == (made.encoding,)
