@@ -531,3 +531,27 @@ def test_drain_sends_nothing_new_and_ends_with_the_last_stored_answer(rig: Rig) 
     assert [
         item.part.state for item in success(rig.store.read(parts.queued, "up", rig.time.wall_ms(), 10))
     ] == ["queued"]
+
+
+def test_what_could_not_be_committed_as_sending_is_not_sent_and_is_tried_again(rig: Rig) -> None:
+    rig.bind.up = False
+    ids = [*rig.submit(2), *rig.submit()]
+    rig.store.writer.failing = True
+    rig.link_back()
+    assert (rig.sent, rig.bind.reserved) == ([], 0)
+    rig.store.writer.failing = False
+    rig.time.advance(1.0)
+    assert rig.sent == [ids[0], ids[2]]
+    rig.answer()
+    assert rig.sent == [ids[2], ids[1]]
+
+
+def test_a_stopped_upstream_decides_nothing_more(rig: Rig) -> None:
+    (doubtful,), (waiting,) = rig.submit(), rig.submit()
+    rig.expire()
+    rig.bind.on_wire.clear()
+    success(rig.upstream.stop())
+    rig.time.pump([1.0] * 120)
+    assert (rig.part(doubtful).state, rig.part(waiting).state) == ("in_doubt", "sending")
+    assert not rig.upstream.up
+    assert rig.time.getDelayedCalls() == []
