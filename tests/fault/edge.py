@@ -25,7 +25,7 @@ from tests.server import free_port
 
 DID = "+12025550100"
 PHONE = "+12025550150"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 20.0
 
 
 def wall_ms() -> int:

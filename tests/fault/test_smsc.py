@@ -1,12 +1,10 @@
 """An SMSC that answers late, never, twice or to nothing; that cuts, refuses and throttles."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
 
 from edge.outbound import Accepted
 from edge.simulator.fake import hold_all
@@ -18,14 +16,6 @@ from storage.records import PartFlag
 from tests.fault.edge import Edge, bound
 
 pytestmark = pytest.mark.fault
-
-
-@pytest_twisted.async_yield_fixture
-async def smsc() -> AsyncIterator[FakeSMSC]:
-    running = FakeSMSC(reactor)
-    running.start()
-    yield running
-    await running.stop()
 
 
 def flagged(flags: int) -> bool:

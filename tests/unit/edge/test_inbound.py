@@ -351,3 +351,56 @@ def test_more_than_memory_should_hold_is_refused_for_now(rig: Rig, monkeypatch: 
     rig.store.writer.release()
     rig.receive(b"hello")
     assert rig.answers[1:] == [CommandStatus.ESME_ROK] * 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "octets", "text", "encoding", "flags"),
+    [
+        ({"data_coding": 0x10}, b"now", "now", "GSM7", MessageFlag.FLASH),
+        ({"data_coding": 0xF0}, b"now", "now", "GSM7", MessageFlag.FLASH),
+        ({"data_coding": 0xF1}, b"later", "later", "GSM7", MessageFlag(0)),
+        ({"data_coding": 0xC8}, b"mail", "mail", "GSM7", MessageFlag.INDICATION),
+        ({"data_coding": 0xE8}, b"\0m", "m", "UCS2", MessageFlag.INDICATION),
+        ({"data_coding": 4}, b"\0\xff", "00ff", "BINARY", MessageFlag(0)),
+        ({"data_coding": 0xF5}, b"\0\xff", "00ff", "BINARY", MessageFlag(0)),
+        ({"data_coding": 0xF4}, b"\1", "01", "BINARY", MessageFlag.FLASH),
+        ({"esm_class": 0x40}, b"\6\5\4\x0b\x84\0\0push", "push", "GSM7", MessageFlag.HEADER),
+        ({"esm_class": 0x40}, b"\3\x24\1\1\x1b\x53", "Ş", "GSM7", MessageFlag(0)),
+        ({"esm_class": 0x40}, b"\x7fno header", None, "GSM7", MessageFlag.UNDECODABLE),
+    ],
+)
+def test_messages_that_are_no_plain_texts_are_stored_and_say_so(
+    rig: Rig, fields: dict[str, int], octets: bytes, text: str | None, encoding: str, flags: MessageFlag
+) -> None:
+    rig.receive(octets, **fields)
+    (stored,) = rig.stored()
+    assert (stored.encoding, stored.flags, stored.raw) == (encoding, flags, octets)
+    assert text is None or stored.text == text
+
+
+def test_ports_of_a_long_message_are_kept_and_seen(rig: Rig) -> None:
+    for number in (2, 1):
+        header = bytes([11, 5, 4, 0x0B, 0x84, 0, 0, 0, 3, 9, 2, number])
+        rig.receive(header + bytes([number, 0xFF]), esm_class=0x40, data_coding=4)
+    (stored,) = rig.stored()
+    assert (stored.text, stored.encoding, stored.flags) == ("01ff02ff", "BINARY", MessageFlag.HEADER)
+    kept = success(rig.store.read(inbound_parts.recent, "up", 0, 10))
+    assert {part.user_data[:7] for part in kept} == {bytes([11, 5, 4, 0x0B, 0x84, 0, 0])}
+    assert {part.message_id for part in kept} == {stored.id}
+
+
+def test_an_escape_that_was_cut_from_its_code_is_whole_again(rig: Rig) -> None:
+    rig.part(1, 2, b"1\x1b")
+    rig.part(2, 2, b"\x65 2")
+    assert [item.text for item in rig.stored()] == ["1€ 2"]
+
+
+def test_a_lost_link_puts_only_its_own_answers_at_risk(rig: Rig) -> None:
+    rig.receive(b"yes")
+    rig.inbound.repeats.link_lost("up/another", rig.time.wall_ms())
+    rig.inbound.repeats.bind_up(rig.time.wall_ms())
+    rig.receive(b"yes")
+    rig.inbound.repeats.link_lost(LINK, rig.time.wall_ms())
+    rig.receive(b"yes")
+    first, second, third = rig.stored()
+    assert (second.duplicate_of, third.duplicate_of) == (None, first.id)

@@ -171,3 +171,41 @@ def test_a_refusal_by_the_smsc_is_told_too(rig: Rig) -> None:
     success(rig.store.writer.write(parts.record_failed(part_id, 0x0B, rig.time.wall_ms())))
     rig.receipts.failed([part_id])
     assert [item.delivery.event for item in rig.box.offered] == ["failed"]
+
+
+def test_a_receipt_for_which_there_is_no_part_is_forgotten_after_its_time(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did, unmatched_receipt_hours=72.0)
+    rig.report("nobody's")
+    time.advance(72 * 3600.0)
+    success(rig.receipts.purge())
+    assert len(success(rig.store.read(receipts.unmatched, "up", 10))) == 1
+    time.advance(0.001)
+    success(rig.receipts.purge())
+    assert success(rig.store.read(receipts.unmatched, "up", 10)) == []
+
+
+def test_until_then_it_is_tried_again_with_every_new_id(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did)
+    identity = rig.message(None)
+    rig.report("c3")
+    time.advance(71 * 3600.0)
+    success(rig.receipts.purge())
+    success(rig.store.writer.write(parts.record_sent(rig.part(identity).id, "c3", time.wall_ms())))
+    rig.receipts.accepted("other")
+    assert rig.status(identity) == "sent"
+    rig.receipts.accepted("c3")
+    assert rig.status(identity) == "delivered"
+
+
+def test_one_receipt_for_the_whole_message_early_or_not(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did, receipt_per="message")
+    identity = rig.message("a1", "a2", "a3", status_callback="http://x/")
+    rig.report("a3")
+    assert rig.status(identity) == "delivered"
+    assert [item.delivery.event for item in rig.box.offered] == ["delivered"]

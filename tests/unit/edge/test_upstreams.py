@@ -248,6 +248,8 @@ def test_a_permanent_refusal_ends_the_part_and_is_told(rig: Rig) -> None:
 @pytest.mark.parametrize("status", [CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL])
 def test_throttling_pauses_the_bind_and_neither_loses_nor_reorders_anything(rig: Rig, status: int) -> None:
     long, short = rig.submit(3), rig.submit()
+    due_at = rig.part(long[1]).due_at
+    rig.time.advance(2.0)
     rig.answer()
     assert rig.sent == [*short, long[1]]
     rig.answer()
@@ -255,6 +257,7 @@ def test_throttling_pauses_the_bind_and_neither_loses_nor_reorders_anything(rig:
     assert rig.sent == []
     assert rig.bind.pauses == 1
     assert [rig.part(part_id).state for part_id in long] == ["sent", "queued", "queued"]
+    assert rig.part(long[1]).due_at == due_at  # the table's order is that of acceptance
     late = rig.submit()
     rig.time.pump([0.5] * 20)
     assert rig.sent == []
@@ -528,3 +531,27 @@ def test_drain_sends_nothing_new_and_ends_with_the_last_stored_answer(rig: Rig) 
     assert [
         item.part.state for item in success(rig.store.read(parts.queued, "up", rig.time.wall_ms(), 10))
     ] == ["queued"]
+
+
+def test_what_could_not_be_committed_as_sending_is_not_sent_and_is_tried_again(rig: Rig) -> None:
+    rig.bind.up = False
+    ids = [*rig.submit(2), *rig.submit()]
+    rig.store.writer.failing = True
+    rig.link_back()
+    assert (rig.sent, rig.bind.reserved) == ([], 0)
+    rig.store.writer.failing = False
+    rig.time.advance(1.0)
+    assert rig.sent == [ids[0], ids[2]]
+    rig.answer()
+    assert rig.sent == [ids[2], ids[1]]
+
+
+def test_a_stopped_upstream_decides_nothing_more(rig: Rig) -> None:
+    (doubtful,), (waiting,) = rig.submit(), rig.submit()
+    rig.expire()
+    rig.bind.on_wire.clear()
+    success(rig.upstream.stop())
+    rig.time.pump([1.0] * 120)
+    assert (rig.part(doubtful).state, rig.part(waiting).state) == ("in_doubt", "sending")
+    assert not rig.upstream.up
+    assert rig.time.getDelayedCalls() == []

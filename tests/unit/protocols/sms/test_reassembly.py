@@ -196,3 +196,28 @@ def test_packed_parts() -> None:
 
 def test_nothing_came() -> None:
     assert joined([], 2) == (MISSING * 2, (), (), (1, 2), False)
+
+
+def test_a_part_that_was_not_kept_is_as_if_it_had_not_come() -> None:
+    model = Reassembly()
+    other = ONE._replace(user_data=b"ONE ")
+    model.add(KEY, ONE, 0.0)
+    model.add(KEY, TWO, 0.0)
+    model.discard(KEY, other)
+    model.discard(KEY, ONE)
+    assert len(model) == 1
+    assert not model.add(KEY, ONE, 1.0).repeated
+    model.discard(KEY, ONE)
+    model.discard(KEY, TWO)
+    model.discard(KEY, TWO)
+    assert (len(model), model.overdue(1e9, 0.0)) == (0, [])
+
+
+def test_a_message_that_could_not_be_taken_waits_again_with_its_time() -> None:
+    model = Reassembly()
+    model.add(KEY, ONE, 5.0)
+    (late,) = model.overdue(100.0, 10.0)
+    model.put_back(late)
+    assert model.overdue(14.0, 10.0) == []
+    assert model.add(KEY, ONE, 20.0).repeated
+    assert model.overdue(15.0, 10.0) == [late]
