@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, Text, delete, select, update
 from storage.records import PartState, ReceiptRecord
 from storage.statements import execute, given, hot_insert, hot_update
 from storage.tables import Id, part, receipt, receipt_candidate
+from storage.text import clean_receipt, storable
 
 _INSERT_RECEIPT = hot_insert(receipt)
 _INSERT_CANDIDATE = hot_insert(receipt_candidate)
@@ -103,12 +104,19 @@ def store_and_match(
     return store_and_match_all(connection, [report], now_ms)[0]
 
 
+def _storable(report: Report) -> Report:
+    """A carrier may write anything in the text of a receipt: what cannot be stored must not come again for ever."""
+    candidates = [storable(candidate) for candidate in report.candidates]
+    return report._replace(record=clean_receipt(report.record), candidates=candidates)
+
+
 def store_and_match_all(connection: Connection, reports: Sequence[Report], now_ms: int) -> list[int | None]:
     """Store receipts, oldest first, and give their states to their parts; for each the part's id or None.
 
     One that is already stored (same upstreams, id, state and error) is not stored again. One without a part
     is kept, and `rematch` finds it.
     """
+    reports = [_storable(report) for report in reports]
     known = _known(connection, reports)
     parts = _find(connection, [(report.upstreams, report.candidates) for report in reports])
     found: list[int | None] = []

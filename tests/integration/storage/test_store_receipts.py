@@ -67,6 +67,14 @@ def test_a_receipt_gives_its_state_to_its_part(engine: Engine) -> None:
     assert waiting(engine) == 0
 
 
+def test_what_no_store_can_hold_is_kept_as_what_it_can(engine: Engine) -> None:
+    record = sent(engine)
+    assert report(engine, receipt_for("77", error="0\x000")) == record.id
+    assert report(engine, receipt_for("A\x00B"), ["A\x00B", "a\x00b"]) is None
+    assert [(item.smsc_message_id, item.error) for item in stored(engine)][:1] == [("77", "0␀0")]
+    assert stored(engine)[1].smsc_message_id == "A␀B"
+
+
 def test_a_state_that_is_not_final_leaves_the_part_open(engine: Engine) -> None:
     record = sent(engine)
     assert report(engine, receipt_for("77", state="ENROUTE"), state=None) == record.id
