@@ -105,7 +105,7 @@ def store_and_match(
 
 
 def _storable(report: Report) -> Report:
-    """A carrier may write anything in the text of a receipt: what cannot be stored must not come again for ever."""
+    """Carriers write anything in a receipt; what cannot be stored must not be sent to us for ever."""
     candidates = [storable(candidate) for candidate in report.candidates]
     return report._replace(record=clean_receipt(report.record), candidates=candidates)
 
