@@ -28,6 +28,8 @@ from edge.config_reader import (
     between,
     matching,
 )
+from edge.http.addresses import is_network
+from edge.http.urls import read_range
 from storage.engines import open_engine
 
 __all__ = [
@@ -37,12 +39,14 @@ __all__ = [
     "HTTPConfig",
     "LogConfig",
     "NumbersConfig",
+    "OutgoingConfig",
     "Problem",
     "Secret",
     "ServerConfig",
     "SimulatorConfig",
     "StoreConfig",
     "UpstreamConfig",
+    "WebhookConfig",
     "load",
     "parse",
 ]
@@ -92,6 +96,11 @@ def _is_store(value: str) -> bool:
 
 Port = Annotated[int, Check("a port, 1 to 65535", lambda value: 1 <= value <= 65535)]
 Listen = Annotated[str, Check('an address and port such as "127.0.0.1:8080" or "[::1]:8080"', _is_listen)]
+Network = Annotated[str, Check('a network such as "10.0.0.0/8" or "fd00::/8", or an address', is_network)]
+PortRange = Annotated[
+    str, Check('a port or a range such as "8000-8999"', lambda value: bool(read_range(value)))
+]
+Nameserver = Annotated[str, Check('an address and port such as "127.0.0.1:53"', _is_listen)]
 Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
 StoreURL = Annotated[
     str,
@@ -168,6 +177,23 @@ class CallbackConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookConfig:
+    """Webhooks and status callbacks."""
+
+    pause_after_days: Positive = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingConfig:
+    """Where outgoing HTTP may go; ``nameservers`` empty: those of /etc/resolv.conf."""
+
+    allow_networks: tuple[Network, ...] = ()
+    ports: tuple[PortRange, ...] = ("80", "443", "1024-65535")
+    max_redirects: Annotated[int, between(0, 3)] = 0
+    nameservers: tuple[Nameserver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamConfig:
     """One SMSC account and the manners of its carrier."""
 
@@ -235,6 +261,8 @@ class Config:
     log: LogConfig = LogConfig()
     numbers: NumbersConfig = NumbersConfig()
     callback: CallbackConfig = CallbackConfig()
+    webhook: WebhookConfig = WebhookConfig()
+    outgoing: OutgoingConfig = OutgoingConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     simulator: SimulatorConfig | None = None
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})

@@ -57,3 +57,7 @@ class Incoming:
     def failed(self, upstream: Upstream, part_id: int) -> None:
         """See `edge.upstreams.Observer`."""
         self.receipts.failed(part_id)
+
+    def sent(self, upstream: Upstream, part_id: int) -> None:
+        """See `edge.upstreams.Observer`."""
+        self.receipts.sent(part_id)

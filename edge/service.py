@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 from twisted.application.service import Service
@@ -18,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge import config as configuration
+from edge import outgoing
 from edge.assembly import Assembly
 from edge.binds import KINDS, Backoff, Bind
 from edge.config import Config, ConfigError, UpstreamConfig
@@ -25,12 +25,15 @@ from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.endpoints import endpoint_for, host_and_port
-from edge.handlers.callback import CallbackHandler, CallbackSettings
-from edge.handlers.http import HTTPSender, HTTPSettings
+from edge.handlers import registry
+from edge.handlers.base import CallbackTimes, Tools
+from edge.handlers.endpoints import Endpoints
 from edge.handlers.status import StatusHandler
+from edge.http.client import HTTPClient
+from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
-from edge.outbound import Outbound, Planner
+from edge.outbound import Accepted, Draft, Outbound, Planner
 from edge.receipts import Receipts
 from edge.references import References
 from edge.repeats import Repeats
@@ -81,7 +84,10 @@ class TrunklineService(Service):
         self._port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
-        self.http = HTTPSender(reactor, _http_settings(config))
+        self.http = HTTPClient(
+            reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
+        )
+        self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.outbox = Outbox(
             self._handlers(), self.directory.did, store, reactor, wall_ms, config.callback.concurrency
         )
@@ -99,16 +105,26 @@ class TrunklineService(Service):
 
     def _handlers(self) -> dict[str, Any]:
         callback = self.config.callback
-        settings = CallbackSettings(
-            retry_seconds=callback.retry_minutes * 60,
-            jitter=callback.retry_jitter,
-            give_up_seconds=callback.give_up_days * 86400,
-            zone=ZoneInfo(callback.timezone),
+        tools = Tools(
+            http=self.http,
+            store=self.store,
+            did=self.directory.did,
+            submit=self._submit,
+            endpoints=self.endpoints,
+            random=self._random,
+            wall_ms=self._wall_ms,
+            callback=CallbackTimes(
+                retry_seconds=callback.retry_minutes * 60,
+                jitter=callback.retry_jitter,
+                give_up_seconds=callback.give_up_days * 86400,
+                timezone=callback.timezone,
+            ),
         )
-        return {
-            CallbackHandler.name: CallbackHandler(self.http, settings, self._random, self._wall_ms),
-            StatusHandler.name: StatusHandler(self.http, self._random),
-        }
+        return {**registry.installed().build(tools), StatusHandler.name: StatusHandler.build(tools)}
+
+    def _submit(self, draft: Draft) -> Deferred[Accepted]:
+        """For handlers, which are built before the way out is."""
+        return self.outbound.submit(draft)
 
     def _planner(self) -> Planner:
         dialects = {name: line.upstream.dialect for name, line in self.lines.items()}
@@ -170,6 +186,7 @@ class TrunklineService(Service):
     async def _start(self) -> None:
         await self.store.open()
         await self.directory.start()
+        await self.endpoints.start()
         if self.simulator is not None:
             await self.simulator.start()
         for line in self.lines.values():
@@ -199,7 +216,7 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
-        await self.http.close()
+        self.http.close()
         await self.store.close()
         log.info("server_stopped")
 
@@ -252,7 +269,7 @@ class TrunklineService(Service):
             await self._stop_line(line)
         needs_restart = [
             key
-            for key in ("server", "store", "http", "numbers", "callback", "simulator")
+            for key in ("server", "store", "http", "numbers", "callback", "webhook", "outgoing", "simulator")
             if getattr(fresh, key) != getattr(self.config, key)
         ]
         self.config = replace(self.config, upstreams=fresh.upstreams, log=fresh.log)
@@ -263,13 +280,6 @@ class TrunklineService(Service):
         self.lines = {name: self.lines[name] for name in new}
         self.outbound.replace(self._planner(), self.upstreams())
         log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
-
-
-def _http_settings(config: Config) -> HTTPSettings:
-    callback = config.callback
-    return HTTPSettings(
-        callback.timeout_seconds, callback.connect_timeout_seconds, callback.connections_per_host
-    )
 
 
 def _quietly(work: Any) -> Deferred[Any]:

@@ -64,6 +64,10 @@ class Observer(Protocol):
         """The SMSC refused a part for good, and that is in the store."""
         ...
 
+    def sent(self, upstream: "Upstream", part_id: int) -> None:
+        """The SMSC took a part whose sender wants to know each state, and that is in the store."""
+        ...
+
 
 @dataclass(slots=True)
 class Counters:
@@ -346,10 +350,13 @@ class Upstream:
         self.counters.sent += 1
         self._throttle.reset()
         self._queue.done(item.part.id)
-        self._persist(
-            parts.record_sent(item.part.id, smsc_message_id, self._wall_ms()),
-            lambda: self._observer.accepted(self, smsc_message_id),
-        )
+
+        def stored() -> None:
+            self._observer.accepted(self, smsc_message_id)
+            if item.told:
+                self._observer.sent(self, item.part.id)
+
+        self._persist(parts.record_sent(item.part.id, smsc_message_id, self._wall_ms()), stored)
 
     def _failed(self, item: QueuedPart, status: int) -> None:
         self.counters.failed += 1

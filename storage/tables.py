@@ -257,3 +257,36 @@ receipt_candidate = Table(
     Column("receipt_id", Id, primary_key=True, autoincrement=False, index=True),
     sqlite_with_rowid=False,
 )
+
+# Where handlers post to and have failed since; see storage/endpoints.py.
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("account_id", Id, primary_key=True, autoincrement=False),
+    Column("handler", Text, primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("failing_since", BigInteger, nullable=False),
+    Column("paused_at", BigInteger),
+    Column("last_outcome", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The message that a forward's delivery made; see storage/forwards.py.
+forward_sent = Table(
+    "forward_sent",
+    metadata,
+    Column("delivery_id", Id, primary_key=True, autoincrement=False),
+    Column("message_id", Id, nullable=False, index=True),
+    Column("hops", Integer, nullable=False),
+)
+
+# Who writes to a DID that forwards, and the tag that an answer may name him by.
+forward_talk = Table(
+    "forward_talk",
+    metadata,
+    Column("did_id", Id, primary_key=True, autoincrement=False),
+    Column("peer", Text, primary_key=True),
+    Column("tag", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

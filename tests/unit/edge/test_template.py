@@ -54,8 +54,8 @@ def test_any_template_is_refused_or_gives_an_ascii_url_of_its_own_origin(text: s
         ("//host/{ID}", "http:// or https://"),
         ("http:///path", "needs a host"),
         ("http://host:0/", "1 to 65535"),
-        ("http://host:99999/", "not a URL"),
-        ("http://[::1/", "not a URL"),
+        ("http://host:99999/", "1 to 65535"),
+        ("http://[::1/", "not a host"),
         ("http://{TO}.example/", "nowhere else"),
         ("http://user:secret@host/", "no user name"),
         ("http://host/{NAME}", "{NAME} is not a variable"),
@@ -90,6 +90,6 @@ def test_literal_text_stays_as_written(template: str, url: str) -> None:
 
 
 def test_a_variable_without_a_value_is_an_error_of_ours() -> None:
-    assert VARIABLES == ("ID", "TIMESTAMP", "FROM", "TO", "MESSAGE")
+    assert {"ID", "TIMESTAMP", "FROM", "TO", "MESSAGE"} < set(VARIABLES)
     with pytest.raises(KeyError):
         fill(QUERY, {})

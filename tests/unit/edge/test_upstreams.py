@@ -74,6 +74,9 @@ class Watcher:
     def failed(self, upstream: Upstream, part_id: int) -> None:
         self.told.append(("failed", part_id))
 
+    def sent(self, upstream: Upstream, part_id: int) -> None:
+        self.told.append(("sent", part_id))
+
 
 class Rig:
     """An upstream on a store with one fake bind."""
