@@ -208,6 +208,7 @@ delivery = Table(
     Column("last_outcome", Text),
     Column("event", Text),
 )
+_partial("ix_delivery_failed", "state = 'failed'", delivery.c.account_id, delivery.c.id)
 _partial("ix_delivery_due", "state = 'pending'", delivery.c.due_at, delivery.c.id)
 _partial(
     "uq_delivery_event",

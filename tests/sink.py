@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 class Sink:
     """I record every request and answer each with ``answer`` (a body; ``ok`` from the start)."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.answer = b"ok"
         self.targets: list[str] = []
         self.bodies: list[bytes] = []
@@ -35,11 +35,11 @@ class Sink:
             def log_message(self, *_: Any) -> None:
                 """Silence."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{address}:{self._server.server_address[1]}"
 
     def queries(self) -> list[dict[str, str]]:
         """The decoded variables of each request."""
