@@ -1,7 +1,7 @@
 """A process that asks every hostile URL, to be watched from outside: python -m tests.ask_hostile [URL]
 
-Prints how many were refused, by reason. The client may reach 127.0.0.2 only; with a URL, that is asked as well
-in the end, so that who watches sees what a connection looks like.
+Prints how many were refused, by reason. The client may reach 127.0.0.2 only; with a URL, that is
+asked as well in the end, so that who watches sees what a connection looks like.
 """
 
 import sys
