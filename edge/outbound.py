@@ -19,7 +19,7 @@ from edge.errors import Refused, Unavailable
 from edge.policy import numbers
 from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
-from protocols.sms import Segmented, TooLong, segment
+from protocols.sms import Segmented, SegmentOptions, TooLong, segment
 from storage import forwards, messages
 from storage.forwards import SentRecord
 from storage.parts import QueuedPart
@@ -107,6 +107,12 @@ class Planner:
         peer = numbers.destination(draft.destination, self._region)
         upstream = routing.upstream_for(peer, tuple(self._dialects))
         return Plan(did, peer, upstream, self._segment(draft.text, did.number, peer, upstream))
+
+    def segmentation(self, peer: str) -> SegmentOptions:
+        """How a text to this number would be cut; the usual way when no upstream would carry it."""
+        if not self._dialects:
+            return SegmentOptions()
+        return self._dialects[routing.upstream_for(peer, tuple(self._dialects))].segmentation
 
     def _own_did(self, draft: Draft) -> Did:
         number = numbers.destination(draft.source, self._region, "from")
@@ -200,6 +206,10 @@ class Outbound:
         except Refused:
             return fail(Failure())
         return self._commit(plan, draft)
+
+    def segmentation(self, peer: str) -> SegmentOptions:
+        """See `Planner.segmentation`."""
+        return self._planner.segmentation(peer)
 
     def replace(self, planner: Planner, carriers: Mapping[str, Carrier]) -> None:
         """The configuration changed: drafts are planned and carried by these from now on."""

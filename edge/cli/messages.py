@@ -101,7 +101,7 @@ def explain(
         "units": found.units,
         "parts": found.parts,
         "units_left": found.units_left,
-        "offending": [describe(character) for character in offending(text, options)],
+        "offending": [describe(character) for character in found.offending or ""],
     }
     say(as_json, "\n".join(f"{key:<11} {_shown(value)}" for key, value in document.items()), document)
 
@@ -136,11 +136,6 @@ def wait_for(desk: Desk, message: MessageRecord, seconds: float) -> MessageView:
         if messages.status_of(view.message, view.parts) in ENDED or time.monotonic() >= deadline:
             return view
         time.sleep(POLL_SECONDS)
-
-
-def offending(text: str, options: SegmentOptions) -> list[str]:
-    """The characters of which each alone takes a text out of the alphabet, once each, in order."""
-    return [character for character in dict.fromkeys(text) if count(character, options).offending is not None]
 
 
 def describe(character: str) -> str:

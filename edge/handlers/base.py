@@ -106,7 +106,7 @@ class DIDHandler(ABC):
     which there is nothing to do; ``always_on`` handlers need no switch.
     """
 
-    name: ClassVar[str]
+    name: str
     ordered: ClassVar[bool] = False
     always_on: ClassVar[bool] = False
     keys: ClassVar[tuple[Key, ...]] = ()

@@ -11,14 +11,16 @@ from protocols.sms.cutting import cut
 from protocols.sms.data_coding import Encoding
 from protocols.sms.errors import MAXIMUM_PARTS, TooLong
 from protocols.sms.header import UDHI
-from protocols.sms.options import DEFAULT, LongMessageMode, SegmentOptions
+from protocols.sms.options import DEFAULT, LongMessageMode, SegmentOptions, octets_beside
 from protocols.sms.transliteration import Change
+from protocols.sms.units import BINARY_UNITS
 from protocols.sms.writing import Written, write
 
 SAR_MSG_REF_NUM = 0x020C
 SAR_TOTAL_SEGMENTS = 0x020E
 SAR_SEGMENT_SEQNUM = 0x020F
 MESSAGE_PAYLOAD = 0x0424
+_EIGHT_BIT = 4  # data_coding of octets that are no text (SMPP 3.4 §5.2.19)
 
 _OCTET = [bytes((value,)) for value in range(0x100)]
 _NUMBERS = range(1, MAXIMUM_PARTS + 1)
@@ -72,6 +74,18 @@ def segment(text: str, reference: int = 0, options: SegmentOptions = DEFAULT) ->
     else:
         segments = (_new(Segment, (1, 1, octets, written.data_coding, 0, ())),)
     return _new(Segmented, (written.encoding, segments, written.offending, written.changes))
+
+
+def segment_binary(octets: bytes, reference: int = 0, options: SegmentOptions = DEFAULT) -> Segmented:
+    """Cut 8-bit data into parts: 140 octets alone, 134 or 133 behind a concatenation (TS 23.040 §9.2.3.24).
+
+    The same `reference` and TooLong as for a text.
+    """
+    part = octets_beside(options.scheme.concatenation)
+    written = Written(Encoding.BINARY, octets, _EIGHT_BIT, octets_beside(0), part, None, BINARY_UNITS, "")
+    if len(octets) <= written.single:
+        return Segmented(Encoding.BINARY, (_one(written, options),))
+    return Segmented(Encoding.BINARY, _parts(written, places(written, options), reference, options))
 
 
 def places(written: Written, options: SegmentOptions) -> Sequence[int]:

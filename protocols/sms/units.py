@@ -74,6 +74,16 @@ class OctetUnits:
         return len(text)
 
 
+class BinaryUnits(OctetUnits):
+    """Octets that are no characters: nothing in them is to be kept together."""
+
+    def apart(self, octets: bytes) -> bool:
+        return True
+
+
+BINARY_UNITS = BinaryUnits()
+
+
 class Utf16Units:
     """UTF-16, big end first: a surrogate pair is one character."""
 

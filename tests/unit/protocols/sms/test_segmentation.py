@@ -15,6 +15,7 @@ from protocols.sms import (
     count,
     decode,
     segment,
+    segment_binary,
 )
 
 UDH8, UDH16, SAR, PAYLOAD = LongMessageMode
@@ -281,3 +282,37 @@ def test_what_is_too_long_is_refused_without_looking_at_its_clusters() -> None:
 def test_a_cluster_longer_than_a_part_is_cut() -> None:
     text = "e" + "\u0301" * 200
     assert lengths(text, strict_clusters=True) == [67, 67, 67]
+
+
+@pytest.mark.parametrize(
+    ("size", "mode", "parts"),
+    [
+        (0, UDH8, [0]),
+        (140, UDH8, [140]),
+        (141, UDH8, [134, 7]),
+        (268, UDH8, [134, 134]),
+        (269, UDH8, [134, 134, 1]),
+        (141, UDH16, [133, 8]),
+        (141, SAR, [133, 8]),
+    ],
+)
+def test_octets_that_are_no_text(size: int, mode: LongMessageMode, parts: list[int]) -> None:
+    """Whatever they are: a CR LF on a bound is cut as readily as anything."""
+    octets = bytes((0x0D, 0x0A, 0xFF)) * (size // 3) + b"\r" * (size % 3)
+    made = segment_binary(octets, 7, SegmentOptions(mode))
+    read = [decode(p.user_data, p.data_coding, udhi=p.esm_class == 0x40) for p in made.segments]
+    assert [len(one.body) for one in read] == parts
+    assert b"".join(one.body for one in read) == octets
+    assert {one.encoding for one in read} == {Encoding.BINARY}
+    assert all(len(p.user_data) <= 140 for p in made.segments)
+
+
+def test_octets_in_one_piece_for_an_smsc_that_cuts() -> None:
+    (made,) = segment_binary(bytes(1000), 7, SegmentOptions(PAYLOAD)).segments
+    assert made.tlvs == ((0x0424, bytes(1000)),)
+
+
+def test_too_many_octets() -> None:
+    assert len(segment_binary(bytes(134 * 255)).segments) == 255
+    with pytest.raises(TooLong):
+        segment_binary(bytes(134 * 255 + 1))

@@ -1,5 +1,4 @@
-// The counter of `protocols.sms.rules`, written from its description alone: [[text, rules], …] in, counts out.
-"use strict";
+// What a text costs while somebody writes it: the counter of `protocols.sms.rules`, written from its description.
 
 const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
 
@@ -58,7 +57,7 @@ function fillWhole(text, units, part, strict) {
   return { parts, used };
 }
 
-function count(text, rules) {
+export function count(text, rules) {
   const { encoding, size, units, offending } = costs(text, rules);
   const total = units.reduce((sum, unit) => sum + unit, 0);
   const whole = total <= size.single;
@@ -72,6 +71,3 @@ function count(text, rules) {
     offending: offending === undefined ? null : offending,
   };
 }
-
-const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
-process.stdout.write(JSON.stringify(asked.map(([text, rules]) => count(text, rules))));
