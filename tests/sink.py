@@ -1,9 +1,12 @@
 """An HTTP sink in a thread, for tests whose server is another process."""
 
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
+
+PATIENCE_SECONDS = 60.0
 
 
 class Sink:
@@ -13,6 +16,9 @@ class Sink:
         self.answer = b"ok"
         self.targets: list[str] = []
         self.bodies: list[bytes] = []
+        self._answering = threading.Event()
+        self._answering.set()
+        self._at_once = 0
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,10 +33,13 @@ class Sink:
             def _take(self, body: bytes) -> None:
                 sink.targets.append(self.path)
                 sink.bodies.append(body)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(sink.answer)))
-                self.end_headers()
-                self.wfile.write(sink.answer)
+                if len(sink.targets) > sink._at_once:
+                    sink._answering.wait(PATIENCE_SECONDS)
+                with suppress(ConnectionError):  # who asked may have gone
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(sink.answer)))
+                    self.end_headers()
+                    self.wfile.write(sink.answer)
 
             def log_message(self, *_: Any) -> None:
                 """Silence."""
@@ -48,8 +57,18 @@ class Sink:
             for target in list(self.targets)
         ]
 
+    def hold(self, after: int) -> None:
+        """Answer so many requests, then none until `release`."""
+        self._at_once = after
+        self._answering.clear()
+
+    def release(self) -> None:
+        """Answer again, and what was held."""
+        self._answering.set()
+
     def close(self) -> None:
         """Stop listening."""
+        self.release()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
