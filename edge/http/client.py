@@ -108,8 +108,8 @@ class HTTPClient:
             return answer
         target = urljoin(url, location)
         if url.startswith("https:") and not target.startswith("https:"):
-            raise URLRefused("a redirect from https leads to something else")
-        return self._follow(target, request, redirects - 1)
+            raise NoAnswer("redirect_refused", "a redirect from https leads to something else")
+        return self._follow(target, request, redirects - 1).addErrback(_redirect_refused)
 
     def _once(self, url: str, request: _Request) -> Deferred[Answer]:
         try:
@@ -151,3 +151,9 @@ class HTTPClient:
             return result
 
         return asked.addBoth(ended)
+
+
+def _redirect_refused(failure: Failure) -> Answer:
+    """Where a page points to is its answer of today, not our URL."""
+    failure.trap(URLRefused)
+    raise NoAnswer("redirect_refused", f"the page redirects to a URL that may not be asked: {failure.value}")

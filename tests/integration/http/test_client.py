@@ -306,7 +306,7 @@ async def test_a_chain_of_redirects_ends(rig: Rig) -> None:
 @pytest_twisted.ensureDeferred
 async def test_each_hop_is_vetted(rig: Rig, target: str) -> None:
     client = rig.client(max_redirects=3)
-    assert await reason(client.get(rig.peer(to(target)).url + "/")) in ("address_refused", "url_refused")
+    assert await reason(client.get(rig.peer(to(target)).url + "/")) in ("address_refused", "redirect_refused")
 
 
 @pytest_twisted.ensureDeferred

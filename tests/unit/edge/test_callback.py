@@ -12,7 +12,7 @@ from edge.handlers.base import CallbackTimes
 from edge.handlers.callback import OK_OCTETS, CallbackHandler, plain, says_ok, variables
 from edge.handlers.template import parse
 from edge.http.answer import Answer
-from edge.http.errors import NoAnswer
+from edge.http.errors import NoAnswer, URLRefused
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord
 from tests.deferreds import success
 
@@ -139,6 +139,13 @@ def test_time_is_the_wall_clock_of_the_configured_zone() -> None:
 )
 def test_numbers_are_shown_as_pages_know_them(number: str, shown: str) -> None:
     assert plain(number) == shown
+
+
+def test_a_url_that_may_not_be_asked_is_the_end() -> None:
+    assert deliver(Page(URLRefused("the port 25 is not one that may be called"))) == Failed(
+        "url_refused", excerpt="the port 25 is not one that may be called"
+    )
+    assert isinstance(deliver(Page(NoAnswer("address_refused", "…"))), Retry)
 
 
 def test_a_template_that_cannot_be_filled_fails_with_the_reason() -> None:
