@@ -15,8 +15,8 @@ def heard(
 ) -> Deferred[Outcome]:
     """The outcome of a request.
 
-    ``answered`` judges a response, ``silent`` gets the reason and an excerpt of why there was none. A URL that
-    may not be asked at all is the end: asking again would not help.
+    ``answered`` judges a response, ``silent`` gets the reason and an excerpt of why there was none.
+    A URL that may not be asked at all is the end: asking again would not help.
     """
 
     def no_answer(failure: Failure) -> Outcome:
