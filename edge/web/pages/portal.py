@@ -68,9 +68,9 @@ class Portal:
         """A template as an answer."""
         return Answer(self.render(template, visitor, **variables), status, headers)
 
-    def counting(self, peer: str = "") -> dict[str, object]:
+    def counting(self, visitor: Visitor, did: str = "", peer: str = "") -> dict[str, object]:
         """The rules by which the page counts a text to this number while it is written."""
-        return rules(self.services.outbound.segmentation(peer))
+        return rules(self.services.outbound.planner.segmentation(peer, did, visitor.account_id))
 
     def problem(self, problem: PageProblem, visitor: Visitor | None = None) -> Answer:
         """The page that says what is wrong."""

@@ -5,6 +5,7 @@ import { count } from "./counter.mjs";
 const ALPHABETS = { GSM7: "GSM-7", UCS2: "UCS-2", LATIN1: "Latin-1", ASCII: "ASCII" };
 
 function words(found, rules) {
+  if (found.not_encodable !== undefined) return "half of a character, which cannot be sent";
   if (found.too_long) return `too long: ${found.too_long} parts, at most ${rules.maximum_parts}`;
   const about = rules.exact ? "" : "about ";
   const parts = found.parts === 1 ? "1 part" : `${found.parts} parts`;

@@ -43,7 +43,7 @@ TEXT = "é€^{}[]~|\\ <b> 👍🏽 مرحبا\nsecond line"
 class Carrier:
     """An upstream without a bind: what is committed stays queued."""
 
-    def reserve(self, count: int) -> None:
+    def reserve(self) -> None:
         return None
 
     def expect(self, part_ids: Any) -> None:

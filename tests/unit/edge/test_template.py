@@ -37,6 +37,16 @@ def test_a_path_keeps_its_segments_whatever_is_filled_in(message: str) -> None:
     assert unquote(segments[4]) == message.encode("utf-8", "replace").decode()
 
 
+@given(st.text(st.characters(codec="utf-8")), st.integers(0, len(VARIABLES) - 1))
+def test_every_variable_arrives_and_the_origin_stays(text: str, which: int) -> None:
+    filled = dict.fromkeys(VARIABLES, "x") | {VARIABLES[which]: text}
+    query = "&".join(f"{name}={{{name}}}" for name in VARIABLES)
+    parts = urlsplit(fill(f"https://Example.net:8443/in/{{{VARIABLES[which]}}}?{query}", filled))
+    assert (parts.scheme, parts.netloc, parts.fragment) == ("https", "example.net:8443", "")
+    assert unquote(parts.path.removeprefix("/in/")) == text
+    assert dict(parse_qsl(parts.query, keep_blank_values=True, errors="strict")) == filled
+
+
 @given(st.text(max_size=60))
 def test_any_template_is_refused_or_gives_an_ascii_url_of_its_own_origin(text: str) -> None:
     try:

@@ -106,7 +106,11 @@ class Outbox:
             self.release()
         return answer
 
-    def segmentation(self, peer: str) -> SegmentOptions:
+    @property
+    def planner(self) -> "Outbox":
+        return self
+
+    def segmentation(self, peer: str, did: str, account_id: int) -> SegmentOptions:
         return SegmentOptions(LongMessageMode.UDH16 if peer == PEER else LongMessageMode.UDH8)
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.sms import Alphabet, Count, Encoding, Language, LongMessageMode, SegmentOptions, count, rules
-from protocols.sms.errors import TooLong
+from protocols.sms.errors import NotEncodable, TooLong
 from protocols.sms.transliteration import Transliteration
 from tests.unit.protocols.sms import texts
 
@@ -85,6 +85,8 @@ def here(text: str, route: SegmentOptions) -> dict[str, object]:
         counted = count(text, route)
     except TooLong as error:
         return {"too_long": error.parts}
+    except NotEncodable as error:
+        return {"not_encodable": error.position}
     return {
         "encoding": counted.encoding.name,
         "units": counted.units,
@@ -110,6 +112,9 @@ BOUNDS = [
     "é" * 141,
     "e" + "\u0301" * 200,
     "`[]`" * 40,
+    "e\u0301" * 8670,
+    "half \ud83d of it",
+    "\udc00",
 ]
 
 

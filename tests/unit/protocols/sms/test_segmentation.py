@@ -18,7 +18,7 @@ from protocols.sms import (
     segment_binary,
 )
 
-UDH8, UDH16, SAR, PAYLOAD = LongMessageMode
+UDH8, UDH16, SAR, PAYLOAD, SEPARATE = LongMessageMode
 FAMILY = "👩‍👩‍👧‍👦"
 
 
@@ -312,7 +312,32 @@ def test_octets_in_one_piece_for_an_smsc_that_cuts() -> None:
     assert made.tlvs == ((0x0424, bytes(1000)),)
 
 
+def test_octets_on_a_route_of_separate_texts() -> None:
+    assert len(segment_binary(bytes(140), 0, SegmentOptions(SEPARATE)).segments) == 1
+    with pytest.raises(ValueError, match="concatenation"):
+        segment_binary(bytes(141), 0, SegmentOptions(SEPARATE))
+
+
 def test_too_many_octets() -> None:
     assert len(segment_binary(bytes(134 * 255)).segments) == 255
     with pytest.raises(TooLong):
         segment_binary(bytes(134 * 255 + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "firsts", "lengths"),
+    [
+        ("a" * 160, ["aaaa"], [160]),
+        ("a" * 161, ["1/2 ", "2/2 "], [160, 9]),
+        ("a" * 156 * 9, ["1/9 ", "2/9 ", "9/9 "], [160, 160, 160]),
+        ("a" * (156 * 9 + 1), ["1/10", "2/10", "10/1"], [159, 159, 25]),
+    ],
+)
+def test_separate_texts_are_marked_with_room_for_the_widest_mark(
+    text: str, firsts: list[str], lengths: list[int]
+) -> None:
+    parts = segment(text, 1, SegmentOptions(mode=SEPARATE)).segments
+    shown = [parts[0], *parts[1:2], *parts[2:][-1:]]
+    assert [part.user_data[:4].decode() for part in shown] == firsts
+    assert [len(part.user_data) for part in shown] == lengths
+    assert {(part.esm_class, part.tlvs) for part in parts} == {(0, ())}
