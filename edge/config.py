@@ -18,6 +18,8 @@ import phonenumbers
 from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between, matching
 from edge.config_types import Count, Credential, Listen, NotNegative, Password, Positive
 from edge.config_upstreams import RouteConfig, UpstreamConfig
+from edge.http.addresses import is_network
+from edge.http.urls import read_range
 from storage.engines import open_engine
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "HTTPConfig",
     "LogConfig",
     "NumbersConfig",
+    "OutgoingConfig",
     "Problem",
     "RouteConfig",
     "Secret",
@@ -34,6 +37,7 @@ __all__ = [
     "SimulatorConfig",
     "StoreConfig",
     "UpstreamConfig",
+    "WebhookConfig",
     "load",
     "parse",
 ]
@@ -78,6 +82,10 @@ def _is_store(value: str) -> bool:
     return True
 
 
+Network = Annotated[str, Check('a network such as "10.0.0.0/8" or "fd00::/8", or an address', is_network)]
+PortRange = Annotated[
+    str, Check('a port or a range such as "8000-8999"', lambda value: bool(read_range(value)))
+]
 Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
 StoreURL = Annotated[
     str,
@@ -145,6 +153,23 @@ class CallbackConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookConfig:
+    """Webhooks and status callbacks."""
+
+    pause_after_days: Positive = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingConfig:
+    """Where outgoing HTTP may go; ``nameservers`` empty: those of /etc/resolv.conf."""
+
+    allow_networks: tuple[Network, ...] = ()
+    ports: tuple[PortRange, ...] = ("80", "443", "1024-65535")
+    max_redirects: Annotated[int, between(0, 3)] = 0
+    nameservers: tuple[Listen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorConfig:
     """An SMSC and phones to try everything without a carrier."""
 
@@ -168,6 +193,8 @@ class Config:
     log: LogConfig = LogConfig()
     numbers: NumbersConfig = NumbersConfig()
     callback: CallbackConfig = CallbackConfig()
+    webhook: WebhookConfig = WebhookConfig()
+    outgoing: OutgoingConfig = OutgoingConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
     simulator: SimulatorConfig | None = None

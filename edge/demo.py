@@ -18,7 +18,7 @@ from pathlib import Path
 
 from edge import config as configuration
 from edge import layout
-from edge.cli.desk import Desk, DeskError, DidChange, new_token, open_desk, token_hash, upgrade
+from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, new_token, open_desk, token_hash, upgrade
 from edge.config import Config
 from edge.endpoints import host_and_port
 from edge.passwords import verify
@@ -119,9 +119,10 @@ def furnish(desk: Desk, credentials: Credentials, base: str) -> None:
     if desk.put_key(ACCOUNT, KEY, credentials.key).key_hash != token_hash(credentials.key):
         desk.revoke_key(ACCOUNT, KEY)
         desk.put_key(ACCOUNT, KEY, credentials.key)
+    callback = HandlerChange(settings={"url": base + CALLBACK, "retry": True})
     for number in DIDS:
         desk.add_did(ACCOUNT, number)
-        desk.set_did(number, DidChange(sms=True, callback_url=base + CALLBACK, callback_retry=True))
+        desk.set_did(number, DidChange(sms=True, handlers={"callback": callback}))
 
 
 def base_url(config: Config) -> str:

@@ -385,7 +385,7 @@ def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) 
             ),
             message,
         )
-        for duty in routing.duties(did)
+        for duty in routing.duties(did, message.peer)
     ]
 
 

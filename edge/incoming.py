@@ -56,8 +56,10 @@ class Incoming:
         """See `edge.upstreams.Observer`."""
         self.inbound.repeats.link_lost(bind.name, self.wall_ms())
 
-    def accepted(self, upstream: Upstream, smsc_message_id: str) -> None:
+    def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         """See `edge.upstreams.Observer`."""
+        if item.told:
+            self.receipts.sent(item.part.id)
         self.receipts.accepted(smsc_message_id)
 
     def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:

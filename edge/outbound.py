@@ -12,7 +12,7 @@ import structlog
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from edge import routing
+from edge import routing, statuses
 from edge.binds import Bind
 from edge.config import RouteConfig
 from edge.dialect import Dialect
@@ -21,7 +21,8 @@ from edge.policy import numbers
 from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
 from protocols.sms import Segmented, SegmentOptions, TooLong, segment
-from storage import messages
+from storage import forwards, messages
+from storage.forwards import SentRecord
 from storage.parts import QueuedPart
 from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
 from storage.store import Store
@@ -32,10 +33,18 @@ MAX_CHARACTERS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The delivery that sends a message on, which may do so once; ``hops`` counts the forwards so far."""
+
+    delivery_id: int
+    hops: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What a leg wants sent. ``source`` is a DID of the account in any spelling, ``leg`` is where it came in.
 
-    ``status_callback`` is an http(s) URL that is told the final state, or None. ``validity_seconds``: after
+    ``status_callback`` is an http(s) URL that is told each state, or None. ``validity_seconds``: after
     that time it need not be sent any more; None leaves it to the route.
     """
 
@@ -46,6 +55,7 @@ class Draft:
     leg: str
     status_callback: str | None = None
     validity_seconds: float | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +294,10 @@ class Outbound:
         carrier.expect(part_ids)
 
         def committed(_: object) -> Accepted:
-            carrier.committed([QueuedPart(part, message.did, message.peer) for part in parts], reservation)
+            told = message.status_callback is not None
+            carrier.committed(
+                [QueuedPart(part, message.did, message.peer, told) for part in parts], reservation
+            )
             return Accepted(
                 message.id,
                 message.parts_total,
@@ -301,6 +314,9 @@ class Outbound:
                 "The message could not be stored; nothing was sent. Try again."
             ) from failure.value
 
-        return self._store.writer.write(messages.insert(message, parts)).addCallbacks(
-            committed, not_committed
-        )
+        writes = messages.insert(message, parts, statuses.queued(message, self._store.ids.next))
+        if draft.origin is not None:
+            writes += forwards.insert_sent(
+                SentRecord(draft.origin.delivery_id, message.id, draft.origin.hops)
+            )
+        return self._store.writer.write(writes).addCallbacks(committed, not_committed)

@@ -155,11 +155,17 @@ class Receipts:
 
     def failed(self, part_ids: Sequence[int]) -> None:
         """These parts will not be sent: their senders may want to know."""
+        self._tell(part_ids)
 
+    def sent(self, part_id: int) -> None:
+        """The SMSC took this part: its sender wants to know when it has them all."""
+        self._tell([part_id])
+
+    def _tell(self, part_ids: Sequence[int]) -> None:
         def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
             return 0, statuses.due(conn, part_ids, self._store.ids.next, self._wall_ms())
 
-        self._store.writer.run("failure told", work).addCallbacks(self._matched_late, self._try_later)
+        self._store.writer.run("status told", work).addCallbacks(self._matched_late, self._try_later)
 
     def _stored(self, result: Matched, answer: Answer) -> None:
         part_id, due = result

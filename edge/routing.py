@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from edge.config import RouteConfig
 from edge.errors import Refused
+from edge.handlers.registry import Registry, installed
 from storage.records import Did
 
 
@@ -16,21 +17,12 @@ class Duty:
     target: str
 
 
-# The settings key that holds a handler's target. The portal has none: the stored message is its delivery.
-TARGET_SETTING = {"callback": "url"}
+def duties(did: Did, peer: str, handlers: Registry | None = None) -> list[Duty]:
+    """The deliveries that a message from ``peer`` to ``did`` owes, in the order of the handlers' names.
 
-
-def duties(did: Did) -> list[Duty]:
-    """The deliveries that a message to ``did`` owes, in the order of the handlers' names."""
-    found = []
-    for name in sorted(did.handlers):
-        setting = did.handlers[name]
-        key = TARGET_SETTING.get(name)
-        if setting.enabled and key is not None:
-            target = setting.settings.get(key)
-            if isinstance(target, str) and target:
-                found.append(Duty(name, target))
-    return found
+    ``handlers`` are those that are installed, unless told otherwise.
+    """
+    return [Duty(*target) for target in (handlers or installed()).targets(did, peer)]
 
 
 def routes_of(configured: Sequence[RouteConfig], upstreams: Sequence[str]) -> tuple[RouteConfig, ...]:

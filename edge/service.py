@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 from twisted.application.service import Service
@@ -20,6 +19,7 @@ from twisted.python.failure import Failure
 
 from edge import config as configuration
 from edge import log as logging
+from edge import outgoing
 from edge.binds import Bind, bind_names
 from edge.config import Config, ConfigError, UpstreamConfig
 from edge.deliveries import Outbox
@@ -28,15 +28,18 @@ from edge.directory import Directory
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
 from edge.groups import Group
-from edge.handlers.callback import CallbackHandler, CallbackSettings
-from edge.handlers.http import HTTPSender, HTTPSettings
+from edge.handlers import registry
+from edge.handlers.base import CallbackTimes, Tools
+from edge.handlers.endpoints import Endpoints
 from edge.handlers.status import StatusHandler
 from edge.holder import Holder, Taken
+from edge.http.client import HTTPClient
+from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
-from edge.outbound import Outbound, Planner
+from edge.outbound import Accepted, Draft, Outbound, Planner
 from edge.receipts import Receipts
 from edge.references import References
 from edge.repeats import Repeats
@@ -90,7 +93,10 @@ class TrunklineService(Service):
         self._port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
-        self.http = HTTPSender(reactor, _http_settings(config))
+        self.http = HTTPClient(
+            reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
+        )
+        self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.outbox = Outbox(
             self._handlers(), self.directory.did, store, reactor, wall_ms, config.callback.concurrency
         )
@@ -114,16 +120,26 @@ class TrunklineService(Service):
 
     def _handlers(self) -> dict[str, Any]:
         callback = self.config.callback
-        settings = CallbackSettings(
-            retry_seconds=callback.retry_minutes * 60,
-            jitter=callback.retry_jitter,
-            give_up_seconds=callback.give_up_days * 86400,
-            zone=ZoneInfo(callback.timezone),
+        tools = Tools(
+            http=self.http,
+            store=self.store,
+            did=self.directory.did,
+            submit=self._submit,
+            endpoints=self.endpoints,
+            random=self._random,
+            wall_ms=self._wall_ms,
+            callback=CallbackTimes(
+                retry_seconds=callback.retry_minutes * 60,
+                jitter=callback.retry_jitter,
+                give_up_seconds=callback.give_up_days * 86400,
+                timezone=callback.timezone,
+            ),
         )
-        return {
-            CallbackHandler.name: CallbackHandler(self.http, settings, self._random, self._wall_ms),
-            StatusHandler.name: StatusHandler(self.http, self._random),
-        }
+        return {**registry.installed().build(tools), StatusHandler.name: StatusHandler.build(tools)}
+
+    def _submit(self, draft: Draft) -> Deferred[Accepted]:
+        """For handlers, which are built before the way out is."""
+        return self.outbound.submit(draft)
 
     def _planner(self) -> Planner:
         dialects = {name: line.upstream.dialect for name, line in self.lines.items()}
@@ -215,6 +231,7 @@ class TrunklineService(Service):
         one_server = self.store.engine.name == "sqlite"
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         await self.directory.start()
+        await self.endpoints.start()
         if self.simulator is not None:
             await self.simulator.start()
         for line in self.lines.values():
@@ -249,7 +266,7 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
-        await self.http.close()
+        self.http.close()
         await _quietly(self._holder.close())
         await self.store.close()
         log.info("server_stopped")
@@ -326,7 +343,7 @@ class TrunklineService(Service):
         changed = [name for name in old if new.get(name) != old[name]]
         needs_restart = [
             key
-            for key in ("server", "store", "http", "numbers", "callback", "simulator")
+            for key in ("server", "store", "http", "numbers", "callback", "webhook", "outgoing", "simulator")
             if getattr(fresh, key) != getattr(self.config, key)
         ]
         # What is accepted for a changed upstream meanwhile waits in the store for its new self.
@@ -345,13 +362,6 @@ class TrunklineService(Service):
             if name in changed or name not in old:
                 await self._start_line(self.lines[name])
         log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
-
-
-def _http_settings(config: Config) -> HTTPSettings:
-    callback = config.callback
-    return HTTPSettings(
-        callback.timeout_seconds, callback.connect_timeout_seconds, callback.connections_per_host
-    )
 
 
 def _quietly(work: Any) -> Deferred[Any]:

@@ -55,7 +55,7 @@ class Observer(Protocol):
         """A bind went down: answers that were written last may not have arrived."""
         ...
 
-    def accepted(self, upstream: "Upstream", smsc_message_id: str) -> None:
+    def accepted(self, upstream: "Upstream", item: QueuedPart, smsc_message_id: str) -> None:
         """The SMSC's id of a part is in the store: a receipt that came too early can be matched now."""
         ...
 
@@ -309,7 +309,7 @@ class Upstream:
         self.queue.done(item)
         self._recorder.persist(
             parts.record_sent(item.part.id, smsc_message_id, self._wall_ms()),
-            lambda: self._observer.accepted(self, smsc_message_id),
+            lambda: self._observer.accepted(self, item, smsc_message_id),
         )
 
     def _answered_too_late(self, item: QueuedPart, status: int, smsc_message_id: str) -> None:
@@ -322,7 +322,7 @@ class Upstream:
         def told(in_time: bool) -> None:
             if in_time:
                 self.queue.bar([part.id])
-                self._observer.accepted(self, smsc_message_id)
+                self._observer.accepted(self, item, smsc_message_id)
 
         def untold(failure: Failure) -> None:
             self._log.error("outcome_not_stored", error=failure.getErrorMessage())

@@ -32,11 +32,12 @@ ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
 
 
 class QueuedPart(NamedTuple):
-    """A part and the numbers it goes between."""
+    """A part and the numbers it goes between; ``told``: somebody wants to know each state of its message."""
 
     part: PartRecord
     did: str
     peer: str
+    told: bool = False
 
 
 def _change(*states: PartState, **values: Any) -> Update:
@@ -223,13 +224,17 @@ def fail_rest(message_id: int, command_status: int | None, now_ms: int) -> list[
 
 
 def _with_numbers() -> Select[Any]:
-    return select(part, message.c.did.label("message_did"), message.c.peer.label("message_peer")).join(
-        message, message.c.id == part.c.message_id
-    )
+    return select(
+        part,
+        message.c.did.label("message_did"),
+        message.c.peer.label("message_peer"),
+        message.c.status_callback.is_not(None).label("message_told"),
+    ).join(message, message.c.id == part.c.message_id)
 
 
 def _queued_parts(connection: Connection, query: Select[Any]) -> list[QueuedPart]:
     width = len(PartRecord._fields)
     return [
-        QueuedPart(part_record(row[:width]), row[width], row[width + 1]) for row in connection.execute(query)
+        QueuedPart(part_record(row[:width]), row[width], row[width + 1], bool(row[width + 2]))
+        for row in connection.execute(query)
     ]

@@ -213,6 +213,7 @@ delivery = Table(
     Column("last_outcome", Text),
     Column("event", Text),
 )
+_partial("ix_delivery_failed", "state = 'failed'", delivery.c.account_id, delivery.c.id)
 _partial("ix_delivery_due", "state = 'pending'", delivery.c.due_at, delivery.c.id)
 _partial(
     "uq_delivery_event",
@@ -260,5 +261,38 @@ receipt_candidate = Table(
     Column("upstream", Text, primary_key=True),
     Column("smsc_message_id", Text, primary_key=True),
     Column("receipt_id", Id, primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# Where handlers post to and have failed since; see storage/endpoints.py.
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("account_id", Id, primary_key=True, autoincrement=False),
+    Column("handler", Text, primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("failing_since", BigInteger, nullable=False),
+    Column("paused_at", BigInteger),
+    Column("last_outcome", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The message that a forward's delivery made; see storage/forwards.py.
+forward_sent = Table(
+    "forward_sent",
+    metadata,
+    Column("delivery_id", Id, primary_key=True, autoincrement=False),
+    Column("message_id", Id, nullable=False, index=True),
+    Column("hops", Integer, nullable=False),
+)
+
+# Who writes to a DID that forwards, and the tag that an answer may name him by.
+forward_talk = Table(
+    "forward_talk",
+    metadata,
+    Column("did_id", Id, primary_key=True, autoincrement=False),
+    Column("peer", Text, primary_key=True),
+    Column("tag", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

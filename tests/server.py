@@ -64,6 +64,7 @@ class Server:
         lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
         self.config.write_text(
             f'[store]\nurl = "{store_url}"\n[http]\nlisten = "127.0.0.1:{self.http_port}"\n'
+            f'[outgoing]\nallow_networks = ["127.0.0.0/8"]\n'
             f'[log]\nformat = "json"\nlevel = "info"\n[[upstream]]\n' + "\n".join(lines) + "\n"
         )
 

@@ -1,7 +1,8 @@
 """Handlers: each knows one way to hand a message on. One file a handler, one interface.
 
 A handler is given one delivery and answers how this attempt ended. Whether and when there is
-another attempt follows from the answer; the outbox (`edge.deliveries`) stores it.
+another attempt follows from the answer; the outbox (`edge.deliveries`) stores it. What a handler is to the
+rest of the server (its settings, its targets) is in `edge.handlers.base`; which there are, in `registry`.
 """
 
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from edge.http.answer import EXCERPT_CHARACTERS
 from storage.records import DeliveryRecord, MessageRecord
 
-EXCERPT_CHARACTERS = 200
+__all__ = ["EXCERPT_CHARACTERS", "Delivered", "Failed", "Handler", "Job", "Outcome", "Retry"]
 
 
 @dataclass(frozen=True, slots=True)

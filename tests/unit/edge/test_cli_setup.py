@@ -16,7 +16,7 @@ from storage import accounts, numbers
 from storage.engines import open_engine
 
 Run = Callable[..., Result]
-URL = "http://127.0.0.1:9/?m={MESSAGE}"
+URL = "http://example.net/in?id={ID}&text={MESSAGE}"
 
 
 @pytest.fixture
@@ -165,8 +165,6 @@ def test_a_did_is_added_once_in_any_spelling(acme: Run) -> None:
         "+12025550100",
         "acme",
         "on",
-        "off",
-        "off",
         "-",
     ]
 
@@ -174,18 +172,18 @@ def test_a_did_is_added_once_in_any_spelling(acme: Run) -> None:
 def test_a_dids_settings(acme: Run) -> None:
     acme("did", "add", "--account", "acme", "2025550100")
     after = answer(acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on", "--json"))
-    assert after["callback"] == {"enabled": True, "url": URL, "retry": True}
+    assert after["callback"] == {"enabled": True, "url": URL, "retry": True, "secret": False}
     assert after["changed"]
     assert "unchanged" in acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on").stdout
     after = answer(acme("did", "set", "2025550100", "callback=off", "sms=off", "--json"))
     assert (after["callback"]["enabled"], after["callback"]["url"], after["sms"]) == (False, URL, False)
     assert answer(acme("did", "set", "2025550100", "callback=on", "--json"))["callback"]["enabled"]
     after = answer(acme("did", "set", "2025550100", "callback_url=", "--json"))
-    assert after["callback"] == {"enabled": False, "url": None, "retry": True}
+    assert after["callback"] == {"enabled": False, "url": None, "retry": True, "secret": False}
     assert answer(acme("did", "set", "2025550100", f"callback_url={URL}", "--json"))["callback"]["enabled"]
     acme("did", "set", "2025550100", "callback=off")
     after = answer(acme("did", "set", "2025550100", "callback_url=http://other/", "--json"))
-    assert after["callback"] == {"enabled": False, "url": "http://other/", "retry": True}
+    assert after["callback"] == {"enabled": False, "url": "http://other/", "retry": True, "secret": False}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +194,7 @@ def test_a_dids_settings(acme: Run) -> None:
         ("callback=on", 1, "no URL"),
         ("sms=yes", 2, "expected sms=on or sms=off"),
         ("sms", 2, "expected KEY=VALUE"),
-        ("volume=11", 2, "expected KEY=VALUE with a key of sms, callback"),
+        ("volume=11", 2, "expected KEY=VALUE with a key of sms, portal"),
     ],
 )
 def test_a_setting_that_is_refused_changes_nothing(
@@ -205,7 +203,7 @@ def test_a_setting_that_is_refused_changes_nothing(
     acme("did", "add", "--account", "acme", "2025550100")
     assert says in acme("did", "set", "2025550100", "callback_retry=on", setting, exit_code=exit_code).stderr
     (row,) = answer(acme("did", "list", "--json"))
-    assert row["callback"] == {"enabled": False, "url": None, "retry": False}
+    assert row["callback"] == {"enabled": False, "url": None, "retry": False, "secret": False}
 
 
 def test_a_setting_given_twice_or_for_no_did(acme: Run) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge import demo
-from edge.cli.desk import Desk, DeskError, DidChange, open_desk, token_hash, upgrade
-from edge.config import Config, StoreConfig, load
+from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, open_desk, token_hash, upgrade
+from edge.config import Config, OutgoingConfig, StoreConfig, load
 from edge.passwords import verify
 
 
@@ -65,7 +65,10 @@ def test_a_file_that_is_no_demo(folder: Path) -> None:
 
 
 def test_the_account_is_furnished_once_and_mended_when_need_be(folder: Path) -> None:
-    config = Config(store=StoreConfig(url=f"sqlite:///{folder}/t.db"))
+    config = Config(
+        store=StoreConfig(url=f"sqlite:///{folder}/t.db"),
+        outgoing=OutgoingConfig(allow_networks=("127.0.0.0/8",)),
+    )
     upgrade(config)
     credentials = demo.Credentials("the password", "tk_aaaa_bbbb")
     with open_desk(config) as desk:
@@ -73,7 +76,9 @@ def test_the_account_is_furnished_once_and_mended_when_need_be(folder: Path) -> 
         first = look(desk)
         demo.furnish(desk, credentials, "http://127.0.0.1:8080")
         assert look(desk) == first
-        desk.set_did(demo.DIDS[0], DidChange(sms=False, callback_url=""))
+        desk.set_did(
+            demo.DIDS[0], DidChange(sms=False, handlers={"callback": HandlerChange(settings={"url": ""})})
+        )
         fresh = demo.Credentials("another password", "tk_cccc_dddd")
         demo.furnish(desk, fresh, "http://127.0.0.1:9090")
         after = look(desk)

@@ -88,7 +88,7 @@ class Watcher:
     def link_lost(self, upstream: Upstream, bind: Any) -> None:
         self.told.append(("lost", None))
 
-    def accepted(self, upstream: Upstream, smsc_message_id: str) -> None:
+    def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         self.told.append(("accepted", smsc_message_id))
 
     def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:

@@ -125,7 +125,14 @@ class Outbox:
 class Scene:
     """A site on a store with two accounts: `demo` (user, key, DID) and `other` (the same)."""
 
-    def __init__(self, store: InlineStore, time: Time, public_url: str = "", simulator: Any = None) -> None:
+    def __init__(
+        self,
+        store: InlineStore,
+        time: Time,
+        public_url: str = "",
+        simulator: Any = None,
+        deliveries: Any = None,
+    ) -> None:
         self.store = store
         self.time = time
         self.outbox = Outbox()
@@ -145,6 +152,7 @@ class Scene:
             ready=lambda: self.ready,
             wall_ms=time.wall_ms,
             reactor=time,
+            deliveries=deliveries,
         )
         self.site = make_site(services, in_thread=self._in_thread)
 
