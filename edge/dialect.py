@@ -34,9 +34,9 @@ RECEIPT_REQUESTED = 0x01
 BY_RULE = -1
 LONGEST_VALIDITY = 31 * 86_400
 
-# A data_coding whose meaning is this charset whatever the default alphabet: 0x80 is reserved, thus GSM.
+# A data_coding whose charset is this one whatever the default alphabet is; the class is not read from it.
 CHARSETS = {
-    "gsm7": 0x80,
+    "gsm7": 0xF1,
     "ascii": 1,
     "binary": 4,
     "latin1": 3,
