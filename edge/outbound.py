@@ -16,6 +16,7 @@ from edge import routing
 from edge.binds import Bind
 from edge.dialect import Dialect
 from edge.errors import Refused, Unavailable
+from edge.outage import not_stored
 from edge.policy import numbers
 from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
@@ -217,7 +218,7 @@ class Outbound:
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
-            log.error("message_not_stored", leg=draft.leg, error=failure.getErrorMessage())
+            not_stored(log, "message_not_stored", failure, leg=draft.leg)
             raise Unavailable(
                 "The message could not be stored; nothing was sent. Try again."
             ) from failure.value

@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 from edge import config as configuration
 from edge.assembly import Assembly
 from edge.binds import KINDS, Backoff, Bind
-from edge.config import Config, ConfigError, UpstreamConfig
+from edge.circuit import CircuitSettings
+from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
@@ -35,6 +36,7 @@ from edge.receipts import Receipts
 from edge.references import References
 from edge.repeats import Repeats
 from edge.simulator import Simulator
+from edge.targets import Limits
 from edge.upstreams import Upstream
 from edge.web.services import WebServices
 from edge.web.site import make_site
@@ -43,6 +45,7 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
+PROBE_SECONDS = 1.0
 THROTTLE_MIN_SECONDS = 0.25
 THROTTLE_MAX_SECONDS = 30.0
 
@@ -83,13 +86,21 @@ class TrunklineService(Service):
         self.directory = Directory(store, reactor)
         self.http = HTTPSender(reactor, _http_settings(config))
         self.outbox = Outbox(
-            self._handlers(), self.directory.did, store, reactor, wall_ms, config.callback.concurrency
+            self._handlers(),
+            self.directory.did,
+            store,
+            reactor,
+            wall_ms,
+            _limits(config.outbox),
+            config.outbox.lease_seconds,
         )
         self.lines: dict[str, Line] = {}
         for upstream in config.upstreams:
             self.lines[upstream.name] = self._line(upstream)
         self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms)
         self.outbound.draining = True  # until the start is over
+        self._watch = LoopingCall(self._ask_store)
+        self._watch.clock = self._clock
 
     # -- building ---------------------------------------------------------------------------------
 
@@ -170,11 +181,12 @@ class TrunklineService(Service):
     async def _start(self) -> None:
         await self.store.open()
         await self.directory.start()
+        self.outbox.start()
+        self._watch.start(PROBE_SECONDS)
         if self.simulator is not None:
             await self.simulator.start()
         for line in self.lines.values():
             await self._start_line(line)
-        self.outbox.start()
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
@@ -199,6 +211,8 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
+        if self._watch.running:
+            self._watch.stop()
         await self.http.close()
         await self.store.close()
         log.info("server_stopped")
@@ -226,7 +240,13 @@ class TrunklineService(Service):
             bind.name: bind.state.name.lower() for line in self.lines.values() for bind in line.upstream.binds
         }
         bound = all(any(b.bound for b in line.upstream.binds) for line in self.lines.values())
-        return self._ready and bound, {"started": self._ready, "binds": states}
+        store = self.store.writer.available
+        return self._ready and bound and store, {"started": self._ready, "store": store, "binds": states}
+
+    def _ask_store(self) -> None:
+        """While the store takes nothing nobody may be trying: find out when it does again."""
+        if not self.store.writer.available:
+            self.store.probe().addErrback(lambda _: None)
 
     def reload(self) -> None:
         """Read the configuration file again and apply what changed; on an error keep what is."""
@@ -252,7 +272,7 @@ class TrunklineService(Service):
             await self._stop_line(line)
         needs_restart = [
             key
-            for key in ("server", "store", "http", "numbers", "callback", "simulator")
+            for key in ("server", "store", "http", "numbers", "callback", "outbox", "simulator")
             if getattr(fresh, key) != getattr(self.config, key)
         ]
         self.config = replace(self.config, upstreams=fresh.upstreams, log=fresh.log)
@@ -263,6 +283,15 @@ class TrunklineService(Service):
         self.lines = {name: self.lines[name] for name in new}
         self.outbound.replace(self._planner(), self.upstreams())
         log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
+
+
+def _limits(config: OutboxConfig) -> Limits:
+    return Limits(
+        config.concurrency,
+        config.per_target,
+        config.memory,
+        CircuitSettings(config.failures, config.probe_seconds),
+    )
 
 
 def _http_settings(config: Config) -> HTTPSettings:

@@ -12,19 +12,24 @@ FINAL = frozenset({MessageStatus.DELIVERED, MessageStatus.FAILED})
 
 
 def due(
-    conn: Connection, part_ids: Iterable[int], next_id: Callable[[], int], now_ms: int
+    conn: Connection,
+    part_ids: Iterable[int],
+    next_id: Callable[[], int],
+    stamp: Callable[[DueDelivery], DueDelivery],
+    now_ms: int,
 ) -> list[DueDelivery]:
     """Store one delivery for each message that these parts have made final and whose sender wants to know.
 
-    What was told already is not told again; a message that turns from failed to delivered is.
+    What was told already is not told again; a message that turns from failed to delivered is. ``stamp`` puts
+    each into its lane (`edge.deliveries.Outbox.stamp`).
     """
     planned = []
     for message, parts in messages.awaiting_status(conn, part_ids):
         status = messages.status_of(message, parts)
         if status in FINAL and all(part.state.final for part in parts):
-            record = _delivery(message, status, next_id(), now_ms)
-            if deliveries.insert_event(conn, record):
-                planned.append(DueDelivery(record, message))
+            owed = stamp(DueDelivery(_delivery(message, status, next_id(), now_ms), message))
+            if deliveries.insert_event(conn, owed.delivery):
+                planned.append(owed)
     return planned
 
 

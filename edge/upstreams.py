@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from edge import outage
 from edge.backlog import Backlog
 from edge.binds import Backoff, Bind
 from edge.config import UpstreamConfig
@@ -224,7 +225,7 @@ class Upstream:
         )
 
     def _not_dispatched(self, failure: Failure, bind: Bind, waiting: list[QueuedPart]) -> None:
-        self._log.error("sending_not_stored", parts=len(waiting), error=failure.getErrorMessage())
+        outage.not_stored(self._log, "sending_not_stored", failure, parts=len(waiting))
         bind.reserved -= len(waiting)
         for queued in waiting:
             self._queue.put(queued)
@@ -287,7 +288,7 @@ class Upstream:
 
     def _could_not_look(self, failure: Failure) -> None:
         self._queue.end_look((), complete=False)
-        self._log.error("queue_not_read", error=failure.getErrorMessage())
+        outage.not_stored(self._log, "queue_not_read", failure)
 
     # -- what the binds tell (edge.binds.BindOwner) -----------------------------------------------
 
@@ -412,7 +413,7 @@ class Upstream:
 
         def not_stored(failure: Failure) -> None:
             self._unsettled -= 1
-            self._log.error("outcome_not_stored", error=failure.getErrorMessage())
+            outage.not_stored(self._log, "outcome_not_stored", failure)
             self._hold_back(POLL_SECONDS)
             self._clock.callLater(POLL_SECONDS, self._persist, writes, then)
 

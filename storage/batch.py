@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from storage.engines import CommitOutcome, Engine
 from storage.engines.base import driver_error
-from storage.errors import CommitOutcomeUnknown, StoreUnavailable
+from storage.errors import CommitOutcomeUnknown, Stale, StoreUnavailable
 from storage.statements import Row, Statement, Write
 
 
@@ -140,7 +140,9 @@ class Transactor:
             if unit.fn is not None:
                 calls.setdefault(unit.fn if unit.collected else unit, []).append(unit)
         for statement in sorted(groups, key=_order) if len(groups) > 1 else groups:
-            self._engine.hot(statement).run(connection, groups[statement])
+            rows = groups[statement]
+            if self._engine.hot(statement).run(connection, rows) != len(rows) and statement.exact:
+                raise Stale(f"A row of {statement.table.name} has changed hands.")
         for call in calls.values():
             _call(connection, call)
 

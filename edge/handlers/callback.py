@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred, succeed
 
-from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
+from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry, origin
 from edge.handlers.http import Answer, HTTPSender, heard
 from edge.handlers.template import TemplateError, fill
 from storage.records import MessageRecord
@@ -37,6 +38,7 @@ class CallbackHandler:
     """I make callbacks."""
 
     name = "callback"
+    ordered: ClassVar[bool] = False
 
     def __init__(
         self, http: HTTPSender, settings: CallbackSettings, random: Random, wall_ms: Callable[[], int]
@@ -45,6 +47,10 @@ class CallbackHandler:
         self._settings = settings
         self._random = random
         self._wall_ms = wall_ms
+
+    def target_key(self, target: str) -> str:
+        """See `edge.handlers.Handler`."""
+        return origin(target)
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""

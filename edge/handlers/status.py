@@ -8,11 +8,12 @@ Any 2xx ends it; else it is tried again after growing waits, under the same deli
 
 from datetime import UTC, datetime
 from random import Random
+from typing import ClassVar
 
 import orjson
 from twisted.internet.defer import Deferred
 
-from edge.handlers import Delivered, Failed, Job, Outcome, Retry
+from edge.handlers import Delivered, Failed, Job, Outcome, Retry, origin
 from edge.handlers.http import Answer, HTTPSender, heard
 
 WAITS = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)  # seconds before the second, third … attempt
@@ -23,10 +24,15 @@ class StatusHandler:
     """I make status callbacks: the delivery's target is the URL, its event the state that is told."""
 
     name = "status"
+    ordered: ClassVar[bool] = False
 
     def __init__(self, http: HTTPSender, random: Random) -> None:
         self._http = http
         self._random = random
+
+    def target_key(self, target: str) -> str:
+        """See `edge.handlers.Handler`."""
+        return origin(target)
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
