@@ -14,6 +14,8 @@ from storage.engines.base import driver_error
 from storage.errors import CommitOutcomeUnknown, Stale, StoreUnavailable
 from storage.statements import Row, Statement, Write
 
+RECONNECT_SECONDS = 0.2  # between two tries, however many units ask
+
 
 class Unit:
     """What must be committed whole or not at all: plain writes, or a function in the transaction.
@@ -49,6 +51,7 @@ class Transactor:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._not_before = 0.0
         self.commit_seconds = 0.0
 
     def commit(self, units: Sequence[Unit]) -> None:
@@ -114,8 +117,17 @@ class Transactor:
         if self._lost():
             self._discard()
         if self._connection is None:
-            self._connection = self._engine.writing.connect()
+            self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> Connection:
+        if time.monotonic() < self._not_before:
+            raise StoreUnavailable("The store could not be reached a moment ago.")
+        try:
+            return self._engine.writing.connect()
+        except Exception:
+            self._not_before = time.monotonic() + RECONNECT_SECONDS
+            raise
 
     def _lost(self) -> bool:
         return self._connection is not None and (self._connection.closed or self._connection.invalidated)

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 MAX_UNITS = 1_000
 MAX_ROWS = 5_000
+SILENT_SECONDS = 10.0  # between two lines that the store is gone
 STALL_SECONDS = 5.0
 """A batch that takes longer is stuck. What would be handed in behind it is refused instead: of that it can be
 said that it is not stored, and memory does not fill."""
@@ -59,6 +60,8 @@ class Writer:
         self._ended = False
         self._to_tell: list[Deferred[None]] = []
         self._unavailable = False
+        self._told = False
+        self._silent_until = 0.0
         self._thread: threading.Thread | None = None
         self._taken = 0
         self._fired = 0
@@ -210,13 +213,16 @@ class Writer:
         self._tell(error if isinstance(error, StoreUnavailable) else None)
 
     def _tell(self, error: StoreUnavailable | None) -> None:
-        """One line when the store goes and one when it is back, not one a unit."""
-        gone = error is not None and not isinstance(error, StoreClosed)
-        if gone and not self._unavailable:
+        """One line when the store goes and one when it is back, not one a unit; and few for one that comes
+        and goes, as when a disk is all but full."""
+        self._unavailable = error is not None and not isinstance(error, StoreClosed)
+        now = time.monotonic()
+        if self._unavailable and not self._told and now >= self._silent_until:
+            self._told, self._silent_until = True, now + SILENT_SECONDS
             log.error("store_unavailable", error=str(error))
-        elif self._unavailable and not gone:
+        elif self._told and not self._unavailable:
+            self._told = False
             log.info("store_available_again")
-        self._unavailable = gone
 
     def _end(self) -> None:
         self._ended = True

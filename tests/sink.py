@@ -1,5 +1,6 @@
 """An HTTP sink in a thread, for tests whose server is another process."""
 
+import contextlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -7,10 +8,12 @@ from urllib.parse import parse_qsl
 
 
 class Sink:
-    """I record every request and answer each with ``answer`` (a body; ``ok`` from the start)."""
+    """I record every request; I answer with ``answer`` (``ok`` from the start) while ``gate`` is open."""
 
     def __init__(self) -> None:
         self.answer = b"ok"
+        self.gate = threading.Event()
+        self.gate.set()
         self.targets: list[str] = []
         self.bodies: list[bytes] = []
         sink = self
@@ -27,6 +30,11 @@ class Sink:
             def _take(self, body: bytes) -> None:
                 sink.targets.append(self.path)
                 sink.bodies.append(body)
+                sink.gate.wait(60)
+                with contextlib.suppress(OSError):  # whoever asked may be gone
+                    self._answer()
+
+            def _answer(self) -> None:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(sink.answer)))
                 self.end_headers()
