@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server programs, Node.js, and the npm package `smpp`.
+# What the tests need beside Python: PostgreSQL's server programs, strace, Node.js, and the npm package `smpp`.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -11,6 +11,7 @@ have_postgresql() {
 
 missing=()
 have_postgresql || missing+=(postgresql)
+command -v strace >/dev/null || missing+=(strace)
 command -v node >/dev/null || missing+=(nodejs)
 if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     command -v npm >/dev/null || missing+=(npm)
@@ -34,6 +35,7 @@ fi
 
 lacking=()
 have_postgresql || lacking+=("PostgreSQL's server (Debian: postgresql)")
+command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
 command -v node >/dev/null || lacking+=("Node.js (Debian: nodejs)")
 if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     if command -v npm >/dev/null; then
