@@ -5,9 +5,7 @@ the process, though not a power cut. On SQLite, whose syncs are the server's own
 followed by its token: written to the WAL, the WAL synced, and only then the answer, or the submit_sm, sent.
 """
 
-import os
 import re
-import shutil
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -98,15 +96,6 @@ class Order:
             began > written and ended < call.began for began, ended in reversed(self._synced)
         )
         self.early[hop] += not covered
-
-
-@pytest.fixture
-def strace() -> None:
-    if shutil.which("strace") is None:
-        reason = "NOT TESTED: strace is not installed (Debian: strace)"
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 def observed(url: str, folder: Path, durable: bool) -> Order:

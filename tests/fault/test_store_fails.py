@@ -39,11 +39,13 @@ sys.stdin.readline()
 
 
 @contextlib.contextmanager
-def running(url: str, folder: Path, seconds: float = 240.0) -> Iterator[Traffic]:
+def running(
+    url: str, folder: Path, prefix: tuple[str, ...] = (), seconds: float = 240.0
+) -> Iterator[Traffic]:
     """A provisioned server with traffic; at the end nothing that was acknowledged may be missing."""
     provision(url, [DID])
     smsc = free_port()
-    with Peer(seconds) as peer, Server(folder, url, smsc) as server:
+    with Peer(seconds) as peer, Server(folder, url, smsc, prefix) as server:
         traffic = Traffic(peer, server, smsc)
         server.start(ready=False)
         api = traffic.begin()
@@ -134,6 +136,20 @@ def test_a_full_disk_refuses_for_now_and_is_used_again_when_there_is_room(
         traffic.until("readiness", traffic.server.is_ready, BACK_WITHIN)
         assert events(traffic, "store_unavailable") <= 2
         print(f"work went on {back:.2f} s after there was room; refused {traffic.pump.refusals}")
+
+
+@pytest.mark.usefixtures("strace")
+def test_syncs_that_fail_for_a_while(sqlite_url: str, tmp_path: Path) -> None:
+    """The disk says EIO to some hundred fdatasync calls, by way of strace."""
+    first, last = 100, 500
+    inject = f"inject=fdatasync:error=EIO:when={first}..{last}"
+    prefix = ("strace", "-D", "-f", "--seccomp-bpf", "-e", "trace=fdatasync", "-e", inject)
+    with running(sqlite_url, tmp_path, (*prefix, "-o", str(tmp_path / "syncs.log"))) as traffic:
+        traffic.until("temporary errors", refused_everywhere(traffic))
+        traffic.progress(mo=5, mt=5)
+        traffic.until("readiness", traffic.server.is_ready, BACK_WITHIN)
+        print(f"refused {traffic.pump.refusals}, API {traffic.api.refused if traffic.api else 0}")
+    assert (tmp_path / "syncs.log").read_text().count("EIO") == last - first + 1
 
 
 @contextlib.contextmanager
