@@ -152,7 +152,7 @@ class Outbox:
         for item in due:
             if item.delivery.id in self._claims:
                 self._refill.put(item)
-            else:
+            elif not self._targets.shut(self.target_key(item.delivery.handler, item.delivery.target)):
                 self._refill.want()
         self._pump()
 

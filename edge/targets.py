@@ -78,6 +78,11 @@ class Targets:
 
     # -- how much memory takes --------------------------------------------------------------------
 
+    def shut(self, key: str) -> bool:
+        """Nothing is begun there for a while: it is stopped, or its circuit is open."""
+        target = self._targets.get(key)
+        return key in self._paused or (target is not None and target.circuit.state is State.OPEN)
+
     def room(self, key: str, lane: int, now: float) -> int:
         """How many more deliveries of this lane memory may take."""
         free = self._limits.memory - self._holding

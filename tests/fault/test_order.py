@@ -126,6 +126,7 @@ def test_no_acknowledgement_before_its_sync(sqlite_url: str, tmp_path: Path) -> 
     assert order.hops["202"] >= 100
     assert order.hops["submit_sm"] >= 100
     assert order.early.total() == 0, order.early
+    print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")
 
 
 @pytest.mark.usefixtures("strace")
@@ -134,3 +135,4 @@ def test_the_same_check_fails_on_a_store_that_does_not_sync(sqlite_url: str, tmp
     assert order.hops["deliver_sm_resp"] >= 150
     assert order.early["deliver_sm_resp"] > 100
     assert order.early["202"] > 50
+    print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")

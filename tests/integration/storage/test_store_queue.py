@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import Connection, select, text
 
-from storage import deliveries, messages, paused, queue
+from storage import deliveries, messages, migrate, paused, queue
 from storage.batch import Transactor, Unit
 from storage.engines import Engine, open_engine
 from storage.errors import Stale
@@ -280,3 +281,18 @@ def test_paused_targets_are_remembered(engine: Engine) -> None:
     assert do(engine, paused.resume, "callback http://x")
     assert not do(engine, paused.resume, "callback http://x")
     assert do(engine, all_of) == {}
+
+
+def test_what_was_pending_before_lanes_is_still_due(empty_store_url: str) -> None:
+    engine = open_engine(empty_store_url)
+    columns = "id, message_id, account_id, did_id, handler, target, state, attempts, due_at, created_at"
+    with engine.transaction() as connection:
+        command.upgrade(migrate.configuration(connection), "0001")
+        for identity, state in ((1, "pending"), (2, "delivered")):
+            row_of = f"{identity}, 9, 1, 5, 'callback', 'http://x/', '{state}', 1, {NOW}, {NOW}"
+            connection.execute(text(f"INSERT INTO delivery ({columns}, updated_at) VALUES ({row_of}, 0)"))
+    migrate.upgrade(engine)
+    record = row(engine, 1)
+    assert (record.lane, record.owner, record.lease_until, record.attempts) == (5, None, NOW, 1)
+    assert lanes(engine) == [5]
+    engine.close()

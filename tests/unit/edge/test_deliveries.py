@@ -298,6 +298,24 @@ def test_a_failing_target_gets_one_attempt_a_period_and_the_others_are_not_count
     assert {item.delivery.owner for item in fresh} == {None}
 
 
+def test_a_failing_target_costs_no_look_at_the_table_for_each_message(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(rig)
+    looks = []
+    read = rig.store.read
+
+    def counted(*args: Any, **kwargs: Any) -> Deferred[Any]:
+        looks.append(args)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(rig.store, "read", counted)
+    rig.receive(50)
+    assert looks == []
+    rig.time.advance(1.0)
+    assert len(looks) == 1
+
+
 def test_a_target_that_is_back_gets_what_waited_at_a_limited_rate_that_grows(rig: Rig) -> None:
     failing(rig)
     for _ in range(150):
