@@ -16,8 +16,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from edge.claims import Claims
+from edge.delivery_lanes import lane_of
 from edge.handlers import Delivered, Failed, Handler, Job, Outcome, Retry
-from edge.lanes import lane_of
 from edge.outage import not_stored
 from edge.refill import Refill
 from edge.targets import Limits, Target, Targets

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from edge.lanes import lane_of
+from edge.delivery_lanes import lane_of
 from storage import messages
 from storage.batch import Transactor
 from storage.engines import open_engine
