@@ -4,6 +4,7 @@ Start: store → directory → upstreams settle what the last run left → binds
 Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`) → unbind → flush → close.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
@@ -18,19 +19,22 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge import config as configuration
-from edge.assembly import Assembly
-from edge.binds import KINDS, Backoff, Bind
+from edge.binds import Bind, bind_names
 from edge.circuit import CircuitSettings
 from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
+from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
+from edge.groups import Group
 from edge.handlers.callback import CallbackHandler, CallbackSettings
 from edge.handlers.http import HTTPSender, HTTPSettings
 from edge.handlers.status import StatusHandler
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
+from edge.metrics import BindSnapshot
+from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Outbound, Planner
 from edge.receipts import Receipts
 from edge.references import References
@@ -45,9 +49,8 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
+PURGE_SECONDS = 3600.0
 PROBE_SECONDS = 1.0
-THROTTLE_MIN_SECONDS = 0.25
-THROTTLE_MAX_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class Line:
     upstream: Upstream
     incoming: Incoming
     flush: LoopingCall
+    purge: LoopingCall
 
 
 class TrunklineService(Service):
@@ -95,6 +99,12 @@ class TrunklineService(Service):
             config.outbox.lease_seconds,
         )
         self.lines: dict[str, Line] = {}
+        self._groups: dict[str, Group] = {}
+        self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
+        self.doubts = Doubts(store, self.outbox, self.upstreams, wall_ms)
+        self._moving = LoopingCall(self.mover.look)
+        self._moving.clock = reactor
+        self._set_groups(config)
         for upstream in config.upstreams:
             self.lines[upstream.name] = self._line(upstream)
         self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms)
@@ -128,31 +138,53 @@ class TrunklineService(Service):
             self.config.numbers.region,
             self.directory.did,
             References(lambda: self._random.randrange(0x10000)),
+            self.config.routes,
+            self._usable,
+            self._random.random,
         )
+
+    def _usable(self, name: str) -> bool:
+        line = self.lines.get(name)
+        return line is not None and line.upstream.usable
+
+    def _set_groups(self, config: Config) -> None:
+        """Groups that are there keep what they hold."""
+        members: dict[str, list[str]] = {}
+        for upstream in config.upstreams:
+            members.setdefault(upstream.group_name, []).append(upstream.name)
+        for name, upstreams in members.items():
+            group = self._groups.setdefault(name, Group(()))
+            group.upstreams = tuple(upstreams)
 
     def _line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
-        receipts = Receipts(config.name, config.message_id_base, self.store, self.outbox, self._wall_ms)
+        group = self._groups[config.group_name]
+        receipts = Receipts(config, group, self.store, self.outbox, self._wall_ms)
         inbound = Inbound(
-            Policy(config.name, config.unknown_did == "quarantine", config.repeats == "merge"),
+            Policy(
+                config.name,
+                config.unknown_did == "quarantine",
+                config.repeats == "merge",
+                config.reassembly_timeout_seconds,
+            ),
             dialect,
             self.directory,
             self.store,
             self.outbox,
-            Assembly(config.reassembly_timeout_seconds),
+            group.assembly,
             Repeats(),
             self._wall_ms,
         )
-        incoming = Incoming(inbound, receipts, self._wall_ms)
-        throttle = Backoff(THROTTLE_MIN_SECONDS, THROTTLE_MAX_SECONDS, self._random)
-        upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, throttle, incoming)
-        for kind in KINDS[config.bind]:
-            name = f"{config.name}/{kind.name.lower()}"
-            endpoint = endpoint_for(self._reactor, config)
+        pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
+        incoming = Incoming(inbound, receipts, self.mover, pattern, self._wall_ms)
+        upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, incoming)
+        endpoint = endpoint_for(self._reactor, config)
+        for name, kind in bind_names(config):
             upstream.binds.append(Bind(name, kind, config, endpoint, self._clock, self._random, upstream))
-        flush = LoopingCall(inbound.flush_overdue)
-        flush.clock = self._clock
-        return Line(upstream, incoming, flush)
+        loops = [LoopingCall(inbound.flush_overdue), LoopingCall(receipts.purge)]
+        for loop in loops:
+            loop.clock = self._clock
+        return Line(upstream, incoming, *loops)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -187,6 +219,7 @@ class TrunklineService(Service):
             await self.simulator.start()
         for line in self.lines.values():
             await self._start_line(line)
+        self._moving.start(LOOK_SECONDS, now=False)
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
@@ -195,6 +228,7 @@ class TrunklineService(Service):
         await line.incoming.inbound.start()
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
+        line.purge.start(PURGE_SECONDS, now=False)
         await line.upstream.start()
 
     async def stop(self) -> None:
@@ -202,6 +236,8 @@ class TrunklineService(Service):
         log.info("server_draining", seconds=self.config.server.drain_seconds)
         self._ready = False
         self.outbound.draining = True
+        if self._moving.running:
+            self._moving.stop()
         if self._port is not None:
             await _quietly(self._port.stopListening())
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
@@ -218,8 +254,9 @@ class TrunklineService(Service):
         log.info("server_stopped")
 
     async def _stop_line(self, line: Line) -> None:
-        if line.flush.running:
-            line.flush.stop()
+        for loop in (line.flush, line.purge):
+            if loop.running:
+                loop.stop()
         await self._at_most(line.upstream.stop(), 5.0)
 
     def stopService(self) -> Deferred[None]:
@@ -236,17 +273,22 @@ class TrunklineService(Service):
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Whether traffic can be taken, and each part's state."""
-        states = {
-            bind.name: bind.state.name.lower() for line in self.lines.values() for bind in line.upstream.binds
-        }
+        binds = [bind for line in self.lines.values() for bind in line.upstream.binds]
+        states = {bind.name: bind.state.name.lower() for bind in binds}
         bound = all(any(b.bound for b in line.upstream.binds) for line in self.lines.values())
+        paused = [bind.name for bind in binds if bind.paused]
         store = self.store.writer.available
-        return self._ready and bound and store, {"started": self._ready, "store": store, "binds": states}
+        states_of_all = {"started": self._ready, "store": store, "binds": states, "paused": paused}
+        return self._ready and bound and store, states_of_all
 
     def _ask_store(self) -> None:
         """While the store takes nothing nobody may be trying: find out when it does again."""
         if not self.store.writer.available:
             self.store.probe().addErrback(lambda _: None)
+
+    def bind_snapshots(self) -> list[BindSnapshot]:
+        """What every bind has counted."""
+        return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
 
     def reload(self) -> None:
         """Read the configuration file again and apply what changed; on an error keep what is."""
@@ -275,7 +317,8 @@ class TrunklineService(Service):
             for key in ("server", "store", "http", "numbers", "callback", "outbox", "simulator")
             if getattr(fresh, key) != getattr(self.config, key)
         ]
-        self.config = replace(self.config, upstreams=fresh.upstreams, log=fresh.log)
+        self.config = replace(self.config, upstreams=fresh.upstreams, routes=fresh.routes, log=fresh.log)
+        self._set_groups(fresh)
         for name in new:
             if name not in self.lines:
                 self.lines[name] = self._line(new[name])

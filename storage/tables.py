@@ -164,8 +164,13 @@ part = Table(
     Column("sent_at", BigInteger),
     Column("answered_at", BigInteger),
     Column("final_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("refused_by", Text),
 )
 _partial("ix_part_queued", "state = 'queued'", part.c.upstream, part.c.due_at, part.c.id)
+PART_PASSING = "state = 'queued' AND expires_at IS NOT NULL"
+"""As `PART_OPEN`: a query must say it in these words."""
+_partial("ix_part_passing", PART_PASSING, part.c.upstream, part.c.expires_at)
 PART_OPEN = "state IN ('sending', 'in_doubt', 'held')"
 """To be said in these words by a query that wants the index: SQLite compares the text."""
 _partial("ix_part_open", PART_OPEN, part.c.upstream, part.c.id)

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from argon2 import PasswordHasher
 from sqlalchemy import Connection, make_url
 
 from edge.config import Config
 from edge.handlers import template
+from edge.passwords import MAX_CHARACTERS, hash_password
 from edge.policy import numbers as spelling
 from storage import accounts, migrate, numbers, sessions
 from storage.engines import Engine, open_engine
@@ -138,10 +138,10 @@ class Desk:
 
     def set_user(self, account: str, login: str, password: str) -> User:
         """Make the user, or give him this password and log him out everywhere."""
-        if len(password) < MIN_PASSWORD:
-            raise DeskError(f"A password has at least {MIN_PASSWORD} characters.")
+        if not MIN_PASSWORD <= len(password) <= MAX_CHARACTERS:
+            raise DeskError(f"A password has {MIN_PASSWORD} to {MAX_CHARACTERS} characters.")
         known = self.find_user(account, login)
-        hashed = PasswordHasher().hash(password)
+        hashed = hash_password(password)
         with self.transaction() as conn:
             owner = _account(conn, account)
             if known is not None:

@@ -12,20 +12,13 @@ from tests.interop.node_smsc import NodeSMSC
 from tests.provision import KEY, provision
 from tests.server import Server, until
 from tests.sink import Sink
+from tests.texts import TEXTS
 
 pytestmark = pytest.mark.interop
 
 DID = "12025550100"
 PHONE = "12025550150"
 LONG = "A long text, sent in parts: " + "0123456789 " * 35 + "the end."
-TEXTS = {
-    "plain": "Hello, world",
-    "extension": "é€^{}[]~|\\",
-    "emoji": "👍🏽 and 👨‍👩‍👧‍👦",
-    "reserved": "+ & # % = ? / \" ' <b>",
-    "newline": "line one\nline two",
-    "arabic": "مرحبا بالعالم",
-}
 
 
 @pytest.fixture

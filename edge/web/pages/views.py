@@ -25,6 +25,9 @@ FLAGS = {
     MessageFlag.POSSIBLE_DUPLICATE: "possible duplicate",
     MessageFlag.INCOMPLETE: "parts are missing",
     MessageFlag.UNDECODABLE: "not decodable",
+    MessageFlag.FLASH: "flash",
+    MessageFlag.INDICATION: "message waiting indication",
+    MessageFlag.HEADER: "with a header for a program (ports)",
 }
 
 

@@ -124,7 +124,7 @@ def test_a_part_goes_its_way(engine: Engine) -> None:
     write(engine, messages.insert(message, [waiting]))
     write(engine, parts.mark_sending(waiting.id, 1, NOW + 1))
     sending = waiting._replace(state=PartState.SENDING, attempts=1, sent_at=NOW + 1)
-    assert [item.part for item in read(engine, parts.sending, UPSTREAM)] == [sending]
+    assert [item.part for item in read(engine, parts.unanswered, UPSTREAM)] == [sending]
     assert read(engine, parts.queued, UPSTREAM, NOW, 10) == []
     write(engine, parts.requeue(waiting.id, NOW + 5, 1, 0x58))
     again = sending._replace(state=PartState.QUEUED, due_at=NOW + 5, flags=1, command_status=0x58)
@@ -146,7 +146,6 @@ def test_a_part_goes_its_way(engine: Engine) -> None:
     [
         (parts.hold, PartState.HELD),
         (parts.mark_in_doubt, PartState.IN_DOUBT),
-        (lambda identity: parts.expire(identity, NOW), PartState.EXPIRED),
         (lambda identity: parts.record_failed(identity, 0xFFFFFFFF, NOW), PartState.FAILED),
     ],
 )

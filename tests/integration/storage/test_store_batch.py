@@ -155,7 +155,7 @@ def test_a_unit_may_change_what_it_inserts(quick: Engine, transactor: Transactor
     transactor.commit(units)
     assert [unit.outcome for unit in units] == [None, None]
     with quick.snapshot() as connection:
-        assert [item.part.id for item in parts.sending(connection, samples.UPSTREAM)] == [there.id, new.id]
+        assert [item.part.id for item in parts.unanswered(connection, samples.UPSTREAM)] == [there.id, new.id]
 
 
 def test_collected_items_are_one_call(transactor: Transactor) -> None:

@@ -287,10 +287,9 @@ async def test_reads_survive_the_loss_of_their_connections(store: Store, store_u
 @pytest_twisted.ensureDeferred
 async def test_behind_a_batch_that_is_stuck_units_are_refused_at_once(engine: Engine, gate: Gate) -> None:
     stuck = Writer(engine, reactor, stall_seconds=0.05)
-    stuck.start()
     busy = stuck.run("gate", gate)
-    gate.entered.wait(10)
     before = stuck.write(messages.insert(samples.mo()))
+    stuck.start()
     while is_available(stuck):
         await turn()
     with capture_logs() as logs:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, ConfigError, Secret, SimulatorConfig, UpstreamConfig, load, parse
+from edge.config import Config, ConfigError, RouteConfig, Secret, SimulatorConfig, UpstreamConfig, load, parse
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 FILE = Path("t.toml")
@@ -33,7 +33,8 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     config = read(re.sub(r"^#(?=[a-z\[])", "", shipped, flags=re.MULTILINE))
     upstream = UpstreamConfig(name="carrier", port=2775, system_id="trunkline", password=Secret("change-me"))
     simulator = SimulatorConfig(system_id="simulator", password=Secret("change-me"))
-    assert config == Config(path=FILE, upstreams=(upstream,), simulator=simulator)
+    route = RouteConfig(name="everything", upstreams=("carrier",))
+    assert config == Config(path=FILE, upstreams=(upstream,), routes=(route,), simulator=simulator)
 
 
 def test_the_demo_file_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

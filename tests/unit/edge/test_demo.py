@@ -5,11 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
 from edge import demo
 from edge.cli.desk import Desk, DeskError, DidChange, open_desk, token_hash, upgrade
 from edge.config import Config, StoreConfig, load
+from edge.passwords import verify
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_the_account_is_furnished_once_and_mended_when_need_be(folder: Path) -> 
         after = look(desk)
     assert first[1] == token_hash("tk_aaaa_bbbb")
     assert after[1] == token_hash("tk_cccc_dddd")
-    assert PasswordHasher().verify(after[0], "another password")
+    assert verify(after[0], "another password")
     assert after[2] == [
         (number, True, True, f"http://127.0.0.1:9090{demo.CALLBACK}", True) for number in demo.DIDS
     ]

@@ -9,11 +9,12 @@ from edge import inbound as inbound_module
 from edge.assembly import Assembly
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
-from edge.inbound import MISSING, Inbound, Policy
+from edge.inbound import Inbound, Policy
 from edge.repeats import Repeats
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.tlv import Tag
+from protocols.sms.reassembly import MISSING
 from storage import inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import Did, MessageFlag, MessageRecord
@@ -22,6 +23,7 @@ from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import DID, PEER, Numbers, Time
 
+LINK = "up/transceiver"
 CONFIG = UpstreamConfig(name="up", port=2775, system_id="us", password=Secret("x"))
 
 
@@ -62,12 +64,12 @@ class Rig:
         self.store, self.time, self.box = store, time, Box()
         self.answers: list[int] = []
         self.inbound = Inbound(
-            Policy("up", quarantine, merge),
+            Policy("up", quarantine, merge, 60.0),
             Dialect(CONFIG, "US"),
             Catalog(store),  # type: ignore[arg-type]
             store,  # type: ignore[arg-type]
             self.box,  # type: ignore[arg-type]
-            Assembly(60.0),
+            Assembly(),
             Repeats(),
             time.wall_ms,
         )
@@ -84,7 +86,7 @@ class Rig:
                 **fields,
             }
         )
-        self.inbound.receive(pdu, self.answers.append)
+        self.inbound.receive(pdu, self.answers.append, LINK)
 
     def part(self, number: int, total: int, text: bytes, reference: int = 9, **fields: Any) -> None:
         header = bytes([5, 0, 3, reference, total, number])
@@ -151,7 +153,7 @@ def test_or_refused_where_the_upstream_is_set_so(inline_store: InlineStore, time
 def test_message_payload_and_data_sm(rig: Rig) -> None:
     rig.receive(b"", tlvs=((Tag.MESSAGE_PAYLOAD, b"in the payload"),))
     pdu = DataSm(source_addr="12345", destination_addr=DID[1:], tlvs=((Tag.MESSAGE_PAYLOAD, b"by data sm"),))
-    rig.inbound.receive(pdu, rig.answers.append)
+    rig.inbound.receive(pdu, rig.answers.append, LINK)
     assert [(item.text, item.peer) for item in rig.stored()] == [
         ("in the payload", PEER),
         ("by data sm", "12345"),
@@ -277,6 +279,72 @@ def test_a_part_of_a_finished_message_that_comes_again_after_a_restart_starts_no
     time.advance(60.0)
     success(again.inbound.flush_overdue())
     assert [item.text for item in again.stored()] == ["one two"]
+
+
+def cut(rig: Rig) -> None:
+    """The link goes, and is bound again."""
+    rig.inbound.repeats.link_lost(LINK, rig.time.wall_ms())
+    rig.inbound.repeats.bind_up(rig.time.wall_ms())
+
+
+def test_what_the_store_refused_before_the_link_went_is_no_repeat_when_it_comes_again(rig: Rig) -> None:
+    rig.store.writer.failing = True
+    rig.receive(b"whole")
+    rig.part(1, 2, b"one ")
+    rig.store.writer.failing = False
+    cut(rig)
+    rig.receive(b"whole")
+    rig.part(1, 2, b"one ")
+    rig.part(2, 2, b"two")
+    not_now, good = CommandStatus.ESME_RX_T_APPN, CommandStatus.ESME_ROK
+    assert rig.answers == [not_now, not_now, good, good, good]
+    assert [(item.text, item.duplicate_of, item.flags) for item in rig.stored()] == [
+        ("whole", None, 0),
+        ("one two", None, 0),
+    ]
+    assert [item.message.text for item in rig.box.offered] == ["whole", "one two"]
+
+
+def test_a_second_try_is_not_answered_before_the_fate_of_the_first_is_known(rig: Rig) -> None:
+    for failing, duplicates in ((False, [None, "first"]), (True, [])):
+        rig.store.writer.held = True
+        text = b"again, failing: %d" % failing
+        rig.receive(text)
+        rig.part(1, 2, text)
+        cut(rig)
+        rig.answers.clear()
+        rig.receive(text)
+        rig.part(1, 2, text)
+        assert rig.answers == []
+        rig.store.writer.failing = failing
+        rig.store.writer.release()
+        rig.store.writer.failing = False
+        stored = [item for item in rig.stored() if item.text == text.decode()]
+        assert [item.duplicate_of and "first" for item in stored] == duplicates
+        status = CommandStatus.ESME_RX_T_APPN if failing else CommandStatus.ESME_ROK
+        assert rig.answers == [status] * 4
+
+
+def test_parts_of_equal_octets_are_different_parts(rig: Rig) -> None:
+    def part(number: int) -> None:
+        sar = ((Tag.SAR_MSG_REF_NUM, b"\0\7"), (Tag.SAR_TOTAL_SEGMENTS, b"\3"))
+        rig.receive(b"a" * 150, tlvs=(*sar, (Tag.SAR_SEGMENT_SEQNUM, bytes((number,)))))
+
+    part(1)
+    cut(rig)
+    part(2)
+    part(3)
+    assert [item.text for item in rig.stored()] == ["a" * 450]
+
+
+def test_a_part_that_comes_again_after_the_message_is_out_starts_nothing(rig: Rig) -> None:
+    rig.part(1, 2, b"one ")
+    rig.part(2, 2, b"two")
+    rig.part(2, 2, b"two")
+    assert rig.answers == [CommandStatus.ESME_ROK] * 3
+    rig.time.advance(10_000)
+    success(rig.inbound.flush_overdue())
+    assert [item.text for item in rig.stored()] == ["one two"]
 
 
 def test_more_than_memory_should_hold_is_refused_for_now(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from edge.config import Secret, UpstreamConfig
+from edge.groups import Group
 from edge.receipts import Receipts
 from protocols.smpp import receipt as receipt_text
 from protocols.smpp.errors import CommandStatus
@@ -22,10 +24,11 @@ TEXT = "id:{id} sub:001 dlvrd:001 submit date:2601011200 done date:2601011201 st
 class Rig:
     """A `Receipts` on a store with messages whose parts are sent."""
 
-    def __init__(self, store: InlineStore, time: Time, did: Did) -> None:
+    def __init__(self, store: InlineStore, time: Time, did: Did, **changes: Any) -> None:
         self.store, self.time, self.did, self.box = store, time, did, Box()
         self.answers: list[int] = []
-        self.receipts = Receipts("up", "any", store, self.box, time.wall_ms)  # type: ignore[arg-type]
+        config = UpstreamConfig(name="up", port=1, system_id="x", password=Secret("x"), **changes)
+        self.receipts = Receipts(config, Group(("up",)), store, self.box, time.wall_ms)  # type: ignore[arg-type]
         success(self.receipts.start())
 
     def message(self, *smsc_ids: str | None, status_callback: str | None = None) -> int:
@@ -165,5 +168,5 @@ def test_a_refusal_by_the_smsc_is_told_too(rig: Rig) -> None:
     identity = rig.message(None, status_callback="http://x/")
     part_id = rig.part(identity).id
     success(rig.store.writer.write(parts.record_failed(part_id, 0x0B, rig.time.wall_ms())))
-    rig.receipts.failed(part_id)
+    rig.receipts.failed([part_id])
     assert [item.delivery.event for item in rig.box.offered] == ["failed"]

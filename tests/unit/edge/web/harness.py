@@ -19,6 +19,7 @@ from edge.directory import Directory
 from edge.outbound import Accepted, Draft
 from edge.web.services import WebServices
 from edge.web.site import make_site
+from protocols.sms import LongMessageMode, SegmentOptions
 from storage import accounts, messages, numbers
 from storage.records import Account, Direction, MessageRecord, PartRecord
 from storage.statements import Writes
@@ -104,6 +105,13 @@ class Outbox:
         if not self.hold:
             self.release()
         return answer
+
+    @property
+    def planner(self) -> "Outbox":
+        return self
+
+    def segmentation(self, peer: str, did: str, account_id: int) -> SegmentOptions:
+        return SegmentOptions(LongMessageMode.UDH16 if peer == PEER else LongMessageMode.UDH8)
 
     def release(self) -> None:
         for draft, answer in zip(self.drafts[-len(self.waiting) :], self.waiting, strict=True):
