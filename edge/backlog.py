@@ -1,4 +1,4 @@
-"""What waits in memory of a queue that is a table: the parts of an upstream, the due deliveries.
+"""What waits in memory of a queue that is a table: the parts of an upstream.
 
 Work comes from two sides: from a pipeline right after its commit, and from the table (restart, retry,
 overflow, another process). Nothing may be handed out twice, so every id that memory deals with is

@@ -29,6 +29,7 @@ __all__ = [
     "HTTPConfig",
     "LogConfig",
     "NumbersConfig",
+    "OutboxConfig",
     "OutgoingConfig",
     "Problem",
     "RouteConfig",
@@ -140,7 +141,7 @@ class NumbersConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackConfig:
-    """URL callbacks: how often, how long, how many at once; ``timezone`` is the zone of {TIMESTAMP}."""
+    """URL callbacks: how often, how long; ``timezone`` is the zone of {TIMESTAMP}."""
 
     retry_minutes: Positive = 30.0
     retry_jitter: Annotated[float, between(0, 1)] = 0.1
@@ -148,7 +149,6 @@ class CallbackConfig:
     timeout_seconds: Positive = 30.0
     connect_timeout_seconds: Positive = 10.0
     connections_per_host: Count = 50
-    concurrency: Count = 200
     timezone: Annotated[str, Check('a time zone such as "UTC" or "America/New_York"', _is_zone)] = "UTC"
 
 
@@ -167,6 +167,18 @@ class OutgoingConfig:
     ports: tuple[PortRange, ...] = ("80", "443", "1024-65535")
     max_redirects: Annotated[int, between(0, 3)] = 0
     nameservers: tuple[Listen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxConfig:
+    """Deliveries of all handlers: how many at once and in memory, and what a failing target gets."""
+
+    concurrency: Annotated[int, at_least(2)] = 500
+    per_target: Count = 50
+    memory: Annotated[int, at_least(100)] = 20_000
+    failures: Count = 5
+    probe_seconds: Positive = 60.0
+    lease_seconds: Annotated[float, at_least(3)] = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +207,7 @@ class Config:
     callback: CallbackConfig = CallbackConfig()
     webhook: WebhookConfig = WebhookConfig()
     outgoing: OutgoingConfig = OutgoingConfig()
+    outbox: OutboxConfig = OutboxConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
     simulator: SimulatorConfig | None = None

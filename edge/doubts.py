@@ -53,7 +53,7 @@ class Doubts:
             if resend:
                 return decided, ()
             identities = [identity for identity, _ in decided]
-            return decided, statuses.due(conn, identities, self._store.ids.next, now_ms)
+            return decided, statuses.due(conn, identities, self._store.ids.next, self._outbox.stamp, now_ms)
 
         return self._store.writer.run("doubt settled", work).addCallback(self._settled, resend)
 
@@ -64,7 +64,6 @@ class Doubts:
             if mine:
                 upstream.settled(mine)
         if due:
-            self._outbox.expect([item.delivery.id for item in due])
             self._outbox.offer(due)
         identities = [identity for identity, _ in decided]
         log.info("doubt_settled", parts=identities, resend=resend)

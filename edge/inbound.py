@@ -21,6 +21,7 @@ from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.dialect import Inbound as Received
 from edge.directory import Directory
+from edge.outage import not_stored
 from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
@@ -303,19 +304,17 @@ class Inbound:
         self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
-        due = [] if did is None else deliveries_of(message, did, self._store.ids.next)
-        delivery_ids = [item.delivery.id for item in due]
+        due = self._outbox.expect([] if did is None else deliveries_of(message, did, self._store.ids.next))
         unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
         if whole is not None:
             unit += inbound_parts.assign(whole.part_ids, message.id)
-        self._outbox.expect(delivery_ids)
 
         def committed(_: None) -> None:
             self.counters.messages += 1
             self._outbox.offer(due)
 
         def not_committed(failure: Failure) -> Failure:
-            self._outbox.abandon(delivery_ids)
+            self._outbox.abandon(due)
             return failure
 
         return self._store.writer.write(unit).addCallbacks(committed, not_committed)
@@ -326,7 +325,7 @@ class Inbound:
 
         def failed(failure: Failure) -> None:
             self._assembly.put_back(whole)
-            self._log.error("incomplete_not_stored", error=failure.getErrorMessage())
+            not_stored(self._log, "incomplete_not_stored", failure)
 
         return stored.addErrback(failed)
 
@@ -346,7 +345,7 @@ class Inbound:
 
     def _refuse_for_now(self, failure: Failure, answer: Answer) -> None:
         self.counters.not_stored += 1
-        self._log.error("message_not_stored", error=failure.getErrorMessage())
+        not_stored(self._log, "message_not_stored", failure)
         self._done(answer, CommandStatus.ESME_RX_T_APPN)
 
     def _part_lost(
@@ -363,7 +362,7 @@ class Inbound:
 
     def _not_found(self, failure: Failure) -> None:
         """The store cannot be asked for a number that memory does not have: as if it had none."""
-        self._log.error("did_not_looked_up", error=failure.getErrorMessage())
+        not_stored(self._log, "did_not_looked_up", failure)
 
 
 def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) -> list[DueDelivery]:

@@ -17,6 +17,7 @@ from edge.binds import Bind
 from edge.config import RouteConfig
 from edge.dialect import Dialect
 from edge.errors import Refused, Unavailable
+from edge.outage import not_stored
 from edge.policy import numbers
 from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
@@ -254,12 +255,18 @@ class Outbound:
     """I am the one way out of the server: every leg submits its drafts to me."""
 
     def __init__(
-        self, planner: Planner, store: Store, carriers: Mapping[str, Carrier], wall_ms: Callable[[], int]
+        self,
+        planner: Planner,
+        store: Store,
+        carriers: Mapping[str, Carrier],
+        wall_ms: Callable[[], int],
+        stamp: statuses.Stamp,
     ) -> None:
         self._planner = planner
         self._store = store
         self._carriers = carriers
         self._wall_ms = wall_ms
+        self._stamp = stamp
         self.draining = False
 
     def submit(self, draft: Draft) -> Deferred[Accepted]:
@@ -309,12 +316,12 @@ class Outbound:
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
-            log.error("message_not_stored", leg=draft.leg, error=failure.getErrorMessage())
+            not_stored(log, "message_not_stored", failure, leg=draft.leg)
             raise Unavailable(
                 "The message could not be stored; nothing was sent. Try again."
             ) from failure.value
 
-        writes = messages.insert(message, parts, statuses.queued(message, self._store.ids.next))
+        writes = messages.insert(message, parts, statuses.queued(message, self._store.ids.next, self._stamp))
         if draft.origin is not None:
             writes += forwards.insert_sent(
                 SentRecord(draft.origin.delivery_id, message.id, draft.origin.hops)

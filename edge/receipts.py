@@ -20,6 +20,7 @@ from edge.config import UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import user_data
 from edge.groups import Group
+from edge.outage import not_stored
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.receipt import MessageState, Receipt
@@ -136,7 +137,7 @@ class Receipts:
             for part_id, report in zip(part_ids, reports, strict=True)
             if part_id is not None and report.record.part_state is not None
         }
-        due = statuses.due(conn, final, self._store.ids.next, now_ms) if final else []
+        due = statuses.due(conn, final, self._store.ids.next, self._outbox.stamp, now_ms) if final else []
         # The status callbacks of the batch go out with its last answer.
         last = len(reports) - 1
         return [(part_id, due if index == last else []) for index, part_id in enumerate(part_ids)]
@@ -149,7 +150,7 @@ class Receipts:
 
         def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
             matched = receipts.rematch(conn, self._group.upstreams, [smsc_message_id], now_ms, self._whole)
-            return len(matched), statuses.due(conn, matched, self._store.ids.next, now_ms)
+            return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
 
         self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
 
@@ -163,7 +164,7 @@ class Receipts:
 
     def _tell(self, part_ids: Sequence[int]) -> None:
         def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
-            return 0, statuses.due(conn, part_ids, self._store.ids.next, self._wall_ms())
+            return 0, statuses.due(conn, part_ids, self._store.ids.next, self._outbox.stamp, self._wall_ms())
 
         self._store.writer.run("status told", work).addCallbacks(self._matched_late, self._try_later)
 
@@ -179,7 +180,7 @@ class Receipts:
 
     def _not_stored(self, failure: Failure, answer: Answer) -> None:
         self.counters.not_stored += 1
-        self._log.error("receipt_not_stored", error=failure.getErrorMessage())
+        not_stored(self._log, "receipt_not_stored", failure)
         answer(CommandStatus.ESME_RX_T_APPN)
 
     def _matched_late(self, result: tuple[int, list[DueDelivery]]) -> None:
@@ -189,11 +190,10 @@ class Receipts:
         self._offer(due)
 
     def _try_later(self, failure: Failure) -> None:
-        self._log.error("receipt_not_matched", error=failure.getErrorMessage())
+        not_stored(self._log, "receipt_not_matched", failure)
 
     def _offer(self, due: Sequence[DueDelivery]) -> None:
         if due:
-            self._outbox.expect([item.delivery.id for item in due])
             self._outbox.offer(due)
 
 

@@ -20,8 +20,10 @@ from twisted.python.failure import Failure
 from edge import config as configuration
 from edge import log as logging
 from edge import outgoing
+from edge.actions import Actions
 from edge.binds import Bind, bind_names
-from edge.config import Config, ConfigError, UpstreamConfig
+from edge.circuit import CircuitSettings
+from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
@@ -44,6 +46,7 @@ from edge.receipts import Receipts
 from edge.references import References
 from edge.repeats import Repeats
 from edge.simulator import Simulator
+from edge.targets import Limits
 from edge.upstreams import Upstream
 from edge.web.services import WebServices
 from edge.web.site import make_site
@@ -53,6 +56,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
+PROBE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -98,7 +102,13 @@ class TrunklineService(Service):
         )
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.outbox = Outbox(
-            self._handlers(), self.directory.did, store, reactor, wall_ms, config.callback.concurrency
+            self._handlers(),
+            self.directory.did,
+            store,
+            reactor,
+            wall_ms,
+            _limits(config.outbox),
+            config.outbox.lease_seconds,
         )
         self.lines: dict[str, Line] = {}
         self._groups: dict[str, Group] = {}
@@ -109,8 +119,10 @@ class TrunklineService(Service):
         self._set_groups(config)
         for upstream in config.upstreams:
             self.lines[upstream.name] = self._line(upstream)
-        self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms)
+        self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms, self.outbox.stamp)
         self.outbound.draining = True  # until the start is over
+        self._watch = LoopingCall(self._ask_store)
+        self._watch.clock = self._clock
 
     # -- building ---------------------------------------------------------------------------------
 
@@ -211,6 +223,7 @@ class TrunklineService(Service):
                 ready=self.readiness,
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
+                deliveries=Actions(self.store, self.outbox, self._wall_ms),
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
@@ -232,11 +245,12 @@ class TrunklineService(Service):
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         await self.directory.start()
         await self.endpoints.start()
+        self.outbox.start()
+        self._watch.start(PROBE_SECONDS)
         if self.simulator is not None:
             await self.simulator.start()
         for line in self.lines.values():
             await self._start_line(line)
-        self.outbox.start()
         self._moving.start(LOOK_SECONDS, now=False)
         self.outbound.draining = False
         self._ready = True
@@ -266,6 +280,8 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
+        if self._watch.running:
+            self._watch.stop()
         self.http.close()
         await _quietly(self._holder.close())
         await self.store.close()
@@ -301,7 +317,14 @@ class TrunklineService(Service):
         lines = self.lines.values()
         bound = bool(lines) and all(any(b.bound for b in line.upstream.binds) for line in lines)
         paused = [bind.name for bind in binds if bind.paused]
-        return self._ready and bound, {"started": self._ready, "binds": states, "paused": paused}
+        store = self.store.writer.available
+        states_of_all = {"started": self._ready, "store": store, "binds": states, "paused": paused}
+        return self._ready and bound and store, states_of_all
+
+    def _ask_store(self) -> None:
+        """While the store takes nothing nobody may be trying: find out when it does again."""
+        if not self.store.writer.available:
+            self.store.probe().addErrback(lambda _: None)
 
     def bind_snapshots(self) -> list[BindSnapshot]:
         """What every bind has counted."""
@@ -343,7 +366,17 @@ class TrunklineService(Service):
         changed = [name for name in old if new.get(name) != old[name]]
         needs_restart = [
             key
-            for key in ("server", "store", "http", "numbers", "callback", "webhook", "outgoing", "simulator")
+            for key in (
+                "server",
+                "store",
+                "http",
+                "numbers",
+                "callback",
+                "webhook",
+                "outgoing",
+                "outbox",
+                "simulator",
+            )
             if getattr(fresh, key) != getattr(self.config, key)
         ]
         # What is accepted for a changed upstream meanwhile waits in the store for its new self.
@@ -362,6 +395,15 @@ class TrunklineService(Service):
             if name in changed or name not in old:
                 await self._start_line(self.lines[name])
         log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
+
+
+def _limits(config: OutboxConfig) -> Limits:
+    return Limits(
+        config.concurrency,
+        config.per_target,
+        config.memory,
+        CircuitSettings(config.failures, config.probe_seconds),
+    )
 
 
 def _quietly(work: Any) -> Deferred[Any]:

@@ -15,15 +15,26 @@ from storage.records import DeliveryRecord, DeliveryState, MessageRecord, Messag
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
 
 
-def queued(message: MessageRecord, next_id: Callable[[], int]) -> list[DeliveryRecord]:
-    """The delivery that tells a new message's sender that it is stored, if he wants to know."""
+Stamp = Callable[[DueDelivery], DueDelivery]
+
+
+def queued(message: MessageRecord, next_id: Callable[[], int], stamp: Stamp) -> list[DeliveryRecord]:
+    """The delivery that tells a new message's sender that it is stored, if he wants to know.
+
+    ``stamp`` puts it into its lane (`edge.deliveries.Outbox.stamp`), here and below.
+    """
     if message.status_callback is None:
         return []
-    return [_delivery(message, MessageStatus.QUEUED, next_id(), message.created_at)]
+    owed = _delivery(message, MessageStatus.QUEUED, next_id(), message.created_at)
+    return [stamp(DueDelivery(owed, message)).delivery]
 
 
 def due(
-    conn: Connection, part_ids: Iterable[int], next_id: Callable[[], int], now_ms: int
+    conn: Connection,
+    part_ids: Iterable[int],
+    next_id: Callable[[], int],
+    stamp: Stamp,
+    now_ms: int,
 ) -> list[DueDelivery]:
     """Store one delivery for each message that these parts brought further and whose sender wants to know.
 
@@ -35,9 +46,9 @@ def due(
         status = messages.status_of(message, parts)
         final = all(part.state.final for part in parts)
         if status in TOLD and (final or status is not MessageStatus.FAILED):
-            record = _delivery(message, status, next_id(), now_ms)
-            if deliveries.insert_event(conn, record):
-                planned.append(DueDelivery(record, message))
+            owed = stamp(DueDelivery(_delivery(message, status, next_id(), now_ms), message))
+            if deliveries.insert_event(conn, owed.delivery):
+                planned.append(owed)
     return planned
 
 

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from edge import verdicts
+from edge import outage, verdicts
 from edge.binds import Bind
 from edge.config import UpstreamConfig
 from edge.dialect import Dialect
@@ -233,7 +233,7 @@ class Upstream:
                 self._write_off(part_ids)
 
         def unread(failure: Failure) -> None:
-            self._log.error("expiry_not_read", error=failure.getErrorMessage())
+            outage.not_stored(self._log, "expiry_not_read", failure)
 
         return self._store.read(parts.overdue, self.name, self._wall_ms(), EXPIRED_PARTS).addCallbacks(
             over, unread
@@ -325,7 +325,7 @@ class Upstream:
                 self._observer.accepted(self, item, smsc_message_id)
 
         def untold(failure: Failure) -> None:
-            self._log.error("outcome_not_stored", error=failure.getErrorMessage())
+            outage.not_stored(self._log, "outcome_not_stored", failure)
 
         self._store.writer.run(
             "late response",

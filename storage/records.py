@@ -154,6 +154,8 @@ class DeliveryRecord(NamedTuple):
     """One handler's duty for one message. It keeps its id over all attempts.
 
     ``event`` is None for the message itself, else the name of what became of it (a message has each once).
+    ``lane`` is whose turn it is in (see `storage.queue`). Before ``lease_until`` only ``owner``, a server,
+    may work it; without an owner it is free for all from then on, which is when it is due.
     """
 
     id: int
@@ -169,6 +171,9 @@ class DeliveryRecord(NamedTuple):
     updated_at: int
     last_outcome: str | None = None
     event: str | None = None
+    lane: int = 0
+    owner: int | None = None
+    lease_until: int = 0
 
 
 class AttemptRecord(NamedTuple):

@@ -212,9 +212,12 @@ delivery = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("last_outcome", Text),
     Column("event", Text),
+    Column("lane", BigInteger, nullable=False, server_default="0"),
+    Column("owner", BigInteger),
+    Column("lease_until", BigInteger, nullable=False, server_default="0"),
 )
 _partial("ix_delivery_failed", "state = 'failed'", delivery.c.account_id, delivery.c.id)
-_partial("ix_delivery_due", "state = 'pending'", delivery.c.due_at, delivery.c.id)
+_partial("ix_delivery_lane", "state = 'pending'", delivery.c.lane, delivery.c.lease_until, delivery.c.id)
 _partial(
     "uq_delivery_event",
     "event IS NOT NULL",
@@ -222,6 +225,15 @@ _partial(
     delivery.c.handler,
     delivery.c.event,
     unique=True,
+)
+
+# What an operator has stopped: the key of a target (see `edge.targets`), since when and why.
+paused_target = Table(
+    "paused_target",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
 )
 
 attempt = Table(

@@ -36,7 +36,7 @@ fi
 lacking=()
 have_postgresql || lacking+=("PostgreSQL's server (Debian: postgresql)")
 command -v node >/dev/null || lacking+=("Node.js (Debian: nodejs)")
-command -v strace >/dev/null || lacking+=("strace")
+command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
 if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     if command -v npm >/dev/null; then
         echo "Installing the npm package smpp …"

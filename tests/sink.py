@@ -10,7 +10,7 @@ PATIENCE_SECONDS = 60.0
 
 
 class Sink:
-    """I record every request and answer each with ``answer`` (a body; ``ok`` from the start)."""
+    """I record every request; I answer each with ``answer`` (a body; ``ok`` from the start)."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.answer = b"ok"

@@ -7,7 +7,9 @@ rest of the server (its settings, its targets) is in `edge.handlers.base`; which
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
@@ -60,10 +62,28 @@ Outcome = Delivered | Retry | Failed
 
 
 class Handler(Protocol):
-    """What the outbox needs of a handler."""
+    """What the outbox needs of a handler.
+
+    ``ordered``: a delivery waits until the earlier ones of its conversation to the same target are final.
+    """
 
     name: str
+    ordered: ClassVar[bool]
+
+    def target_key(self, target: str) -> str:
+        """What deliveries share that fail together: `origin` for URLs."""
+        ...
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """Make one attempt. Every trouble with the target is an Outcome; an errback is our own bug."""
         ...
+
+
+@lru_cache(4_096)
+def origin(target: str) -> str:
+    """Scheme, host and port of a URL, in small letters; the target itself when it is no URL."""
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return target
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else target

@@ -192,12 +192,6 @@ class DIDHandler(ABC):
         """Make one attempt. Every trouble with the target is an Outcome; an errback is our own bug."""
 
 
-def origin_key(target: str) -> str:
-    """The target key of a URL: its origin."""
-    end = target.find("/", target.find("//") + 2)
-    return target if end < 0 else target[:end]
-
-
 def _switch(field: str, value: object) -> bool:
     if isinstance(value, bool):
         return value

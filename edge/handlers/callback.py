@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred, succeed
 
-from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
+from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry, origin
 from edge.handlers.answers import heard
 from edge.handlers.base import (
     CallbackTimes,
@@ -22,7 +22,6 @@ from edge.handlers.base import (
     SettingError,
     Settings,
     Tools,
-    origin_key,
 )
 from edge.handlers.signing import callback_signature
 from edge.handlers.template import VARIABLES, Template, TemplateError, parse
@@ -85,7 +84,7 @@ class CallbackHandler(DIDHandler):
 
     def target_key(self, target: str) -> str:
         """See `DIDHandler`."""
-        return origin_key(target)
+        return origin(target)
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""

@@ -10,13 +10,14 @@ with the DID's webhook keys, if it has any.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import orjson
 from twisted.internet.defer import Deferred, succeed
 
 from edge.carrier_errors import error_of
-from edge.handlers import Job, Outcome
-from edge.handlers.base import Tools, origin_key
+from edge.handlers import Job, Outcome, origin
+from edge.handlers.base import Tools
 from edge.handlers.posting import Poster
 from edge.handlers.webhook import WebhookHandler, iso, secrets_of
 from storage import messages
@@ -29,7 +30,7 @@ class StatusHandler:
     """I make status callbacks: the delivery's target is the URL, its event the state that is told."""
 
     name = "status"
-    ordered = False
+    ordered: ClassVar[bool] = False
 
     def __init__(self, poster: Poster, store: Store, did: Callable[[str], Did | None]) -> None:
         self._poster = poster
@@ -42,13 +43,13 @@ class StatusHandler:
         return cls(Poster.build(tools), tools.store, tools.did)
 
     def target_key(self, target: str) -> str:
-        """See `edge.handlers.base.DIDHandler`."""
-        return origin_key(target)
+        """See `edge.handlers.Handler`."""
+        return origin(target)
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`. The carrier's code is looked up when there is one to tell."""
         delivery = job.delivery
-        which = Endpoint(delivery.account_id, self.name, origin_key(delivery.target))
+        which = Endpoint(delivery.account_id, self.name, origin(delivery.target))
         error: Deferred[str | None] = succeed(None)
         if delivery.event == MessageStatus.FAILED:
             error = self._store.read(messages.get, delivery.account_id, delivery.message_id).addCallback(

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 import orjson
 from twisted.internet.defer import Deferred
 
-from edge.handlers import Job, Outcome
-from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools, origin_key
+from edge.handlers import Job, Outcome, origin
+from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
 from edge.handlers.callback import plain
 from edge.handlers.endpoints import bare
 from edge.handlers.posting import Poster
@@ -85,7 +85,7 @@ class WebhookHandler(DIDHandler):
 
     def target_key(self, target: str) -> str:
         """See `DIDHandler`."""
-        return origin_key(target)
+        return origin(target)
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""

@@ -73,7 +73,8 @@ def _unambiguous(written: Written, options: SegmentOptions, text: str) -> Writte
         pieces = marks.marked(pieces, written.units)
     fill = packing.fill_bits(elements + 1 if elements else 0)
     if any(packing.ambiguous(piece, fill) for piece in pieces):
-        return _ucs2(text, options, "\r")
+        ucs2 = _ucs2(text, options, "\r")
+        return ucs2._replace(offending=offending_characters(ucs2, options)[0])
     return written
 
 

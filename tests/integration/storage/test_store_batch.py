@@ -366,3 +366,14 @@ def test_a_full_disk_refuses_and_recovers(sqlite_url: str) -> None:
     assert unit.outcome is None, "the connection is a new one, without the limit"
     transactor.close()
     engine.close()
+
+
+def test_a_store_that_is_not_there_is_not_asked_by_every_unit() -> None:
+    engine = open_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    transactor = Transactor(engine)
+    units = [calling(touch), calling(touch)]
+    for unit in units:
+        transactor.commit([unit])
+    assert [type(error_of(unit)) for unit in units] == [StoreUnavailable] * 2
+    assert "a moment ago" in str(error_of(units[1]))
+    engine.close()

@@ -131,7 +131,7 @@ async def site(store: Store) -> AsyncIterator[Running]:
     services = WebServices(
         store=store,
         directory=directory,
-        outbound=Outbound(planner, store, {"up": Carrier()}, wall_ms),
+        outbound=Outbound(planner, store, {"up": Carrier()}, wall_ms, lambda due: due),
         config=Config(),
         simulator=None,
         ready=lambda: (True, {}),

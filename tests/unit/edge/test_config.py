@@ -93,7 +93,7 @@ def test_values_arrive_as_they_are_typed() -> None:
         ('[numbers]\nregion = "XX"', 'numbers.region = "XX": expected an ISO 3166 country'),
         ('[callback]\ntimezone = "Mars/Base"', 'callback.timezone = "Mars/Base": expected a time zone'),
         ('[callback]\ntimezone = "../etc"', "expected a time zone"),
-        ("[callback]\nconcurrency = 0", "callback.concurrency = 0: expected a number of at least 1"),
+        ("[outbox]\nper_target = 0", "outbox.per_target = 0: expected a number of at least 1"),
         ("upstream = 1", "upstream = 1: expected a list, each item a table"),
         ("upstream = [1]", "upstream[0] = 1: expected a table"),
         (

@@ -15,7 +15,7 @@ from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.tlv import Tag
 from protocols.sms.reassembly import MISSING
-from storage import deliveries, inbound_parts, messages
+from storage import inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import Did, MessageFlag, MessageRecord
 from storage.tables import message
@@ -34,14 +34,18 @@ class Box:
         self.expected: set[int] = set()
         self.offered: list[DueDelivery] = []
 
-    def expect(self, ids: list[int]) -> None:
-        self.expected.update(ids)
+    def expect(self, due: list[DueDelivery]) -> list[DueDelivery]:
+        self.expected.update(item.delivery.id for item in due)
+        return due
+
+    def stamp(self, due: DueDelivery) -> DueDelivery:
+        return due
 
     def offer(self, due: list[DueDelivery]) -> None:
         self.offered += due
 
-    def abandon(self, ids: list[int]) -> None:
-        self.expected.difference_update(ids)
+    def abandon(self, due: list[DueDelivery]) -> None:
+        self.expected.difference_update(item.delivery.id for item in due)
 
 
 class Catalog(Numbers):
@@ -114,9 +118,10 @@ def test_a_message_and_its_delivery_are_committed_before_the_answer(rig: Rig) ->
         b"hello",
         "GSM7",
     )
-    due = success(rig.store.read(deliveries.due, rig.time.wall_ms(), 10))
-    assert [item.delivery.id for item in due] == [item.delivery.id for item in rig.box.offered]
-    assert due[0].delivery.handler == "callback"
+    view = success(rig.store.read(messages.get, stored.account_id or 0, stored.id))
+    assert view is not None
+    assert [item.delivery for item in view.deliveries] == [item.delivery for item in rig.box.offered]
+    assert view.deliveries[0].delivery.handler == "callback"
 
 
 def test_when_the_store_fails_the_smsc_is_asked_to_try_again(rig: Rig) -> None:

@@ -46,7 +46,8 @@ class Rig:
     def __init__(self, store: InlineStore, time: Time, did: Did, room: int = 0) -> None:
         self.store, self.did, self.carrier = store, did, Carrier(room)
         planner = Planner({"up": Dialect(CONFIG, "US")}, "US", Numbers(store).did, References(lambda: 1))
-        self.outbound = Outbound(planner, store, {"up": self.carrier}, time.wall_ms)  # type: ignore[arg-type]
+        carriers = {"up": self.carrier}
+        self.outbound = Outbound(planner, store, carriers, time.wall_ms, lambda due: due)  # type: ignore[arg-type]
 
     def draft(self, **changes: Any) -> Draft:
         values = {

@@ -20,6 +20,7 @@ from edge.handlers.callback import CallbackHandler
 from edge.http.answer import Answer
 from edge.http.errors import NoAnswer
 from storage import messages, numbers
+from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, DeliveryView, Did
 from storage.store import Store
 from storage.testing import InlineStore
@@ -84,7 +85,7 @@ class Rig:
         )
         handlers: dict[str, Handler] = {"callback": handler}
         return Outbox(
-            handlers, Numbers(self.store).did, cast(Store, self.store), self.time, self.time.wall_ms, 10
+            handlers, Numbers(self.store).did, cast(Store, self.store), self.time, self.time.wall_ms
         )
 
     def _commit(self) -> int:
@@ -94,7 +95,8 @@ class Rig:
             self.store.ids.next(), about.id, self.did.account_id, self.did.id, "callback", TEMPLATE,
             DeliveryState.PENDING, 0, now, now, now,
         )  # fmt: skip
-        success(self.store.writer.write(messages.insert(about, (), [delivery])))
+        owed = self.outbox.stamp(DueDelivery(delivery, about)).delivery
+        success(self.store.writer.write(messages.insert(about, (), [owed])))
         return about.id
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:

@@ -36,7 +36,9 @@ class Rig:
             for number in (DID, SECOND, THIRD):
                 numbers.add_did(conn, store.ids.next, account.id, number, START_MS)
         planner = Planner({"up": Dialect(CONFIG, "US")}, "US", self.find, References(lambda: 1))
-        self.outbound = Outbound(planner, cast(Store, store), {"up": Carrier()}, time.wall_ms)
+        self.outbound = Outbound(
+            planner, cast(Store, store), {"up": Carrier()}, time.wall_ms, lambda due: due
+        )
         self.handler = ForwardHandler(self.outbound.submit, cast(Store, store), self.find)
 
     def did(self, number: str = DID) -> Did:
