@@ -13,7 +13,7 @@ from typing import get_type_hints
 import click
 
 from edge.cli import trunkline
-from edge.config import Config, SimulatorConfig, SIPConfig, UpstreamConfig
+from edge.config import Config, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
 from edge.config_reader import expectation
 
 DOCS = Path(__file__).resolve().parent
@@ -68,16 +68,26 @@ def read_conf(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 def expected(table: str, key: str) -> str:
     """What a key takes, in the words of the error message."""
-    special = {"upstream": UpstreamConfig, "simulator": SimulatorConfig, "sip": SIPConfig}
+    special = {
+        "upstream": UpstreamConfig,
+        "route": RouteConfig,
+        "simulator": SimulatorConfig,
+        "sip": SIPConfig,
+    }
     kind = special.get(table) or get_type_hints(Config)[table]
     return expectation(get_type_hints(kind, include_extras=True)[key])
 
 
 def tables() -> dict[str, set[str]]:
     """Every table of the configuration with its keys, as the code knows them."""
-    hints = {"upstream": UpstreamConfig, "simulator": SimulatorConfig, "sip": SIPConfig}
+    hints = {
+        "upstream": UpstreamConfig,
+        "route": RouteConfig,
+        "simulator": SimulatorConfig,
+        "sip": SIPConfig,
+    }
     for field in fields(Config):
-        if field.name not in ("upstreams", "simulator", "sip", "path"):
+        if field.name not in ("upstreams", "routes", "simulator", "sip", "path"):
             hints[field.name] = get_type_hints(Config)[field.name]
     return {name: {field.name for field in fields(kind)} for name, kind in hints.items()}
 
@@ -86,7 +96,8 @@ def commands_page() -> str:
     """The help of every command."""
     lines = [NOTE, "# Commands\n"]
     for path, command in sorted(_commands(trunkline, "trunkline")):
-        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        settings = {**trunkline.context_settings, "terminal_width": 100, "max_content_width": 100}
+        context = click.Context(command, info_name=path, **settings)
         lines += [f"## {path}\n", "```text", command.get_help(context), "```\n"]
     return "\n".join(lines)
 
@@ -115,7 +126,7 @@ def main() -> None:
 
 
 def _title(table: str) -> str:
-    return f"[[{table}]]" if table == "upstream" else f"[{table}]"
+    return f"[[{table}]]" if table in ("upstream", "route") else f"[{table}]"
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:

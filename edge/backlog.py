@@ -1,4 +1,4 @@
-"""What waits in memory of a queue that is a table: the parts of an upstream, the due deliveries.
+"""What waits in memory of a queue that is a table: the parts of an upstream.
 
 Work comes from two sides: from a pipeline right after its commit, and from the table (restart, retry,
 overflow, another process). Nothing may be handed out twice, so every id that memory deals with is
@@ -42,6 +42,19 @@ class Backlog(Generic[Work]):
             self.done(identity)
             return
         heapq.heappush(self._heap, (identity, work))
+
+    def put_back(self, work: Work) -> None:
+        """Let wait here again what was here before, even beyond the limit: what comes after it may be here
+        already, and must not overtake it."""
+        heapq.heappush(self._heap, (self._identity(work), work))
+
+    def clear(self) -> frozenset[int]:
+        """Leave to the table what waits here; the ids that memory still deals with."""
+        for identity, _ in self._heap:
+            self.done(identity)
+        self._heap.clear()
+        self.overflowed = True
+        return frozenset(self._known)
 
     def take(self) -> Work:
         """The oldest. The caller has it until it calls `done` or `put`."""

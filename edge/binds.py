@@ -1,7 +1,8 @@
 """One bind: the life of one TCP session with an SMSC, from connecting to the next reconnect.
 
-A bind knows nothing of messages. It keeps a session bound, says what room its window has, and tells
-its owner what comes in and what was lost.
+A bind knows nothing of messages. It keeps a session bound, says what room its window, its rate and its
+SMSC's mood leave, and tells its owner what comes in and what was lost. Each change of its state is one line
+in the log. A pause belongs to the bind, not to the session: it lasts over a reconnect.
 """
 
 from enum import Enum
@@ -15,8 +16,10 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from edge.config import UpstreamConfig
+from edge.metrics import BindMetrics, BindSnapshot, by_status
+from edge.rate import TokenBucket
 from protocols.smpp import events
-from protocols.smpp.errors import CommandStatus
+from protocols.smpp.errors import status_name
 from protocols.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, Request, Response
 from protocols.smpp.session import Role, Session, SessionSettings, SessionState
 from protocols.smpp.states import BOUND
@@ -42,6 +45,16 @@ KINDS = {
 }
 
 
+def bind_names(config: UpstreamConfig) -> list[tuple[str, BindKind]]:
+    """The binds of an upstream: "carrier/transceiver", and with a number where there are several."""
+    numbers = [""] if config.binds == 1 else [f"/{number}" for number in range(1, config.binds + 1)]
+    return [
+        (f"{config.name}/{kind.name.lower()}{number}", kind)
+        for number in numbers
+        for kind in KINDS[config.bind]
+    ]
+
+
 class BindOwner(Protocol):
     """Who is told. Called in the order in which things happen on the link."""
 
@@ -53,6 +66,10 @@ class BindOwner(Protocol):
 
     def bind_event(self, bind: "Bind", event: events.Event) -> None:
         """Requests, responses, expiries, losses."""
+        ...
+
+    def bind_resumed(self, bind: "Bind") -> None:
+        """A pause is over."""
         ...
 
 
@@ -92,12 +109,17 @@ class Bind:
         self.name = name
         self.kind = kind
         self.reserved = 0  # window slots promised to parts whose `sending` is being committed
-        self.reconnects = 0
+        self.metrics = BindMetrics()
         self._config = config
         self._endpoint = endpoint
         self._clock = clock
         self._owner = owner
         self._backoff = Backoff(config.reconnect_min_seconds, config.reconnect_max_seconds, random)
+        self._throttle = Backoff(config.throttle_min_seconds, config.throttle_max_seconds, random)
+        self._pause: IDelayedCall | None = None
+        self._bucket = (
+            TokenBucket(config.bind_rate, config.bind_burst, clock.seconds()) if config.bind_rate else None
+        )
         self._protocol: SMPPProtocol | None = None
         self._session: Session | None = None
         self._connecting: Deferred[Any] | None = None
@@ -118,17 +140,87 @@ class Bind:
         return self.state in BOUND
 
     @property
+    def transmits(self) -> bool:
+        """Bound so that messages can be sent."""
+        return self._session is not None and self._session.state in CAN_TRANSMIT
+
+    @property
     def free(self) -> int:
         """How many more requests may be sent now, less what is promised."""
         session = self._session
-        if session is None or session.state not in CAN_TRANSMIT:
+        if session is None or session.state not in CAN_TRANSMIT or self._pause is not None:
             return 0
-        return session.window.free - self.reserved
+        free = session.window.free - self.reserved
+        if self._bucket is not None:
+            free = min(free, self._bucket.available(self._clock.seconds()))
+        return free
+
+    @property
+    def rate_wait(self) -> float | None:
+        """Seconds until my rate lets a request go; None when something else is in the way."""
+        session = self._session
+        if not self.transmits or session is None or self._pause or session.window.free <= self.reserved:
+            return None
+        return 0.0 if self._bucket is None else self._bucket.wait(self._clock.seconds())
+
+    def reserve(self, count: int) -> None:
+        """Promise so many places, which `free` had; the promise ends by lowering `reserved`."""
+        self.reserved += count
+        if self._bucket is not None:
+            self._bucket.take(count, self._clock.seconds())
+
+    @property
+    def paused(self) -> bool:
+        """The SMSC said "not so fast"."""
+        return self._pause is not None
+
+    def throttled(self, status: int) -> None:
+        """The SMSC would not take a request now: send nothing for a while, longer each time in a row."""
+        self.metrics.throttles += 1
+        if self._pause is None and not self._stopping:
+            seconds = self._throttle.next()
+            self._log.warning("bind_paused", status=status_name(status), seconds=round(seconds, 2))
+            self._pause = self._clock.callLater(seconds, self._resume)
+
+    def accepted(self) -> None:
+        """The SMSC took a request. What it took of those that were on their way when it asked for a pause
+        says nothing of what comes after."""
+        if self._pause is None:
+            self._throttle.reset()
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._log.info("bind_resumed")
+        self._owner.bind_resumed(self)
 
     @property
     def outstanding(self) -> int:
         """Requests without an answer."""
         return 0 if self._session is None else self._session.window.in_use
+
+    def snapshot(self) -> BindSnapshot:
+        """Everything that I count, as of now."""
+        session, metrics = self._session, self.metrics
+        counters = metrics.totals(None if session is None else session.counters)
+        return BindSnapshot(
+            name=self.name,
+            kind=self.kind.name.lower(),
+            state=self.state.name.lower(),
+            paused=self.paused,
+            window=self._config.window,
+            window_in_use=self.outstanding,
+            reconnects=metrics.reconnects,
+            throttles=metrics.throttles,
+            pdus_in=by_status(counters.received, metrics.errors_in),
+            pdus_out=by_status(counters.sent, metrics.errors_out),
+            expired=counters.expired,
+            late=counters.late,
+            lost=counters.lost,
+            refused=counters.refused,
+            unknown_responses=counters.unknown_responses,
+            response_seconds=tuple(metrics.histogram),
+            response_seconds_sum=metrics.seconds,
+        )
 
     def start(self) -> None:
         """Connect, and again after each loss."""
@@ -138,9 +230,10 @@ class Bind:
     def stop(self) -> Deferred[None]:
         """Unbind politely if bound, then stay down. Fires when the link is gone."""
         self._stopping = True
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
+        for timer in (self._again, self._pause):
+            if timer is not None:
+                timer.cancel()
+        self._again = self._pause = None
         if self._connecting is not None:
             self._connecting.cancel()
         if self._protocol is None:
@@ -161,6 +254,8 @@ class Bind:
     def respond(self, protocol: object, response: Response) -> None:
         """Answer a request that came on ``protocol`` (see `link`), if that very link is still there."""
         if self._protocol is not None and self._protocol is protocol:
+            if response.command_status:
+                self.metrics.refused(response.command_id, response.command_status)
             self._protocol.respond(response)
 
     @property
@@ -172,6 +267,7 @@ class Bind:
 
     def _connect(self) -> None:
         self._again = None
+        self._log.info("bind_connecting", kind=self.kind.name.lower())
         factory = Factory.forProtocol(self._build)
         self._connecting = self._endpoint.connect(factory)
         self._connecting.addErrback(self._not_connected)
@@ -182,6 +278,8 @@ class Bind:
             window=config.window,
             response_timeout=config.response_timeout_seconds,
             enquire_link=config.enquire_link_seconds,
+            enquire_misses=config.enquire_link_misses,
+            inactivity=config.inactivity_seconds or None,
             bind_timeout=config.bind_timeout_seconds,
         )
         self._session = Session(Role.ESME, settings, self._clock.seconds())
@@ -195,7 +293,7 @@ class Bind:
 
     def _retry(self, reason: str) -> None:
         delay = self._backoff.next()
-        self.reconnects += 1
+        self.metrics.reconnects += 1
         self._log.warning("bind_retry", reason=reason, seconds=round(delay, 2))
         self._again = self._clock.callLater(delay, self._connect)
 
@@ -218,7 +316,11 @@ class Bind:
 
     def event(self, event: events.Event) -> None:
         """Sort the session's own events from those that concern messages."""
-        if isinstance(event, events.Bound):
+        if isinstance(event, events.ResponseReceived):
+            response = event.response
+            self.metrics.answered(response.command_id, response.command_status, event.elapsed)
+            self._owner.bind_event(self, event)
+        elif isinstance(event, events.Bound):
             self._bound(event)
         elif isinstance(event, events.BindRefused):
             self._refused(event)
@@ -239,13 +341,17 @@ class Bind:
 
     def _refused(self, event: events.BindRefused) -> None:
         # ESME_RALYBND too: the SMSC has not noticed yet that our last link is gone, so trying again is right.
-        reason = f"bind refused: {_name(event.command_status)}"
-        self._log.warning("bind_refused", status=_name(event.command_status))
+        status = status_name(event.command_status)
+        reason = f"bind refused: {status}"
+        self._log.warning("bind_refused", status=status)
+        self.metrics.bind_refused(self.kind.value.response_class.command_id, event.command_status)
         if self._protocol is not None:
             self._protocol.disconnect(reason)
 
     def _closed(self, event: events.Closed) -> None:
         was_bound = self._bound_at
+        if self._session is not None:
+            self.metrics.ended(self._session.counters)
         self._protocol = self._session = self._bound_at = None
         if was_bound is not None:
             self._log.warning("bind_down", reason=event.reason)
@@ -261,10 +367,3 @@ class Bind:
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped.callback(None)
-
-
-def _name(status: int) -> str:
-    try:
-        return CommandStatus(status).name
-    except ValueError:
-        return f"{status:#010x}"

@@ -4,12 +4,10 @@ Each class is one table of the file, each field one key; `conf/trunkline.toml` s
 their unit in their name. Paths are relative to the folder that the server is started in.
 """
 
-import re
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
-from os import PathLike, environ
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -17,18 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
-from edge.config_reader import (
-    KEY,
-    Check,
-    Contradiction,
-    Problem,
-    Reader,
-    Secret,
-    above,
-    at_least,
-    between,
-    matching,
-)
+from edge.config_reader import KEY, Check, Contradiction, Problem, Reader, Secret, at_least, between, matching
+from edge.config_types import Count, Credential, Listen, NotNegative, Password, Positive
+from edge.config_upstreams import RouteConfig, UpstreamConfig
+from edge.http.addresses import is_network
+from edge.http.urls import read_range
 from storage.engines import open_engine
 
 __all__ = [
@@ -38,19 +29,20 @@ __all__ = [
     "HTTPConfig",
     "LogConfig",
     "NumbersConfig",
+    "OutboxConfig",
+    "OutgoingConfig",
     "Problem",
+    "RouteConfig",
     "SIPConfig",
     "Secret",
     "ServerConfig",
     "SimulatorConfig",
     "StoreConfig",
     "UpstreamConfig",
+    "WebhookConfig",
     "load",
     "parse",
 ]
-
-# SMPP 3.4 allows 15 and 8 characters; carriers give out longer ones, and the wire has room for them.
-_CREDENTIAL = 64
 
 
 class ConfigError(Exception):
@@ -59,13 +51,6 @@ class ConfigError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
-
-
-def _is_listen(value: str) -> bool:
-    host, _, port = value.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    spelled = bool(bare) and (host != bare or ":" not in host)
-    return spelled and re.fullmatch("[0-9]{1,5}", port, re.ASCII) is not None and 1 <= int(port) <= 65535
 
 
 def _is_url_or_empty(value: str) -> bool:
@@ -84,6 +69,13 @@ def _is_zone(value: str) -> bool:
     return True
 
 
+def _is_writable(value: str) -> bool:
+    if not value:
+        return True
+    path = Path(value)
+    return os.access(path, os.W_OK) and path.is_file() if path.exists() else os.access(path.parent, os.W_OK)
+
+
 def _is_store(value: str) -> bool:
     try:
         open_engine(value).close()
@@ -92,8 +84,10 @@ def _is_store(value: str) -> bool:
     return True
 
 
-Port = Annotated[int, Check("a port, 1 to 65535", lambda value: 1 <= value <= 65535)]
-Listen = Annotated[str, Check('an address and port such as "127.0.0.1:8080" or "[::1]:8080"', _is_listen)]
+Network = Annotated[str, Check('a network such as "10.0.0.0/8" or "fd00::/8", or an address', is_network)]
+PortRange = Annotated[
+    str, Check('a port or a range such as "8000-8999"', lambda value: bool(read_range(value)))
+]
 Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
 StoreURL = Annotated[
     str,
@@ -102,15 +96,6 @@ StoreURL = Annotated[
         _is_store,
     ),
 ]
-Positive = Annotated[float, above(0)]
-NotNegative = Annotated[float, at_least(0)]
-Count = Annotated[int, at_least(1)]
-Credential = Annotated[str, matching(rf"[ -~]{{1,{_CREDENTIAL}}}", f"1 to {_CREDENTIAL} ASCII characters")]
-Password = Annotated[
-    Secret, matching(rf"[\x01-\xff]{{0,{_CREDENTIAL}}}", f"at most {_CREDENTIAL} characters of Latin-1")
-]
-TypeOfNumber = Annotated[int, between(-1, 7)]
-NumberingPlan = Annotated[int, between(-1, 31)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +128,7 @@ class LogConfig:
 
     format: Literal["json", "text"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
-    file: str = ""
+    file: Annotated[str, Check("a file that can be written, or nothing", _is_writable)] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +142,7 @@ class NumbersConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackConfig:
-    """URL callbacks: how often, how long, how many at once; ``timezone`` is the zone of {TIMESTAMP}."""
+    """URL callbacks: how often, how long; ``timezone`` is the zone of {TIMESTAMP}."""
 
     retry_minutes: Positive = 30.0
     retry_jitter: Annotated[float, between(0, 1)] = 0.1
@@ -165,52 +150,36 @@ class CallbackConfig:
     timeout_seconds: Positive = 30.0
     connect_timeout_seconds: Positive = 10.0
     connections_per_host: Count = 50
-    concurrency: Count = 200
     timezone: Annotated[str, Check('a time zone such as "UTC" or "America/New_York"', _is_zone)] = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamConfig:
-    """One SMSC account and the manners of its carrier."""
+class WebhookConfig:
+    """Webhooks and status callbacks."""
 
-    name: Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "a name of letters, digits, . _ -")]
-    port: Port
-    system_id: Credential
-    password: Password
-    host: Annotated[str, matching(r"\S+", "a host name or address")] = "127.0.0.1"
-    system_type: Annotated[str, matching(r"[ -~]{0,12}", "at most 12 ASCII characters")] = ""
-    bind: Literal["transceiver", "transmitter_receiver"] = "transceiver"
-    window: Annotated[int, between(1, 10_000)] = 50
-    response_timeout_seconds: Positive = 60.0
-    enquire_link_seconds: Positive = 30.0
-    bind_timeout_seconds: Positive = 10.0
-    reconnect_min_seconds: Positive = 1.0
-    reconnect_max_seconds: Positive = 60.0
-    tls: bool = False
-    number_format: Literal["plus", "e164", "national"] = "plus"
-    source_ton: TypeOfNumber = -1
-    source_npi: NumberingPlan = -1
-    destination_ton: TypeOfNumber = -1
-    destination_npi: NumberingPlan = -1
-    default_alphabet: Literal["gsm7", "gsm7_packed", "latin1", "ascii"] = "gsm7"
-    long_messages: Literal["udh8", "udh16", "sar", "payload"] = "udh8"
-    registered_delivery: bool = True
-    message_id_base: Literal["as_sent", "hex", "decimal", "any"] = "any"
-    in_doubt: Literal["resend", "hold"] = "resend"
-    unknown_did: Literal["quarantine", "reject"] = "quarantine"
-    repeats: Literal["merge", "deliver"] = "merge"
-    reassembly_timeout_seconds: Positive = 1800.0
-    validity_period: Annotated[
-        str, matching(r"([0-9]{15}[-+R])?", 'an SMPP time such as "000007000000000R", or nothing')
-    ] = ""
-    service_type: Annotated[str, matching(r"[ -~]{0,5}", "at most 5 ASCII characters")] = ""
-    backlog: Count = 10_000
+    pause_after_days: Positive = 5.0
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """See `edge.config_reader`."""
-        if self.reconnect_max_seconds < self.reconnect_min_seconds:
-            expected = f"at least reconnect_min_seconds, which is {self.reconnect_min_seconds}"
-            yield "reconnect_max_seconds", self.reconnect_max_seconds, expected
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingConfig:
+    """Where outgoing HTTP may go; ``nameservers`` empty: those of /etc/resolv.conf."""
+
+    allow_networks: tuple[Network, ...] = ()
+    ports: tuple[PortRange, ...] = ("80", "443", "1024-65535")
+    max_redirects: Annotated[int, between(0, 3)] = 0
+    nameservers: tuple[Listen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxConfig:
+    """Deliveries of all handlers: how many at once and in memory, and what a failing target gets."""
+
+    concurrency: Annotated[int, at_least(2)] = 500
+    per_target: Count = 50
+    memory: Annotated[int, at_least(100)] = 20_000
+    failures: Count = 5
+    probe_seconds: Positive = 60.0
+    lease_seconds: Annotated[float, at_least(3)] = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,14 +194,6 @@ class SimulatorConfig:
     throttle_every: Annotated[int, at_least(0)] = 0
     drop_every: Annotated[int, at_least(0)] = 0
     phones: tuple[Number, ...] = ("+12025550150", "+12025550151")
-
-
-def _is_network(value: str) -> bool:
-    try:
-        ip_network(value)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +222,7 @@ class SIPConfig:
     ban_after_wrong_passwords: Annotated[int, at_least(2)] = 5
     ban_seconds: Positive = 60.0
     ban_max_seconds: Positive = 3_600.0
-    trusted: tuple[Annotated[str, Check('a network such as "192.0.2.0/24"', _is_network)], ...] = ()
+    trusted: tuple[Annotated[str, Check('a network such as "192.0.2.0/24"', is_network)], ...] = ()
 
     def contradictions(self) -> Iterator[Contradiction]:
         """See `edge.config_reader`."""
@@ -282,13 +243,17 @@ class Config:
     log: LogConfig = LogConfig()
     numbers: NumbersConfig = NumbersConfig()
     callback: CallbackConfig = CallbackConfig()
+    webhook: WebhookConfig = WebhookConfig()
+    outgoing: OutgoingConfig = OutgoingConfig()
+    outbox: OutboxConfig = OutboxConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
+    routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 
 
-def load(path: str | PathLike[str], environment: Mapping[str, str] = environ) -> Config:
+def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.environ) -> Config:
     """Read and check the file. Raises ConfigError with everything that is wrong."""
     file = Path(path)
     try:
@@ -299,7 +264,7 @@ def load(path: str | PathLike[str], environment: Mapping[str, str] = environ) ->
     return parse(content, file, environment)
 
 
-def parse(content: bytes, path: Path, environment: Mapping[str, str] = environ) -> Config:
+def parse(content: bytes, path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The same for a file's ``content``; ``path`` is named in problems."""
     try:
         document = tomllib.loads(content.decode("utf-8"))
@@ -311,16 +276,29 @@ def parse(content: bytes, path: Path, environment: Mapping[str, str] = environ) 
         raise ConfigError((Problem(str(path), "", "", f"expected TOML: {error}"),)) from error
     reader = Reader(str(path), environment)
     config = reader.table(Config, document, path=path)
-    _check_names(reader, document)
+    for table in ("upstream", "route"):
+        _check_names(reader, document, table)
+    _check_routes(reader, config)
     if config is None or reader.problems:
         raise ConfigError(tuple(reader.problems))
     return config
 
 
-def _check_names(reader: Reader, document: Mapping[str, Any]) -> None:
+def _check_names(reader: Reader, document: Mapping[str, Any], table: str) -> None:
     """Two upstreams of one name are told even when something else is wrong with one of them."""
-    upstreams = document.get("upstream", [])
-    tables = upstreams if isinstance(upstreams, list) else []
-    names = [table.get("name") for table in tables if isinstance(table, dict)]
+    found = document.get(table, [])
+    tables = found if isinstance(found, list) else []
+    names = [item.get("name") for item in tables if isinstance(item, dict)]
     for name in {name for name in names if isinstance(name, str) and names.count(name) > 1}:
-        reader.problem("upstream.name", name, "a name that no other upstream has")
+        reader.problem(f"{table}.name", name, f"a name that no other {table} has")
+
+
+def _check_routes(reader: Reader, config: Config | None) -> None:
+    """A route leads to upstreams that there are."""
+    if config is None:
+        return
+    known = [upstream.name for upstream in config.upstreams]
+    for route in config.routes:
+        for name in (*route.upstreams, *route.failover):
+            if name not in known:
+                reader.problem(f'route["{route.name}"]', name, f"one of the upstreams: {', '.join(known)}")

@@ -1,9 +1,9 @@
 """TOML → frozen dataclasses. Every problem is found and told at once, each in one line.
 
 A class says what it accepts by its annotations: `bool`, `int`, `float`, `str`, `Literal[…]`, `tuple[…, …]`,
-another such class (a table), `Secret`, and `Annotated[…, Check]` for what a type cannot say. A field without
-a default must be in the file. What two keys say against each other a class tells by a method
-`contradictions`. A `Secret` field named ``password`` is read from one of the keys ``password``,
+`Mapping[…, …]`, another such class (a table), `Secret`, and `Annotated[…, Check]` for what a type cannot
+say. A field without a default must be in the file. What two keys say against each other a class tells by a
+method `contradictions`. A `Secret` field named ``password`` is read from one of the keys ``password``,
 ``password_file`` (the file's first line) and ``password_env`` (an environment variable).
 """
 
@@ -148,6 +148,8 @@ class Reader:
             return self.value(next(kind for kind in arguments if kind is not types.NoneType), value, where)
         if origin is tuple:
             return self._array(arguments[0], value, where)
+        if origin is Mapping:
+            return self._mapping(arguments[0], arguments[1], value, where)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
             return self.table(hint, value, where)
         if not _fits(hint, value):
@@ -162,6 +164,15 @@ class Reader:
         return tuple(
             self.value(kind, item, _item_name(where, index, item)) for index, item in enumerate(value)
         )
+
+    def _mapping(self, key: Any, kind: Any, value: object, where: str) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            self.problem(where, value, expectation(Mapping[key, kind]))
+            return {}
+        for name in value:
+            if not _fits(key, name):
+                self.problem(f"{where}.{name}", value[name], f"a key that is {expectation(key)}")
+        return {name: self.value(kind, item, f"{where}.{name}") for name, item in value.items()}
 
     def _secret(self, hint: Any, table: Mapping[str, Any], key: str, where: str) -> Secret | None:
         prefix = f"{where}." if where else ""
@@ -222,6 +233,9 @@ def expectation(hint: Any) -> str:
         return f"one of {', '.join(json.dumps(choice) for choice in get_args(hint))}"
     if get_origin(hint) is tuple:
         return f"a list, each item {expectation(get_args(hint)[0])}"
+    if get_origin(hint) is Mapping:
+        key, kind = get_args(hint)
+        return f"a table, each key {expectation(key)}, each value {expectation(kind)}"
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     return names.get(hint, "a table")
 

@@ -1,32 +1,40 @@
 """The outbox: due deliveries → handler → outcome → next attempt.
 
-A delivery is worked from memory right after its message was committed, and from the table after a
-restart, for a retry, and when memory was full. An attempt's outcome is committed before another one
-can be planned; a crash in between repeats the attempt under the same delivery id.
+A delivery is worked from memory right after its message was committed (it was inserted with this server's
+lease), and from the table after a restart, for a retry, when memory was full or its target unwell, and when
+another server's lease ran out. An attempt's outcome is committed before another one can be planned; a crash
+in between repeats the attempt under the same delivery id. An outcome that comes when the lease is another
+server's is refused.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from edge.backlog import Backlog
+from edge.claims import Claims
+from edge.delivery_lanes import lane_of
 from edge.handlers import Delivered, Failed, Handler, Job, Outcome, Retry
+from edge.outage import not_stored
+from edge.refill import Refill
+from edge.targets import Limits, Target, Targets
 from storage import deliveries
 from storage.deliveries import DueDelivery
+from storage.errors import Stale
 from storage.records import AttemptRecord, DeliveryState, Did
-from storage.statements import Writes
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 1.0
-LOOK_DELIVERIES = 1_000
-MEMORY_DELIVERIES = 10_000
+AGAIN_SECONDS = 1.0
+LEASE_SECONDS = 60.0
+BROKEN_AFTER_SECONDS = 300.0
+DEFAULTS = Limits()
+SERVER_ERRORS = range(500, 600)
+TOO_MANY_REQUESTS = 429
 
 
 @dataclass(slots=True)
@@ -36,10 +44,21 @@ class Counters:
     delivered: int = 0
     retried: int = 0
     failed: int = 0
+    refused: int = 0  # outcomes that came too late
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One that is under way. ``started`` is monotonic, in seconds."""
+
+    due: DueDelivery
+    target: Target
+    started_ms: int
+    started: float
 
 
 class Outbox:
-    """I work deliveries, at most ``concurrency`` attempts at once."""
+    """I work deliveries, fairly between targets and DIDs."""
 
     def __init__(
         self,
@@ -48,8 +67,8 @@ class Outbox:
         store: Store,
         clock: IReactorTime,
         wall_ms: Callable[[], int],
-        concurrency: int,
-        limit: int = MEMORY_DELIVERIES,
+        limits: Limits = DEFAULTS,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.counters = Counters()
         self._handlers = handlers
@@ -57,93 +76,159 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._wall_ms = wall_ms
-        self._concurrency = concurrency
-        self._queue: Backlog[DueDelivery] = Backlog(limit, lambda due: due.delivery.id)
-        self._running = 0
+        self._targets = Targets(limits)
+        self._claims = Claims(store, round(lease_seconds * 1000))
+        self._refill = Refill(
+            self._claims, self._targets, clock, wall_ms, self.target_key, self._something_changed
+        )
         self._stopping = False
         self._idle: list[Deferred[None]] = []
-        self._poll = LoopingCall(self._look)
-        self._poll.clock = clock
 
     def start(self) -> None:
         """Begin with what the table has, and look there each second for what becomes due."""
-        self._poll.start(POLL_SECONDS)
+        self._refill.start()
 
     def drain(self) -> Deferred[None]:
-        """Begin no more attempts; fires when the running ones are stored."""
+        """Begin no more attempts; fires when the running ones are stored and the rest is given back."""
         self._stopping = True
-        if self._poll.running:
-            self._poll.stop()
+        self._refill.stop_looking()
         done: Deferred[None] = Deferred()
         self._idle.append(done)
         self._check_idle()
-        return done
+        return done.addCallback(lambda _: self._refill.stop())
+
+    def look(self) -> None:
+        """For operators, after they have changed something in the table."""
+        self._refill.look()
+
+    @property
+    def lost(self) -> int:
+        """Leases that another server took."""
+        return self._refill.lost
 
     @property
     def waiting(self) -> int:
-        """Deliveries in memory that wait for a free place."""
-        return len(self._queue)
+        """Deliveries in memory that wait for their turn."""
+        return self._targets.waiting
 
     @property
     def running(self) -> int:
         """Attempts under way."""
-        return self._running
+        return self._targets.running
 
-    def expect(self, delivery_ids: Iterable[int]) -> None:
-        """These are about to be committed; a look at the table must not take them twice."""
-        self._queue.expect(delivery_ids)
+    def target_key(self, handler: str, target: str) -> str:
+        """What deliveries share that fail together, as `storage.paused` names it."""
+        found = self._handlers.get(handler)
+        return f"{handler} {target if found is None else found.target_key(target)}"
+
+    # -- the pipelines' side ----------------------------------------------------------------------
+
+    def stamp(self, due: DueDelivery) -> DueDelivery:
+        """In its lane, for whoever claims it. Any thread may ask."""
+        delivery, handler = due.delivery, self._handlers.get(due.delivery.handler)
+        key = self.target_key(delivery.handler, delivery.target)
+        if handler is None or not handler.ordered:
+            lane = lane_of(key, delivery.did_id, None)
+        elif getattr(handler, "one_line", False):
+            lane = lane_of(key, 0, (delivery.target, ""))
+        else:
+            lane = lane_of(key, delivery.did_id, (delivery.target, due.message.peer))
+        return due._replace(delivery=delivery._replace(lane=lane, lease_until=delivery.due_at))
+
+    def expect(self, due: Sequence[DueDelivery]) -> list[DueDelivery]:
+        """These are about to be committed, and are to be inserted as they come back: with a lease if they
+        will be worked from memory. The caller says `offer` then, or `abandon`."""
+        now_ms, now = self._wall_ms(), self._clock.seconds()
+        return [self._admitted(self.stamp(item), now_ms, now) for item in due]
+
+    def _admitted(self, due: DueDelivery, now_ms: int, now: float) -> DueDelivery:
+        delivery = due.delivery
+        key = self.target_key(delivery.handler, delivery.target)
+        # Where order is kept, only the table knows what comes before.
+        if delivery.lane < 0 or self._stopping or self._targets.room(key, delivery.lane, now) < 1:
+            return due
+        self._targets.hold(delivery.lane)
+        return self._claims.lease(due, now_ms)
 
     def offer(self, due: Sequence[DueDelivery]) -> None:
         """Expected deliveries, now committed."""
         for item in due:
-            self._queue.put(item)
+            if item.delivery.id in self._claims:
+                self._refill.put(item)
+            elif not self._targets.shut(self.target_key(item.delivery.handler, item.delivery.target)):
+                self._refill.want()
         self._pump()
 
-    def abandon(self, delivery_ids: Iterable[int]) -> None:
+    def abandon(self, due: Sequence[DueDelivery]) -> None:
         """Expected deliveries that were not committed."""
-        for delivery_id in delivery_ids:
-            self._queue.done(delivery_id)
+        for item in due:
+            if item.delivery.id in self._claims:
+                self._let_go(item)
 
     # -- attempts ---------------------------------------------------------------------------------
 
-    def _pump(self) -> None:
-        while self._queue and self._running < self._concurrency and not self._stopping:
-            self._attempt(self._queue.take())
-        if self._queue.overflowed and not self._queue:
-            self._look()
+    def _let_go(self, due: DueDelivery) -> None:
+        self._claims.drop(due.delivery.id)
+        self._targets.let_go(due.delivery.lane)
 
-    def _attempt(self, due: DueDelivery) -> None:
+    def _pump(self) -> None:
+        while not self._stopping:
+            taken = self._targets.take(self._clock.seconds())
+            if taken is None:
+                break
+            self._attempt(*taken)
+        self._refill.supply()
+
+    def _something_changed(self) -> None:
+        self._pump()
+        self._check_idle()
+
+    def _attempt(self, target: Target, due: DueDelivery) -> None:
         delivery = due.delivery
+        attempt = _Attempt(due, target, self._wall_ms(), self._clock.seconds())
+        if delivery.id not in self._claims:  # another server took it while it waited
+            self._let_go(due)
+            self._targets.ended(target)
+            return
         handler = self._handlers.get(delivery.handler)
-        started_ms, started = self._wall_ms(), self._clock.seconds()
-        self._running += 1
         if handler is None:
-            self._finish(Failed("handler_unknown"), due, started_ms, started)
+            self._finish(Failed("handler_unknown"), attempt)
             return
         job = Job(delivery, due.message, delivery.attempts + 1, self._settings(due))
-        handler.deliver(job).addErrback(_broken, delivery.id).addCallback(
-            self._finish, due, started_ms, started
+        outcome: Deferred[Outcome] = maybeDeferred(handler.deliver, job).addCallbacks(
+            self._ended, _broken, callbackArgs=(target,), errbackArgs=(delivery.id,)
         )
+        outcome.addCallback(self._finish, attempt)
 
     def _settings(self, due: DueDelivery) -> Mapping[str, object]:
         did = self._did(due.message.did)
         setting = None if did is None else did.handlers.get(due.delivery.handler)
         return {} if setting is None else setting.settings
 
-    def _finish(self, outcome: Outcome, due: DueDelivery, started_ms: int, started: float) -> None:
+    def _ended(self, outcome: Outcome, target: Target) -> Outcome:
+        now = self._clock.seconds()
+        if _unwell(outcome):
+            if target.circuit.failed(now):
+                log.warning("target_failing", target=target.key, outcome=outcome.outcome)
+                self._refill.give_back(target)
+        elif _answered(outcome) and target.circuit.succeeded(now):
+            log.info("target_back", target=target.key)
+        return outcome
+
+    def _finish(self, outcome: Outcome, attempt: _Attempt) -> None:
         now_ms = self._wall_ms()
-        delivery = due.delivery
-        attempt = AttemptRecord(
+        delivery = attempt.due.delivery
+        record = AttemptRecord(
             delivery_id=delivery.id,
             number=delivery.attempts + 1,
-            started_at=started_ms,
-            duration_ms=round((self._clock.seconds() - started) * 1000),
+            started_at=attempt.started_ms,
+            duration_ms=round((self._clock.seconds() - attempt.started) * 1000),
             outcome=outcome.outcome,
             status_code=outcome.status_code,
             excerpt=outcome.excerpt,
         )
         state, due_at = self._next(outcome, now_ms)
-        self._store_outcome(deliveries.record_attempt(attempt, state, due_at, now_ms), delivery.id)
+        self._store_outcome(record, state, due_at, attempt)
 
     def _next(self, outcome: Outcome, now_ms: int) -> tuple[DeliveryState, int]:
         match outcome:
@@ -157,48 +242,62 @@ class Outbox:
                 self.counters.retried += 1
                 return DeliveryState.PENDING, now_ms + round(after * 1000)
 
-    def _store_outcome(self, writes: Writes, delivery_id: int) -> None:
+    def _store_outcome(
+        self, record: AttemptRecord, state: DeliveryState, due_at: int, attempt: _Attempt
+    ) -> None:
+        writes = deliveries.record_attempt(record, state, due_at, self._wall_ms(), self._claims.owner)
         self._store.writer.write(writes).addCallbacks(
-            self._stored, self._not_stored, callbackArgs=(delivery_id,), errbackArgs=(writes, delivery_id)
+            self._stored,
+            self._not_stored,
+            callbackArgs=(attempt,),
+            errbackArgs=(record, state, due_at, attempt),
         )
 
-    def _stored(self, _: object, delivery_id: int) -> None:
-        self._running -= 1
-        self._queue.done(delivery_id)
-        self._pump()
-        self._check_idle()
+    def _stored(self, _: object, attempt: _Attempt) -> None:
+        if attempt.due.delivery.lane < 0:
+            self._refill.want()  # the next one of this conversation may go
+        self._over(attempt)
 
-    def _not_stored(self, failure: Failure, writes: Writes, delivery_id: int) -> None:
+    def _over(self, attempt: _Attempt) -> None:
+        self._let_go(attempt.due)
+        self._targets.ended(attempt.target)
+        self._something_changed()
+
+    def _not_stored(
+        self, failure: Failure, record: AttemptRecord, state: DeliveryState, due_at: int, attempt: _Attempt
+    ) -> None:
+        if failure.check(Stale):
+            self.counters.refused += 1
+            log.warning("late_outcome_refused", delivery=record.delivery_id, attempt=record.number)
+            self._over(attempt)
+            return
         # The attempt keeps its place until it is stored, so a failing store slows the outbox down to a stop.
-        log.error("attempt_not_stored", delivery=delivery_id, error=failure.getErrorMessage())
-        self._clock.callLater(POLL_SECONDS, self._store_outcome, writes, delivery_id)
+        not_stored(log, "attempt_not_stored", failure, delivery=record.delivery_id)
+        self._clock.callLater(AGAIN_SECONDS, self._store_outcome, record, state, due_at, attempt)
 
     def _check_idle(self) -> None:
-        if self._idle and not self._running:
+        if self._idle and not self.running and not self._targets.waiting:
             idle, self._idle = self._idle, []
             for done in idle:
                 done.callback(None)
 
-    # -- the table --------------------------------------------------------------------------------
 
-    def _look(self) -> Deferred[None] | None:
-        if self._stopping or not self._queue.begin_look():
-            return None
-        return self._store.read(deliveries.due, self._wall_ms(), LOOK_DELIVERIES).addCallbacks(
-            self._looked, self._could_not_look
-        )
+def _answered(outcome: Outcome) -> bool:
+    """Was the target there, whatever it said about this message?"""
+    return isinstance(outcome, Delivered) or outcome.status_code is not None
 
-    def _looked(self, found: Sequence[DueDelivery]) -> None:
-        self._queue.end_look(found, complete=len(found) < LOOK_DELIVERIES)
-        if self._queue:
-            self._pump()
 
-    def _could_not_look(self, failure: Failure) -> None:
-        self._queue.end_look((), complete=False)
-        log.error("outbox_not_read", error=failure.getErrorMessage())
+def _unwell(outcome: Outcome) -> bool:
+    """Does this say that the target as a whole takes nothing now: no answer, or a server's that cannot?"""
+    if isinstance(outcome, Delivered):
+        return False
+    status = outcome.status_code
+    if status is None:
+        return isinstance(outcome, Retry)
+    return status in SERVER_ERRORS or status == TOO_MANY_REQUESTS
 
 
 def _broken(failure: Failure, delivery_id: int) -> Outcome:
     """A handler that raises is our own fault: logged with its traceback, and tried again later."""
     log.error("handler_broken", delivery=delivery_id, error=failure.getTraceback())
-    return Retry("internal_error", after=300.0)
+    return Retry("internal_error", after=BROKEN_AFTER_SECONDS)

@@ -16,14 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error
-
 from edge import config as configuration
 from edge import layout
-from edge.cli.desk import Desk, DeskError, DidChange, new_token, open_desk, token_hash, upgrade
+from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, new_token, open_desk, token_hash, upgrade
 from edge.config import Config
 from edge.endpoints import host_and_port
+from edge.passwords import verify
 
 FOLDER = Path("var")
 ACCOUNT = LOGIN = KEY = "demo"
@@ -116,14 +114,15 @@ def furnish(desk: Desk, credentials: Credentials, base: str) -> None:
     """The account with its user, key and DIDs; what is there already stays."""
     desk.add_account(ACCOUNT)
     user = desk.find_user(ACCOUNT, LOGIN)
-    if user is None or not _verifies(user.password_hash, credentials.password):
+    if user is None or not verify(user.password_hash, credentials.password):
         desk.set_user(ACCOUNT, LOGIN, credentials.password)
     if desk.put_key(ACCOUNT, KEY, credentials.key).key_hash != token_hash(credentials.key):
         desk.revoke_key(ACCOUNT, KEY)
         desk.put_key(ACCOUNT, KEY, credentials.key)
+    callback = HandlerChange(settings={"url": base + CALLBACK, "retry": True})
     for number in DIDS:
         desk.add_did(ACCOUNT, number)
-        desk.set_did(number, DidChange(sms=True, callback_url=base + CALLBACK, callback_retry=True))
+        desk.set_did(number, DidChange(sms=True, handlers={"callback": callback}))
 
 
 def base_url(config: Config) -> str:
@@ -166,13 +165,6 @@ def _announce(base: str, text: str, begun: float) -> None:
             return
         time.sleep(0.1)
     print(f"\nTrunkline did not get ready within {READY_SECONDS:.0f} s; see {FOLDER}/trunkline.log", file=out)
-
-
-def _verifies(password_hash: str, password: str) -> bool:
-    try:
-        return PasswordHasher().verify(password_hash, password)
-    except Argon2Error:
-        return False
 
 
 def _private(file: Path, content: str) -> str:

@@ -4,20 +4,50 @@ Everything about an SMSC that is a matter of its configuration and not of the pr
 that the pipelines need not know that carriers differ.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.config import UpstreamConfig
 from edge.policy import numbers
-from edge.policy.numbers import NumberFormat
+from edge.policy.numbers import NumberFormat, NumberKind, WireAddress
 from protocols.smpp.pdu import DataSm, DeliverSm, SubmitSm
 from protocols.smpp.tlv import Tag, unpack_tlvs
-from protocols.sms import Alphabet, Concatenation, Decoded, LongMessageMode, SegmentOptions, decode
+from protocols.sms import (
+    Alphabet,
+    Concatenation,
+    Decoded,
+    Joined,
+    Language,
+    LongMessageMode,
+    Part,
+    SegmentOptions,
+    Transliteration,
+    decode,
+    joined,
+)
+from protocols.sms.data_coding import Coding, read
+from protocols.sms.header import UDHI
 from storage.parts import QueuedPart
-from storage.records import InboundPartRecord
+from storage.records import InboundPartRecord, PartFlag
 
-UDHI = 0x40
 RECEIPT_REQUESTED = 0x01
 BY_RULE = -1
+LONGEST_VALIDITY = 31 * 86_400
+
+# A data_coding whose charset is this one whatever the default alphabet is; the class is not read from it.
+CHARSETS = {
+    "gsm7": 0xF1,
+    "ascii": 1,
+    "binary": 4,
+    "latin1": 3,
+    "shift_jis": 5,
+    "cyrillic": 6,
+    "hebrew": 7,
+    "ucs2": 8,
+    "iso2022_jp": 10,
+    "euc_jp": 13,
+    "euc_kr": 14,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +59,37 @@ class Inbound:
     octets: bytes
     decoded: Decoded
     concatenation: Concatenation | None
+    coding: Coding
 
 
 class Dialect:
     """I translate for one upstream; pure and without state."""
 
     def __init__(self, config: UpstreamConfig, region: str) -> None:
-        self._config = config
+        self.config = config
         self._region = region
         self._format = NumberFormat(config.number_format)
         self._alphabet = Alphabet[config.default_alphabet.upper()]
         self._registered_delivery = RECEIPT_REQUESTED if config.registered_delivery else 0
+        self._ton_npi = {
+            NumberKind(kind): tuple(map(int, value.split("/"))) for kind, value in config.ton_npi.items()
+        }
+        self._charsets = {int(coding): CHARSETS[name] for coding, name in config.charsets.items()}
         self.segmentation = SegmentOptions(
-            mode=LongMessageMode[config.long_messages.upper()], default_alphabet=self._alphabet
+            mode=LongMessageMode[config.long_messages.upper()],
+            default_alphabet=self._alphabet,
+            strict_clusters=config.strict_clusters,
+            languages=tuple(Language[name.upper()] for name in config.languages),
+            transliterate=Transliteration(config.transliterate),
         )
 
-    def submit_sm(self, queued: QueuedPart) -> SubmitSm:
+    def submit_sm(self, queued: QueuedPart, now_ms: int) -> SubmitSm:
         """The PDU for a part; the session gives it its sequence number."""
         part = queued.part
-        config = self._config
-        source = numbers.to_wire(queued.did, self._format, self._region)
-        destination = numbers.to_wire(queued.peer, self._format, self._region)
+        config = self.config
+        source = self._address(queued.did)
+        destination = self._address(queued.peer)
+        again = config.replace_if_present and part.flags & PartFlag.POSSIBLE_DUPLICATE
         return SubmitSm(
             service_type=config.service_type,
             source_addr_ton=_or_rule(config.source_ton, source.ton),
@@ -59,31 +99,60 @@ class Dialect:
             dest_addr_npi=_or_rule(config.destination_npi, destination.npi),
             destination_addr=destination.addr,
             esm_class=part.esm_class,
-            validity_period=config.validity_period,
+            priority_flag=config.priority_flag,
+            validity_period=(
+                config.validity_period
+                if part.expires_at is None
+                else relative_time((part.expires_at - now_ms) / 1000)
+            ),
             registered_delivery=self._registered_delivery,
-            replace_if_present_flag=0,
+            replace_if_present_flag=1 if again else 0,
             data_coding=part.data_coding,
             short_message=part.user_data,
             tlvs=unpack_tlvs(part.tlvs, 0) if part.tlvs else (),
         )
 
+    def _address(self, number: str) -> WireAddress:
+        address = numbers.to_wire(number, self._format, self._region)
+        if not self._ton_npi:
+            return address
+        ton, npi = self._ton_npi.get(numbers.kind(address), (address.ton, address.npi))
+        return WireAddress(ton, npi, address.addr)
+
     def inbound(self, pdu: DeliverSm | DataSm) -> Inbound:
         """What an MO PDU says. Never raises: what cannot be decoded is marked so in ``decoded``."""
         octets = user_data(pdu)
-        udhi = bool(pdu.esm_class & UDHI)
-        decoded = decode(octets, pdu.data_coding, udhi=udhi, default_alphabet=self._alphabet)
+        decoded = decode(
+            octets,
+            self._charsets.get(pdu.data_coding, pdu.data_coding),
+            udhi=bool(pdu.esm_class & UDHI),
+            default_alphabet=self._alphabet,
+        )
         return Inbound(
             numbers.from_wire(pdu.source_addr, pdu.source_addr_ton, self._format, self._region),
             numbers.from_wire(pdu.destination_addr, pdu.dest_addr_ton, self._format, self._region),
             octets,
             decoded,
             decoded.concatenation or sar(pdu),
+            read(pdu.data_coding, self._alphabet),
         )
 
-    def decode_part(self, part: InboundPartRecord) -> Decoded:
-        """The text of one stored part of a long MO."""
-        udhi = bool(part.esm_class & UDHI)
-        return decode(part.user_data, part.data_coding, udhi=udhi, default_alphabet=self._alphabet)
+    def joined(self, parts: Sequence[InboundPartRecord]) -> tuple[Joined, Coding]:
+        """The text of a long MO, of whichever parts came, and what the first one's data_coding says."""
+        found = joined(
+            [
+                Part(
+                    part.number,
+                    part.user_data,
+                    self._charsets.get(part.data_coding, part.data_coding),
+                    bool(part.esm_class & UDHI),
+                )
+                for part in parts
+            ],
+            parts[0].total,
+            self._alphabet,
+        )
+        return found, read(parts[0].data_coding, self._alphabet)
 
 
 def user_data(pdu: DeliverSm | DataSm) -> bytes:
@@ -116,3 +185,10 @@ def sar(pdu: DeliverSm | DataSm) -> Concatenation | None:
 
 def _or_rule(configured: int, by_rule: int) -> int:
     return by_rule if configured == BY_RULE else configured
+
+
+def relative_time(seconds: float) -> str:
+    """A validity_period from now, in the relative format (SMPP 3.4 §7.1.1.2): a second to 31 days. Months
+    differ in length, so it is told in days; SMSCs keep no message longer."""
+    left = min(max(1, round(seconds)), LONGEST_VALIDITY)
+    return f"0000{left // 86_400:02}{left // 3600 % 24:02}{left // 60 % 60:02}{left % 60:02}000R"

@@ -4,19 +4,17 @@ from typing import Any
 
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.ssl import optionsForClientTLS
 
 from edge.config import UpstreamConfig
-
-CONNECT_SECONDS = 10.0
+from edge.tls import client_options
 
 
 def endpoint_for(reactor: Any, config: UpstreamConfig) -> IStreamClientEndpoint:
-    """The SMSC's endpoint; with ``tls`` its certificate is verified against the system's authorities."""
-    plain = HostnameEndpoint(reactor, config.host.encode(), config.port, timeout=CONNECT_SECONDS)
-    if not config.tls:
-        return plain
-    return wrapClientTLS(optionsForClientTLS(config.host), plain)
+    """The SMSC's endpoint, with TLS if it is so configured (see `edge.tls`)."""
+    plain = HostnameEndpoint(
+        reactor, config.host.encode(), config.port, timeout=config.connect_timeout_seconds
+    )
+    return wrapClientTLS(client_options(config), plain) if config.tls else plain
 
 
 def host_and_port(listen: str) -> tuple[str, int]:

@@ -7,7 +7,7 @@ Nothing is answered ESME_ROK before its commit. When the store fails the answer 
 (ESME_RX_T_APPN), so the SMSC tries again; the bind stays up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,9 +21,12 @@ from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.dialect import Inbound as Received
 from edge.directory import Directory
+from edge.outage import not_stored
 from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
+from protocols.sms import Coding, Concatenation, Element
+from protocols.sms.reassembly import other_elements
 from storage import inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
@@ -33,7 +36,6 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 Answer = Callable[[int], None]
-MISSING = "[…]"  # stands for a part that did not come
 MAX_UNANSWERED = 10_000  # beyond this the SMSC is told to wait: memory is not the queue
 
 
@@ -56,6 +58,7 @@ class Policy:
     upstream: str
     quarantine: bool  # an MO for an unknown DID is kept (else refused)
     merge_repeats: bool  # a repeat is stored and flagged, but the handlers do not run again
+    reassembly_timeout_seconds: float
 
 
 class Inbound:
@@ -84,8 +87,9 @@ class Inbound:
         self._unanswered = 0
         self._log = log.bind(upstream=policy.upstream)
 
-    def receive(self, pdu: DeliverSm | DataSm, answer: Answer) -> None:
-        """Take one MO PDU; ``answer`` is called once, with the command_status for the response."""
+    def receive(self, pdu: DeliverSm | DataSm, answer: Answer, link: str) -> None:
+        """Take one MO PDU; ``answer`` is called once, with the command_status for the response. ``link`` is
+        the name of the bind that it came on."""
         if self._unanswered >= MAX_UNANSWERED:
             self._overflow(answer)
             return
@@ -93,10 +97,10 @@ class Inbound:
         received = self._dialect.inbound(pdu)
         did = self._directory.did(received.destination)
         if did is not None:
-            self._take(pdu, received, did, answer)
+            self._take(pdu, received, did, answer, link)
             return
         self._directory.find(received.destination).addErrback(self._not_found).addCallback(
-            lambda found: self._take(pdu, received, found, answer)
+            lambda found: self._take(pdu, received, found, answer, link)
         )
 
     def start(self) -> Deferred[None]:
@@ -118,14 +122,16 @@ class Inbound:
         """Deliver what came of messages whose other parts are overdue, flagged as incomplete."""
         now_ms = self._wall_ms()
         done: Deferred[None] = succeed(None)
-        for whole in self._assembly.overdue(now_ms):
+        for whole in self._assembly.overdue(now_ms, self._policy.reassembly_timeout_seconds):
             self._log.warning("message_incomplete", parts=len(whole.part_ids), total=whole.total)
             done = self._flush(whole, now_ms)
         return done
 
     # -- one PDU ----------------------------------------------------------------------------------
 
-    def _take(self, pdu: DeliverSm | DataSm, received: Received, did: Did | None, answer: Answer) -> None:
+    def _take(
+        self, pdu: DeliverSm | DataSm, received: Received, did: Did | None, answer: Answer, link: str
+    ) -> None:
         if did is not None and not did.sms_enabled:
             did = None
         if did is None:
@@ -136,52 +142,81 @@ class Inbound:
                 return
         now_ms = self._wall_ms()
         mark = fingerprint(
-            received.source, received.destination, pdu.esm_class, pdu.data_coding, received.octets
+            received.source,
+            received.destination,
+            pdu.esm_class,
+            pdu.data_coding,
+            received.octets,
+            received.concatenation,
         )
+        seen = Seen(self._store.ids.next(), mark, now_ms, link)
+        original = self.repeats.original(mark, now_ms)
+        if original is None:
+            self._accept(pdu, received, did, seen, None, answer)
+            return
+        self.repeats.settled(original).addCallback(
+            lambda stored: self._accept(pdu, received, did, seen, original if stored else None, answer)
+        )
+
+    def _accept(
+        self,
+        pdu: DeliverSm | DataSm,
+        received: Received,
+        did: Did | None,
+        seen: Seen,
+        original: Seen | None,
+        answer: Answer,
+    ) -> None:
+        """``original`` is the copy in the store that this PDU repeats."""
+        if original is not None:
+            self.counters.repeats += 1
         if received.concatenation is None:
-            self._whole(pdu, received, did, mark, now_ms, answer)
+            self._whole(pdu, received, did, seen, original, answer)
+        elif original is not None:
+            self._log.info("part_repeated")
+            self._done(answer, CommandStatus.ESME_ROK)
         else:
-            self._part(pdu, received, did, mark, now_ms, answer)
+            self._part(pdu, received, did, seen, answer)
 
     def _whole(
         self,
         pdu: DeliverSm | DataSm,
         received: Received,
         did: Did | None,
-        mark: bytes,
-        now_ms: int,
+        seen: Seen,
+        original: Seen | None,
         answer: Answer,
     ) -> None:
+        decoded = received.decoded
+        elements = () if decoded.udh is None else other_elements(decoded.udh)
         message = MessageRecord(
-            id=self._store.ids.next(),
+            id=seen.message_id,
             account_id=None if did is None else did.account_id,
             did_id=None if did is None else did.id,
             direction="mo",
             leg="smpp",
             did=received.destination,
             peer=received.source,
-            text=received.decoded.text,
+            text=decoded.text,
             upstream=self._policy.upstream,
-            created_at=now_ms,
+            created_at=seen.at_ms,
             parts_total=1,
-            encoding=received.decoded.encoding.name,
-            flags=MessageFlag.UNDECODABLE if received.decoded.undecodable else MessageFlag(0),
+            encoding=decoded.encoding.name,
+            flags=_flags(received.coding, elements, decoded.undecodable),
             data_coding=pdu.data_coding,
             esm_class=pdu.esm_class,
             raw=received.octets,
-            fingerprint=mark,
+            fingerprint=seen.fingerprint,
         )
-        original = self.repeats.original(mark, now_ms)
         if original is not None:
-            self.counters.repeats += 1
             message = message._replace(
-                duplicate_of=original, flags=message.flags | MessageFlag.POSSIBLE_DUPLICATE
+                duplicate_of=original.message_id, flags=message.flags | MessageFlag.POSSIBLE_DUPLICATE
             )
             if self._policy.merge_repeats:
                 did = None
-        self.repeats.remember(Seen(message.id, mark, now_ms))
+        self.repeats.expect(seen)
         self._commit(message, did, [], None).addCallbacks(
-            lambda _: self._done(answer, CommandStatus.ESME_ROK), self._not_stored, errbackArgs=(answer,)
+            self._stored, self._not_stored, callbackArgs=(seen, answer), errbackArgs=(seen, answer)
         )
 
     def _part(
@@ -189,19 +224,13 @@ class Inbound:
         pdu: DeliverSm | DataSm,
         received: Received,
         did: Did | None,
-        mark: bytes,
-        now_ms: int,
+        seen: Seen,
         answer: Answer,
     ) -> None:
-        if self.repeats.original(mark, now_ms) is not None:
-            self.counters.repeats += 1
-            self._log.info("part_repeated")
-            self._done(answer, CommandStatus.ESME_ROK)
-            return
         concatenation = received.concatenation
         assert concatenation is not None
         record = InboundPartRecord(
-            id=self._store.ids.next(),
+            id=seen.message_id,
             upstream=self._policy.upstream,
             source=received.source,
             destination=received.destination,
@@ -212,41 +241,47 @@ class Inbound:
             esm_class=pdu.esm_class,
             data_coding=pdu.data_coding,
             user_data=received.octets,
-            received_at=now_ms,
+            received_at=seen.at_ms,
             message_id=None,
         )
         self.counters.parts += 1
         added = self._assembly.add(record)
         if added.repeated:
-            # Its first copy may still be on its way into the store; a unit behind it waits for that commit.
-            self._store.writer.run("repeated part", _nothing).addCallbacks(
-                lambda _: self._done(answer, CommandStatus.ESME_ROK), self._not_stored, errbackArgs=(answer,)
-            )
+            self._again(record, answer)
             return
-        self.repeats.remember(Seen(record.id, mark, now_ms))
-        if added.whole is None:
-            self._store.writer.write(inbound_parts.insert(record)).addCallbacks(
-                lambda _: self._done(answer, CommandStatus.ESME_ROK),
-                self._part_lost,
-                errbackArgs=(record, None, answer),
-            )
-            return
+        self.repeats.expect(seen)
         whole = added.whole
-        stored = self._commit(self._joined(whole, did, now_ms), did, inbound_parts.insert(record), whole)
+        if whole is None:
+            stored = self._store.writer.write(inbound_parts.insert(record))
+        else:
+            message = self._joined(whole, did, seen.at_ms)
+            stored = self._commit(message, did, inbound_parts.insert(record), whole)
         stored.addCallbacks(
-            lambda _: self._done(answer, CommandStatus.ESME_ROK),
+            self._stored,
             self._part_lost,
-            errbackArgs=(record, whole, answer),
+            callbackArgs=(seen, answer),
+            errbackArgs=(record, whole, seen, answer),
         )
+
+    def _again(self, record: InboundPartRecord, answer: Answer) -> None:
+        """A part that waits already: its first copy may still be on its way into the store."""
+        barrier = self._store.writer.run("repeated part", _nothing)
+
+        def committed(_: None) -> None:
+            # The writer takes units in order, so the fate of the first copy is known now.
+            there = self._assembly.waits(record)
+            self._done(answer, CommandStatus.ESME_ROK if there else CommandStatus.ESME_RX_T_APPN)
+
+        barrier.addCallbacks(committed, self._refuse_for_now, errbackArgs=(answer,))
 
     # -- whole messages ---------------------------------------------------------------------------
 
     def _joined(self, whole: Whole, did: Did | None, now_ms: int) -> MessageRecord:
         first = whole.parts[0]
-        decoded = [self._dialect.decode_part(part) for part in whole.parts]
-        flags = MessageFlag(0) if whole.complete else MessageFlag.INCOMPLETE
-        if any(part.undecodable for part in decoded):
-            flags |= MessageFlag.UNDECODABLE
+        joined, coding = self._dialect.joined(whole.parts)
+        flags = _flags(coding, joined.elements, joined.undecodable)
+        if joined.missing:
+            flags |= MessageFlag.INCOMPLETE
         return MessageRecord(
             id=self._store.ids.next(),
             account_id=None if did is None else did.account_id,
@@ -255,11 +290,11 @@ class Inbound:
             leg="smpp",
             did=first.destination,
             peer=first.source,
-            text=joined_text(whole, [part.text for part in decoded]),
+            text=joined.text,
             upstream=self._policy.upstream,
             created_at=now_ms,
             parts_total=whole.total,
-            encoding=decoded[0].encoding.name,
+            encoding=joined.encodings[0].name,
             flags=flags,
             data_coding=first.data_coding,
             esm_class=first.esm_class,
@@ -269,19 +304,17 @@ class Inbound:
         self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
-        due = [] if did is None else deliveries_of(message, did, self._store.ids.next)
-        delivery_ids = [item.delivery.id for item in due]
+        due = self._outbox.expect([] if did is None else deliveries_of(message, did, self._store.ids.next))
         unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
         if whole is not None:
             unit += inbound_parts.assign(whole.part_ids, message.id)
-        self._outbox.expect(delivery_ids)
 
         def committed(_: None) -> None:
             self.counters.messages += 1
             self._outbox.offer(due)
 
         def not_committed(failure: Failure) -> Failure:
-            self._outbox.abandon(delivery_ids)
+            self._outbox.abandon(due)
             return failure
 
         return self._store.writer.write(unit).addCallbacks(committed, not_committed)
@@ -292,7 +325,7 @@ class Inbound:
 
         def failed(failure: Failure) -> None:
             self._assembly.put_back(whole)
-            self._log.error("incomplete_not_stored", error=failure.getErrorMessage())
+            not_stored(self._log, "incomplete_not_stored", failure)
 
         return stored.addErrback(failed)
 
@@ -302,16 +335,24 @@ class Inbound:
         self._unanswered -= 1
         answer(status)
 
-    def _not_stored(self, failure: Failure, answer: Answer) -> None:
+    def _stored(self, _: None, seen: Seen, answer: Answer) -> None:
+        self.repeats.committed(seen)
+        self._done(answer, CommandStatus.ESME_ROK)
+
+    def _not_stored(self, failure: Failure, seen: Seen, answer: Answer) -> None:
+        self.repeats.failed(seen)
+        self._refuse_for_now(failure, answer)
+
+    def _refuse_for_now(self, failure: Failure, answer: Answer) -> None:
         self.counters.not_stored += 1
-        self._log.error("message_not_stored", error=failure.getErrorMessage())
+        not_stored(self._log, "message_not_stored", failure)
         self._done(answer, CommandStatus.ESME_RX_T_APPN)
 
     def _part_lost(
-        self, failure: Failure, record: InboundPartRecord, whole: Whole | None, answer: Answer
+        self, failure: Failure, record: InboundPartRecord, whole: Whole | None, seen: Seen, answer: Answer
     ) -> None:
         self._assembly.forget(record, whole)
-        self._not_stored(failure, answer)
+        self._not_stored(failure, seen, answer)
 
     def _overflow(self, answer: Answer) -> None:
         if not self.counters.overflow:
@@ -321,7 +362,7 @@ class Inbound:
 
     def _not_found(self, failure: Failure) -> None:
         """The store cannot be asked for a number that memory does not have: as if it had none."""
-        self._log.error("did_not_looked_up", error=failure.getErrorMessage())
+        not_stored(self._log, "did_not_looked_up", failure)
 
 
 def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) -> list[DueDelivery]:
@@ -343,15 +384,20 @@ def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) 
             ),
             message,
         )
-        for duty in routing.duties(did)
+        for duty in routing.duties(did, message.peer)
     ]
 
 
-def joined_text(whole: Whole, texts: list[str]) -> str:
-    """The parts' texts in order; a gap is marked, a character that was cut between two parts is healed."""
-    by_number = {part.number: text for part, text in zip(whole.parts, texts, strict=True)}
-    gaps = "".join(by_number.get(number, MISSING) for number in range(1, whole.total + 1))
-    return gaps.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+def _flags(coding: Coding, elements: Sequence[Element], undecodable: bool) -> MessageFlag:
+    """What is remarkable about an MO: how it wants to be shown, and what is in it beside a text."""
+    flags = MessageFlag.UNDECODABLE if undecodable else MessageFlag(0)
+    if coding.message_class == 0:
+        flags |= MessageFlag.FLASH
+    if coding.indication is not None:
+        flags |= MessageFlag.INDICATION
+    if elements:
+        flags |= MessageFlag.HEADER
+    return flags
 
 
 def _last_received(conn: Connection, upstream: str) -> list[Seen]:
@@ -372,7 +418,8 @@ def _last_received(conn: Connection, upstream: str) -> list[Seen]:
 
 
 def _mark_of(part: InboundPartRecord) -> bytes:
-    return fingerprint(part.source, part.destination, part.esm_class, part.data_coding, part.user_data)
+    place = Concatenation(part.reference, part.total, part.number, part.kind)
+    return fingerprint(part.source, part.destination, part.esm_class, part.data_coding, part.user_data, place)
 
 
 def _nothing(connection: object) -> None:

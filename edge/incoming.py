@@ -1,17 +1,21 @@
 """What one upstream brings, sorted: receipts, messages, and requests that make no sense here."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
+from twisted.internet.defer import Deferred
 
 from edge.binds import Bind
 from edge.inbound import Inbound
+from edge.mover import Mover
 from edge.receipts import Receipts
 from edge.upstreams import Upstream
 from protocols.smpp import receipt
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm, Request
+from storage.parts import QueuedPart
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +26,8 @@ class Incoming:
 
     inbound: Inbound
     receipts: Receipts
+    mover: Mover
+    receipt_pattern: re.Pattern[str] | None
     wall_ms: Callable[[], int]
 
     def received(self, upstream: Upstream, bind: Bind, pdu: Request) -> None:
@@ -36,9 +42,9 @@ class Incoming:
         def answer(status: int) -> None:
             bind.respond(link, response(sequence_number=sequence_number, command_status=status))
 
-        report = receipt.parse(pdu)
+        report = receipt.parse(pdu, self.receipt_pattern)
         if report is None:
-            self.inbound.receive(pdu, answer)
+            self.inbound.receive(pdu, answer, bind.name)
         else:
             self.receipts.receive(pdu, report, answer)
 
@@ -46,14 +52,20 @@ class Incoming:
         """See `edge.upstreams.Observer`."""
         self.inbound.repeats.bind_up(self.wall_ms())
 
-    def link_lost(self, upstream: Upstream) -> None:
+    def link_lost(self, upstream: Upstream, bind: Bind) -> None:
         """See `edge.upstreams.Observer`."""
-        self.inbound.repeats.link_lost(self.wall_ms())
+        self.inbound.repeats.link_lost(bind.name, self.wall_ms())
 
-    def accepted(self, upstream: Upstream, smsc_message_id: str) -> None:
+    def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         """See `edge.upstreams.Observer`."""
+        if item.told:
+            self.receipts.sent(item.part.id)
         self.receipts.accepted(smsc_message_id)
 
-    def failed(self, upstream: Upstream, part_id: int) -> None:
+    def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:
         """See `edge.upstreams.Observer`."""
-        self.receipts.failed(part_id)
+        self.receipts.failed(part_ids)
+
+    def elsewhere(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
+        """See `edge.upstreams.Observer`."""
+        return self.mover.refused(upstream, item)

@@ -12,17 +12,20 @@ import structlog
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from edge import routing
+from edge import routing, statuses
 from edge.binds import Bind
+from edge.config import RouteConfig
 from edge.dialect import Dialect
 from edge.errors import Refused, Unavailable
+from edge.outage import not_stored
 from edge.policy import numbers
 from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
-from protocols.sms import Segmented, TooLong, segment
-from storage import messages
+from protocols.sms import Segmented, SegmentOptions, TooLong, segment
+from storage import forwards, messages
+from storage.forwards import SentRecord
 from storage.parts import QueuedPart
-from storage.records import Did, MessageRecord, PartRecord, PartState
+from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
 from storage.statements import Writes
 from storage.store import Store
 
@@ -32,10 +35,19 @@ MAX_CHARACTERS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The delivery that sends a message on, which may do so once; ``hops`` counts the forwards so far."""
+
+    delivery_id: int
+    hops: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What a leg wants sent. ``source`` is a DID of the account in any spelling, ``leg`` is where it came in.
 
-    ``status_callback`` is an http(s) URL that is told the final state, or None.
+    ``status_callback`` is an http(s) URL that is told each state, or None. ``validity_seconds``: after
+    that time it need not be sent any more; None leaves it to the route.
     """
 
     account_id: int
@@ -44,6 +56,8 @@ class Draft:
     text: str
     leg: str
     status_callback: str | None = None
+    validity_seconds: float | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +74,43 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A draft after policy, routing and segmentation: what would be stored. Nothing is stored yet."""
+    """A draft after policy, routing and segmentation: what would be stored. Nothing is stored yet.
+
+    ``hold``: a part in doubt waits until somebody decides. ``validity_seconds``: 0 for no end.
+    """
 
     did: Did
     peer: str
     upstream: str
     segmented: Segmented
+    hold: bool = False
+    validity_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """As `Plan`, for a message that is stored already and goes to another upstream."""
+
+    upstream: str
+    segmented: Segmented
+    hold: bool
 
 
 class Carrier(Protocol):
     """What the outbound pipeline needs of an upstream (see `edge.upstreams.Upstream`)."""
 
-    def reserve(self, count: int) -> Bind | None: ...
+    def reserve(self) -> Bind | None: ...
     def expect(self, part_ids: Sequence[int]) -> None: ...
     def committed(self, queued: Sequence[QueuedPart], reservation: Bind | None) -> None: ...
     def abandoned(self, part_ids: Sequence[int], reservation: Bind | None) -> None: ...
 
 
 class Planner:
-    """I decide what a draft becomes; pure but for the reference counter. The dry run uses me too."""
+    """I decide what a draft becomes; pure but for the reference counter. The dry run uses me too.
+
+    Without ``routes`` the first upstream carries everything. ``usable``: whether an upstream takes new
+    messages. ``draw`` gives a number from 0 up to, but not including, 1, for load-sharing.
+    """
 
     def __init__(
         self,
@@ -86,18 +118,55 @@ class Planner:
         region: str,
         did: Callable[[str], Did | None],
         references: References,
+        routes: Sequence[RouteConfig] = (),
+        usable: Callable[[str], bool] = lambda name: True,
+        draw: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._dialects = dialects
         self._region = region
         self._did = did
         self._references = references
+        self._usable = usable
+        self._draw = draw
+        self.routes = routing.routes_of(routes, tuple(dialects))
 
     def plan(self, draft: Draft) -> Plan:
         """Raises Refused with the reason."""
         did = self._own_did(draft)
         peer = numbers.destination(draft.destination, self._region)
-        upstream = routing.upstream_for(peer, tuple(self._dialects))
-        return Plan(did, peer, upstream, self._segment(draft.text, did.number, peer, upstream))
+        route = routing.route_for(self.routes, peer, did.number, did.account_id)
+        upstream = routing.choose(route, self._usable, self._draw)
+        validity = draft.validity_seconds
+        if validity is None:
+            validity = route.validity_seconds or self._dialects[upstream].config.validity_seconds
+        segmented = self._segment(draft.text, did.number, peer, upstream)
+        return Plan(did, peer, upstream, segmented, self._holds(route, upstream), validity)
+
+    def plan_elsewhere(
+        self, message: MessageRecord, up: Callable[[str], bool], refused_by: Sequence[str] = ()
+    ) -> NewPlan | None:
+        """What a stored message becomes on another upstream of its route that is ``up``; None without one."""
+        assert message.upstream is not None
+        try:
+            route = routing.route_for(self.routes, message.peer, message.did, message.account_id)
+            upstream = routing.another(route, message.upstream, up, self._draw, refused_by)
+            if upstream is None:
+                return None
+            segmented = self._segment(message.text, message.did, message.peer, upstream)
+        except Refused:
+            return None
+        return NewPlan(upstream, segmented, self._holds(route, upstream))
+
+    def _holds(self, route: RouteConfig, upstream: str) -> bool:
+        return (route.in_doubt or self._dialects[upstream].config.in_doubt) == "hold"
+
+    def segmentation(self, peer: str, did: str, account_id: int) -> SegmentOptions:
+        """How a text would be cut; the usual way when no upstream would carry it."""
+        try:
+            route = routing.route_for(self.routes, peer, did, account_id)
+        except Refused:
+            return SegmentOptions()
+        return self._dialects[routing.choose(route, self._usable, self._draw)].segmentation
 
     def _own_did(self, draft: Draft) -> Did:
         number = numbers.destination(draft.source, self._region, "from")
@@ -128,8 +197,8 @@ class Planner:
 def records(
     plan: Plan, draft: Draft, ids: Callable[[], int], now_ms: int, state: PartState
 ) -> tuple[MessageRecord, list[PartRecord]]:
-    """The rows of a planned draft; the parts stand in ``state`` (queued, or sending when room is held)."""
-    segments = plan.segmented.segments
+    """The rows of a planned draft. The first part stands in ``state`` (queued, or sending when room is held);
+    the others are queued behind it."""
     message = MessageRecord(
         id=ids(),
         account_id=plan.did.account_id,
@@ -141,15 +210,31 @@ def records(
         text=draft.text,
         upstream=plan.upstream,
         created_at=now_ms,
-        parts_total=len(segments),
+        parts_total=len(plan.segmented.segments),
         encoding=plan.segmented.encoding.name,
         status_callback=draft.status_callback,
     )
-    sent_at = now_ms if state is PartState.SENDING else None
-    parts = [
+    expires_at = now_ms + round(plan.validity_seconds * 1000) if plan.validity_seconds else None
+    parts = part_records(message.id, plan, ids, now_ms, expires_at)
+    if state is PartState.SENDING:
+        parts[0] = parts[0]._replace(state=state, attempts=1, sent_at=now_ms)
+    return message, parts
+
+
+def part_records(
+    message_id: int,
+    plan: Plan | NewPlan,
+    ids: Callable[[], int],
+    due_at: int,
+    expires_at: int | None,
+    refused_by: str | None = None,
+) -> list[PartRecord]:
+    """The queued parts of a planned message, in order."""
+    flags = int(PartFlag.HOLD) if plan.hold else 0
+    return [
         PartRecord(
             id=ids(),
-            message_id=message.id,
+            message_id=message_id,
             upstream=plan.upstream,
             number=item.number,
             total=item.total,
@@ -157,26 +242,32 @@ def records(
             data_coding=item.data_coding,
             user_data=item.user_data,
             tlvs=pack_tlvs(item.tlvs) if item.tlvs else None,
-            state=state,
-            attempts=0 if sent_at is None else 1,
-            due_at=now_ms,
-            sent_at=sent_at,
+            state=PartState.QUEUED,
+            flags=flags,
+            due_at=due_at,
+            expires_at=expires_at,
+            refused_by=refused_by,
         )
-        for item in segments
+        for item in plan.segmented.segments
     ]
-    return message, parts
 
 
 class Outbound:
     """I am the one way out of the server: every leg submits its drafts to me."""
 
     def __init__(
-        self, planner: Planner, store: Store, carriers: Mapping[str, Carrier], wall_ms: Callable[[], int]
+        self,
+        planner: Planner,
+        store: Store,
+        carriers: Mapping[str, Carrier],
+        wall_ms: Callable[[], int],
+        stamp: statuses.Stamp,
     ) -> None:
         self._planner = planner
         self._store = store
         self._carriers = carriers
         self._wall_ms = wall_ms
+        self._stamp = stamp
         self.draining = False
 
     def submit(self, draft: Draft, also: Callable[[int], Writes] | None = None) -> Deferred[Accepted]:
@@ -193,6 +284,11 @@ class Outbound:
             return fail(Failure())
         return self._commit(plan, draft, also)
 
+    @property
+    def planner(self) -> Planner:
+        """Who plans the drafts of now."""
+        return self._planner
+
     def replace(self, planner: Planner, carriers: Mapping[str, Carrier]) -> None:
         """The configuration changed: drafts are planned and carried by these from now on."""
         self._planner = planner
@@ -200,14 +296,17 @@ class Outbound:
 
     def _commit(self, plan: Plan, draft: Draft, also: Callable[[int], Writes] | None) -> Deferred[Accepted]:
         carrier = self._carriers[plan.upstream]
-        reservation = carrier.reserve(len(plan.segmented.segments))
+        reservation = carrier.reserve()
         state = PartState.QUEUED if reservation is None else PartState.SENDING
         message, parts = records(plan, draft, self._store.ids.next, self._wall_ms(), state)
         part_ids = [part.id for part in parts]
         carrier.expect(part_ids)
 
         def committed(_: object) -> Accepted:
-            carrier.committed([QueuedPart(part, message.did, message.peer) for part in parts], reservation)
+            told = message.status_callback is not None
+            carrier.committed(
+                [QueuedPart(part, message.did, message.peer, told) for part in parts], reservation
+            )
             return Accepted(
                 message.id,
                 message.parts_total,
@@ -219,12 +318,16 @@ class Outbound:
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
-            log.error("message_not_stored", leg=draft.leg, error=failure.getErrorMessage())
+            not_stored(log, "message_not_stored", failure, leg=draft.leg)
             raise Unavailable(
                 "The message could not be stored; nothing was sent. Try again."
             ) from failure.value
 
-        writes = messages.insert(message, parts)
+        writes = messages.insert(message, parts, statuses.queued(message, self._store.ids.next, self._stamp))
+        if draft.origin is not None:
+            writes += forwards.insert_sent(
+                SentRecord(draft.origin.delivery_id, message.id, draft.origin.hops)
+            )
         if also is not None:
             writes.extend(also(message.id))
         return self._store.writer.write(writes).addCallbacks(committed, not_committed)

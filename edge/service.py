@@ -1,15 +1,15 @@
 """The server as one Twisted service: built from a configuration, started, drained, stopped.
 
-Start: store → directory → upstreams settle what the last run left → binds, outbox, HTTP.
+Start: store → claims → directory → upstreams settle what the last run left → binds, outbox, HTTP.
 Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`) → unbind → flush → close.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 from twisted.application.service import Service
@@ -19,24 +19,37 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge import config as configuration
-from edge.assembly import Assembly
-from edge.binds import KINDS, Backoff, Bind
-from edge.config import Config, ConfigError, UpstreamConfig
+from edge import log as logging
+from edge import outgoing
+from edge.actions import Actions
+from edge.binds import Bind, bind_names
+from edge.circuit import CircuitSettings
+from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
+from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
-from edge.handlers.callback import CallbackHandler, CallbackSettings
-from edge.handlers.http import HTTPSender, HTTPSettings
+from edge.groups import Group
+from edge.handlers import registry
+from edge.handlers.base import CallbackTimes, Tools
+from edge.handlers.endpoints import Endpoints
+from edge.handlers.imdn import ImdnHandler
 from edge.handlers.status import StatusHandler
+from edge.holder import Holder, Taken
+from edge.http.client import HTTPClient
+from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
-from edge.outbound import Outbound, Planner
+from edge.metrics import BindSnapshot
+from edge.mover import LOOK_SECONDS, Mover
+from edge.outbound import Accepted, Draft, Outbound, Planner
 from edge.receipts import Receipts
 from edge.references import References
 from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.service import SipEdge
+from edge.targets import Limits
 from edge.upstreams import Upstream
 from edge.web.services import WebServices
 from edge.web.site import make_site
@@ -45,8 +58,8 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
-THROTTLE_MIN_SECONDS = 0.25
-THROTTLE_MAX_SECONDS = 30.0
+PURGE_SECONDS = 3600.0
+PROBE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -56,6 +69,7 @@ class Line:
     upstream: Upstream
     incoming: Incoming
     flush: LoopingCall
+    purge: LoopingCall
 
 
 class TrunklineService(Service):
@@ -80,19 +94,39 @@ class TrunklineService(Service):
         self._random = random
         self._fatal = fatal
         self._ready = False
+        self._reloading = False
+        self._reload_again = False
+        self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
-        self.http = HTTPSender(reactor, _http_settings(config))
+        self.http = HTTPClient(
+            reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
+        )
+        self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
         self.outbox = Outbox(
-            self._handlers(), self.directory.did, store, reactor, wall_ms, config.callback.concurrency
+            self._handlers(),
+            self.directory.did,
+            store,
+            reactor,
+            wall_ms,
+            _limits(config.outbox),
+            config.outbox.lease_seconds,
         )
         self.lines: dict[str, Line] = {}
+        self._groups: dict[str, Group] = {}
+        self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
+        self.doubts = Doubts(store, self.outbox, self.upstreams, wall_ms)
+        self._moving = LoopingCall(self.mover.look)
+        self._moving.clock = reactor
+        self._set_groups(config)
         for upstream in config.upstreams:
             self.lines[upstream.name] = self._line(upstream)
-        self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms)
+        self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms, self.outbox.stamp)
         self.outbound.draining = True  # until the start is over
+        self._watch = LoopingCall(self._ask_store)
+        self._watch.clock = self._clock
 
     # -- building ---------------------------------------------------------------------------------
 
@@ -112,21 +146,40 @@ class TrunklineService(Service):
             self._reactor,
             self._wall_ms,
             os.urandom,
+            self._look,
         )
+
+    def _look(self) -> None:
+        """For the SIP side, which is built before the outbox is."""
+        self.outbox.look()
 
     def _handlers(self) -> dict[str, Any]:
         callback = self.config.callback
-        settings = CallbackSettings(
-            retry_seconds=callback.retry_minutes * 60,
-            jitter=callback.retry_jitter,
-            give_up_seconds=callback.give_up_days * 86400,
-            zone=ZoneInfo(callback.timezone),
+        tools = Tools(
+            http=self.http,
+            store=self.store,
+            did=self.directory.did,
+            submit=self._submit,
+            endpoints=self.endpoints,
+            random=self._random,
+            wall_ms=self._wall_ms,
+            sip=None if self.sip is None else self.sip.handler,
+            callback=CallbackTimes(
+                retry_seconds=callback.retry_minutes * 60,
+                jitter=callback.retry_jitter,
+                give_up_seconds=callback.give_up_days * 86400,
+                timezone=callback.timezone,
+            ),
         )
         return {
-            CallbackHandler.name: CallbackHandler(self.http, settings, self._random, self._wall_ms),
-            StatusHandler.name: StatusHandler(self.http, self._random),
-            **({} if self.sip is None else self.sip.handlers()),
+            **registry.installed().build(tools),
+            StatusHandler.name: StatusHandler.build(tools),
+            **({} if self.sip is None else {ImdnHandler.name: self.sip.imdn}),
         }
+
+    def _submit(self, draft: Draft) -> Deferred[Accepted]:
+        """For handlers, which are built before the way out is."""
+        return self.outbound.submit(draft)
 
     def _planner(self) -> Planner:
         dialects = {name: line.upstream.dialect for name, line in self.lines.items()}
@@ -135,31 +188,53 @@ class TrunklineService(Service):
             self.config.numbers.region,
             self.directory.did,
             References(lambda: self._random.randrange(0x10000)),
+            self.config.routes,
+            self._usable,
+            self._random.random,
         )
+
+    def _usable(self, name: str) -> bool:
+        line = self.lines.get(name)
+        return line is not None and line.upstream.usable
+
+    def _set_groups(self, config: Config) -> None:
+        """Groups that are there keep what they hold."""
+        members: dict[str, list[str]] = {}
+        for upstream in config.upstreams:
+            members.setdefault(upstream.group_name, []).append(upstream.name)
+        for name, upstreams in members.items():
+            group = self._groups.setdefault(name, Group(()))
+            group.upstreams = tuple(upstreams)
 
     def _line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
-        receipts = Receipts(config.name, config.message_id_base, self.store, self.outbox, self._wall_ms)
+        group = self._groups[config.group_name]
+        receipts = Receipts(config, group, self.store, self.outbox, self._wall_ms)
         inbound = Inbound(
-            Policy(config.name, config.unknown_did == "quarantine", config.repeats == "merge"),
+            Policy(
+                config.name,
+                config.unknown_did == "quarantine",
+                config.repeats == "merge",
+                config.reassembly_timeout_seconds,
+            ),
             dialect,
             self.directory,
             self.store,
             self.outbox,
-            Assembly(config.reassembly_timeout_seconds),
+            group.assembly,
             Repeats(),
             self._wall_ms,
         )
-        incoming = Incoming(inbound, receipts, self._wall_ms)
-        throttle = Backoff(THROTTLE_MIN_SECONDS, THROTTLE_MAX_SECONDS, self._random)
-        upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, throttle, incoming)
-        for kind in KINDS[config.bind]:
-            name = f"{config.name}/{kind.name.lower()}"
-            endpoint = endpoint_for(self._reactor, config)
+        pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
+        incoming = Incoming(inbound, receipts, self.mover, pattern, self._wall_ms)
+        upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, incoming)
+        endpoint = endpoint_for(self._reactor, config)
+        for name, kind in bind_names(config):
             upstream.binds.append(Bind(name, kind, config, endpoint, self._clock, self._random, upstream))
-        flush = LoopingCall(inbound.flush_overdue)
-        flush.clock = self._clock
-        return Line(upstream, incoming, flush)
+        loops = [LoopingCall(inbound.flush_overdue), LoopingCall(receipts.purge)]
+        for loop in loops:
+            loop.clock = self._clock
+        return Line(upstream, incoming, *loops)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -176,6 +251,7 @@ class TrunklineService(Service):
                 ready=self.readiness,
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
+                deliveries=Actions(self.store, self.outbox, self._wall_ms),
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
@@ -185,24 +261,37 @@ class TrunklineService(Service):
         super().startService()
         Deferred.fromCoroutine(self._start()).addErrback(self._fatal)
 
+    def setServiceParent(self, parent: Any) -> None:
+        """Under `twistd`, Twisted's own log goes where ours does."""
+        logging.observe(parent)
+        super().setServiceParent(parent)
+
     async def _start(self) -> None:
         await self.store.open()
+        # SQLite is for one server, so that has one claim; on PostgreSQL each node and upstream is one.
+        one_server = self.store.engine.name == "sqlite"
+        await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         await self.directory.start()
+        await self.endpoints.start()
+        if self.sip is not None:
+            await self.sip.start()  # before the outbox, which must find the phones
+        self.outbox.start()
+        self._watch.start(PROBE_SECONDS)
         if self.simulator is not None:
             await self.simulator.start()
         for line in self.lines.values():
             await self._start_line(line)
-        if self.sip is not None:
-            await self.sip.start()
-        self.outbox.start()
+        self._moving.start(LOOK_SECONDS, now=False)
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
 
     async def _start_line(self, line: Line) -> None:
+        await self._holder.take(f"upstream {line.upstream.name}")
         await line.incoming.inbound.start()
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
+        line.purge.start(PURGE_SECONDS, now=False)
         await line.upstream.start()
 
     async def stop(self) -> None:
@@ -210,6 +299,8 @@ class TrunklineService(Service):
         log.info("server_draining", seconds=self.config.server.drain_seconds)
         self._ready = False
         self.outbound.draining = True
+        if self._moving.running:
+            self._moving.stop()
         if self._port is not None:
             await _quietly(self._port.stopListening())
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
@@ -221,14 +312,23 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
-        await self.http.close()
+        if self._watch.running:
+            self._watch.stop()
+        self.http.close()
+        await _quietly(self._holder.close())
         await self.store.close()
         log.info("server_stopped")
 
     async def _stop_line(self, line: Line) -> None:
-        if line.flush.running:
-            line.flush.stop()
+        for loop in (line.flush, line.purge):
+            if loop.running:
+                loop.stop()
         await self._at_most(line.upstream.stop(), 5.0)
+        await _quietly(self._holder.release(f"upstream {line.upstream.name}"))
+
+    def _claim_lost(self, name: str) -> None:
+        """Another server carries on what was ours: whatever we did now would be done twice."""
+        self._fatal(Failure(Taken(name)))
 
     def stopService(self) -> Deferred[None]:
         """The reactor waits for this before it stops."""
@@ -244,53 +344,98 @@ class TrunklineService(Service):
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Whether traffic can be taken, and each part's state."""
-        states = {
-            bind.name: bind.state.name.lower() for line in self.lines.values() for bind in line.upstream.binds
-        }
-        bound = all(any(b.bound for b in line.upstream.binds) for line in self.lines.values())
-        return self._ready and bound, {"started": self._ready, "binds": states}
+        binds = [bind for line in self.lines.values() for bind in line.upstream.binds]
+        states = {bind.name: bind.state.name.lower() for bind in binds}
+        lines = self.lines.values()
+        bound = bool(lines) and all(any(b.bound for b in line.upstream.binds) for line in lines)
+        paused = [bind.name for bind in binds if bind.paused]
+        store = self.store.writer.available
+        states_of_all = {"started": self._ready, "store": store, "binds": states, "paused": paused}
+        return self._ready and bound and store, states_of_all
+
+    def _ask_store(self) -> None:
+        """While the store takes nothing nobody may be trying: find out when it does again."""
+        if not self.store.writer.available:
+            self.store.probe().addErrback(lambda _: None)
+
+    def bind_snapshots(self) -> list[BindSnapshot]:
+        """What every bind has counted."""
+        return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
 
     def reload(self) -> None:
-        """Read the configuration file again and apply what changed; on an error keep what is."""
+        """Read the configuration file again and apply what changed; on an error keep what is.
+
+        Asked for again meanwhile, it is done once more after.
+        """
+        if self._reloading:
+            self._reload_again = True
+            return
+        self._reloading = True
+        Deferred.fromCoroutine(self._reload()).addErrback(
+            lambda failure: log.error("reload_failed", error=failure.getTraceback())
+        ).addBoth(lambda _: self._reloaded())
+
+    def _reloaded(self) -> None:
+        self._reloading = False
+        if self._reload_again:
+            self._reload_again = False
+            self.reload()
+
+    async def _reload(self) -> None:
         try:
             fresh = configuration.load(self.config.path)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("config_not_reloaded", problem=problem)
             return
-        Deferred.fromCoroutine(self._apply(fresh)).addErrback(
-            lambda failure: log.error("reload_failed", error=failure.getTraceback())
-        )
+        logging.configure(fresh.log)  # also when it is as before: the file may have been rotated
+        await self._apply(fresh)
 
     async def _apply(self, fresh: Config) -> None:
         """Only what changed is touched: a changed upstream binds again, the others do not notice."""
         old = {upstream.name: upstream for upstream in self.config.upstreams}
         new = {upstream.name: upstream for upstream in fresh.upstreams}
         changed = [name for name in old if new.get(name) != old[name]]
-        for name in changed:
-            line = self.lines.pop(name)
-            self.outbound.replace(self._planner(), self.upstreams())
-            await self._at_most(line.upstream.drain(), self.config.server.drain_seconds)
-            await self._stop_line(line)
         needs_restart = [
             key
-            for key in ("server", "store", "http", "numbers", "callback", "simulator", "sip")
+            for key in (
+                "server",
+                "store",
+                "http",
+                "numbers",
+                "callback",
+                "webhook",
+                "outgoing",
+                "outbox",
+                "simulator",
+                "sip",
+            )
             if getattr(fresh, key) != getattr(self.config, key)
         ]
-        self.config = replace(self.config, upstreams=fresh.upstreams, log=fresh.log)
-        for name in new:
-            if name not in self.lines:
-                self.lines[name] = self._line(new[name])
-                await self._start_line(self.lines[name])
-        self.lines = {name: self.lines[name] for name in new}
+        # What is accepted for a changed upstream meanwhile waits in the store for its new self.
+        drained = DeferredList([self.lines[name].upstream.drain() for name in changed])
+        await self._at_most(drained, self.config.server.drain_seconds)
+        self.config = replace(self.config, upstreams=fresh.upstreams, routes=fresh.routes, log=fresh.log)
+        self._set_groups(fresh)
+        for name in changed:
+            await self._stop_line(self.lines[name])
+        self.lines = {
+            name: self.lines[name] if name not in changed and name in old else self._line(new[name])
+            for name in new
+        }
         self.outbound.replace(self._planner(), self.upstreams())
+        for name in new:
+            if name in changed or name not in old:
+                await self._start_line(self.lines[name])
         log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
 
 
-def _http_settings(config: Config) -> HTTPSettings:
-    callback = config.callback
-    return HTTPSettings(
-        callback.timeout_seconds, callback.connect_timeout_seconds, callback.connections_per_host
+def _limits(config: OutboxConfig) -> Limits:
+    return Limits(
+        config.concurrency,
+        config.per_target,
+        config.memory,
+        CircuitSettings(config.failures, config.probe_seconds),
     )
 
 

@@ -1,4 +1,8 @@
-"""The sender of a message learns its final state: planned here, in the transaction that makes it final."""
+"""The sender of a message learns what becomes of it: queued, sent, delivered, failed.
+
+`queued` is planned in the transaction that stores the message, the others right after the change of its
+parts; each is told once, by a delivery of its own.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -8,23 +12,43 @@ from storage import deliveries, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
 
-FINAL = frozenset({MessageStatus.DELIVERED, MessageStatus.FAILED})
+TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
+
+
+Stamp = Callable[[DueDelivery], DueDelivery]
+
+
+def queued(message: MessageRecord, next_id: Callable[[], int], stamp: Stamp) -> list[DeliveryRecord]:
+    """The delivery that tells a new message's sender that it is stored, if he wants to know.
+
+    ``stamp`` puts it into its lane (`edge.deliveries.Outbox.stamp`), here and below.
+    """
+    if message.status_callback is None:
+        return []
+    owed = _delivery(message, MessageStatus.QUEUED, next_id(), message.created_at)
+    return [stamp(DueDelivery(owed, message)).delivery]
 
 
 def due(
-    conn: Connection, part_ids: Iterable[int], next_id: Callable[[], int], now_ms: int
+    conn: Connection,
+    part_ids: Iterable[int],
+    next_id: Callable[[], int],
+    stamp: Stamp,
+    now_ms: int,
 ) -> list[DueDelivery]:
-    """Store one delivery for each message that these parts have made final and whose sender wants to know.
+    """Store one delivery for each message that these parts brought further and whose sender wants to know.
 
-    What was told already is not told again; a message that turns from failed to delivered is.
+    What was told already is not told again; a message that turns from failed to delivered is. ``failed``
+    waits until every part is final.
     """
     planned = []
     for message, parts in messages.awaiting_status(conn, part_ids):
         status = messages.status_of(message, parts)
-        if status in FINAL and all(part.state.final for part in parts):
-            record = _delivery(message, status, next_id(), now_ms)
-            if deliveries.insert_event(conn, record):
-                planned.append(DueDelivery(record, message))
+        final = all(part.state.final for part in parts)
+        if status in TOLD and (final or status is not MessageStatus.FAILED):
+            owed = stamp(DueDelivery(_delivery(message, status, next_id(), now_ms), message))
+            if deliveries.insert_event(conn, owed.delivery):
+                planned.append(owed)
     return planned
 
 

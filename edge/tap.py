@@ -17,6 +17,7 @@ from edge import config as configuration
 from edge import layout
 from edge import log as logging
 from edge.config import Config, ConfigError
+from edge.holder import Taken
 from edge.service import TrunklineService
 from storage import migrate
 from storage.engines import open_engine
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 EXIT_BAD_CONFIG = 2
 EXIT_FAILED = 1
 GARBAGE_THRESHOLDS = (50_000, 20, 50)
+PRIVATE = 0o077  # the store and the log hold what people wrote to each other
 
 
 class Options(usage.Options):
@@ -63,6 +65,7 @@ def build(config: Config) -> TrunklineService:
     # Twisted's timers run on the wall clock unless told otherwise: one step of the clock would fire or
     # freeze them all, and every response timer with them.
     reactor.seconds = time.monotonic
+    os.umask(PRIVATE)
     logging.configure(config.log)
     try:
         engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
@@ -72,7 +75,10 @@ def build(config: Config) -> TrunklineService:
         _give_up([str(error)], EXIT_FAILED)
 
     def fatal(failure: Failure) -> None:
-        log.error("start_failed", error=failure.getTraceback())
+        if isinstance(failure.value, Taken):
+            log.error("start_refused", reason=str(failure.value))
+        else:
+            log.error("start_failed", error=failure.getTraceback())
         # twistd ends with 0 however the reactor stopped; a supervisor must see that this was no success.
         reactor.addSystemEventTrigger("after", "shutdown", os._exit, EXIT_FAILED)
         reactor.stop()

@@ -11,8 +11,10 @@ from twisted.python.failure import Failure
 
 from storage.engines import CommitOutcome, Engine
 from storage.engines.base import driver_error
-from storage.errors import CommitOutcomeUnknown, StoreUnavailable
+from storage.errors import CommitOutcomeUnknown, Stale, StoreUnavailable
 from storage.statements import Row, Statement, Write
+
+RECONNECT_SECONDS = 0.2  # between two tries, however many units ask
 
 
 class Unit:
@@ -49,6 +51,7 @@ class Transactor:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._not_before = 0.0
         self.commit_seconds = 0.0
 
     def commit(self, units: Sequence[Unit]) -> None:
@@ -114,8 +117,17 @@ class Transactor:
         if self._lost():
             self._discard()
         if self._connection is None:
-            self._connection = self._engine.writing.connect()
+            self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> Connection:
+        if time.monotonic() < self._not_before:
+            raise StoreUnavailable("The store could not be reached a moment ago.")
+        try:
+            return self._engine.writing.connect()
+        except Exception:
+            self._not_before = time.monotonic() + RECONNECT_SECONDS
+            raise
 
     def _lost(self) -> bool:
         return self._connection is not None and (self._connection.closed or self._connection.invalidated)
@@ -140,7 +152,9 @@ class Transactor:
             if unit.fn is not None:
                 calls.setdefault(unit.fn if unit.collected else unit, []).append(unit)
         for statement in sorted(groups, key=_order) if len(groups) > 1 else groups:
-            self._engine.hot(statement).run(connection, groups[statement])
+            rows = groups[statement]
+            if self._engine.hot(statement).run(connection, rows) != len(rows) and statement.exact:
+                raise Stale(f"A row of {statement.table.name} has changed hands.")
         for call in calls.values():
             _call(connection, call)
 

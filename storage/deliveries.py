@@ -1,33 +1,51 @@
-"""Deliveries: what each handler owes for each message. The table is the queue."""
+"""Deliveries: what each handler owes for each message, each try, and what an operator may do about them.
 
-from typing import NamedTuple
+The table is a queue too: see `storage.queue`.
+"""
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, literal_column, select, update
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, Text, select, update
 from sqlalchemy import insert as insert_into
 
 from storage.messages import INSERT_DELIVERY, delivery_record
 from storage.records import AttemptRecord, DeliveryRecord, DeliveryState, MessageRecord
 from storage.statements import Write, given, hot_insert, hot_update
-from storage.tables import Id, attempt, delivery, message
+from storage.tables import Id, attempt, delivery
 from storage.text import clean_attempt
 
 INSERT_ATTEMPT = hot_insert(attempt)
-_UPDATE = hot_update(
+SKIPPED = "skipped"
+REPLAYED_AT_ONCE = 10_000
+
+# The fence: an outcome counts only while the delivery is as it was when its attempt began.
+_RECORD_OUTCOME = hot_update(
     update(delivery)
-    .where(delivery.c.id == given("delivery_id", Id))
+    .where(
+        delivery.c.id == given("delivery_id", Id),
+        delivery.c.owner.is_not_distinct_from(given("owner_", BigInteger())),
+        delivery.c.attempts == given("before", Integer()),
+        delivery.c.state == DeliveryState.PENDING.value,
+    )
     .values(
         state=given("state_", Text()),
         attempts=given("attempts_", Integer()),
         due_at=given("due", BigInteger()),
         updated_at=given("now", BigInteger()),
         last_outcome=given("outcome", Text()),
+        owner=None,
+        lease_until=given("due", BigInteger()),
     ),
     "delivery_id",
+    "owner_",
+    "before",
     "state_",
     "attempts_",
     "due",
     "now",
     "outcome",
+    exact=True,
 )
 
 
@@ -56,25 +74,106 @@ def insert_event(connection: Connection, record: DeliveryRecord) -> bool:
     return True
 
 
-def due(connection: Connection, now_ms: int, limit: int) -> list[DueDelivery]:
-    """Pending deliveries whose time has come, the longest due first."""
-    query = (
-        select(delivery, message)
-        .join(message, message.c.id == delivery.c.message_id)
-        .where(delivery.c.state == literal_column("'pending'"), delivery.c.due_at <= now_ms)
-        .order_by(delivery.c.due_at, delivery.c.id)
-        .limit(limit)
+def record_attempt(
+    record: AttemptRecord, state: DeliveryState, due_at: int, now_ms: int, owner: int | None = None
+) -> list[Write]:
+    """One attempt and what it makes of its delivery, which nobody owns then; ``due_at`` is when to try next.
+
+    The unit fails with Stale unless ``owner`` still has the delivery and no other attempt was recorded since.
+    """
+    before, number = record.number - 1, record.number
+    outcome = (record.delivery_id, owner, before, state, number, due_at, now_ms, record.outcome)
+    return [(_RECORD_OUTCOME, outcome), (INSERT_ATTEMPT, clean_attempt(record))]
+
+
+# -- for operators, and for customers with their account ----------------------------------------------------
+
+
+def retry_now(connection: Connection, delivery_id: int, account_id: int | None, now_ms: int) -> bool:
+    """Make a pending delivery due at once; False when it is not pending. What a server has in hand it keeps.
+
+    ``account_id`` is whose delivery it must be, here and below; None asks for an operator.
+    """
+    waiting = [
+        *_of(account_id),
+        delivery.c.id == delivery_id,
+        delivery.c.state == DeliveryState.PENDING.value,
+    ]
+    clause = update(delivery).where(*waiting).values(due_at=now_ms, updated_at=now_ms)
+    found = connection.execute(clause).rowcount > 0
+    connection.execute(
+        update(delivery).where(*waiting, delivery.c.owner.is_(None)).values(lease_until=now_ms)
     )
-    width = len(DeliveryRecord._fields)
-    return [
-        DueDelivery(delivery_record(row[:width]), MessageRecord._make(row[width:]))
-        for row in connection.execute(query)
-    ]
+    return found
 
 
-def record_attempt(record: AttemptRecord, state: DeliveryState, due_at: int, now_ms: int) -> list[Write]:
-    """One attempt and what it makes of its delivery; ``due_at`` is when to try next (if still pending)."""
-    return [
-        (INSERT_ATTEMPT, clean_attempt(record)),
-        (_UPDATE, (record.delivery_id, state, record.number, due_at, now_ms, record.outcome)),
-    ]
+def skip(connection: Connection, delivery_id: int, account_id: int | None, why: str, now_ms: int) -> bool:
+    """End a pending delivery as failed, with ``why`` in its history; False when it is not pending.
+
+    An attempt that is under way goes on; its outcome is refused.
+    """
+    mine = select(delivery).where(*_of(account_id), delivery.c.id == delivery_id).with_for_update()
+    row = connection.execute(mine).first()
+    if row is None or row.state != DeliveryState.PENDING:
+        return False
+    record = delivery_record(row)
+    entry = AttemptRecord(record.id, record.attempts + 1, now_ms, 0, SKIPPED, excerpt=why)
+    connection.execute(insert_into(attempt), clean_attempt(entry)._asdict())
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.id == delivery_id)
+        .values(
+            state=DeliveryState.FAILED.value,
+            attempts=entry.number,
+            updated_at=now_ms,
+            last_outcome=SKIPPED,
+            owner=None,
+            lease_until=now_ms,
+        )
+    )
+    return True
+
+
+def replay(connection: Connection, delivery_ids: Sequence[int], account_id: int | None, now_ms: int) -> int:
+    """Owe these again if they failed, under their ids and with their history; how many that were."""
+    failed = delivery.c.state == DeliveryState.FAILED.value
+    clause = update(delivery).where(*_of(account_id), delivery.c.id.in_(delivery_ids), failed)
+    return connection.execute(clause.values(_due(now_ms))).rowcount
+
+
+def replay_failed(
+    connection: Connection,
+    account_id: int | None,
+    now_ms: int,
+    *,
+    first_id: int = 0,
+    last_id: int = 2**53,
+    handler: str | None = None,
+    limit: int = REPLAYED_AT_ONCE,
+) -> list[int]:
+    """Owe what failed again, from one id to another, oldest first; the ids, at most ``limit``.
+
+    For more than that call it again from the last id on, each time in a transaction of its own.
+    """
+    wanted = [*_of(account_id), delivery.c.state == DeliveryState.FAILED.value]
+    wanted += [delivery.c.id >= first_id, delivery.c.id <= last_id]
+    if handler is not None:
+        wanted.append(delivery.c.handler == handler)
+    ids = list(connection.scalars(select(delivery.c.id).where(*wanted).order_by(delivery.c.id).limit(limit)))
+    chosen = select(delivery.c.id).where(*wanted).order_by(delivery.c.id).limit(limit).scalar_subquery()
+    connection.execute(update(delivery).where(delivery.c.id.in_(chosen)).values(_due(now_ms)))
+    return ids
+
+
+def _of(account_id: int | None) -> Sequence[ColumnElement[bool]]:
+    return () if account_id is None else (delivery.c.account_id == account_id,)
+
+
+def _due(now_ms: int) -> dict[str, Any]:
+    return {
+        "state": DeliveryState.PENDING.value,
+        "due_at": now_ms,
+        "updated_at": now_ms,
+        "owner": None,
+        "lease_until": now_ms,
+    }

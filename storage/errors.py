@@ -33,5 +33,9 @@ class Conflict(StoreError):
     """The change contradicts what the store holds: the name or number belongs to another account."""
 
 
+class Stale(StoreError):
+    """The row is not as this unit took it to be: somebody else has changed it since."""
+
+
 class NotFound(StoreError):
     """What should be changed is not in the store."""

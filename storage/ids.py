@@ -13,7 +13,7 @@ EPOCH_MS = 1_735_689_600_000
 NODES = 16
 _SEQUENCES = 256
 _TIME_SHIFT = 12
-_NODE_SHIFT = 8
+NODE_SHIFT = 8
 _BEFORE_ITS_ROW_MS = 60_000
 
 
@@ -27,7 +27,7 @@ class IdSource:
     def __init__(self, node: int, wall_ms: Callable[[], int], floor: int = 0) -> None:
         if not 0 <= node < NODES:
             raise ValueError(f"node must be 0 to {NODES - 1}, not {node}")
-        self._node = node << _NODE_SHIFT
+        self._node = node << NODE_SHIFT
         self._wall_ms = wall_ms
         self._tick = 0
         self._sequence = _SEQUENCES

@@ -4,6 +4,7 @@ queued → sending → sent → delivered | failed | expired; what a crash or a 
 ``in_doubt`` (and then queued again) or ``held``. No write here takes a part out of a final state.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -14,15 +15,16 @@ from sqlalchemy import (
     Text,
     Update,
     literal_column,
+    or_,
     select,
     text,
     update,
 )
 
 from storage.messages import part_record
-from storage.records import PartRecord, PartState
+from storage.records import PartFlag, PartRecord, PartState
 from storage.statements import Write, given, hot_update
-from storage.tables import PART_OPEN, Id, message, part
+from storage.tables import PART_OPEN, PART_PASSING, Id, message, part
 
 NOT_FINAL = part.c.state.not_in(sorted(PartState.FINAL))
 # A doubt is settled once: what the upstream answered meanwhile, or a receipt told, is not taken back.
@@ -30,11 +32,12 @@ ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
 
 
 class QueuedPart(NamedTuple):
-    """A part and the numbers it goes between."""
+    """A part and the numbers it goes between; ``told``: somebody wants to know each state of its message."""
 
     part: PartRecord
     did: str
     peer: str
+    told: bool = False
 
 
 def _change(*states: PartState, **values: Any) -> Update:
@@ -45,6 +48,7 @@ def _change(*states: PartState, **values: Any) -> Update:
 
 _MARK_SENDING = hot_update(
     _change(
+        PartState.QUEUED,
         state=PartState.SENDING.value,
         attempts=given("attempts_", Integer()),
         sent_at=given("now", BigInteger()),
@@ -91,18 +95,33 @@ _REQUEUE = hot_update(
 _HOLD = hot_update(_change(*ON_ITS_WAY, state=PartState.HELD.value), "part_id")
 _IN_DOUBT = hot_update(_change(PartState.SENDING, state=PartState.IN_DOUBT.value), "part_id")
 _EXPIRE = hot_update(
-    _change(state=PartState.EXPIRED.value, final_at=given("now", BigInteger())),
+    _change(PartState.QUEUED, state=PartState.EXPIRED.value, final_at=given("now", BigInteger())),
     "part_id",
+    "now",
+)
+_FAIL_REST = hot_update(
+    update(part)
+    .where(part.c.message_id == given("of_message", Id), part.c.state == PartState.QUEUED.value)
+    .values(
+        state=PartState.FAILED.value,
+        command_status=given("status", BigInteger()),
+        final_at=given("now", BigInteger()),
+    ),
+    "of_message",
+    "status",
     "now",
 )
 
 
 def queued(connection: Connection, upstream: str, now_ms: int, limit: int) -> list[QueuedPart]:
-    """What waits for this upstream and is due, oldest first."""
+    """What waits for this upstream, is due, and whose time is not over; oldest first."""
     query = (
         _with_numbers()
         .where(
-            part.c.upstream == upstream, part.c.state == literal_column("'queued'"), part.c.due_at <= now_ms
+            part.c.upstream == upstream,
+            part.c.state == literal_column("'queued'"),
+            part.c.due_at <= now_ms,
+            or_(part.c.expires_at.is_(None), part.c.expires_at > now_ms),
         )
         .order_by(part.c.due_at, part.c.id)
         .limit(limit)
@@ -110,12 +129,58 @@ def queued(connection: Connection, upstream: str, now_ms: int, limit: int) -> li
     return _queued_parts(connection, query)
 
 
-def sending(connection: Connection, upstream: str) -> list[QueuedPart]:
-    """The parts in ``sending``, oldest first: at start, what the last run left without an answer."""
-    query = _with_numbers().where(
-        part.c.upstream == upstream, text(PART_OPEN), part.c.state == PartState.SENDING.value
-    )
+def unanswered(connection: Connection, upstream: str) -> list[QueuedPart]:
+    """The parts in ``sending`` and ``in_doubt``, oldest first: at start, what the last run left so."""
+    query = _with_numbers().where(part.c.upstream == upstream, text(PART_OPEN), part.c.state.in_(ON_ITS_WAY))
     return _queued_parts(connection, query.order_by(part.c.id))
+
+
+def doubtful(connection: Connection, upstream: str, limit: int) -> list[QueuedPart]:
+    """The parts of an upstream that it may or may not have (in doubt or held), oldest first."""
+    states = (PartState.IN_DOUBT, PartState.HELD)
+    query = _with_numbers().where(part.c.upstream == upstream, text(PART_OPEN), part.c.state.in_(states))
+    return _queued_parts(connection, query.order_by(part.c.id).limit(limit))
+
+
+def overdue(connection: Connection, upstream: str, now_ms: int, limit: int) -> list[int]:
+    """The ids of the parts that wait for this upstream and whose time is over."""
+    query = select(part.c.id).where(
+        part.c.upstream == upstream, text(PART_PASSING), part.c.expires_at <= now_ms
+    )
+    return list(connection.scalars(query.order_by(part.c.expires_at).limit(limit)))
+
+
+def decide(
+    connection: Connection, part_ids: Sequence[int], now_ms: int, *, resend: bool
+) -> list[tuple[int, str]]:
+    """An operator decides parts in doubt or held: send them again, flagged, or give them up as failed.
+
+    For each that was so: its id and its upstream.
+    """
+    chosen = part.c.id.in_(part_ids), part.c.state.in_((PartState.IN_DOUBT, PartState.HELD))
+    query = select(part.c.id, part.c.upstream).where(*chosen).order_by(part.c.id).with_for_update()
+    found = [(row.id, row.upstream) for row in connection.execute(query)]
+    values: dict[str, Any] = {"state": PartState.FAILED.value, "final_at": now_ms}
+    if resend:
+        flags = part.c.flags.bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
+        values = {"state": PartState.QUEUED.value, "flags": flags}
+    connection.execute(update(part).where(part.c.id.in_([identity for identity, _ in found])).values(values))
+    return found
+
+
+def record_late(
+    connection: Connection, part_id: int, attempt: int, smsc_message_id: str, now_ms: int
+) -> bool:
+    """The upstream took it after all, in the attempt of this number; False if it was sent again since."""
+    states = (PartState.QUEUED, PartState.IN_DOUBT, PartState.HELD)
+    taken = (
+        update(part)
+        .where(part.c.id == part_id, part.c.attempts == attempt, part.c.state.in_(states))
+        .values(
+            state=PartState.SENT.value, smsc_message_id=smsc_message_id, command_status=0, answered_at=now_ms
+        )
+    )
+    return connection.execute(taken).rowcount == 1
 
 
 def mark_sending(part_id: int, attempts: int, sent_at_ms: int) -> list[Write]:
@@ -149,18 +214,27 @@ def mark_in_doubt(part_id: int) -> list[Write]:
 
 
 def expire(part_id: int, now_ms: int) -> list[Write]:
-    """Its time is over."""
+    """Its time is over, if it still waits."""
     return [(_EXPIRE, (part_id, now_ms))]
 
 
+def fail_rest(message_id: int, command_status: int | None, now_ms: int) -> list[Write]:
+    """One part of this message was refused for good: those that wait are not sent, for it cannot be whole."""
+    return [(_FAIL_REST, (message_id, command_status, now_ms))]
+
+
 def _with_numbers() -> Select[Any]:
-    return select(part, message.c.did.label("message_did"), message.c.peer.label("message_peer")).join(
-        message, message.c.id == part.c.message_id
-    )
+    return select(
+        part,
+        message.c.did.label("message_did"),
+        message.c.peer.label("message_peer"),
+        message.c.status_callback.is_not(None).label("message_told"),
+    ).join(message, message.c.id == part.c.message_id)
 
 
 def _queued_parts(connection: Connection, query: Select[Any]) -> list[QueuedPart]:
     width = len(PartRecord._fields)
     return [
-        QueuedPart(part_record(row[:width]), row[width], row[width + 1]) for row in connection.execute(query)
+        QueuedPart(part_record(row[:width]), row[width], row[width + 1], bool(row[width + 2]))
+        for row in connection.execute(query)
     ]

@@ -21,12 +21,16 @@ class MessageFlag(IntFlag):
     POSSIBLE_DUPLICATE = 1
     INCOMPLETE = 2
     UNDECODABLE = 4
+    FLASH = 8  # message class 0: to be shown at once
+    INDICATION = 16  # a message waiting indication
+    HEADER = 32  # its user data header has elements beyond those of a text, as ports are
 
 
 class PartFlag(IntFlag):
     """What is remarkable about a part."""
 
     POSSIBLE_DUPLICATE = 1
+    HOLD = 2  # when it is in doubt, it is not sent again until somebody decides
 
 
 class PartState(StrEnum):
@@ -98,7 +102,11 @@ class MessageRecord(NamedTuple):
 
 
 class PartRecord(NamedTuple):
-    """One segment of an MT message, ready for the wire. ``flags`` is a set of `PartFlag`."""
+    """One segment of an MT message, ready for the wire. ``flags`` is a set of `PartFlag`.
+
+    After ``expires_at`` it is not sent any more. ``refused_by`` names the upstreams, with blanks between,
+    that would not take its message before it came to this one.
+    """
 
     id: int
     message_id: int
@@ -120,6 +128,8 @@ class PartRecord(NamedTuple):
     sent_at: int | None = None
     answered_at: int | None = None
     final_at: int | None = None
+    expires_at: int | None = None
+    refused_by: str | None = None
 
 
 class InboundPartRecord(NamedTuple):
@@ -144,6 +154,8 @@ class DeliveryRecord(NamedTuple):
     """One handler's duty for one message. It keeps its id over all attempts.
 
     ``event`` is None for the message itself, else the name of what became of it (a message has each once).
+    ``lane`` is whose turn it is in (see `storage.queue`). Before ``lease_until`` only ``owner``, a server,
+    may work it; without an owner it is free for all from then on, which is when it is due.
     """
 
     id: int
@@ -159,6 +171,9 @@ class DeliveryRecord(NamedTuple):
     updated_at: int
     last_outcome: str | None = None
     event: str | None = None
+    lane: int = 0
+    owner: int | None = None
+    lease_until: int = 0
 
 
 class AttemptRecord(NamedTuple):

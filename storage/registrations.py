@@ -86,10 +86,10 @@ def waiting_deliveries(connection: Connection, handler: str) -> list[tuple[str, 
 
 
 def make_due(connection: Connection, delivery_ids: Sequence[int], now_ms: int) -> int:
-    """Let pending deliveries be tried now; how many there were."""
-    changing = (
-        update(delivery)
-        .where(delivery.c.id.in_(delivery_ids), delivery.c.state == str(DeliveryState.PENDING))
-        .values(due_at=now_ms)
+    """Let pending deliveries be tried now; how many there were. What a server has in hand it keeps."""
+    waiting = [delivery.c.id.in_(delivery_ids), delivery.c.state == str(DeliveryState.PENDING)]
+    found = connection.execute(update(delivery).where(*waiting).values(due_at=now_ms)).rowcount
+    connection.execute(
+        update(delivery).where(*waiting, delivery.c.owner.is_(None)).values(lease_until=now_ms)
     )
-    return connection.execute(changing).rowcount
+    return found

@@ -14,6 +14,7 @@ ENGINE_OPTION = "storage_engine"
 
 _ORDER = {table.name: order for order, table in enumerate(metadata.sorted_tables)}
 _UPDATES_AFTER_INSERTS = len(_ORDER)
+_FENCES_FIRST = -1
 
 Row = tuple[Any, ...]
 
@@ -29,15 +30,18 @@ class Statement:
     """An INSERT or UPDATE whose parameters are the members of one tuple, in a fixed order.
 
     ``order`` decides which statements of a batch run first: inserts, by the dependencies of their tables,
-    before updates.
+    before updates. An ``exact`` one runs before them all; a row that it does not find fails its unit.
     """
 
-    __slots__ = ("clause", "order", "parameters", "table")
+    __slots__ = ("clause", "exact", "order", "parameters", "table")
 
-    def __init__(self, clause: Insert | Update, parameters: tuple[Parameter, ...], order: int) -> None:
+    def __init__(
+        self, clause: Insert | Update, parameters: tuple[Parameter, ...], order: int, exact: bool = False
+    ) -> None:
         self.clause = clause
         self.parameters = parameters
         self.order = order
+        self.exact = exact
         self.table: Table = clause.table  # type: ignore[assignment]
 
     def __repr__(self) -> str:
@@ -56,10 +60,11 @@ def hot_insert(table: Table) -> Statement:
     return Statement(insert(table), parameters, _ORDER[table.name])
 
 
-def hot_update(clause: Update, *names: str) -> Statement:
+def hot_update(clause: Update, *names: str, exact: bool = False) -> Statement:
     """UPDATE with the bind parameters ``names``, which make the tuple in this order.
 
-    Within one batch a row may be touched once by such a statement.
+    Within one batch a row may be touched once by such a statement. With ``exact`` each tuple must find one
+    row, or its unit fails with `storage.errors.Stale`: what its condition says is a fence.
     """
     found: dict[str, BindParameter[Any]] = {
         element.key: element for element in iterate(clause) if isinstance(element, BindParameter)
@@ -68,7 +73,7 @@ def hot_update(clause: Update, *names: str) -> Statement:
     if missing:
         raise ValueError(f"the statement has no parameters {missing}")
     parameters = tuple(Parameter(name, found[name].type) for name in names)
-    return Statement(clause, parameters, _UPDATES_AFTER_INSERTS)
+    return Statement(clause, parameters, _FENCES_FIRST if exact else _UPDATES_AFTER_INSERTS, exact)
 
 
 def given(name: str, type_: Any) -> BindParameter[Any]:
@@ -77,7 +82,7 @@ def given(name: str, type_: Any) -> BindParameter[Any]:
 
 
 class _Runs(Protocol):
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None: ...
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int: ...
 
 
 class _Compiles(Protocol):

@@ -5,11 +5,12 @@ from functools import partial
 from threading import Thread
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Result
+from sqlalchemy import Connection, Result, update
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from storage import migrate
@@ -18,6 +19,7 @@ from storage.engines.base import READERS
 from storage.errors import StoreClosed, StoreUnavailable
 from storage.highest import highest_id
 from storage.ids import IdSource
+from storage.tables import catalog
 from storage.writer import Writer
 
 T = TypeVar("T")
@@ -49,7 +51,7 @@ class Store:
         Errback NotDurable, SchemaMismatch (with the command that helps), or StoreUnavailable.
         """
         self._threads.start()
-        opening = self._in_thread(self._check)
+        opening = self.in_thread(self._check)
         opening.addCallback(lambda _: self.writer.start())
         opening.addErrback(self._refused)
         return opening
@@ -65,9 +67,20 @@ class Store:
 
         ``fn`` must not return a live result. Errback StoreUnavailable, or what ``fn`` raises.
         """
-        return self._in_thread(partial(self._read, fn, *args, **kwargs))
+        return self.in_thread(partial(self._read, fn, *args, **kwargs)).addErrback(self._suspect)
 
-    def _in_thread(self, fn: Callable[[], T]) -> Deferred[T]:
+    def probe(self) -> Deferred[None]:
+        """Write nothing new, durably: errback StoreUnavailable while the store takes nothing."""
+        return self.writer.run("probe", _touch)
+
+    def _suspect(self, failure: Failure) -> Failure:
+        """What cannot be read can hardly be written: the writer finds out, and says so once."""
+        if failure.check(StoreUnavailable) and self.writer.available and not self._released:
+            self.probe().addErrback(lambda _: None)
+        return failure
+
+    def in_thread(self, fn: Callable[[], T]) -> Deferred[T]:
+        """Call ``fn`` in a reader's thread: for what waits for the store and is no read."""
         if self._released:
             return fail(StoreClosed("The store is closed."))
         deferred: Deferred[T] = deferToThreadPool(self._reactor, self._threads, fn)
@@ -106,3 +119,7 @@ class Store:
         self._released = True
         self._threads.stop()
         self.engine.close()
+
+
+def _touch(connection: Connection) -> None:
+    connection.execute(update(catalog).values(version=catalog.c.version))

@@ -164,8 +164,13 @@ part = Table(
     Column("sent_at", BigInteger),
     Column("answered_at", BigInteger),
     Column("final_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("refused_by", Text),
 )
 _partial("ix_part_queued", "state = 'queued'", part.c.upstream, part.c.due_at, part.c.id)
+PART_PASSING = "state = 'queued' AND expires_at IS NOT NULL"
+"""As `PART_OPEN`: a query must say it in these words."""
+_partial("ix_part_passing", PART_PASSING, part.c.upstream, part.c.expires_at)
 PART_OPEN = "state IN ('sending', 'in_doubt', 'held')"
 """To be said in these words by a query that wants the index: SQLite compares the text."""
 _partial("ix_part_open", PART_OPEN, part.c.upstream, part.c.id)
@@ -207,8 +212,12 @@ delivery = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("last_outcome", Text),
     Column("event", Text),
+    Column("lane", BigInteger, nullable=False, server_default="0"),
+    Column("owner", BigInteger),
+    Column("lease_until", BigInteger, nullable=False, server_default="0"),
 )
-_partial("ix_delivery_due", "state = 'pending'", delivery.c.due_at, delivery.c.id)
+_partial("ix_delivery_failed", "state = 'failed'", delivery.c.account_id, delivery.c.id)
+_partial("ix_delivery_lane", "state = 'pending'", delivery.c.lane, delivery.c.lease_until, delivery.c.id)
 _partial(
     "uq_delivery_event",
     "event IS NOT NULL",
@@ -216,6 +225,15 @@ _partial(
     delivery.c.handler,
     delivery.c.event,
     unique=True,
+)
+
+# What an operator has stopped: the key of a target (see `edge.targets`), since when and why.
+paused_target = Table(
+    "paused_target",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
 )
 
 attempt = Table(
@@ -255,6 +273,39 @@ receipt_candidate = Table(
     Column("upstream", Text, primary_key=True),
     Column("smsc_message_id", Text, primary_key=True),
     Column("receipt_id", Id, primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# Where handlers post to and have failed since; see storage/endpoints.py.
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("account_id", Id, primary_key=True, autoincrement=False),
+    Column("handler", Text, primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("failing_since", BigInteger, nullable=False),
+    Column("paused_at", BigInteger),
+    Column("last_outcome", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The message that a forward's delivery made; see storage/forwards.py.
+forward_sent = Table(
+    "forward_sent",
+    metadata,
+    Column("delivery_id", Id, primary_key=True, autoincrement=False),
+    Column("message_id", Id, nullable=False, index=True),
+    Column("hops", Integer, nullable=False),
+)
+
+# Who writes to a DID that forwards, and the tag that an answer may name him by.
+forward_talk = Table(
+    "forward_talk",
+    metadata,
+    Column("did_id", Id, primary_key=True, autoincrement=False),
+    Column("peer", Text, primary_key=True),
+    Column("tag", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

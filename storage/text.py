@@ -5,7 +5,7 @@ one must not be refused for ever, so these code points become visible substitute
 are kept beside an MO.
 """
 
-from storage.records import AttemptRecord, MessageRecord
+from storage.records import AttemptRecord, MessageRecord, ReceiptRecord
 
 _NUL_SHOWN = "\N{SYMBOL FOR NULL}"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -28,6 +28,15 @@ def clean(record: MessageRecord) -> MessageRecord:
     """The message with a text that can be stored; the same object when it was so."""
     text = storable(record.text)
     return record if text is record.text else record._replace(text=text)
+
+
+def clean_receipt(record: ReceiptRecord) -> ReceiptRecord:
+    """The receipt with an id and an error that can be stored; the same object when they were so."""
+    identity = storable(record.smsc_message_id)
+    error = None if record.error is None else storable(record.error)
+    if identity is record.smsc_message_id and error is record.error:
+        return record
+    return record._replace(smsc_message_id=identity, error=error)
 
 
 def clean_attempt(record: AttemptRecord) -> AttemptRecord:

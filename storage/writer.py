@@ -5,6 +5,7 @@ was committed, never before.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 MAX_UNITS = 1_000
 MAX_ROWS = 5_000
+SILENT_SECONDS = 10.0  # between two lines that the store is gone
+STALL_SECONDS = 5.0
+"""A batch that takes longer is stuck. What would be handed in behind it is refused instead: of that it can be
+said that it is not stored, and memory does not fill."""
 
 
 class Writer:
@@ -35,12 +40,18 @@ class Writer:
     committed (its Deferred has fired). In one batch the plain writes of all units run grouped by statement,
     inserts first, before the functions.
 
+    ``stall_seconds``: see STALL_SECONDS.
+
     Counters since the start: ``batches``, ``units``, ``rows`` (of plain writes), ``failures`` (units), and
     ``commit_seconds``.
     """
 
-    def __init__(self, engine: Engine, reactor: IReactorFromThreads) -> None:
+    def __init__(
+        self, engine: Engine, reactor: IReactorFromThreads, stall_seconds: float = STALL_SECONDS
+    ) -> None:
         self._reactor = reactor
+        self._stall_seconds = stall_seconds
+        self._began: float | None = None
         self._transactor = Transactor(engine)
         self._waiting: list[Unit] = []
         self._wake = threading.Condition()
@@ -49,6 +60,8 @@ class Writer:
         self._ended = False
         self._to_tell: list[Deferred[None]] = []
         self._unavailable = False
+        self._told = False
+        self._silent_until = 0.0
         self._thread: threading.Thread | None = None
         self._taken = 0
         self._fired = 0
@@ -61,6 +74,11 @@ class Writer:
     def pending(self) -> int:
         """Units whose Deferred has not fired."""
         return self._taken - self._fired
+
+    @property
+    def available(self) -> bool:
+        """Was the last batch committed, and is none stuck?"""
+        return not (self._unavailable or self._stalled())
 
     @property
     def commit_seconds(self) -> float:
@@ -120,6 +138,9 @@ class Writer:
     def _submit(self, unit: Unit) -> Deferred[Any]:
         if self._stopping:
             return fail(_closed())
+        if self._stalled():
+            self._tell(StoreUnavailable("The store has stopped answering."))
+            return fail(StoreUnavailable("The store has stopped answering; nothing was handed in."))
         self._taken += 1
         self._waiting.append(unit)
         if self._idle:
@@ -129,11 +150,17 @@ class Writer:
         deferred: Deferred[Any] = unit.deferred
         return deferred
 
+    def _stalled(self) -> bool:
+        began = self._began
+        return began is not None and time.monotonic() - began > self._stall_seconds
+
     # In the writer's thread
 
     def _work(self) -> None:
         while batch := self._next_batch():
+            self._began = time.monotonic()
             self._commit(batch)
+            self._began = None
             self._reactor.callFromThread(self._fire, batch)
         self._transactor.close()
         self._reactor.callFromThread(self._end)
@@ -182,14 +209,20 @@ class Writer:
             unit.deferred.callback(unit.outcome)
 
     def _note(self, outcome: object) -> None:
-        """One line when the store goes and one when it is back, not one a unit."""
         error = outcome.value if isinstance(outcome, Failure) else None
-        gone = isinstance(error, StoreUnavailable) and not isinstance(error, StoreClosed)
-        if gone and not self._unavailable:
+        self._tell(error if isinstance(error, StoreUnavailable) else None)
+
+    def _tell(self, error: StoreUnavailable | None) -> None:
+        """One line when the store goes and one when it is back, not one a unit; and few for one that comes
+        and goes, as when a disk is all but full."""
+        self._unavailable = error is not None and not isinstance(error, StoreClosed)
+        now = time.monotonic()
+        if self._unavailable and not self._told and now >= self._silent_until:
+            self._told, self._silent_until = True, now + SILENT_SECONDS
             log.error("store_unavailable", error=str(error))
-        elif self._unavailable and not gone:
+        elif self._told and not self._unavailable:
+            self._told = False
             log.info("store_available_again")
-        self._unavailable = gone
 
     def _end(self) -> None:
         self._ended = True

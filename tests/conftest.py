@@ -42,6 +42,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if any("PostgreSQL" in str(report.longrepr) for report in skipped):
         terminalreporter.write_sep("!", "NOT TESTED on PostgreSQL: see the skip reasons", red=True, bold=True)
+    for reason in sorted(
+        {str(report.longrepr[2]) for report in skipped if "NOT TESTED" in str(report.longrepr)}
+    ):
+        terminalreporter.write_sep("!", reason.removeprefix("Skipped: "), red=True, bold=True)
 
 
 def _postgresql_or_skip() -> None:

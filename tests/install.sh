@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server programs, Node.js, npm packages (`smpp`, and the phones
-# JsSIP and SIP.js), and the phones sipp, baresip and linphonec.
+# What the tests need beside Python: PostgreSQL's server programs, strace, Node.js, npm packages (`smpp`, and the
+# phones JsSIP and SIP.js), and the phones sipp, baresip and linphonec.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -17,6 +17,7 @@ command -v sipp >/dev/null || missing+=(sip-tester)
 command -v baresip >/dev/null || missing+=(baresip-core)
 command -v linphonec >/dev/null || missing+=(linphone-cli)
 command -v openssl >/dev/null || missing+=(openssl)
+command -v strace >/dev/null || missing+=(strace)
 if [ ! -f node_modules/smpp/package.json ] || [ ! -f node_modules/jssip/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     command -v npm >/dev/null || missing+=(npm)
 fi
@@ -43,6 +44,7 @@ command -v node >/dev/null || lacking+=("Node.js (Debian: nodejs)")
 command -v sipp >/dev/null || lacking+=("sipp (Debian: sip-tester)")
 command -v baresip >/dev/null || lacking+=("baresip (Debian: baresip-core)")
 command -v linphonec >/dev/null || lacking+=("linphonec (Debian: linphone-cli)")
+command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
 if [ ! -f node_modules/smpp/package.json ] || [ ! -f node_modules/jssip/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     if command -v npm >/dev/null; then
         echo "Installing the npm packages …"

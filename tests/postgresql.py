@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 import psycopg
@@ -124,6 +125,62 @@ def rename_database(old: str, new: str) -> None:
         connection.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"'.encode())
 
 
+class Cluster:
+    """A cluster of a test's own, to be stopped as it likes. Gone, files and all, at the end of ``with``."""
+
+    def __init__(self) -> None:
+        self._binaries = _binaries()
+        self._port = _free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="trunkline-fault-", dir="/tmp"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://trunkline@127.0.0.1:{self._port}/postgres"
+
+    def __enter__(self) -> "Cluster":
+        self._folder.chmod(0o755)
+        _make_cluster(self._data, self._binaries)
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_immediately()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def start(self) -> None:
+        """Start it, with crash recovery if need be, and wait until it answers."""
+        with open(self._folder / "server.log", "ab") as log:
+            self._process = _serve(self._data, self._binaries, self._port, log)
+        _await_server(self._process, self._port)
+
+    def stop_immediately(self) -> None:
+        """As ``pg_ctl stop -m immediate``: no checkpoint, the next start recovers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+            self._process = None
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """All its processes stand still: nothing is refused, nothing is answered."""
+        assert self._process is not None
+        family = [self._process.pid, *_children(self._process.pid)]
+        for process in family:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(family):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
+
+def _children(process: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 @contextlib.contextmanager
 def exclusively() -> Iterator[None]:
     """One process of the run at a time."""
@@ -219,21 +276,35 @@ def keep(place: Path, binaries: str, run: int) -> None:
 
 
 def _run_server(data: Path, binaries: str, port: int) -> "subprocess.Popen[bytes]":
+    _make_cluster(data, binaries)
+    return _serve(data, binaries, port)
+
+
+def _who() -> dict[str, object]:
+    if os.geteuid() != 0:
+        return {}
+    owner = _unprivileged()
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+
+def _make_cluster(data: Path, binaries: str) -> None:
     data.mkdir(mode=0o700)
-    who: dict[str, object] = {}
-    if os.geteuid() == 0:
-        owner = _unprivileged()
-        os.chown(data, owner.pw_uid, owner.pw_gid)
-        who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    who = _who()
+    if who:
+        os.chown(data, int(str(who["user"])), int(str(who["group"])))
     initdb = ["-D", str(data), "-U", "trunkline", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
     subprocess.run([f"{binaries}/initdb", *initdb], check=True, cwd=data, stdout=subprocess.DEVNULL, **who)  # type: ignore[call-overload]
+
+
+def _serve(data: Path, binaries: str, port: int, log: IO[bytes] | None = None) -> "subprocess.Popen[bytes]":
     settings = _SETTINGS | {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
         "unix_socket_directories": str(data),
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    return subprocess.Popen([f"{binaries}/postgres", "-D", str(data), *options], cwd=data, **who)  # type: ignore[call-overload,no-any-return]
+    command = [f"{binaries}/postgres", "-D", str(data), *options]
+    return subprocess.Popen(command, cwd=data, stdout=log, stderr=log, **_who())  # type: ignore[call-overload,no-any-return]
 
 
 def _unprivileged() -> pwd.struct_passwd:

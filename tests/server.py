@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,21 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
         time.sleep(0.02)
 
 
+def _lines(keys: Mapping[str, object]) -> str:
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+
+
 class Server:
     """One server process; `start`, `kill` and `start` again keep its folder and its store."""
 
     def __init__(
-        self, folder: Path, store_url: str, smsc_port: int, prefix: tuple[str, ...] = (), **upstream: Any
+        self,
+        folder: Path,
+        store_url: str,
+        smsc_port: int,
+        prefix: tuple[str, ...] = (),
+        tables: Mapping[str, Mapping[str, object]] | None = None,
+        **upstream: Any,
     ) -> None:
         self.folder = folder
         self.http_port = free_port()
@@ -61,11 +71,16 @@ class Server:
             "reconnect_max_seconds": 1.0,
             **upstream,
         }
-        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-        self.config.write_text(
-            f'[store]\nurl = "{store_url}"\n[http]\nlisten = "127.0.0.1:{self.http_port}"\n'
-            f'[log]\nformat = "json"\nlevel = "info"\n[[upstream]]\n' + "\n".join(lines) + "\n"
-        )
+        sections: dict[str, dict[str, object]] = {
+            "store": {"url": store_url},
+            "http": {"listen": f"127.0.0.1:{self.http_port}"},
+            "outgoing": {"allow_networks": ["127.0.0.0/8"]},
+            "log": {"format": "json", "level": "info"},
+        }
+        for name, keys in (tables or {}).items():
+            sections.setdefault(name, {}).update(keys)
+        text = "".join(f"[{name}]\n{_lines(keys)}" for name, keys in sections.items())
+        self.config.write_text(f"{text}[[upstream]]\n{_lines(settings)}")
 
     @property
     def pid(self) -> int:

@@ -1,18 +1,24 @@
 """An HTTP sink in a thread, for tests whose server is another process."""
 
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
+PATIENCE_SECONDS = 60.0
+
 
 class Sink:
-    """I record every request and answer each with ``answer`` (a body; ``ok`` from the start)."""
+    """I record every request; I answer each with ``answer`` (a body; ``ok`` from the start)."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.answer = b"ok"
         self.targets: list[str] = []
         self.bodies: list[bytes] = []
+        self._answering = threading.Event()
+        self._answering.set()
+        self._at_once = 0
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,19 +33,22 @@ class Sink:
             def _take(self, body: bytes) -> None:
                 sink.targets.append(self.path)
                 sink.bodies.append(body)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(sink.answer)))
-                self.end_headers()
-                self.wfile.write(sink.answer)
+                if len(sink.targets) > sink._at_once:
+                    sink._answering.wait(PATIENCE_SECONDS)
+                with suppress(ConnectionError):  # who asked may have gone
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(sink.answer)))
+                    self.end_headers()
+                    self.wfile.write(sink.answer)
 
             def log_message(self, *_: Any) -> None:
                 """Silence."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{address}:{self._server.server_address[1]}"
 
     def queries(self) -> list[dict[str, str]]:
         """The decoded variables of each request."""
@@ -48,8 +57,18 @@ class Sink:
             for target in list(self.targets)
         ]
 
+    def hold(self, after: int) -> None:
+        """Answer so many requests, then none until `release`."""
+        self._at_once = after
+        self._answering.clear()
+
+    def release(self) -> None:
+        """Answer again, and what was held."""
+        self._answering.set()
+
     def close(self) -> None:
         """Stop listening."""
+        self.release()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)

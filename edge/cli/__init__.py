@@ -60,6 +60,8 @@ def check_config(config_file: Path, as_json: bool) -> None:
     config = load(config_file)
     names = [upstream.name for upstream in config.upstreams]
     sentence = f"{config_file} is good: {len(names)} upstream{'s' * (len(names) != 1)}"
+    if not names:
+        sentence += ", so nothing can be sent; add an [[upstream]] table"
     say(as_json, f"{sentence} ({', '.join(names) or 'none'}).", {"good": True, "upstreams": names})
 
 

@@ -10,16 +10,20 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from argon2 import PasswordHasher
 from sqlalchemy import Connection, make_url
 
+from edge import outgoing
 from edge.config import Config
-from edge.handlers import template
+from edge.handlers import registry
+from edge.handlers.base import Rules, SettingError
+from edge.handlers.endpoints import bare
+from edge.passwords import MAX_CHARACTERS, hash_password
 from edge.policy import numbers as spelling
-from storage import accounts, migrate, numbers, sessions
+from storage import accounts, endpoints, migrate, numbers, sessions
+from storage.endpoints import Endpoint
 from storage.engines import Engine, open_engine
 from storage.errors import Conflict, NotFound
 from storage.highest import highest_id
@@ -39,13 +43,19 @@ class DeskError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerChange:
+    """What becomes of one handler; None leaves the switch as it is, an empty text takes a setting away."""
+
+    enabled: bool | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DidChange:
-    """What `Desk.set_did` changes; None leaves as it is. An empty ``callback_url`` takes it away."""
+    """What `Desk.set_did` changes; what is not named stays. ``handlers`` by their names."""
 
     sms: bool | None = None
-    callback: bool | None = None
-    callback_url: str | None = None
-    callback_retry: bool | None = None
+    handlers: Mapping[str, HandlerChange] = field(default_factory=dict)
 
 
 def wall_ms() -> int:
@@ -71,7 +81,7 @@ def open_desk(config: Config, clock_ms: Callable[[], int] = wall_ms) -> Iterator
         raise DeskError(f"There is no store at {file} yet. Run: trunkline db upgrade")
     with engine_of(config) as engine:
         migrate.check(engine)
-        yield Desk(engine, config.numbers.region, clock_ms)
+        yield Desk(engine, outgoing.rules(config), clock_ms)
 
 
 def upgrade(config: Config) -> tuple[str | None, str]:
@@ -83,6 +93,7 @@ def upgrade(config: Config) -> tuple[str | None, str]:
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(0o600)  # it holds what people wrote to each other
         except OSError as error:
             raise DeskError(f"The store's folder cannot be made: {error}") from error
     with engine_of(config) as engine:
@@ -97,11 +108,11 @@ class Desk:
     Raises Conflict (it belongs to another account), NotFound, DeskError; Refused for a number that is none.
     """
 
-    def __init__(self, engine: Engine, region: str, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, rules: Rules, clock_ms: Callable[[], int]) -> None:
         self.engine = engine
         self.ids = IdSource(COMMAND_NODE, clock_ms)
         self.clock_ms = clock_ms
-        self._region = region
+        self._rules = rules
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -138,10 +149,10 @@ class Desk:
 
     def set_user(self, account: str, login: str, password: str) -> User:
         """Make the user, or give him this password and log him out everywhere."""
-        if len(password) < MIN_PASSWORD:
-            raise DeskError(f"A password has at least {MIN_PASSWORD} characters.")
+        if not MIN_PASSWORD <= len(password) <= MAX_CHARACTERS:
+            raise DeskError(f"A password has {MIN_PASSWORD} to {MAX_CHARACTERS} characters.")
         known = self.find_user(account, login)
-        hashed = PasswordHasher().hash(password)
+        hashed = hash_password(password)
         with self.transaction() as conn:
             owner = _account(conn, account)
             if known is not None:
@@ -196,22 +207,36 @@ class Desk:
             known = numbers.find_did(conn, e164)
             return numbers.add_did(conn, self.ids.next, owner.id, e164, self.clock_ms()), known is None
 
-    def set_did(self, number: str, change: DidChange) -> tuple[Did, bool]:
-        """The DID after the change, and whether anything changed."""
-        settings = _callback_settings(change)
+    def set_did(self, number: str, change: DidChange) -> tuple[Did, Did]:
+        """The DID before and after the change. Each handler judges its own settings."""
         e164 = self.did_number(number)
         with self.transaction() as conn:
             before = numbers.find_did(conn, e164)
             after = numbers.set_did(conn, self.ids.next, e164, sms_enabled=change.sms)
-            if settings or change.callback is not None:
-                enabled = _callback_enabled(after, change)
-                after = numbers.set_did(
-                    conn, self.ids.next, e164, handler="callback", enabled=enabled, settings=settings
-                )
-            callback = after.handlers.get("callback")
-            if callback is not None and callback.enabled and not callback.settings.get("url"):
-                raise DeskError("The callback has no URL: give callback_url=… too.")
-            return after, after != before
+            for name, wanted in change.handlers.items():
+                after = self._set_handler(conn, after, name, wanted)
+            return before or after, after
+
+    def _set_handler(self, conn: Connection, did: Did, name: str, change: HandlerChange) -> Did:
+        handlers = registry.installed()
+        try:
+            setting = handlers.settle(did, name, change.settings, change.enabled, self._rules)
+        except SettingError as error:
+            raise DeskError(f"{error.field}: {error.sentence}") from error
+        if change.enabled:
+            for target in handlers.kinds[name].targets(setting.settings, ""):
+                endpoints.forget(conn, Endpoint(did.account_id, name, bare(target)))
+        before = did.handlers.get(name)
+        gone = dict.fromkeys(before.settings) if before is not None else {}
+        settings = {**gone, **setting.settings}
+        return numbers.set_did(
+            conn, self.ids.next, did.number, handler=name, enabled=setting.enabled, settings=settings
+        )
+
+    def paused(self) -> set[Endpoint]:
+        """Endpoints that are asked no more."""
+        with self.engine.snapshot() as conn:
+            return {record.endpoint for record in endpoints.failing(conn) if record.paused_at is not None}
 
     def dids(self, account: str | None = None) -> list[tuple[Did, str]]:
         """Those of one account, or all; each with its account's name."""
@@ -222,7 +247,7 @@ class Desk:
 
     def did_number(self, number: str) -> str:
         """A DID's number in E.164 with "+". Raises Refused or DeskError."""
-        e164 = spelling.destination(number, self._region, "did")
+        e164 = spelling.destination(number, self._rules.region, "did")
         if not e164.startswith("+"):
             raise DeskError(f"{number} is a short code; a DID is a whole number such as +12025550100.")
         return e164
@@ -248,26 +273,3 @@ def _account(conn: Connection, name: str) -> Account:
     if found is None:
         raise NotFound(f"There is no account {name}. Add it with: trunkline account add")
     return found
-
-
-def _callback_enabled(before: Did, change: DidChange) -> bool | None:
-    """What was said; else a first URL switches the callback on, and taking it away switches it off."""
-    if change.callback is not None or change.callback_url is None:
-        return change.callback
-    known = before.handlers.get("callback")
-    had_url = known is not None and bool(known.settings.get("url"))
-    return None if had_url and change.callback_url else bool(change.callback_url)
-
-
-def _callback_settings(change: DidChange) -> Mapping[str, object]:
-    settings: dict[str, object] = {}
-    if change.callback_url is not None:
-        if change.callback_url:
-            try:
-                template.parse(change.callback_url)
-            except template.TemplateError as error:
-                raise DeskError(f"callback_url: {error}.") from error
-        settings["url"] = change.callback_url or None
-    if change.callback_retry is not None:
-        settings["retry"] = change.callback_retry
-    return settings

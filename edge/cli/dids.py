@@ -1,15 +1,34 @@
 """trunkline did."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from edge.cli.common import config_option, desk, json_option, on_off, say, table
-from edge.cli.desk import DidChange
-from storage.records import Did
+from edge.cli.desk import DidChange, HandlerChange
+from edge.handlers import registry
+from edge.handlers.base import SWITCHES, DIDHandler
+from edge.handlers.endpoints import bare
+from storage.endpoints import Endpoint
+from storage.records import Did, HandlerSetting
 
-SWITCHES = {"on": True, "off": False}
+
+def _set_help() -> str:
+    """The keys of every handler that is installed."""
+    rows = [("sms=on|off", "take and send messages")]
+    for kind in registry.installed():
+        if not kind.always_on:
+            rows.append((f"{kind.name}=on|off", "switch it; on also ends a pause"))
+        for key in kind.keys:
+            value = "on|off" if key.kind == "switch" else (key.shown or "VALUE").upper()
+            rows.append((f"{kind.name}_{key.name}={value}", key.help))
+    width = max(len(row[0]) for row in rows)
+    lines = "\n".join(f"{key.ljust(width)}  {text}" for key, text in rows)
+    return f"Change what a number does. An empty value takes a setting away.\n\n\b\n{lines}"
+
+
+SET_HELP = _set_help()
 
 
 @click.group()
@@ -27,28 +46,28 @@ def did_add(account_name: str, number: str, config_file: Path, as_json: bool) ->
     with desk(config_file) as work:
         added, new = work.add_did(account_name, number)
     sentence = f"DID {added.number} added." if new else f"DID {added.number} is there already."
-    say(as_json, sentence, {**_document(added, account_name), "added": new})
+    say(as_json, sentence, {**_document(added, set(), account_name), "added": new})
 
 
-@did.command("set")
+@did.command("set", help=SET_HELP)
 @click.argument("number")
 @click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
 @config_option
 @json_option
 def did_set(number: str, settings: tuple[str, ...], config_file: Path, as_json: bool) -> None:
-    """Change what a number does.
-
-    \b
-    sms=on|off             take and send messages
-    callback=on|off        call the URL for each message
-    callback_url=URL       http(s), with {ID} {TIMESTAMP} {FROM} {TO} {MESSAGE} in path or query; empty: none
-    callback_retry=on|off  ask again until the page says ok
-    """
+    """Change what a number does."""
     change = parse_change(settings)
     with desk(config_file) as work:
-        after, changed = work.set_did(number, change)
-    sentence = f"DID {after.number} {'changed' if changed else 'unchanged'}: {_summary(after)}."
-    say(as_json, sentence, {**_document(after), "changed": changed})
+        before, after = work.set_did(number, change)
+        paused = work.paused()
+    sentence = (
+        f"DID {after.number} {'changed' if after != before else 'unchanged'}: {_summary(after, paused)}."
+    )
+    made = _new_secrets(before, after)
+    for name, secret in made.items():
+        sentence += f"\nThe secret of its {name}, shown this once: {secret}"
+    document = {**_document(after, paused), "changed": after != before}
+    say(as_json, sentence, {**document, "secrets": made} if made else document)
 
 
 @did.command("list")
@@ -59,63 +78,92 @@ def did_list(account_name: str | None, config_file: Path, as_json: bool) -> None
     """Show the numbers and what they do."""
     with desk(config_file) as work:
         found = work.dids(account_name)
-    rows = [("NUMBER", "ACCOUNT", "SMS", "CALLBACK", "RETRY", "URL")]
-    for item, owner in found:
-        callback = _callback(item)
-        switches = (on_off(callback["enabled"]), on_off(callback["retry"]))
-        rows.append((item.number, owner, on_off(item.sms_enabled), *switches, str(callback["url"] or "-")))
-    say(as_json, table(rows), [_document(item, owner) for item, owner in found])
+        paused = work.paused()
+    rows = [("NUMBER", "ACCOUNT", "SMS", "HANDLERS")]
+    rows += [
+        (item.number, owner, on_off(item.sms_enabled), _handlers(item, paused) or "-")
+        for item, owner in found
+    ]
+    say(as_json, table(rows), [_document(item, paused, owner) for item, owner in found])
 
 
 def parse_change(settings: tuple[str, ...]) -> DidChange:
     """``("sms=on", "callback_url=http://…")`` as a change. Raises UsageError."""
-    readers: dict[str, Callable[[str], object]] = {
-        "sms": _switch,
-        "callback": _switch,
-        "callback_url": str,
-        "callback_retry": _switch,
-    }
+    known = _known()
     values: dict[str, object] = {}
     for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or key not in readers:
-            raise click.UsageError(f"{setting!r}: expected KEY=VALUE with a key of {', '.join(readers)}.")
+        key, equals, written = setting.partition("=")
+        if not equals or key not in known:
+            raise click.UsageError(f"{setting!r}: expected KEY=VALUE with a key of {', '.join(known)}.")
         if key in values:
             raise click.UsageError(f"{key} is given twice.")
-        try:
-            values[key] = readers[key](value)
-        except KeyError:
-            raise click.UsageError(f"{setting!r}: expected {key}=on or {key}=off.") from None
-    return DidChange(**values)  # type: ignore[arg-type]
+        is_switch = known[key][2]
+        if is_switch and written not in SWITCHES:
+            raise click.UsageError(f"{setting!r}: expected {key}=on or {key}=off.")
+        values[key] = SWITCHES[written] if is_switch else written
+    sms = values.pop("sms", None)
+    handlers: dict[str, HandlerChange] = {}
+    for key, value in values.items():
+        name, member, _ = known[key]
+        change = handlers.get(name, HandlerChange())
+        handlers[name] = (
+            replace(change, settings={**change.settings, member: value})
+            if member
+            else replace(change, enabled=bool(value))
+        )
+    return DidChange(sms=None if sms is None else bool(sms), handlers=handlers)
 
 
-def _switch(value: str) -> bool:
-    return SWITCHES[value]
+def _known() -> dict[str, tuple[str, str, bool]]:
+    """Every key: its handler, the handler's own key (none: its switch), and whether it takes on or off."""
+    known: dict[str, tuple[str, str, bool]] = {"sms": ("", "", True)}
+    for kind in registry.installed():
+        known[kind.name] = (kind.name, "", True)
+        known |= {f"{kind.name}_{key.name}": (kind.name, key.name, key.kind == "switch") for key in kind.keys}
+    return known
 
 
-def _callback(item: Did) -> dict[str, object]:
-    setting = item.handlers.get("callback")
-    if setting is None:
-        return {"enabled": False, "url": None, "retry": False}
-    return {
-        "enabled": setting.enabled,
-        "url": setting.settings.get("url"),
-        "retry": setting.settings.get("retry", False),
-    }
+def _new_secrets(before: Did, after: Did) -> dict[str, str]:
+    """The newest secret of each handler that has another one than before."""
+    made = {}
+    for kind in registry.installed():
+        has = [
+            kind.secrets(item.handlers[kind.name].settings) if kind.name in item.handlers else []
+            for item in (before, after)
+        ]
+        if has[1] and has[1][0] not in has[0]:
+            made[kind.name] = has[1][0]
+    return made
 
 
-def _document(item: Did, owner: str | None = None) -> dict[str, object]:
+def _document(item: Did, paused: set[Endpoint], owner: str | None = None) -> dict[str, object]:
+    handlers: dict[str, dict[str, object]] = {}
+    for kind in registry.installed():
+        setting = item.handlers.get(kind.name, HandlerSetting(kind.name, kind.always_on, {}))
+        handlers[kind.name] = {"enabled": setting.enabled, **kind.shown(setting.settings)}
+        if _is_paused(item, kind, paused):
+            handlers[kind.name]["paused"] = True
     account = {} if owner is None else {"account": owner}
-    return {
-        "id": item.id,
-        "number": item.number,
-        **account,
-        "sms": item.sms_enabled,
-        "callback": _callback(item),
-    }
+    return {"id": item.id, "number": item.number, **account, "sms": item.sms_enabled, **handlers}
 
 
-def _summary(item: Did) -> str:
-    callback = _callback(item)
-    url = f" to {callback['url']}, retry {on_off(callback['retry'])}" if callback["url"] else ""
-    return f"sms {on_off(item.sms_enabled)}, callback {on_off(callback['enabled'])}{url}"
+def _is_paused(item: Did, kind: type[DIDHandler], paused: set[Endpoint]) -> bool:
+    setting = item.handlers.get(kind.name)
+    targets = () if setting is None else kind.targets(setting.settings, "")
+    return any(Endpoint(item.account_id, kind.name, bare(target)) in paused for target in targets)
+
+
+def _handlers(item: Did, paused: set[Endpoint]) -> str:
+    """Those that are on, each with its target and its switches."""
+    words = []
+    for kind in registry.installed():
+        setting = item.handlers.get(kind.name)
+        if setting is not None and setting.enabled and not kind.always_on:
+            on = [key.name for key in kind.keys if setting.settings.get(key.name) is True]
+            mark = ["paused"] if _is_paused(item, kind, paused) else []
+            words.append(" ".join([kind.name, str(setting.settings.get(kind.main, "")), *on, *mark]))
+    return ", ".join(words)
+
+
+def _summary(item: Did, paused: set[Endpoint]) -> str:
+    return f"sms {on_off(item.sms_enabled)}, {_handlers(item, paused) or 'no handler but the portal'}"

@@ -14,7 +14,7 @@ from edge.dialect import Dialect
 from edge.outbound import Draft, Planner, records
 from edge.policy import numbers as spelling
 from edge.references import References
-from edge.routing import upstream_for
+from edge.routing import choose, route_for, routes_of
 from protocols.sms import SegmentOptions, count
 from storage import messages, numbers
 from storage.records import Did, MessageRecord, MessageStatus, MessageView, PartState
@@ -91,7 +91,13 @@ def explain(
     options = SegmentOptions()
     if config.upstreams:
         by_name = {upstream.name: upstream for upstream in config.upstreams}
-        name = upstream_for(str(document.get("to", "")), tuple(by_name))
+        route = route_for(
+            routes_of(config.routes, tuple(by_name)),
+            str(document.get("to", "")),
+            str(document.get("from", "")),
+            None,
+        )
+        name = choose(route, lambda _: True, lambda: 0.0)
         options = Dialect(by_name[name], region).segmentation
         document["upstream"] = name
     found = count(text, options)
@@ -101,7 +107,7 @@ def explain(
         "units": found.units,
         "parts": found.parts,
         "units_left": found.units_left,
-        "offending": [describe(character) for character in offending(text, options)],
+        "offending": [describe(character) for character in found.offending or ""],
     }
     say(as_json, "\n".join(f"{key:<11} {_shown(value)}" for key, value in document.items()), document)
 
@@ -115,7 +121,9 @@ def submit(desk: Desk, config: Config, source: str, destination: str, text: str)
             return numbers.find_did(conn, number)
 
         dialects = {upstream.name: Dialect(upstream, region) for upstream in config.upstreams}
-        planner = Planner(dialects, region, find, References(lambda: SystemRandom().randrange(0x10000)))
+        chance = SystemRandom()
+        references = References(lambda: chance.randrange(0x10000))
+        planner = Planner(dialects, region, find, references, config.routes, draw=chance.random)
         owner = find(spelling.destination(source, region, "from"))
         if owner is None:
             raise DeskError(f"{source} is not a DID of this server.")
@@ -136,11 +144,6 @@ def wait_for(desk: Desk, message: MessageRecord, seconds: float) -> MessageView:
         if messages.status_of(view.message, view.parts) in ENDED or time.monotonic() >= deadline:
             return view
         time.sleep(POLL_SECONDS)
-
-
-def offending(text: str, options: SegmentOptions) -> list[str]:
-    """The characters of which each alone takes a text out of the alphabet, once each, in order."""
-    return [character for character in dict.fromkeys(text) if count(character, options).offending is not None]
 
 
 def describe(character: str) -> str:

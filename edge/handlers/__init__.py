@@ -1,18 +1,22 @@
 """Handlers: each knows one way to hand a message on. One file a handler, one interface.
 
 A handler is given one delivery and answers how this attempt ended. Whether and when there is
-another attempt follows from the answer; the outbox (`edge.deliveries`) stores it.
+another attempt follows from the answer; the outbox (`edge.deliveries`) stores it. What a handler is to the
+rest of the server (its settings, its targets) is in `edge.handlers.base`; which there are, in `registry`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
+from edge.http.answer import EXCERPT_CHARACTERS
 from storage.records import DeliveryRecord, MessageRecord
 
-EXCERPT_CHARACTERS = 200
+__all__ = ["EXCERPT_CHARACTERS", "Delivered", "Failed", "Handler", "Job", "Outcome", "Retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,29 @@ Outcome = Delivered | Retry | Failed
 
 
 class Handler(Protocol):
-    """What the outbox needs of a handler."""
+    """What the outbox needs of a handler.
+
+    ``ordered``: a delivery waits until the earlier ones of its conversation to the same target are final;
+    with ``one_line`` (which a handler may lack) until all earlier ones to the same target are.
+    """
 
     name: str
+    ordered: ClassVar[bool]
+
+    def target_key(self, target: str) -> str:
+        """What deliveries share that fail together: `origin` for URLs."""
+        ...
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """Make one attempt. Every trouble with the target is an Outcome; an errback is our own bug."""
         ...
+
+
+@lru_cache(4_096)
+def origin(target: str) -> str:
+    """Scheme, host and port of a URL, in small letters; the target itself when it is no URL."""
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return target
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else target

@@ -1,57 +1,98 @@
 """The URL callback: a GET to the DID's URL template; the page says `ok`, or is asked again.
 
 With retry on, any other answer means the same message again every 30 minutes (± jitter) until the
-page says `ok` or the message is too old. With retry off there is one attempt.
+page says `ok` or the message is too old: then it is a dead letter (failed, `gave_up`), which can be replayed.
+With retry off there is one attempt. The id is the same each time.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred, succeed
 
-from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
-from edge.handlers.http import Answer, HTTPSender, heard
-from edge.handlers.template import TemplateError, fill
+from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry, origin
+from edge.handlers.answers import heard
+from edge.handlers.base import (
+    CallbackTimes,
+    DIDHandler,
+    Key,
+    Rules,
+    SettingError,
+    Settings,
+    Tools,
+)
+from edge.handlers.signing import callback_signature
+from edge.handlers.template import VARIABLES, Template, TemplateError, parse
+from edge.http.answer import Answer
+from edge.http.client import HTTPClient
 from storage.records import MessageRecord
 
 OK_OCTETS = 4096  # a longer body is not an `ok`, whatever stands in it
 NANP_E164_LENGTH = 12
-UTC_ZONE = ZoneInfo("UTC")
+SHORTEST_SECRET = 16
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackSettings:
-    """``retry_seconds`` ± ``jitter`` (a fraction) between attempts, for ``give_up_seconds`` after the message
-    came; {TIMESTAMP} is wall-clock time in ``zone``."""
-
-    retry_seconds: float = 1800.0
-    jitter: float = 0.1
-    give_up_seconds: float = 7 * 86400.0
-    zone: ZoneInfo = UTC_ZONE
-
-
-class CallbackHandler:
+class CallbackHandler(DIDHandler):
     """I make callbacks."""
 
     name = "callback"
+    main = "url"
+    keys = (
+        Key("url", "text", f"http(s), with {' '.join(f'{{{name}}}' for name in VARIABLES)}", "URL"),
+        Key("retry", "switch", "ask again until the page says ok"),
+        Key("secret", "secret", "for {SIGNATURE}: new, or a text of at least 16 characters"),
+    )
 
     def __init__(
-        self, http: HTTPSender, settings: CallbackSettings, random: Random, wall_ms: Callable[[], int]
+        self, http: HTTPClient, times: CallbackTimes, random: Random, wall_ms: Callable[[], int]
     ) -> None:
         self._http = http
-        self._settings = settings
+        self._times = times
+        self._zone = ZoneInfo(times.timezone)
         self._random = random
         self._wall_ms = wall_ms
+
+    @classmethod
+    def build(cls, tools: Tools) -> "CallbackHandler":
+        """See `DIDHandler`."""
+        return cls(tools.http, tools.callback, tools.random, tools.wall_ms)
+
+    @classmethod
+    def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
+        """The template is parsed and its origin judged; one that is signed gets a secret if it has none."""
+        url = settings.get("url")
+        if isinstance(url, str) and url:
+            try:
+                names = parse(url).names
+            except TemplateError as error:
+                raise SettingError("callback_url", f"{error}.") from error
+            rules.check_url(url, "callback_url")
+            if "SIGNATURE" in names and not settings.get("secret"):
+                cls.settle_secret(settings, "new", rules)
+        return settings
+
+    @classmethod
+    def settle_secret(cls, settings: dict[str, object], written: str, rules: Rules) -> None:
+        """``new`` makes one."""
+        if written == "new":
+            written = rules.new_secret().hex()
+        elif 0 < len(written) < SHORTEST_SECRET:
+            raise SettingError("callback_secret", f"a secret has at least {SHORTEST_SECRET} characters.")
+        settings["secret"] = written
+
+    def target_key(self, target: str) -> str:
+        """See `DIDHandler`."""
+        return origin(target)
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
         try:
-            url = fill(job.delivery.target, variables(job.message, self._settings.zone))
+            template = parse(job.delivery.target)
         except TemplateError as error:
             return succeed(Failed("bad_template", excerpt=str(error)[:EXCERPT_CHARACTERS]))
+        url = template.fill(variables(template, job.message, job.attempt, job.settings, self._zone))
         return heard(
             self._http.get(url),
             lambda answer: self._answered(answer, job),
@@ -65,12 +106,12 @@ class CallbackHandler:
         return self._again(job, outcome, answer.status, answer.excerpt)
 
     def _again(self, job: Job, outcome: str, status: int | None, excerpt: str) -> Outcome:
-        settings = self._settings
+        times = self._times
         if not job.settings.get("retry", False):
             return Failed(outcome, status, excerpt)
-        after = settings.retry_seconds * self._random.uniform(1 - settings.jitter, 1 + settings.jitter)
+        after = times.retry_seconds * self._random.uniform(1 - times.jitter, 1 + times.jitter)
         age_ms = self._wall_ms() - job.message.created_at
-        if age_ms + after * 1000 > settings.give_up_seconds * 1000:
+        if age_ms + after * 1000 > times.give_up_seconds * 1000:
             return Failed("gave_up", status, excerpt)
         return Retry(outcome, after, status, excerpt)
 
@@ -82,16 +123,30 @@ def says_ok(answer: Answer) -> bool:
     )
 
 
-def variables(message: MessageRecord, zone: ZoneInfo) -> dict[str, str]:
-    """The values of the template's variables, unencoded."""
-    at = datetime.fromtimestamp(message.created_at / 1000, UTC).astimezone(zone)
-    return {
+def variables(
+    template: Template, message: MessageRecord, attempt: int, settings: Settings, zone: ZoneInfo
+) -> dict[str, str]:
+    """The values of the template's variables, unencoded; the costly ones only if they are in it."""
+    values = {
         "ID": str(message.id),
-        "TIMESTAMP": at.strftime("%Y-%m-%d %H:%M:%S"),
         "FROM": plain(message.peer),
         "TO": plain(message.did),
         "MESSAGE": message.text,
+        "MEDIA": "",
+        "FROM_E164": message.peer,
+        "TO_E164": message.did,
+        "ATTEMPT": str(attempt),
     }
+    names = template.names
+    at = datetime.fromtimestamp(message.created_at / 1000, UTC)
+    if "TIMESTAMP" in names:
+        values["TIMESTAMP"] = at.astimezone(zone).isoformat(" ", "seconds")[:19]
+    if "TIMESTAMP_UTC" in names or "SIGNATURE" in names:
+        values["TIMESTAMP_UTC"] = f"{at.isoformat(timespec='seconds')[:19]}Z"
+    if "SIGNATURE" in names:
+        secret = settings.get("secret")
+        values["SIGNATURE"] = callback_signature(secret, values) if isinstance(secret, str) else ""
+    return values
 
 
 def plain(number: str) -> str:

@@ -5,13 +5,14 @@ The delivery's target says whom and what for (see `edge.sip.intake.imdn_target`)
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import orjson
 from twisted.internet.defer import Deferred, succeed
 
 from edge.handlers import Delivered, Failed, Job, Outcome, Retry
 from edge.sip.bindings import Bindings
-from edge.sip.delivery import Delivery, Outgoing, Result, Verdict
+from edge.sip.delivery import AWAY, Delivery, Outgoing, Result, Verdict
 from edge.sip.intake import IMDN
 from protocols.sip import cpim, imdn
 from protocols.sip.uri import escape_user
@@ -25,6 +26,7 @@ class ImdnHandler:
     """I tell phones what became of their messages."""
 
     name = "imdn"
+    ordered: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -38,6 +40,10 @@ class ImdnHandler:
         self._bindings = bindings
         self._delivery = delivery
 
+    def target_key(self, target: str) -> str:
+        """See `edge.handlers.Handler`."""
+        return str(orjson.loads(target.removeprefix(IMDN))["user"])
+
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
         target = orjson.loads(job.delivery.target.removeprefix(IMDN))
@@ -49,7 +55,7 @@ class ImdnHandler:
             return succeed(Failed("no_such_account"))
         bindings = self._bindings.of(account.id)
         if not bindings:
-            return succeed(_again(job, "phone_off"))
+            return succeed(_again(job, "phone_off", AWAY))
         outgoing = self._outgoing(job, account, target["id"])
         return self._delivery.deliver(outgoing, bindings).addCallback(_outcome, job)
 
@@ -86,9 +92,11 @@ def _outcome(verdict: Verdict, job: Job) -> Outcome:
         case Result.DELIVERED:
             return Delivered("delivered", verdict.status, verdict.reason)
         case Result.UNREACHABLE:
-            return _again(job, "phone_silent", verdict.status)
+            return _again(job, "phone_silent", *verdict.away)
     return Failed(str(verdict.result.value), verdict.status, verdict.reason)
 
 
-def _again(job: Job, outcome: str, status: int | None = None) -> Outcome:
-    return Retry(outcome, WAIT_SECONDS, status) if job.attempt < ATTEMPTS else Failed("gave_up", status)
+def _again(job: Job, outcome: str, status: int, excerpt: str | None = None) -> Outcome:
+    if job.attempt >= ATTEMPTS:
+        return Failed("gave_up", status, excerpt)
+    return Retry(outcome, WAIT_SECONDS, status, excerpt)

@@ -1,22 +1,23 @@
 """The SIP handler: a message goes to the phones of an address-of-record, in order, exactly once.
 
 A phone that is off keeps its messages waiting in the store; its next REGISTER wakes them, the oldest first.
-One message of an address-of-record is under way at a time, and none overtakes an older one that is still
+The outbox works one message of an address-of-record at a time, and none overtakes an older one that is still
 owed.
 """
 
-from collections import deque
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from heapq import heappop, heappush, nsmallest
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import structlog
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from edge.handlers import Delivered, Failed, Job, Outcome, Retry
+from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Tools
 from edge.sip.bindings import Bindings
-from edge.sip.delivery import Delivery, Outgoing, Result, Verdict
+from edge.sip.delivery import AWAY, Delivery, Outgoing, Result, Verdict
 from storage import registrations
 from storage.sip_accounts import SipAccount
 from storage.store import Store
@@ -25,10 +26,8 @@ log = structlog.get_logger(__name__)
 
 TEXT = "text/plain;charset=UTF-8"
 OFF_SECONDS = 3_600.0  # a safety net: REGISTER wakes earlier
-BEHIND_SECONDS = 60.0
 WAITS = (15.0, 30.0, 60.0, 120.0, 300.0, 900.0)  # for a phone that is registered and does not answer
-MAX_QUEUE = 8
-WOKEN_AT_ONCE = 50
+_AOR = re.compile(r"sip:[^@\s]+@[a-z0-9.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +40,21 @@ class SipSettings:
 
 @dataclass(slots=True)
 class _Line:
-    """One address-of-record: what is owed to it (ids), what waits for its turn here."""
+    """One address-of-record: the delivery that waits there, the first of all that are owed to it."""
 
-    owed: set[int] = field(default_factory=set)
-    order: list[int] = field(default_factory=list)
-    queue: deque[tuple[Job, "Deferred[Outcome]"]] = field(default_factory=deque)
-    busy: bool = False
+    waiting: int | None = None
     silent: int = 0
-    silent_until: float = 0.0
     registrations: int = 0
 
-    def owe(self, identity: int) -> None:
-        if identity not in self.owed:
-            self.owed.add(identity)
-            heappush(self.order, identity)
 
-    def oldest(self) -> int | None:
-        while self.order and self.order[0] not in self.owed:
-            heappop(self.order)
-        return self.order[0] if self.order else None
-
-
-class SipHandler:
-    """I bring messages to phones. ``now`` is monotonic seconds."""
+class SipHandler(DIDHandler):
+    """I bring messages to phones. ``look`` makes the outbox see what has become due."""
 
     name = "sip"
+    ordered: ClassVar[bool] = True
+    one_line: ClassVar[bool] = True
+    main = "aor"
+    keys = (Key("aor", "text", "sip:user@domain, a phone of `trunkline sip-account`", "address-of-record"),)
 
     def __init__(
         self,
@@ -74,7 +63,7 @@ class SipHandler:
         delivery: Delivery,
         store: Store,
         settings: SipSettings,
-        now: Callable[[], float],
+        look: Callable[[], None],
         wall_ms: Callable[[], int],
     ) -> None:
         self._find = find
@@ -82,9 +71,28 @@ class SipHandler:
         self._delivery = delivery
         self._store = store
         self._settings = settings
-        self._now = now
+        self._look = look
         self._wall_ms = wall_ms
         self._lines: dict[str, _Line] = {}
+
+    @classmethod
+    def available(cls, tools: Tools) -> bool:
+        """See `DIDHandler`: only with [sip]."""
+        return tools.sip is not None
+
+    @classmethod
+    def build(cls, tools: Tools) -> "SipHandler":
+        """The one of the server's SIP side."""
+        assert tools.sip is not None
+        return tools.sip
+
+    @classmethod
+    def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
+        """An address-of-record."""
+        aor = settings.get("aor")
+        if isinstance(aor, str) and aor and _AOR.fullmatch(aor) is None:
+            raise SettingError("sip_aor", f"expected sip:user@domain, not {aor}.")
+        return settings
 
     def start(self) -> Deferred[None]:
         """Learn what the last run left owing."""
@@ -93,91 +101,55 @@ class SipHandler:
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
         line = self._lines.setdefault(job.delivery.target, _Line())
-        line.owe(job.delivery.id)
-        if len(line.queue) >= MAX_QUEUE:
-            return succeed(Retry("behind", BEHIND_SECONDS))
-        done: Deferred[Outcome] = Deferred()
-        line.queue.append((job, done))
-        self._next(job.delivery.target, line)
-        return done
+        return self._attempt(line, job).addCallback(self._ended, line, job, line.registrations)
 
     def registered(self, aor: str) -> None:
         """A phone is there (again): what waits for it goes out now."""
         line = self._lines.get(aor)
-        if line is not None:
-            line.registrations += 1
-            line.silent, line.silent_until = 0, 0.0
-            self._wake(line)
+        if line is None:
+            return
+        line.registrations += 1
+        line.silent = 0
+        if line.waiting is not None:
+            waiting, now_ms = [line.waiting], self._wall_ms()
+            self._store.writer.run(
+                "wake SIP delivery", lambda connection: registrations.make_due(connection, waiting, now_ms)
+            ).addCallbacks(lambda _: self._look(), _not_woken)
 
     def _restore(self, owed: list[tuple[str, int]]) -> None:
         for target, identity in owed:
-            self._lines.setdefault(target, _Line()).owe(identity)
-
-    # -- one after the other ----------------------------------------------------------------------
-
-    def _next(self, aor: str, line: _Line) -> None:
-        if line.busy or not line.queue:
-            return
-        line.busy = True
-        job, done = line.queue.popleft()
-        seen = line.registrations
-        self._attempt(line, job).addCallbacks(
-            self._ended,
-            self._broken,
-            callbackArgs=(aor, line, job, done, seen),
-            errbackArgs=(aor, line, done),
-        )
-
-    def _ended(
-        self, outcome: Outcome, aor: str, line: _Line, job: Job, done: "Deferred[Outcome]", seen: int
-    ) -> None:
-        line.busy = False
-        if isinstance(outcome, Retry):
-            if line.registrations != seen and outcome.outcome != "in_order":
-                line.silent, line.silent_until = 0, 0.0
-                outcome = Retry(outcome.outcome, 0.0, outcome.status_code, outcome.excerpt)
-        else:
-            line.owed.discard(job.delivery.id)
-        done.callback(outcome)
-        self._next(aor, line)
-        if not isinstance(outcome, Retry) and not line.busy:
-            self._wake(line)
-        if not line.owed and not line.busy:
-            self._lines.pop(aor, None)
-
-    def _broken(self, failure: Failure, aor: str, line: _Line, done: "Deferred[Outcome]") -> None:
-        line.busy = False
-        done.errback(failure)
-        self._next(aor, line)
-
-    def _wake(self, line: _Line) -> None:
-        """Let the oldest that wait in the store be tried now."""
-        here = {job.delivery.id for job, _ in line.queue}
-        identities = [identity for identity in nsmallest(WOKEN_AT_ONCE, line.owed) if identity not in here]
-        if identities:
-            now_ms = self._wall_ms()
-            self._store.writer.run(
-                "wake SIP deliveries",
-                lambda connection: registrations.make_due(connection, identities, now_ms),
-            ).addErrback(_not_woken)
+            line = self._lines.setdefault(target, _Line())
+            line.waiting = line.waiting or identity  # they come in order: the first is the oldest
 
     # -- one attempt ------------------------------------------------------------------------------
+
+    def _ended(self, outcome: Outcome, line: _Line, job: Job, seen: int) -> Outcome:
+        if isinstance(outcome, Retry):
+            line.waiting = job.delivery.id
+            if line.registrations != seen:  # meanwhile: what was learnt of the phone is out of date
+                line.silent = 0
+                return replace(outcome, after=0.0)
+            return outcome
+        line.waiting = None
+        if not line.silent:
+            self._lines.pop(job.delivery.target, None)
+        return outcome
 
     def _attempt(self, line: _Line, job: Job) -> Deferred[Outcome]:
         left = self._settings.keep_seconds - (self._wall_ms() - job.message.created_at) / 1000
         if left <= 0:
             return succeed(Failed("expired"))
-        if line.oldest() != job.delivery.id:
-            return succeed(Retry("in_order", min(BEHIND_SECONDS, left)))
         user, _, _ = job.delivery.target.removeprefix("sip:").partition("@")
         account = self._find(user)
-        if account is None or account.aor != job.delivery.target:
+        if (
+            account is None
+            or account.aor != job.delivery.target
+            or account.account_id != job.delivery.account_id
+        ):
             return succeed(Failed("no_such_account"))
         bindings = self._bindings.of(account.id)
         if not bindings:
-            return succeed(Retry("phone_off", min(OFF_SECONDS, left)))
-        if line.silent_until > self._now():
-            return succeed(Retry("phone_silent", min(line.silent_until - self._now(), left)))
+            return succeed(Retry("phone_off", min(OFF_SECONDS, left), AWAY))
         sending = self._delivery.deliver(self._outgoing(job), bindings)
         return sending.addCallback(self._outcome, line, left)
 
@@ -196,17 +168,16 @@ class SipHandler:
         )
 
     def _outcome(self, verdict: Verdict, line: _Line, left: float) -> Outcome:
-        match verdict.result:
-            case Result.DELIVERED:
-                line.silent, line.silent_until = 0, 0.0
-                return Delivered("delivered", verdict.status, verdict.reason)
-            case Result.UNREACHABLE:
-                wait = WAITS[min(line.silent, len(WAITS) - 1)]
-                line.silent, line.silent_until = line.silent + 1, self._now() + wait
-                return Retry("phone_silent", min(wait, left), verdict.status, verdict.reason)
+        if verdict.result is Result.UNREACHABLE:
+            wait = WAITS[min(line.silent, len(WAITS) - 1)]
+            line.silent += 1
+            return Retry("phone_silent", min(wait, left), *verdict.away)
+        line.silent = 0
+        if verdict.result is Result.DELIVERED:
+            return Delivered("delivered", verdict.status, verdict.reason)
         return Failed(str(verdict.result.value), verdict.status, verdict.reason)
 
 
 def _not_woken(failure: Failure) -> None:
-    # They are tried all the same, at the time that was set before.
-    log.error("sip_deliveries_not_woken", error=failure.getErrorMessage())
+    # It is tried all the same, at the time that was set before.
+    log.error("sip_delivery_not_woken", error=failure.getErrorMessage())

@@ -1,23 +1,38 @@
 """URL templates of callbacks: parsed, checked, filled.
 
-A template is an http or https URL with variables in its path and query: {ID} {TIMESTAMP} {FROM} {TO}
-{MESSAGE}. What is filled in is percent-encoded as UTF-8 (RFC 3986 §2.3: only unreserved characters stay as
-they are; in the path a dot does not either), so no value can leave its place: scheme, host, port and the
-path's segments are always the template's own.
+A template is an http or https URL with variables, those of VARIABLES, in its path and query. What is filled
+in is percent-encoded as UTF-8 (RFC 3986 §2.3: only unreserved characters stay as they are; in the path a dot
+does not either), so no value can leave its place: scheme, host, port and the path's segments are always the
+template's own.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote
 
-VARIABLES = ("ID", "TIMESTAMP", "FROM", "TO", "MESSAGE")
+from edge.http import urls
+from edge.http.errors import URLRefused
+
+VARIABLES = (
+    "ID",
+    "TIMESTAMP",
+    "FROM",
+    "TO",
+    "MESSAGE",
+    "MEDIA",
+    "FROM_E164",
+    "TO_E164",
+    "TIMESTAMP_UTC",
+    "ATTEMPT",
+    "SIGNATURE",
+)
 MAX_CHARACTERS = 2_000
 _CACHED = 4_096
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
-_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+_AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
 # RFC 3986 §3.3, §3.4: what may stand in a path or query, "%" with its two digits apart.
 _LEFT_ALONE = "%!$&'()*+,;=:@/?-._~[]|^`\\\""
 
@@ -36,6 +51,11 @@ class Template:
     pieces: tuple[str, ...]
     query: int
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables in it."""
+        return self.pieces[1::2]
+
     def fill(self, values: Mapping[str, str]) -> str:
         """The URL, in ASCII. Raises KeyError for a variable without a value."""
         filled = list(self.pieces)
@@ -49,8 +69,6 @@ def parse(template: str) -> Template:
     """Check a template. Raises TemplateError."""
     if len(template) > MAX_CHARACTERS:
         raise TemplateError(f"a callback URL has at most {MAX_CHARACTERS} characters, not {len(template)}")
-    if _NOT_IN_A_URL.search(template):
-        raise TemplateError("a callback URL has no spaces or control characters (write %20 for a space)")
     origin, rest = _split(template)
     pieces = _VARIABLE.split(rest)
     for literal in pieces[::2]:
@@ -74,32 +92,16 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 def _split(template: str) -> tuple[str, str]:
     """Origin (scheme, host, port) and the rest (path and query, without fragment)."""
-    try:
-        parts = urlsplit(template)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise TemplateError(f"this is not a URL: {error}") from error
-    if parts.scheme not in ("http", "https"):
-        raise TemplateError("a callback URL begins with http:// or https://")
-    if not host or port == 0:
-        raise TemplateError("a callback URL needs a host, and a port (if any) from 1 to 65535")
-    if "@" in parts.netloc:
-        raise TemplateError("a callback URL has no user name or password before its host: none would be sent")
-    if "{" in parts.netloc or "}" in parts.netloc:
+    authority = _AUTHORITY.match(template)
+    if authority is not None and ("{" in authority[0] or "}" in authority[0]):
         raise TemplateError("variables may stand in the path and the query of a callback URL, nowhere else")
-    if "{" in parts.fragment:
-        raise TemplateError("a variable after # would never be sent; write %23 for a # that is meant")
-    return _origin(parts, host), (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _origin(parts: SplitResult, host: str) -> str:
     try:
-        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError as error:
-        raise TemplateError(f"{host} is not a host name") from error
-    shown = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
-    port = "" if parts.port is None else f":{parts.port}"
-    return f"{parts.scheme}://{shown}{port}"
+        origin, rest = urls.split(template)
+    except URLRefused as error:
+        raise TemplateError(error.detail) from error
+    if "{" in template.partition("#")[2]:
+        raise TemplateError("a variable after # would never be sent; write %23 for a # that is meant")
+    return str(origin), rest
 
 
 def _ascii(literal: str) -> str:

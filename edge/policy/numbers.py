@@ -31,6 +31,15 @@ class NumberFormat(Enum):
     NATIONAL = "national"
 
 
+class NumberKind(Enum):
+    """What a carrier may want a type and plan of its own for."""
+
+    INTERNATIONAL = "international"
+    NATIONAL = "national"
+    SHORT_CODE = "short_code"
+    ALPHANUMERIC = "alphanumeric"
+
+
 class TypeOfNumber:
     """SMPP 3.4 §5.2.5."""
 
@@ -119,6 +128,19 @@ def to_wire(number: str, number_format: NumberFormat, region: str) -> WireAddres
         if national is not None:
             return WireAddress(TypeOfNumber.NATIONAL, NumberingPlan.ISDN, national)
     return WireAddress(TypeOfNumber.INTERNATIONAL, NumberingPlan.ISDN, number[1:])
+
+
+_KINDS = {
+    TypeOfNumber.INTERNATIONAL: NumberKind.INTERNATIONAL,
+    TypeOfNumber.NATIONAL: NumberKind.NATIONAL,
+    TypeOfNumber.NETWORK_SPECIFIC: NumberKind.SHORT_CODE,
+    TypeOfNumber.ALPHANUMERIC: NumberKind.ALPHANUMERIC,
+}
+
+
+def kind(address: WireAddress) -> NumberKind:
+    """What `to_wire` took a number for."""
+    return _KINDS[address.ton]
 
 
 def _parse(text: str, region: str) -> str | None:

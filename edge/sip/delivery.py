@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 UDP_MAX_OCTETS = 1_300
 """Beyond this a datagram may be cut on its way, so a stream is asked for (RFC 3428 §8)."""
 
+AWAY = 480
 _TEMPORARY = frozenset((401, 407, 408, 423, 430, 480, 481, 486, 491))
 _GONE = frozenset((404, 410, 604))
 
@@ -65,6 +66,19 @@ class Verdict:
     result: Result
     status: int | None = None
     reason: str = ""
+
+    @property
+    def away(self) -> tuple[int, str]:
+        """Status and excerpt of an attempt at a phone that cannot be reached.
+
+        480 where there was no answer or a server's error, for no circuit may open: a REGISTER says when to
+        try again.
+        """
+        if self.status is None:
+            return AWAY, self.reason
+        if self.status >= 500:
+            return AWAY, f"{self.status} {self.reason}"
+        return self.status, self.reason
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ MAX_PENDING = 2_000
 
 class SipEdge:
     """I own everything of SIP, from `start` to `stop`. ``octets`` gives random octets for keys, tags and
-    branches."""
+    branches, ``look`` makes the outbox see what has become due."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class SipEdge:
         reactor: Any,
         wall_ms: Callable[[], int],
         octets: Callable[[int], bytes],
+        look: Callable[[], None],
     ) -> None:
         self._config = config
         self._region = region
@@ -67,7 +68,7 @@ class SipEdge:
         delivery = Delivery(config.domain, self.agent, self.listeners, config.large_udp == "send")
         settings = SipSettings(config.keep_hours * 3600.0, config.sms_to_header)
         find = self.directory.find
-        self.handler = SipHandler(find, self.bindings, delivery, store, settings, reactor.seconds, wall_ms)
+        self.handler = SipHandler(find, self.bindings, delivery, store, settings, look, wall_ms)
         self.imdn = ImdnHandler(config.domain, find, self.bindings, delivery)
         self.intake: Intake | None = None
         self._tidy = LoopingCall(self._tidy_up)

@@ -1,8 +1,10 @@
 """What the web needs of the rest of the server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
 
 from edge.config import Config
 from edge.directory import Directory
@@ -11,9 +13,26 @@ from edge.simulator import Simulator
 from storage.store import Store
 
 
+class DeliveryActions(Protocol):
+    """What people may do about deliveries; the outbox does it. Each fires after its commit."""
+
+    def retry_now(self, delivery_id: int) -> Deferred[bool]:
+        """Make a pending delivery due at once; False when it is not pending any more."""
+        ...
+
+    def skip(self, delivery_id: int, why: str) -> Deferred[bool]:
+        """End a pending delivery as failed, with this reason; False when it is not pending any more."""
+        ...
+
+    def replay(self, delivery_ids: Sequence[int]) -> Deferred[int]:
+        """Make failed deliveries pending and due again, under their ids; how many of them were failed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WebServices:
-    """``ready`` says whether traffic can be taken and in what state each part is."""
+    """``ready`` says whether traffic can be taken and in what state each part is. Without ``deliveries``
+    there is nothing at /v1/deliveries."""
 
     store: Store
     directory: Directory
@@ -23,3 +42,4 @@ class WebServices:
     ready: Callable[[], tuple[bool, dict[str, object]]]
     wall_ms: Callable[[], int]
     reactor: Any
+    deliveries: DeliveryActions | None = None

@@ -6,8 +6,10 @@ from typing import cast
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IDelayedCall,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
+    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
@@ -46,7 +48,7 @@ class Handler(Interface):
         """Something happened; called in order, `Closed` last."""
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHandshakeListener)
 class SMPPProtocol(Protocol):
     """I join one session, one TCP or TLS connection and one handler, and live as long as the connection.
 
@@ -134,11 +136,17 @@ class SMPPProtocol(Protocol):
         transport = self._transport()
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
-        transport.registerProducer(self, True)
+        if not ISSLTransport.providedBy(transport):
+            transport.registerProducer(self, True)
         if self._paused:
             self._set_reading()
         self._handler.connection_made(self)
         self._settle()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up. Until then it could not write without reading, which a producer would have stopped."""
+        if not self._closing:
+            self._transport().registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
         self._dispatch(self.session.receive_data(data, self._clock.seconds()))

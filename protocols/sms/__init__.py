@@ -9,7 +9,7 @@ from protocols.sms.national import Language
 from protocols.sms.options import DEFAULT, LongMessageMode, SegmentOptions
 from protocols.sms.reassembly import Joined, Key, Message, Part, Reassembly, joined, key_of
 from protocols.sms.rules import rules
-from protocols.sms.segmentation import Segment, Segmented, segment
+from protocols.sms.segmentation import Segment, Segmented, segment, segment_binary
 from protocols.sms.transliteration import Change, Transliteration
 
 __all__ = [
@@ -45,4 +45,5 @@ __all__ = [
     "key_of",
     "rules",
     "segment",
+    "segment_binary",
 ]

@@ -84,10 +84,19 @@ class Septets:
         if text.isascii():
             octets = text.encode().translate(self.ascii)
         else:
-            octets = codecs.charmap_encode(text, "strict", self._encoding)[0].translate(self._fix)
+            octets = self._charmap(text).translate(self._fix)
         if octets.isascii():
             return octets
         return self._escaped(text, octets)
+
+    def _charmap(self, text: str) -> bytes:
+        try:
+            return codecs.charmap_encode(text, "strict", self._encoding)[0]
+        except UnicodeEncodeError as error:
+            zero = text.find("\0", 0, error.start)  # it has a place there only because Python wants one
+            if zero >= 0:
+                error.start, error.end = zero, zero + 1
+            raise
 
     def _escaped(self, text: str, octets: bytes) -> bytes:
         if _RESERVED in octets:

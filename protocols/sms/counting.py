@@ -39,6 +39,6 @@ def _filled(written: Written, options: SegmentOptions) -> tuple[int, int]:
     used = len(written.octets)
     if used <= written.single:
         return 1, written.single - used
-    found = places(written, options)
-    left = written.part - (used - found[-1])
+    found, room = places(written, options)
+    left = room - (used - found[-1])
     return (1 if options.mode is LongMessageMode.PAYLOAD else len(found)), left

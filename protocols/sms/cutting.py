@@ -67,7 +67,7 @@ def _whole_clusters(
         beside = text[end_index - 1 : end_index + 1]
         whole = end_index if plain(beside) else clusters.start_of(text, end_index, between)
         if index < whole < end_index:
-            earlier = end - units.octets(text[whole:end_index])
+            earlier = end - len(units.encode(text[whole:end_index]))
             if strict or len(_greedy(octets, capacity, units, earlier)) <= parts - len(starts):
                 end, end_index = earlier, whole
         between = whole

@@ -1,7 +1,7 @@
 """What data_coding says about a text (SMPP 3.4 §5.2.19, TS 23.038 §4).
 
 The sixteen lowest values are SMPP's own; all others are read by the bit groups of TS 23.038. What is
-reserved there is the default alphabet, as TS 23.038 §4 has it.
+reserved is as 0, as TS 23.038 §4 has it.
 """
 
 import enum
@@ -89,14 +89,15 @@ _OF_ZERO = {Alphabet.LATIN1: Encoding.LATIN1, Alphabet.ASCII: Encoding.ASCII}
 def read(data_coding: int, default_alphabet: Alphabet = Alphabet.GSM7) -> Coding:
     """Take a data_coding (0 to 255) apart."""
     group = data_coding >> 4
+    of_zero = _OF_ZERO.get(default_alphabet, Encoding.GSM7)
     if data_coding == 0:
-        return Coding(_OF_ZERO.get(default_alphabet, Encoding.GSM7))
+        return Coding(of_zero)
     if group == 0:
-        return Coding(_SMPP.get(data_coding, Encoding.GSM7))
+        return Coding(_SMPP.get(data_coding, of_zero))
     if group < 8:
         return _general(data_coding)
     if group < 12:
-        return Coding(Encoding.GSM7)
+        return Coding(of_zero)
     if group < 15:
         indication = Indication(Waiting(data_coding & 3), bool(data_coding & 8), group > 12)
         return Coding(Encoding.UCS2 if group == 14 else Encoding.GSM7, indication=indication)

@@ -53,7 +53,7 @@ def decode(
     """Decode user data; never raises.
 
     `udhi`: it starts with a user data header (bit 40 of esm_class). `part`: it is a part of a longer message,
-    as TLVs may say; a header that says so is seen here. A header that does not fit is read as text.
+    as TLVs may say; a header that says so is seen here. A header longer than the user data is read as text.
     """
     body = unwrap(user_data, data_coding, udhi=udhi, default_alphabet=default_alphabet)
     concatenation = None if body.udh is None else body.udh.concatenation
@@ -65,7 +65,7 @@ def decode(
         concatenation,
         body.coding,
         body.octets,
-        broken or (udhi and body.udh is None),
+        broken or (udhi and (body.udh is None or body.udh.damaged)),
     )
 
 

@@ -32,10 +32,14 @@ class Element(NamedTuple):
 
 
 class UserDataHeader(NamedTuple):
-    """The elements in the order of the wire, whatever they are; `octets` is the header with its length."""
+    """The elements in the order of the wire, whatever they are; `octets` is the header with its length.
+
+    `damaged`: the last element does not end where the header does; it is not among the elements.
+    """
 
     octets: bytes
     elements: tuple[Element, ...]
+    damaged: bool = False
 
     @property
     def concatenation(self) -> Concatenation | None:
@@ -71,15 +75,19 @@ class UserDataHeader(NamedTuple):
 
 
 def parse(user_data: bytes) -> UserDataHeader | None:
-    """The header at the start of user data; None when there is none that fits, or an element is cut."""
+    """The header at the start of user data; None when its length is more than there is.
+
+    TS 23.040 §9.2.3.24 has a header ignored whose last element is cut or has too much behind it. Its octets
+    are no text in any case; the elements that are whole are kept, so that parts still find each other.
+    """
     if not user_data or user_data[0] >= len(user_data):
         return None
     end = 1 + user_data[0]
-    elements = []
+    elements: list[Element] = []
     position = 1
     while position < end:
         if position + 2 > end or position + 2 + user_data[position + 1] > end:
-            return None
+            return UserDataHeader(user_data[:end], tuple(elements), damaged=True)
         start = position + 2
         position = start + user_data[position + 1]
         elements.append(Element(user_data[start - 2], user_data[start:position]))

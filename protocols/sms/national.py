@@ -51,14 +51,18 @@ def parse(text: str, name: str) -> dict[str, tuple[str | None, ...]]:
     return {kind: tuple(table) for kind, table in found.items()}
 
 
-@cache
 def septets(locking: int, single: int) -> Septets:
     """The alphabet with these tables; 0, and a language that is not known, is the default one."""
+    return _septets(locking if locking in _KNOWN else 0, single if single in _KNOWN else 0)
+
+
+@cache
+def _septets(locking: int, single: int) -> Septets:
     basic, extension = BASIC, dict(EXTENSION)
-    if locking in _KNOWN:
+    if locking:
         table = tables(Language(locking)).get("locking")
         basic = BASIC if table is None else "".join(character or REPLACEMENT for character in table)
-    if single in _KNOWN:
+    if single:
         table = tables(Language(single))["single"]
         extension = {code: c for code, c in enumerate(table) if c is not None and code != ESCAPE}
     return Septets(basic, extension)

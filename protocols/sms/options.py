@@ -23,6 +23,12 @@ class LongMessageMode(enum.Enum):
     """TLVs; the SMSC makes the header (SMPP 3.4 §5.3.2.22-24), whose reference may have 16 bits."""
     PAYLOAD = "payload"
     """The whole text in message_payload; the SMSC makes the parts (SMPP 3.4 §5.3.2.32)."""
+    SEPARATE = "separate"
+    """Texts of their own, each with a mark such as "1/3 ", for carriers that pass no concatenation."""
+
+
+_ELEMENTS = {LongMessageMode.UDH8: 5, LongMessageMode.SEPARATE: 0}
+"""The octets of the header's elements that tell of a part; six where it is not said."""
 
 
 class Scheme(NamedTuple):
@@ -56,7 +62,7 @@ class SegmentOptions:
 
     def __post_init__(self) -> None:
         packed = self.default_alphabet is Alphabet.GSM7_PACKED
-        elements = 5 if self.mode is LongMessageMode.UDH8 else 6
+        elements = _ELEMENTS.get(self.mode, 6)
         scheme = Scheme(
             gsm=packed or self.default_alphabet is Alphabet.GSM7,
             plain=self.default_alphabet is Alphabet.GSM7,

@@ -6,6 +6,7 @@ used the reference again, and starts a new message; the parts after it are taken
 as it lacks them, and then of the one before. How long a message may wait is for the caller to say.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -20,11 +21,17 @@ from protocols.sms.header import (
     SINGLE_SHIFT,
     Concatenation,
     Element,
+    UserDataHeader,
 )
 
 MISSING = "[…]"
 """What stands in a text for a part that did not come."""
 
+REMEMBER_SECONDS = 300.0
+MAX_SETS = 16
+
+_FULL_OCTETS = 139  # of user data; a sender that cuts UCS-2 at any octet fills its parts, one too many aside
+_REPLACEMENT_OCTETS = b"\xff\xfd"
 _TEXT_ELEMENTS = (CONCATENATION_8, CONCATENATION_16, LOCKING_SHIFT, SINGLE_SHIFT)
 
 
@@ -51,8 +58,8 @@ class Part(NamedTuple):
 class Joined(NamedTuple):
     """The text of several parts.
 
-    `encodings` are those of the parts, each once, in order. `elements` are those of the first part's header
-    that are not about its text, as ports are. `missing` are the numbers for which `MISSING` stands.
+    `encodings` are those of the parts, each once, in order. `elements` are those of the headers
+    that are not about the text, as ports are. `missing` are the numbers for which `MISSING` stands.
     """
 
     text: str
@@ -92,10 +99,19 @@ class _Waiting:
 
 
 class Reassembly:
-    """I hold the messages that are not whole."""
+    """I hold the messages that are not whole.
 
-    def __init__(self) -> None:
+    ``remember`` is for how long, in the caller's seconds, a message that became whole is known: an SMSC that
+    missed an answer sends a part again after the message is out. Of one key at most MAX_SETS messages wait;
+    one more makes the oldest overdue.
+    """
+
+    def __init__(self, remember: float = REMEMBER_SECONDS) -> None:
+        self._remember = remember
         self._waiting: dict[Key, list[_Waiting]] = {}
+        self._whole: OrderedDict[Key, Message] = OrderedDict()
+        self._whole_at: dict[Key, float] = {}
+        self._crowded_out: list[Message] = []
 
     def __len__(self) -> int:
         """How many parts are held."""
@@ -105,34 +121,81 @@ class Reassembly:
         """Take a part. A number that is not from 1 to the total is a ValueError: `decode` gives none such."""
         if not 1 <= part.number <= key.total:
             raise ValueError(f"there is no part {part.number} of {key.total}")
-        waiting = self._waiting.setdefault(key, [])
-        if any(one.parts.get(part.number) == part for one in waiting):
+        if self._repeats(key, part, now):
             return Added(repeated=True)
-        place = next((one for one in reversed(waiting) if part.number not in one.parts), None)
-        if place is None:
-            place = _Waiting(now)
-            waiting.append(place)
+        place = self._place(key, part, now)
         place.parts[part.number] = part
         if len(place.parts) < key.total:
             return Added()
-        return Added(message=self._take(key, place))
+        message = self._take(key, place)
+        self._whole[key], self._whole_at[key] = message, now
+        self._whole.move_to_end(key)
+        return Added(message=message)
+
+    def waits(self, key: Key, part: Part) -> bool:
+        """Is an equal part here, or was it in a message that became whole a while ago?"""
+        if any(one.parts.get(part.number) == part for one in self._waiting.get(key, ())):
+            return True
+        whole = self._whole.get(key)
+        return whole is not None and part in whole.parts
+
+    def _repeats(self, key: Key, part: Part, now: float) -> bool:
+        while self._whole and now - self._whole_at[next(iter(self._whole))] > self._remember:
+            self._forget(next(iter(self._whole)))
+        return self.waits(key, part)
+
+    def _forget(self, key: Key) -> None:
+        self._whole.pop(key, None)
+        self._whole_at.pop(key, None)
+
+    def _place(self, key: Key, part: Part, now: float) -> _Waiting:
+        waiting = self._waiting.setdefault(key, [])
+        place = next((one for one in reversed(waiting) if part.number not in one.parts), None)
+        if place is None:
+            if len(waiting) >= MAX_SETS:
+                self._crowded_out.append(self._take(key, waiting[0]))
+                waiting = self._waiting.setdefault(key, [])
+            place = _Waiting(now)
+            waiting.append(place)
+        return place
+
+    def discard(self, key: Key, part: Part) -> None:
+        """Take a part back that was added: its keeper could not keep it."""
+        for one in self._waiting.get(key, []):
+            if one.parts.get(part.number) == part:
+                del one.parts[part.number]
+                if not one.parts:
+                    self._drop(key, one)
+                return
+
+    def put_back(self, message: Message) -> None:
+        """Let a message wait again that was handed out and could not be taken."""
+        self._forget(message.key)
+        waiting = _Waiting(message.first_at)
+        waiting.parts.update((part.number, part) for part in message.parts)
+        self._waiting.setdefault(message.key, []).append(waiting)
 
     def overdue(self, now: float, timeout: float) -> list[Message]:
         """Take out the messages whose first part came `timeout` seconds ago or more, the oldest first."""
+        crowded_out, self._crowded_out = self._crowded_out, []
         late = [
             (key, one)
             for key, waiting in self._waiting.items()
             for one in waiting
             if now - one.first_at >= timeout
         ]
-        return sorted((self._take(key, one) for key, one in late), key=lambda message: message.first_at)
+        found = [*crowded_out, *(self._take(key, one) for key, one in late)]
+        return sorted(found, key=lambda message: message.first_at)
 
     def _take(self, key: Key, one: _Waiting) -> Message:
+        self._drop(key, one)
+        return Message(key, tuple(one.parts[number] for number in sorted(one.parts)), one.first_at)
+
+    def _drop(self, key: Key, one: _Waiting) -> None:
         waiting = self._waiting[key]
         waiting.remove(one)
         if not waiting:
             del self._waiting[key]
-        return Message(key, tuple(one.parts[number] for number in sorted(one.parts)), one.first_at)
 
 
 def key_of(group: str, source: str, destination: str, concatenation: Concatenation) -> Key:
@@ -152,7 +215,7 @@ def joined(parts: Sequence[Part], total: int, default_alphabet: Alphabet = Alpha
         )
         for part in parts
     }
-    text, broken = [], any(part.udhi and bodies[part.number].udh is None for part in parts)
+    text, broken = [], any(_is_damaged(part, bodies[part.number]) for part in parts)
     for readable, run in groupby(range(1, total + 1), lambda number: _way(bodies.get(number))):
         numbers = list(run)
         if readable is None:
@@ -171,6 +234,10 @@ def joined(parts: Sequence[Part], total: int, default_alphabet: Alphabet = Alpha
     )
 
 
+def _is_damaged(part: Part, body: Body) -> bool:
+    return part.udhi and (body.udh is None or body.udh.damaged)
+
+
 def _way(body: Body | None) -> tuple[Encoding, int, int] | None:
     """What two parts must share for their octets to be one text."""
     if body is None:
@@ -180,15 +247,43 @@ def _way(body: Body | None) -> tuple[Encoding, int, int] | None:
 
 
 def _read(bodies: list[Body]) -> tuple[str, bool]:
-    whole = bodies[0]._replace(octets=b"".join([body.octets for body in bodies]))
-    if whole.coding.encoding is Encoding.UCS2 and len(whole.octets) & 1:
-        # One octet too many in one part must not shift the characters of those after it.
-        read = [decoding.text_of(body) for body in bodies]
-        return "".join(text for text, _ in read), True
-    return decoding.text_of(whole)
+    if bodies[0].coding.encoding is not Encoding.UCS2:
+        return decoding.text_of(bodies[0]._replace(octets=b"".join([body.octets for body in bodies])))
+    octets, odd = _even(bodies)
+    text, broken = decoding.text_of(bodies[0]._replace(octets=octets))
+    return text, broken or odd
+
+
+def _even(bodies: list[Body]) -> tuple[bytes, bool]:
+    """The octets of UCS-2 parts, and whether one had an octet too many.
+
+    The last octet of a full part of odd length is the first half of a character that its sender cut in two.
+    In any other part it is a stray one, which must not shift the characters after it: U+FFFD.
+    """
+    pieces, odd, carried = [], False, b""
+    for body in bodies:
+        octets = carried + body.octets
+        carried = b""
+        if len(octets) & 1:
+            octets, last = octets[:-1], octets[-1:]
+            if _is_full(body) and body is not bodies[-1]:
+                carried = last
+            else:
+                octets, odd = octets + _REPLACEMENT_OCTETS, True
+        pieces.append(octets)
+    return b"".join(pieces), odd
+
+
+def _is_full(body: Body) -> bool:
+    return (0 if body.udh is None else len(body.udh.octets)) + len(body.octets) >= _FULL_OCTETS
+
+
+def other_elements(udh: UserDataHeader) -> tuple[Element, ...]:
+    """The elements of a header that are not about its text."""
+    return tuple(e for e in udh.elements if e.identifier not in _TEXT_ELEMENTS)
 
 
 def _others(bodies: list[Body]) -> tuple[Element, ...]:
-    if not bodies or bodies[0].udh is None:
-        return ()
-    return tuple(e for e in bodies[0].udh.elements if e.identifier not in _TEXT_ELEMENTS)
+    """Those of all parts, each once: not every sender repeats them."""
+    found = [e for body in bodies if body.udh is not None for e in other_elements(body.udh)]
+    return tuple(dict.fromkeys(found))

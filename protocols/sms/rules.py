@@ -9,7 +9,13 @@
    that does not fit whole goes to the next part. Grapheme clusters are kept whole: where a part's end falls
    into one, it moves to the cluster's start if the parts do not become more for it; or always, if
    `strict_clusters`, but never to the part's own start.
+   With `marks`, each part begins with one: of the first of them whose `parts` are enough, `units` are taken
+   from what `part` has room for.
+   A text whose parts are more than `maximum_parts` already without this is too long as it is.
 4. `maximum_parts` is the limit. With `one_part`, what is sent is always one part, though the limit holds.
+
+Half of a surrogate pair is no text and cannot be counted. Which characters are a cluster is a matter of the
+Unicode version: a counter with another one than the server's may differ by a few units at such a place.
 
 Transliteration, national tables and packed septets have rules that do not fit in a few lines; `exact` is
 False for such a route, and its counter has to ask.
@@ -18,6 +24,7 @@ False for such a route, and its counter has to ask.
 from protocols.sms.alphabet import BASIC, ESCAPE, EXTENSION
 from protocols.sms.data_coding import Alphabet
 from protocols.sms.errors import MAXIMUM_PARTS
+from protocols.sms.marks import LIMITS
 from protocols.sms.options import (
     DEFAULT,
     LongMessageMode,
@@ -40,6 +47,11 @@ def rules(options: SegmentOptions = DEFAULT) -> dict[str, object]:
         "maximum_parts": MAXIMUM_PARTS,
         "one_part": options.mode is LongMessageMode.PAYLOAD,
         "strict_clusters": options.strict_clusters,
+        "marks": (
+            [{"parts": limit, "units": len(widest)} for limit, widest in LIMITS]
+            if options.mode is LongMessageMode.SEPARATE
+            else []
+        ),
         "sizes": sizes,
     }
     if scheme.gsm:

@@ -6,25 +6,27 @@ from itertools import pairwise
 from struct import Struct
 from typing import NamedTuple
 
-from protocols.sms import alphabet, packing
-from protocols.sms.cutting import cut
+from protocols.sms import alphabet, marks, packing
 from protocols.sms.data_coding import Encoding
 from protocols.sms.errors import MAXIMUM_PARTS, TooLong
 from protocols.sms.header import UDHI
-from protocols.sms.options import DEFAULT, LongMessageMode, SegmentOptions
+from protocols.sms.options import DEFAULT, LongMessageMode, SegmentOptions, octets_beside
 from protocols.sms.transliteration import Change
-from protocols.sms.writing import Written, write
+from protocols.sms.units import BINARY_UNITS
+from protocols.sms.writing import Written, cuts, write
 
 SAR_MSG_REF_NUM = 0x020C
 SAR_TOTAL_SEGMENTS = 0x020E
 SAR_SEGMENT_SEQNUM = 0x020F
 MESSAGE_PAYLOAD = 0x0424
+_EIGHT_BIT = 4  # data_coding of octets that are no text (SMPP 3.4 §5.2.19)
 
 _OCTET = [bytes((value,)) for value in range(0x100)]
 _NUMBERS = range(1, MAXIMUM_PARTS + 1)
 _NUMBER_OCTETS = _OCTET[1:]
 _GSM7 = Encoding.GSM7
 _UDH8, _SAR, _PAYLOAD = LongMessageMode.UDH8, LongMessageMode.SAR, LongMessageMode.PAYLOAD
+_SEPARATE = LongMessageMode.SEPARATE
 _ASCII = alphabet.default().ascii
 _new = tuple.__new__  # half the cost of calling a NamedTuple
 
@@ -66,7 +68,7 @@ def segment(text: str, reference: int = 0, options: SegmentOptions = DEFAULT) ->
     written = write(text, options)
     octets, shifts = written.octets, written.shifts
     if len(octets) > written.single:
-        segments = _parts(written, places(written, options), reference, options)
+        segments = _parts(written, places(written, options)[0], reference, options)
     elif shifts or (options.scheme.packed and written.encoding is _GSM7):
         segments = (_one(written, options),)
     else:
@@ -74,12 +76,28 @@ def segment(text: str, reference: int = 0, options: SegmentOptions = DEFAULT) ->
     return _new(Segmented, (written.encoding, segments, written.offending, written.changes))
 
 
-def places(written: Written, options: SegmentOptions) -> Sequence[int]:
-    """Where the parts start in the octets of a text that one part cannot carry. Raises TooLong."""
-    found = cut(written.text, written.octets, written.units, written.part, options.strict_clusters)
+def segment_binary(octets: bytes, reference: int = 0, options: SegmentOptions = DEFAULT) -> Segmented:
+    """Cut 8-bit data into parts: 140 octets alone, 134 or 133 behind a concatenation (TS 23.040 §9.2.3.24).
+
+    The same `reference` and TooLong as for a text. ValueError for octets that one message cannot carry on a
+    route of separate texts, for nothing would tell that they belong together.
+    """
+    part = octets_beside(options.scheme.concatenation)
+    written = Written(Encoding.BINARY, octets, _EIGHT_BIT, octets_beside(0), part, None, BINARY_UNITS, "")
+    if len(octets) <= written.single:
+        return Segmented(Encoding.BINARY, (_one(written, options),))
+    if options.mode is _SEPARATE:
+        raise ValueError(f"{len(octets)} octets need a concatenation, which this route does not pass")
+    return Segmented(Encoding.BINARY, _parts(written, places(written, options)[0], reference, options))
+
+
+def places(written: Written, options: SegmentOptions) -> tuple[Sequence[int], int]:
+    """Where the parts start in the octets of a text that one part cannot carry, and how many octets of it a
+    part has room for. Raises TooLong."""
+    found, room = cuts(written, options)
     if len(found) > MAXIMUM_PARTS:
         raise TooLong(len(found))
-    return found
+    return found, room
 
 
 def _one(written: Written, options: SegmentOptions) -> Segment:
@@ -119,6 +137,8 @@ def _parts(
     mode, shifts, coding = options.mode, written.shifts, written.data_coding
     if mode is _PAYLOAD:
         return (_payload(written, options),)
+    if mode is _SEPARATE:
+        return _separate(written, starts, options)
     count = len(starts)
     pieces = _pieces(written.octets, starts, written.part)
     if mode is _UDH8:
@@ -144,6 +164,17 @@ def _payload(written: Written, options: SegmentOptions) -> Segment:
     head = _header(written.shifts)
     octets = _packed([written.octets], head, written, options)[0]
     return Segment(1, 1, b"", written.data_coding, UDHI if head else 0, ((MESSAGE_PAYLOAD, head + octets),))
+
+
+def _separate(written: Written, starts: Sequence[int], options: SegmentOptions) -> tuple[Segment, ...]:
+    head, octets = _header(written.shifts), written.octets
+    pieces = [octets[start:end] for start, end in pairwise((*starts, len(octets)))]
+    carried = _packed(marks.marked(pieces, written.units), head, written, options)
+    esm_class = UDHI if head else 0
+    return tuple(
+        Segment(number, len(pieces), head + piece, written.data_coding, esm_class)
+        for number, piece in enumerate(carried, 1)
+    )
 
 
 def _sar(pieces: list[bytes], head: bytes, coding: int, reference: int) -> tuple[Segment, ...]:

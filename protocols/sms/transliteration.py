@@ -46,7 +46,10 @@ PUNCTUATION = {
     ),
     **_each("\u2028\u2029\u0085\x0b", "\n"),
     **_each("\u200b\u2060\ufeff\u00ad", ""),
-    **_each("\u2022\u2023\u25cf\u25aa\u00b7\u2219", "*"),
+    # What only tells how to draw: joiners, directions, variants. Numbers copied from a phone book have some.
+    **_each("\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufe0e\ufe0f", ""),
+    **_each("\u2022\u2023\u25cf\u25aa\u2219", "*"),
+    "\u00b7": ".",
     **_each("\u2044\u2215", "/"),
     "\u2026": "...",
     "\u2025": "..",
@@ -113,6 +116,7 @@ SIGNS = {
 
 _PIECE = re.compile("(?s:.)[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]*")
 _HAS = alphabet.default().characters
+_OTHER_MEANINGS = ("<fraction>", "<super>", "<sub>")
 
 
 def transliterate(text: str, how: Transliteration) -> tuple[str, tuple[Change, ...]]:
@@ -141,5 +145,8 @@ def _letter(character: str) -> str:
     simple = PUNCTUATION.get(character, SIGNS.get(character))
     if simple is not None:
         return simple
-    bare = [c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)]
+    form = unicodedata.normalize("NFKD", character)
+    if form.startswith(" ") or unicodedata.decomposition(character).startswith(_OTHER_MEANINGS):
+        return character  # an accent alone, a power, a fraction: its letters say something else
+    bare = [c for c in form if not unicodedata.combining(c)]
     return "".join(c if c in _HAS else PUNCTUATION.get(c, SIGNS.get(c, c)) for c in bare)

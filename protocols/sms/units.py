@@ -24,8 +24,8 @@ class Units(Protocol):
     def characters(self, octets: bytes, start: int, end: int) -> int:
         """How many characters these octets are; both ends are between characters."""
 
-    def octets(self, text: str) -> int:
-        """How many octets a piece of the text takes."""
+    def encode(self, text: str) -> bytes:
+        """The octets of a piece of the text, or of what is put before it."""
 
 
 class SeptetUnits:
@@ -49,8 +49,8 @@ class SeptetUnits:
     def characters(self, octets: bytes, start: int, end: int) -> int:
         return end - start - octets.count(_ESC, start, end)
 
-    def octets(self, text: str) -> int:
-        return len(self._septets.encode(text))
+    def encode(self, text: str) -> bytes:
+        return self._septets.encode(text)
 
 
 class OctetUnits:
@@ -70,8 +70,18 @@ class OctetUnits:
     def characters(self, octets: bytes, start: int, end: int) -> int:
         return end - start
 
-    def octets(self, text: str) -> int:
-        return len(text)
+    def encode(self, text: str) -> bytes:
+        return text.encode("latin-1")
+
+
+class BinaryUnits(OctetUnits):
+    """Octets that are no characters: nothing in them is to be kept together."""
+
+    def apart(self, octets: bytes) -> bool:
+        return True
+
+
+BINARY_UNITS = BinaryUnits()
 
 
 class Utf16Units:
@@ -91,5 +101,5 @@ class Utf16Units:
     def characters(self, octets: bytes, start: int, end: int) -> int:
         return len(octets[start:end].decode("utf-16-be"))
 
-    def octets(self, text: str) -> int:
-        return len(text.encode("utf-16-be"))
+    def encode(self, text: str) -> bytes:
+        return text.encode("utf-16-be")

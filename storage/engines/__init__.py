@@ -21,6 +21,8 @@ def open_engine(url: str, *, allow_non_durable: bool = False, lock_wait: float =
         raise ValueError(
             "a store URL looks like sqlite:///path/to/file.db or postgresql://host/database"
         ) from error
+    if parsed.port is not None and not 1 <= parsed.port <= 65_535:
+        raise ValueError(f"a port is 1 to 65535, not {parsed.port}")
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         from storage.engines.sqlite import SQLiteEngine

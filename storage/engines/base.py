@@ -33,8 +33,9 @@ class Hot(ABC):
     """A statement compiled for one engine."""
 
     @abstractmethod
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Execute for each row, inside the connection's transaction."""
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Execute for each row, inside the connection's transaction; how many rows of the table that found
+        (said truly for `Statement.exact` ones, which is who asks)."""
 
 
 class Engine(ABC):

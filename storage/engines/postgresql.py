@@ -111,16 +111,17 @@ class _HotInsert(Hot):
         self._copy = f"COPY {target} ({names}) FROM STDIN"
         self._insert = f"INSERT INTO {target} ({names}) VALUES ({places})"
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
         cursor: Any = connection.connection.cursor()
         with cursor:
             if len(rows) < _ROWS_WORTH_A_COPY:
                 for row in rows:
                     cursor.execute(self._insert, row, prepare=True)
-                return
+                return len(rows)
             with cursor.copy(self._copy) as copy:
                 for row in rows:
                     copy.write_row(row)
+        return len(rows)
 
 
 class _HotUpdate(Hot):
@@ -131,10 +132,11 @@ class _HotUpdate(Hot):
         update = update_from_rows(statement, dialect)
         self._sql = f"WITH v ({names}) AS (SELECT * FROM unnest({arrays})) {update}"
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
         cursor: Any = connection.connection.cursor()
         with cursor:
             cursor.execute(self._sql, [list(values) for values in zip(*rows, strict=True)], prepare=True)
+            return int(cursor.rowcount)
 
 
 def _set_up_reader(driver: Any, _: object) -> None:

@@ -117,11 +117,12 @@ class _HotSQLite(Hot):
             head = f"WITH v ({names}) AS (VALUES "
             tail = f") {update_from_rows(statement, engine.writing.dialect)}"
         self._sql = {rows: f"{head}{', '.join([places] * rows)}{tail}" for rows in _CHUNKS}
+        self._exact = statement.exact
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
         cursor: Any = connection.connection.cursor()
         try:
-            done, count = 0, len(rows)
+            done, count, found = 0, len(rows), 0
             for size in _CHUNKS:
                 while count - done >= size:
                     chunk = rows[done : done + size]
@@ -129,6 +130,9 @@ class _HotSQLite(Hot):
                         self._sql[size], chunk[0] if size == 1 else tuple(chain.from_iterable(chunk))
                     )
                     done += size
+                    if self._exact:  # the cursor's own rowcount knows nothing of a statement WITH a table
+                        found += cursor.execute("SELECT changes()").fetchone()[0]
+            return found if self._exact else count
         finally:
             cursor.close()
 

@@ -4,7 +4,10 @@ A closed loop on the real reactor: so many messages are outstanding at any time,
 writer (one row of 19 columns, a key and two indexes). Beside it, in the same run, the naive way: a
 transaction for every row. Only ratios travel between machines.
 
-    python -m tests.bench.bench_store [--messages N] [--postgresql URL] [--folder DIRECTORY]
+With ``--claims``: how fast due deliveries are claimed from a store that holds nothing else, and from one that
+holds a million messages and has a hundred thousand deliveries due, in the same run.
+
+    python -m tests.bench.bench_store [--messages N] [--claims] [--postgresql URL] [--folder DIRECTORY]
 """
 
 import argparse
@@ -30,6 +33,7 @@ from storage.records import MessageRecord
 from storage.store import Store
 from storage.tables import message
 from tests import postgresql
+from tests.bench import claims
 
 OUTSTANDING = (1, 10, 50, 200)
 SECONDS_ENOUGH = 3.0
@@ -178,6 +182,10 @@ async def _main(reactor: Any, arguments: argparse.Namespace, folder: str) -> Non
         engine.close()
     print(f"{os.cpu_count()} cores, {platform.machine()}, CPython {platform.python_version()}, in {folder}")
     print(f"fdatasync of 4 KiB: {sync_milliseconds(folder):.2f} ms", flush=True)
+    if arguments.claims:
+        for url in urls:
+            print(await deferToThread(claims.compare, url), flush=True)
+        return
     await compare(reactor, urls, arguments.messages, lambda figure: print(figure.line(), flush=True))
 
 
@@ -185,6 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the table; PostgreSQL is a cluster of its own unless ``--postgresql`` names a database."""
     parser = argparse.ArgumentParser(description="durable messages a second")
     parser.add_argument("--messages", type=int, default=50_000)
+    parser.add_argument("--claims", action="store_true", help="the rate of claims instead")
     parser.add_argument("--postgresql", help="URL of an empty or migrated database")
     parser.add_argument("--folder", help="where the SQLite file goes")
     arguments = parser.parse_args(argv)

@@ -101,6 +101,12 @@ def sent(data: bytes) -> None:
         octets = dict(part.tlvs).get(MESSAGE_PAYLOAD, part.user_data)
         parts.append(Part(part.number, octets, part.data_coding, part.esm_class == 0x40))
         assert len(part.user_data) <= (160 if made.encoding in SEPTETS else 140)
+    if route.mode is LongMessageMode.SEPARATE and len(parts) > 1:
+        alone = [joined([part._replace(number=1)], 1, route.default_alphabet) for part in parts]
+        marks = [f"{number}/{len(parts)} " for number in range(1, len(parts) + 1)]
+        assert all(one.text.startswith(mark) for one, mark in zip(alone, marks, strict=True))
+        assert "".join(one.text[len(mark) :] for one, mark in zip(alone, marks, strict=True)) == text
+        return
     result = joined(parts, len(parts), route.default_alphabet)
     assert (result.text, result.undecodable) == (text, False)
 

@@ -7,25 +7,21 @@ from typing import Any
 
 import pytest
 
+from edge.cli.desk import DidChange, HandlerChange, open_desk
+from edge.config import load
 from tests.interop import node_smsc
 from tests.interop.node_smsc import NodeSMSC
 from tests.provision import KEY, provision
 from tests.server import Server, until
 from tests.sink import Sink
+from tests.texts import TEXTS
 
 pytestmark = pytest.mark.interop
 
 DID = "12025550100"
 PHONE = "12025550150"
+OWNER = "12025550199"
 LONG = "A long text, sent in parts: " + "0123456789 " * 35 + "the end."
-TEXTS = {
-    "plain": "Hello, world",
-    "extension": "é€^{}[]~|\\",
-    "emoji": "👍🏽 and 👨‍👩‍👧‍👦",
-    "reserved": "+ & # % = ? / \" ' <b>",
-    "newline": "line one\nline two",
-    "arabic": "مرحبا بالعالم",
-}
 
 
 @pytest.fixture
@@ -103,9 +99,50 @@ def test_mt_is_sent_answered_and_its_receipt_closes_it(server: Server, smsc: Nod
     smsc.receipt(submit["message_id"], PHONE, DID, ref="dlr")
     smsc.wait_for("answered", ref="dlr", status=0)
     until(lambda: message(server, identity)["status"] == "delivered", "delivered")
-    until(lambda: sink.bodies, "the status callback")
-    told = json.loads(sink.bodies[0])
-    assert (told["type"], told["id"], told["status"]) == ("message.status", identity, "delivered")
+    until(lambda: len(sink.bodies) == 3, "the status callbacks")
+    told = [json.loads(body) for body in sink.bodies]
+    assert {(one["type"], one["id"]) for one in told} == {("message.status", identity)}
+    assert sorted(one["status"] for one in told) == ["delivered", "queued", "sent"]
+
+
+def test_a_refusal_is_told_with_the_carriers_code(server: Server, smsc: NodeSMSC, sink: Sink) -> None:
+    smsc.settings(submit_status=0x0B)
+    identity = send(server, "Hello, phone", status_callback=f"{sink.url}/status")
+    until(lambda: len(sink.bodies) == 2, "the status callbacks")
+    told = {one["status"]: one for one in map(json.loads, sink.bodies)}
+    assert told["failed"]["error"] == "ESME_RINVDSTADR (0x0000000B)"
+    assert told["failed"]["id"] == identity
+
+
+def test_one_message_to_every_handler_and_the_owners_answer_back(
+    sqlite_url: str, tmp_path: Path, smsc: NodeSMSC, sink: Sink
+) -> None:
+    provision(sqlite_url, [f"+{DID}"], {"url": f"{sink.url}/cb?text={{MESSAGE}}", "retry": True})
+    server = Server(tmp_path, sqlite_url, smsc.port)
+    with open_desk(load(server.config)) as desk:
+        webhook = HandlerChange(settings={"url": f"{sink.url}/hook", "format": "standard"})
+        forward = HandlerChange(settings={"to": OWNER, "two_way": "on"})
+        desk.set_did(f"+{DID}", DidChange(handlers={"webhook": webhook, "forward": forward}))
+    with server:
+        server.start()
+        smsc.mo(PHONE, DID, "are you there?", ref="mo")
+        (on,) = until(lambda: smsc.matching("submit", to=f"+{OWNER}"), "the forward")
+        assert (on["from"], on["text"]) == (f"+{DID}", "are you there?")
+        until(lambda: len(sink.targets) == 2, "callback and webhook")
+        assert {target.partition("?")[0] for target in sink.targets} == {"/cb", "/hook"}
+        smsc.mo(OWNER, DID, "yes 👍", ref="answer")
+        (back,) = until(lambda: smsc.matching("submit", to=f"+{PHONE}"), "the answer")
+        assert (back["from"], back["text"]) == (f"+{DID}", "yes 👍")
+        found = until(lambda: _answered(server), "the answer's delivery")
+        assert [(one["handler"], one["last_outcome"]) for one in found] == [("forward", "replied")]
+        assert len(sink.targets) == 2
+
+
+def _answered(server: Server) -> list[dict[str, Any]]:
+    """The deliveries of the owner's answer, once they are final."""
+    listed = server.call("GET", f"/v1/messages?direction=mo&peer=%2B{OWNER}", key=KEY)[1]["messages"]
+    found: list[dict[str, Any]] = listed[0]["deliveries"] if listed else []
+    return found if all(one["state"] == "delivered" for one in found) else []
 
 
 def test_a_receipt_in_the_other_base_and_one_of_text_alone(server: Server, smsc: NodeSMSC) -> None:

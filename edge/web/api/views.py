@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocols.smpp.errors import CommandStatus
+from edge.carrier_errors import error_of
 from storage.messages import status_of
 from storage.records import (
     AttemptRecord,
@@ -12,10 +12,7 @@ from storage.records import (
     MessageView,
     PartFlag,
     PartRecord,
-    PartState,
 )
-
-FAILED = frozenset({PartState.FAILED, PartState.EXPIRED})
 
 
 def iso(ms: int | None) -> str | None:
@@ -60,25 +57,12 @@ def part(record: PartRecord) -> dict[str, object]:
         "command_status": record.command_status,
         "receipt_state": record.receipt_state,
         "receipt_error": record.receipt_error,
-        "error": part_error(record),
+        "error": error_of(record),
         "possible_duplicate": bool(record.flags & PartFlag.POSSIBLE_DUPLICATE),
         "sent_at": iso(record.sent_at),
         "answered_at": iso(record.answered_at),
         "final_at": iso(record.final_at),
     }
-
-
-def part_error(record: PartRecord) -> str | None:
-    """Why the carrier did not take or not deliver this part, in its own terms; None when all is well."""
-    if record.command_status:
-        try:
-            name = CommandStatus(record.command_status).name
-        except ValueError:
-            name = "command_status"
-        return f"{name} (0x{record.command_status:08X})"
-    if record.state in FAILED and record.receipt_state:
-        return " ".join(filter(None, (record.receipt_state, record.receipt_error)))
-    return None
 
 
 def delivery(view: DeliveryView) -> dict[str, object]:

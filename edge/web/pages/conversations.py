@@ -97,7 +97,8 @@ class Conversation(MemberPage):
         if not page.views and not await self._is_own_did(visitor):
             raise not_found()
         newest = before is None and after is None
-        variables |= {"text": text, "setback": setback, "newest": newest}
+        counting = self.portal.counting(visitor, self._did, self._peer)
+        variables |= {"text": text, "setback": setback, "newest": newest, "counting": counting}
         return self.portal.page("conversation.html", visitor, setback.status, setback.headers, **variables)
 
     async def _is_own_did(self, visitor: Visitor) -> bool:
@@ -123,6 +124,10 @@ class New(MemberPage):
         dids: list[Did] = await self.portal.services.store.read(numbers.list_dids, visitor.account_id)
         fields = Fields(request)
         form = {"from": fields.line("from"), "to": fields.line("to"), "text": fields.text("text")}
-        return self.portal.page(
-            "new.html", visitor, setback.status, setback.headers, dids=dids, form=form, setback=setback
-        )
+        variables = {
+            "dids": dids,
+            "form": form,
+            "setback": setback,
+            "counting": self.portal.counting(visitor),
+        }
+        return self.portal.page("new.html", visitor, setback.status, setback.headers, **variables)

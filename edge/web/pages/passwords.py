@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore, fail
 from twisted.internet.threads import deferToThreadPool
 
 from edge.errors import Unavailable
-from edge.web.passwords import MAX_CHARACTERS, NOBODY, verify
+from edge.passwords import MAX_CHARACTERS, NOBODY, verify
 
 AT_ONCE = 2
 WAITING = 16

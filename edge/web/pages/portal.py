@@ -15,6 +15,7 @@ from edge.web.pages.sessions import Sessions, Visitor
 from edge.web.pages.static import versioned
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
+from protocols.sms import rules
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 FREE_BY_LOGIN = 5
@@ -66,6 +67,10 @@ class Portal:
     ) -> Answer:
         """A template as an answer."""
         return Answer(self.render(template, visitor, **variables), status, headers)
+
+    def counting(self, visitor: Visitor, did: str = "", peer: str = "") -> dict[str, object]:
+        """The rules by which the page counts a text to this number while it is written."""
+        return rules(self.services.outbound.planner.segmentation(peer, did, visitor.account_id))
 
     def problem(self, problem: PageProblem, visitor: Visitor | None = None) -> Answer:
         """The page that says what is wrong."""

@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parent.parent / "static"
 KINDS = {
     ".css": b"text/css; charset=utf-8",
     ".js": b"text/javascript; charset=utf-8",
+    ".mjs": b"text/javascript; charset=utf-8",
     ".svg": b"image/svg+xml",
 }
 FOR_EVER = b"public, max-age=31536000, immutable"

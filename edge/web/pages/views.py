@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from edge.web.api.views import iso, part_error
+from edge.carrier_errors import error_of
+from edge.web.api.views import iso
 from storage.messages import status_of
 from storage.records import DeliveryState, MessageFlag, MessageStatus, MessageView, PartFlag
 
@@ -25,6 +26,9 @@ FLAGS = {
     MessageFlag.POSSIBLE_DUPLICATE: "possible duplicate",
     MessageFlag.INCOMPLETE: "parts are missing",
     MessageFlag.UNDECODABLE: "not decodable",
+    MessageFlag.FLASH: "flash",
+    MessageFlag.INDICATION: "message waiting indication",
+    MessageFlag.HEADER: "with a header for a program (ports)",
 }
 
 
@@ -47,7 +51,7 @@ def status(view: MessageView) -> str:
 def status_words(view: MessageView) -> str:
     """The message's status, why it failed, and what is remarkable about it."""
     words = [WORDS[status_of(view.message, view.parts)]]
-    words.extend(dict.fromkeys(filter(None, map(part_error, view.parts))))
+    words.extend(dict.fromkeys(filter(None, map(error_of, view.parts))))
     words.extend(word for flag, word in FLAGS.items() if view.message.flags & flag)
     if any(part.flags & PartFlag.POSSIBLE_DUPLICATE for part in view.parts):
         words.append("may have been sent twice")
@@ -86,6 +90,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "status_words": status_words,
     "deliveries_words": deliveries_words,
     "excerpt": excerpt,
-    "part_error": part_error,
+    "part_error": error_of,
     "pending": pending,
 }

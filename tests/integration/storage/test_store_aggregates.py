@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import select, text
 
-from storage import deliveries, inbound_parts, messages, parts
+from storage import deliveries, inbound_parts, messages, parts, queue
 from storage.engines import Engine
 from storage.records import (
     AttemptRecord,
@@ -54,7 +54,7 @@ def test_a_message_comes_back_whole(engine: Engine) -> None:
     assert (view.message, view.parts) == (message, (first, second))
     assert [item.attempts for item in view.deliveries] == [tuple(tries)]
     assert view.deliveries[0].delivery == duty._replace(
-        attempts=2, due_at=NOW + 60_000, updated_at=NOW + 1, last_outcome="refused"
+        attempts=2, due_at=NOW + 60_000, updated_at=NOW + 1, last_outcome="refused", lease_until=NOW + 60_000
     )
 
 
@@ -124,7 +124,7 @@ def test_a_part_goes_its_way(engine: Engine) -> None:
     write(engine, messages.insert(message, [waiting]))
     write(engine, parts.mark_sending(waiting.id, 1, NOW + 1))
     sending = waiting._replace(state=PartState.SENDING, attempts=1, sent_at=NOW + 1)
-    assert [item.part for item in read(engine, parts.sending, UPSTREAM)] == [sending]
+    assert [item.part for item in read(engine, parts.unanswered, UPSTREAM)] == [sending]
     assert read(engine, parts.queued, UPSTREAM, NOW, 10) == []
     write(engine, parts.requeue(waiting.id, NOW + 5, 1, 0x58))
     again = sending._replace(state=PartState.QUEUED, due_at=NOW + 5, flags=1, command_status=0x58)
@@ -146,7 +146,6 @@ def test_a_part_goes_its_way(engine: Engine) -> None:
     [
         (parts.hold, PartState.HELD),
         (parts.mark_in_doubt, PartState.IN_DOUBT),
-        (lambda identity: parts.expire(identity, NOW), PartState.EXPIRED),
         (lambda identity: parts.record_failed(identity, 0xFFFFFFFF, NOW), PartState.FAILED),
     ],
 )
@@ -239,24 +238,13 @@ def test_recent_inbound_parts_are_those_of_whole_messages_too(engine: Engine) ->
     assert read(engine, inbound_parts.recent, UPSTREAM, 0, 10) == [whole, open_one, old]
 
 
-def test_deliveries_come_when_they_are_due(engine: Engine) -> None:
-    message = mo(text="é")
-    early, late = delivery_of(message, due_at=NOW - 1), delivery_of(message)
-    later, done = delivery_of(message, due_at=NOW + 1), delivery_of(message, state=DeliveryState.DELIVERED)
-    write(engine, messages.insert(message, deliveries=[late, early, later, done]))
-    found = read(engine, deliveries.due, NOW, 10)
-    assert [item.delivery for item in found] == [early, late]
-    assert {item.message for item in found} == {message}
-    assert [item.delivery for item in read(engine, deliveries.due, NOW, 1)] == [early]
-
-
 def test_an_attempt_that_ends_a_delivery_takes_it_out_of_the_queue(engine: Engine) -> None:
     message = mo()
     duty = delivery_of(message)
     write(engine, messages.insert(message), deliveries.insert(duty))
     last = AttemptRecord(duty.id, 1, NOW, 5, "ok", 200, "ok\0")
     write(engine, deliveries.record_attempt(last, DeliveryState.DELIVERED, NOW, NOW + 5))
-    assert read(engine, deliveries.due, NOW + 10**9, 10) == []
+    assert read(engine, queue.due_lanes, NOW + 10**9, -1, 10) == []
     view = read(engine, messages.get, 1, message.id)
     assert view is not None
     assert view.deliveries[0].delivery.state is DeliveryState.DELIVERED
@@ -296,7 +284,11 @@ QUEUES: list[tuple[str, str]] = [
         "AND state='sending'",
     ),
     ("ix_part_smsc", "SELECT id FROM part WHERE upstream='a' AND smsc_message_id IN ('1', '2')"),
-    ("ix_delivery_due", "SELECT id FROM delivery WHERE state='pending' AND due_at<=5 ORDER BY due_at, id"),
+    (
+        "ix_delivery_lane",
+        "SELECT id FROM delivery WHERE state='pending' AND lane=7 AND lease_until<=5 "
+        "ORDER BY lease_until, id",
+    ),
     (
         "ix_inbound_part_open",
         "SELECT id FROM inbound_part WHERE upstream='a' AND message_id IS NULL ORDER BY id",

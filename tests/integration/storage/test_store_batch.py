@@ -155,7 +155,7 @@ def test_a_unit_may_change_what_it_inserts(quick: Engine, transactor: Transactor
     transactor.commit(units)
     assert [unit.outcome for unit in units] == [None, None]
     with quick.snapshot() as connection:
-        assert [item.part.id for item in parts.sending(connection, samples.UPSTREAM)] == [there.id, new.id]
+        assert [item.part.id for item in parts.unanswered(connection, samples.UPSTREAM)] == [there.id, new.id]
 
 
 def test_collected_items_are_one_call(transactor: Transactor) -> None:
@@ -365,4 +365,15 @@ def test_a_full_disk_refuses_and_recovers(sqlite_url: str) -> None:
     transactor.commit([unit])
     assert unit.outcome is None, "the connection is a new one, without the limit"
     transactor.close()
+    engine.close()
+
+
+def test_a_store_that_is_not_there_is_not_asked_by_every_unit() -> None:
+    engine = open_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    transactor = Transactor(engine)
+    units = [calling(touch), calling(touch)]
+    for unit in units:
+        transactor.commit([unit])
+    assert [type(error_of(unit)) for unit in units] == [StoreUnavailable] * 2
+    assert "a moment ago" in str(error_of(units[1]))
     engine.close()

@@ -67,6 +67,14 @@ def test_a_receipt_gives_its_state_to_its_part(engine: Engine) -> None:
     assert waiting(engine) == 0
 
 
+def test_what_no_store_can_hold_is_kept_as_what_it_can(engine: Engine) -> None:
+    record = sent(engine)
+    assert report(engine, receipt_for("77", error="0\x000")) == record.id
+    assert report(engine, receipt_for("A\x00B"), ["A\x00B", "a\x00b"]) is None
+    assert [(item.smsc_message_id, item.error) for item in stored(engine)][:1] == [("77", "0␀0")]
+    assert stored(engine)[1].smsc_message_id == "A␀B"
+
+
 def test_a_state_that_is_not_final_leaves_the_part_open(engine: Engine) -> None:
     record = sent(engine)
     assert report(engine, receipt_for("77", state="ENROUTE"), state=None) == record.id
@@ -131,9 +139,9 @@ def test_an_early_receipt_waits_for_its_part(engine: Engine) -> None:
         assert [item.smsc_message_id for item in receipts.unmatched(connection, UPSTREAM, 10)] == ["0077"]
     record = sent(engine, "4d")
     with engine.transaction() as connection:
-        assert receipts.rematch(connection, "other", ["4d"], NOW + 3) == []
-        assert receipts.rematch(connection, UPSTREAM, ["5e", "4d"], NOW + 3) == [record.id]
-        assert receipts.rematch(connection, UPSTREAM, ["4d"], NOW + 4) == []
+        assert receipts.rematch(connection, ["other"], ["4d"], NOW + 3) == []
+        assert receipts.rematch(connection, [UPSTREAM], ["5e", "4d"], NOW + 3) == [record.id]
+        assert receipts.rematch(connection, [UPSTREAM], ["4d"], NOW + 4) == []
     after = now_of(engine, record)
     assert (after.state, after.final_at) == (PartState.DELIVERED, NOW + 3)
     assert [(item.part_id, item.matched_at) for item in stored(engine)] == [(record.id, NOW + 3)]
@@ -145,7 +153,7 @@ def test_early_receipts_are_applied_in_the_order_they_came(engine: Engine) -> No
     report(engine, receipt_for("77", state="UNDELIVERABLE", error="12"), state="failed")
     record = sent(engine)
     with engine.transaction() as connection:
-        assert receipts.rematch(connection, UPSTREAM, ["77"], NOW) == [record.id, record.id]
+        assert receipts.rematch(connection, [UPSTREAM], ["77"], NOW) == [record.id, record.id]
     after = now_of(engine, record)
     assert (after.state, after.receipt_state, after.receipt_error) == ("failed", "UNDELIVERABLE", "12")
 
@@ -192,3 +200,79 @@ def test_many_receipts_are_matched_together(engine: Engine) -> None:
     assert [now_of(engine, one).state for one in (first, second)] == [PartState.DELIVERED, PartState.FAILED]
     assert len(stored(engine)) == 4
     assert waiting(engine) == 1
+
+
+def test_a_receipt_on_another_upstream_of_the_group_finds_its_part(engine: Engine) -> None:
+    record = sent(engine, "77")
+    told = receipt_for("77", upstream="other")
+    with engine.transaction() as connection:
+        alone, together = Report(told, ["77"]), Report(told, ["77"], ("other", UPSTREAM))
+        assert receipts.store_and_match_all(connection, [alone._replace(record=told)], NOW) == [None]
+        assert receipts.store_and_match_all(connection, [together], NOW) == [record.id]
+
+
+def test_a_receipt_that_came_early_on_another_upstream_of_the_group_is_found_again(engine: Engine) -> None:
+    told = receipt_for("77", upstream="other", part_state="delivered")
+    with engine.transaction() as connection:
+        receipts.store_and_match_all(connection, [Report(told, ["77"], ("other", UPSTREAM))], NOW)
+    record = sent(engine, "77")
+    with engine.transaction() as connection:
+        assert receipts.rematch(connection, ["other", UPSTREAM], ["77"], NOW) == [record.id]
+    assert now_of(engine, record).state is PartState.DELIVERED
+
+
+def of_one_message(engine: Engine, **states: PartState) -> list[PartRecord]:
+    """The parts of one message by the upstream's id."""
+    message = mt(parts_total=len(states))
+    its = [
+        part_of(message, number=number, total=len(states), smsc_message_id=name, state=state)
+        for number, (name, state) in enumerate(states.items(), 1)
+    ]
+    with engine.transaction() as connection:
+        for statement, row in messages.insert(message, its):
+            execute(connection, statement, [row])
+    return its
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_one_receipt_may_be_for_the_whole_message(engine: Engine, which: str) -> None:
+    its = of_one_message(engine, a=PartState.SENT, b=PartState.SENT, c=PartState.SENDING, d=PartState.QUEUED)
+    other = sent(engine, "e")
+    enroute = receipt_for(which, state="ENROUTE")
+    final = receipt_for(which, part_state="delivered", error="000")
+    with engine.transaction() as connection:
+        receipts.store_and_match_all(connection, [Report(enroute, [which], whole=True)], NOW)
+    assert [now_of(engine, record).state for record in its] == ["sent", "sent", "sending", "queued"]
+    with engine.transaction() as connection:
+        receipts.store_and_match_all(connection, [Report(final, [which], whole=True)], NOW + 1)
+    after = [now_of(engine, record) for record in its]
+    assert [record.state for record in after] == ["delivered"] * 3 + ["queued"]
+    assert {record.final_at for record in after[:3]} == {NOW + 1}
+    assert now_of(engine, other) == other
+
+
+def test_an_early_receipt_for_the_whole_message_is_too(engine: Engine) -> None:
+    told = receipt_for("b", part_state="failed")
+    with engine.transaction() as connection:
+        receipts.store_and_match_all(connection, [Report(told, ["b"], whole=True)], NOW)
+    its = of_one_message(engine, a=PartState.SENT, b=PartState.SENT)
+    with engine.transaction() as connection:
+        receipts.rematch(connection, [UPSTREAM], ["b"], NOW, whole=True)
+    assert [now_of(engine, record).state for record in its] == ["failed", "failed"]
+
+
+def test_unmatched_receipts_are_forgotten_after_their_time(engine: Engine) -> None:
+    record = sent(engine, "77")
+    report(engine, receipt_for("77", received_at=NOW))
+    report(engine, receipt_for("old", received_at=NOW))
+    report(engine, receipt_for("older", received_at=NOW - 5), ["older", "OLDER"])
+    report(engine, receipt_for("new", received_at=NOW + 1))
+    report(engine, receipt_for("old", received_at=NOW, upstream="other"))
+    with engine.transaction() as connection:
+        assert receipts.purge_unmatched(connection, UPSTREAM, NOW + 1, 1) == 1
+        assert receipts.purge_unmatched(connection, UPSTREAM, NOW + 1, 10) == 1
+        assert receipts.purge_unmatched(connection, UPSTREAM, NOW + 1, 10) == 0
+    left = [(item.upstream, item.smsc_message_id) for item in stored(engine)]
+    assert left == [(UPSTREAM, "77"), (UPSTREAM, "new"), ("other", "old")]
+    assert waiting(engine) == 2
+    assert now_of(engine, record).state is PartState.DELIVERED

@@ -282,3 +282,61 @@ async def test_reads_survive_the_loss_of_their_connections(store: Store, store_u
         )
     assert await gatherResults([store.read(messages.search, 1) for _ in range(8)]) == [[]] * 8
     other.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_behind_a_batch_that_is_stuck_units_are_refused_at_once(engine: Engine, gate: Gate) -> None:
+    stuck = Writer(engine, reactor, stall_seconds=0.05)
+    busy = stuck.run("gate", gate)
+    before = stuck.write(messages.insert(samples.mo()))
+    stuck.start()
+    while is_available(stuck):
+        await turn()
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="nothing was handed in"):
+                await stuck.write(messages.insert(samples.mo()))
+        assert not before.called, "what was handed in has an outcome to wait for"
+        gate.open()
+        await busy
+        await before
+    assert [entry["event"] for entry in logs] == ["store_unavailable", "store_available_again"]
+    assert len(stored(engine)) == 1
+    await stuck.stop()
+
+
+def is_available(asked: Writer) -> bool:
+    return asked.available
+
+
+def turn() -> Deferred[None]:
+    """One turn of the reactor."""
+    done: Deferred[None] = Deferred()
+    reactor.callFromThread(done.callback, None)
+    return done
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_comes_and_goes_is_told_of_seldom(store: Store) -> None:
+    def fail(_: Connection) -> None:
+        raise StoreUnavailable("on purpose")
+
+    with capture_logs() as logs:
+        for _ in range(20):
+            with pytest.raises(StoreUnavailable):
+                await store.writer.run("gone", fail)
+            await store.probe()
+    assert [entry["event"] for entry in logs] == ["store_unavailable", "store_available_again"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_read_that_finds_no_store_makes_the_writer_find_out(store: Store) -> None:
+    def gone(_: Connection) -> None:
+        raise StoreUnavailable("on purpose")
+
+    asked = store.writer.units
+    with pytest.raises(StoreUnavailable):
+        await store.read(gone)
+    await store.writer.run("later", lambda _: None)
+    assert store.writer.units == asked + 2
+    assert store.writer.available

@@ -22,8 +22,8 @@ from edge.config import Config, Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.outbound import Outbound, Planner
+from edge.passwords import hash_password
 from edge.references import References
-from edge.web.passwords import hash_password
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from storage import accounts, messages, numbers
@@ -43,7 +43,7 @@ TEXT = "é€^{}[]~|\\ <b> 👍🏽 مرحبا\nsecond line"
 class Carrier:
     """An upstream without a bind: what is committed stays queued."""
 
-    def reserve(self, count: int) -> None:
+    def reserve(self) -> None:
         return None
 
     def expect(self, part_ids: Any) -> None:
@@ -131,7 +131,7 @@ async def site(store: Store) -> AsyncIterator[Running]:
     services = WebServices(
         store=store,
         directory=directory,
-        outbound=Outbound(planner, store, {"up": Carrier()}, wall_ms),
+        outbound=Outbound(planner, store, {"up": Carrier()}, wall_ms, lambda due: due),
         config=Config(),
         simulator=None,
         ready=lambda: (True, {}),

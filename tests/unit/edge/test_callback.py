@@ -8,8 +8,11 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
 from edge.handlers import Delivered, Failed, Job, Retry
-from edge.handlers.callback import OK_OCTETS, CallbackHandler, CallbackSettings, plain, says_ok, variables
-from edge.handlers.http import Answer, NoAnswer
+from edge.handlers.base import CallbackTimes
+from edge.handlers.callback import OK_OCTETS, CallbackHandler, plain, says_ok, variables
+from edge.handlers.template import parse
+from edge.http.answer import Answer
+from edge.http.errors import NoAnswer, URLRefused
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord
 from tests.deferreds import success
 
@@ -37,7 +40,7 @@ def message(text: str = "hi") -> MessageRecord:
 def deliver(
     page: Page, *, retry: bool = True, url: str = URL, text: str = "hi", age: float = 0.0, attempt: int = 1
 ) -> Any:
-    handler = CallbackHandler(page, CallbackSettings(), Random(1), lambda: AT + round(age * 1000))  # type: ignore[arg-type]
+    handler = CallbackHandler(page, CallbackTimes(), Random(1), lambda: AT + round(age * 1000))  # type: ignore[arg-type]
     delivery = DeliveryRecord(5, 77, 1, 2, "callback", url, DeliveryState.PENDING, attempt - 1, AT, AT, AT)
     return success(handler.deliver(Job(delivery, message(text), attempt, {"url": url, "retry": retry})))
 
@@ -72,7 +75,7 @@ def test_anything_else_is_not(refused: Answer) -> None:
 def test_the_next_try_is_in_thirty_minutes_more_or_less() -> None:
     waits = [deliver(Page(NoAnswer("timeout", "…"))).after for _ in range(50)]
     assert all(0.9 * 1800 <= wait <= 1.1 * 1800 for wait in waits)
-    handler = CallbackHandler(None, CallbackSettings(), Random(2), lambda: AT)  # type: ignore[arg-type]
+    handler = CallbackHandler(None, CallbackTimes(), Random(2), lambda: AT)  # type: ignore[arg-type]
     job = Job(
         DeliveryRecord(5, 77, 1, 2, "callback", URL, DeliveryState.PENDING, 0, AT, AT, AT),
         message(),
@@ -118,7 +121,10 @@ def test_all_five_variables_arrive() -> None:
 
 
 def test_time_is_the_wall_clock_of_the_configured_zone() -> None:
-    assert variables(message(), ZoneInfo("America/New_York"))["TIMESTAMP"] == "2026-01-31 07:00:00"
+    assert (
+        variables(parse(URL), message(), 1, {}, ZoneInfo("America/New_York"))["TIMESTAMP"]
+        == "2026-01-31 07:00:00"
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,6 +139,13 @@ def test_time_is_the_wall_clock_of_the_configured_zone() -> None:
 )
 def test_numbers_are_shown_as_pages_know_them(number: str, shown: str) -> None:
     assert plain(number) == shown
+
+
+def test_a_url_that_may_not_be_asked_is_the_end() -> None:
+    assert deliver(Page(URLRefused("the port 25 is not one that may be called"))) == Failed(
+        "url_refused", excerpt="the port 25 is not one that may be called"
+    )
+    assert isinstance(deliver(Page(NoAnswer("address_refused", "…"))), Retry)
 
 
 def test_a_template_that_cannot_be_filled_fails_with_the_reason() -> None:

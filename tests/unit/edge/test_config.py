@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, ConfigError, Secret, SimulatorConfig, SIPConfig, UpstreamConfig, load, parse
+from edge.config import (
+    Config,
+    ConfigError,
+    RouteConfig,
+    Secret,
+    SimulatorConfig,
+    SIPConfig,
+    UpstreamConfig,
+    load,
+    parse,
+)
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 FILE = Path("t.toml")
@@ -33,8 +43,9 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     config = read(re.sub(r"^#(?=[a-z\[])", "", shipped, flags=re.MULTILINE))
     upstream = UpstreamConfig(name="carrier", port=2775, system_id="trunkline", password=Secret("change-me"))
     simulator = SimulatorConfig(system_id="simulator", password=Secret("change-me"))
+    route = RouteConfig(name="everything", upstreams=("carrier",))
     sip = SIPConfig(domain="sip.example.net")
-    assert config == Config(path=FILE, upstreams=(upstream,), simulator=simulator, sip=sip)
+    assert config == Config(path=FILE, upstreams=(upstream,), routes=(route,), simulator=simulator, sip=sip)
 
 
 def test_the_demo_file_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +104,7 @@ def test_values_arrive_as_they_are_typed() -> None:
         ('[numbers]\nregion = "XX"', 'numbers.region = "XX": expected an ISO 3166 country'),
         ('[callback]\ntimezone = "Mars/Base"', 'callback.timezone = "Mars/Base": expected a time zone'),
         ('[callback]\ntimezone = "../etc"', "expected a time zone"),
-        ("[callback]\nconcurrency = 0", "callback.concurrency = 0: expected a number of at least 1"),
+        ("[outbox]\nper_target = 0", "outbox.per_target = 0: expected a number of at least 1"),
         ("upstream = 1", "upstream = 1: expected a list, each item a table"),
         ("upstream = [1]", "upstream[0] = 1: expected a table"),
         (
@@ -109,6 +120,57 @@ def test_values_arrive_as_they_are_typed() -> None:
         (
             UPSTREAM + 'password="x"\nreconnect_max_seconds = 0.5',
             '["carrier"].reconnect_max_seconds = 0.5: expected at least reconnect_min_seconds, which is 1.0',
+        ),
+        (UPSTREAM + 'password="x"\nthrottle_max_seconds = 0.1', "expected at least throttle_min_seconds"),
+        (
+            UPSTREAM + 'password="x"\nstatuses = {ESME_NO = "retry"}',
+            '.ESME_NO = "retry": expected a key that is a',
+        ),
+        (
+            UPSTREAM + 'password="x"\nstatuses = {"0x58" = "again"}',
+            'expected one of "retry", "elsewhere", "fail"',
+        ),
+        (
+            UPSTREAM + 'password="x"\nstatuses = 1',
+            "statuses = 1: expected a table, each key a command_status",
+        ),
+        (
+            UPSTREAM + 'password="x"\ncharsets = {"256" = "gsm7"}',
+            "expected a key that is a data_coding, 0 to 255",
+        ),
+        (UPSTREAM + 'password="x"\ncharsets = {"0" = "utf8"}', 'charsets.0 = "utf8": expected one of "gsm7"'),
+        (UPSTREAM + 'password="x"\nton_npi = {short_code = "9/0"}', 'expected type and plan such as "3/0"'),
+        (
+            UPSTREAM + 'password="x"\nreceipt_pattern = "id:("',
+            "expected a regular expression with a group named id",
+        ),
+        (UPSTREAM + 'password="x"\nreceipt_pattern = "id:(.*)"', "with a group named id"),
+        (
+            UPSTREAM + 'password="x"\ntls = true\ntls_verify = false',
+            "tls_verify = false: expected true, or tls_pins",
+        ),
+        (UPSTREAM + 'password="x"\ntls_pins = ["abcd"]', 'tls_pins[0] = "abcd": expected a SHA-256'),
+        (
+            UPSTREAM + 'password="x"\ntls_ca_file = "/no/such"',
+            'tls_ca_file = "/no/such": expected a file that is',
+        ),
+        (
+            UPSTREAM + 'password="x"\ntls_certificate_file = "pyproject.toml"',
+            "expected a key and a certificate",
+        ),
+        (UPSTREAM + 'password="x"\nbinds = 0', "binds = 0: expected a number from 1 to 64"),
+        ('[[route]]\nname = "r"\nupstreams = []', "upstreams = []: expected at least one upstream"),
+        (
+            UPSTREAM + 'password="x"\n[[route]]\nname = "r"\nupstreams = ["carrier"]\nfailover = ["other"]',
+            'route["r"] = "other": expected one of the upstreams: carrier',
+        ),
+        (
+            UPSTREAM + 'password="x"\n[[route]]\nname = "r"\nupstreams = ["carrier"]\nweights = {c = 2}',
+            'weights.c = "c": expected an upstream of this route',
+        ),
+        (
+            UPSTREAM + 'password="x"\n' + '[[route]]\nname = "r"\nupstreams = ["carrier"]\n' * 2,
+            'route.name = "r": expected a name that no other route has',
         ),
         (
             '[[upstream]]\nname = "a"\nport = 70000\nsystem_id = "x"\npassword = "p"',
@@ -207,3 +269,16 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, says:
     (problem,) = caught.value.problems
     assert str(problem).startswith(f"{file}: {says}")
     assert str(caught.value) == str(problem)
+
+
+def test_tables_within_an_upstream() -> None:
+    (upstream,) = read(
+        UPSTREAM
+        + 'password = "x"\nstatuses = {ESME_RSYSERR = "elsewhere", "0x410" = "retry"}\n'
+        + 'charsets = {"0" = "latin1"}\ntls_pins = ["'
+        + "ab:" * 31
+        + 'cd"]\nbinds = 3\n'
+    ).upstreams
+    assert upstream.statuses == {"ESME_RSYSERR": "elsewhere", "0x410": "retry"}
+    assert upstream.charsets == {"0": "latin1"}
+    assert (upstream.binds, upstream.group_name) == (3, "carrier")

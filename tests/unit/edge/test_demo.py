@@ -5,11 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
 from edge import demo
-from edge.cli.desk import Desk, DeskError, DidChange, open_desk, token_hash, upgrade
-from edge.config import Config, StoreConfig, load
+from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, open_desk, token_hash, upgrade
+from edge.config import Config, OutgoingConfig, StoreConfig, load
+from edge.passwords import verify
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,10 @@ def test_a_file_that_is_no_demo(folder: Path) -> None:
 
 
 def test_the_account_is_furnished_once_and_mended_when_need_be(folder: Path) -> None:
-    config = Config(store=StoreConfig(url=f"sqlite:///{folder}/t.db"))
+    config = Config(
+        store=StoreConfig(url=f"sqlite:///{folder}/t.db"),
+        outgoing=OutgoingConfig(allow_networks=("127.0.0.0/8",)),
+    )
     upgrade(config)
     credentials = demo.Credentials("the password", "tk_aaaa_bbbb")
     with open_desk(config) as desk:
@@ -73,13 +76,15 @@ def test_the_account_is_furnished_once_and_mended_when_need_be(folder: Path) -> 
         first = look(desk)
         demo.furnish(desk, credentials, "http://127.0.0.1:8080")
         assert look(desk) == first
-        desk.set_did(demo.DIDS[0], DidChange(sms=False, callback_url=""))
+        desk.set_did(
+            demo.DIDS[0], DidChange(sms=False, handlers={"callback": HandlerChange(settings={"url": ""})})
+        )
         fresh = demo.Credentials("another password", "tk_cccc_dddd")
         demo.furnish(desk, fresh, "http://127.0.0.1:9090")
         after = look(desk)
     assert first[1] == token_hash("tk_aaaa_bbbb")
     assert after[1] == token_hash("tk_cccc_dddd")
-    assert PasswordHasher().verify(after[0], "another password")
+    assert verify(after[0], "another password")
     assert after[2] == [
         (number, True, True, f"http://127.0.0.1:9090{demo.CALLBACK}", True) for number in demo.DIDS
     ]

@@ -9,12 +9,13 @@ from edge import inbound as inbound_module
 from edge.assembly import Assembly
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
-from edge.inbound import MISSING, Inbound, Policy
+from edge.inbound import Inbound, Policy
 from edge.repeats import Repeats
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.tlv import Tag
-from storage import deliveries, inbound_parts, messages
+from protocols.sms.reassembly import MISSING
+from storage import inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import Did, MessageFlag, MessageRecord
 from storage.tables import message
@@ -22,6 +23,7 @@ from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import DID, PEER, Numbers, Time
 
+LINK = "up/transceiver"
 CONFIG = UpstreamConfig(name="up", port=2775, system_id="us", password=Secret("x"))
 
 
@@ -32,14 +34,18 @@ class Box:
         self.expected: set[int] = set()
         self.offered: list[DueDelivery] = []
 
-    def expect(self, ids: list[int]) -> None:
-        self.expected.update(ids)
+    def expect(self, due: list[DueDelivery]) -> list[DueDelivery]:
+        self.expected.update(item.delivery.id for item in due)
+        return due
+
+    def stamp(self, due: DueDelivery) -> DueDelivery:
+        return due
 
     def offer(self, due: list[DueDelivery]) -> None:
         self.offered += due
 
-    def abandon(self, ids: list[int]) -> None:
-        self.expected.difference_update(ids)
+    def abandon(self, due: list[DueDelivery]) -> None:
+        self.expected.difference_update(item.delivery.id for item in due)
 
 
 class Catalog(Numbers):
@@ -58,12 +64,12 @@ class Rig:
         self.store, self.time, self.box = store, time, Box()
         self.answers: list[int] = []
         self.inbound = Inbound(
-            Policy("up", quarantine, merge),
+            Policy("up", quarantine, merge, 60.0),
             Dialect(CONFIG, "US"),
             Catalog(store),  # type: ignore[arg-type]
             store,  # type: ignore[arg-type]
             self.box,  # type: ignore[arg-type]
-            Assembly(60.0),
+            Assembly(),
             Repeats(),
             time.wall_ms,
         )
@@ -80,7 +86,7 @@ class Rig:
                 **fields,
             }
         )
-        self.inbound.receive(pdu, self.answers.append)
+        self.inbound.receive(pdu, self.answers.append, LINK)
 
     def part(self, number: int, total: int, text: bytes, reference: int = 9, **fields: Any) -> None:
         header = bytes([5, 0, 3, reference, total, number])
@@ -112,9 +118,10 @@ def test_a_message_and_its_delivery_are_committed_before_the_answer(rig: Rig) ->
         b"hello",
         "GSM7",
     )
-    due = success(rig.store.read(deliveries.due, rig.time.wall_ms(), 10))
-    assert [item.delivery.id for item in due] == [item.delivery.id for item in rig.box.offered]
-    assert due[0].delivery.handler == "callback"
+    view = success(rig.store.read(messages.get, stored.account_id or 0, stored.id))
+    assert view is not None
+    assert [item.delivery for item in view.deliveries] == [item.delivery for item in rig.box.offered]
+    assert view.deliveries[0].delivery.handler == "callback"
 
 
 def test_when_the_store_fails_the_smsc_is_asked_to_try_again(rig: Rig) -> None:
@@ -146,7 +153,7 @@ def test_or_refused_where_the_upstream_is_set_so(inline_store: InlineStore, time
 def test_message_payload_and_data_sm(rig: Rig) -> None:
     rig.receive(b"", tlvs=((Tag.MESSAGE_PAYLOAD, b"in the payload"),))
     pdu = DataSm(source_addr="12345", destination_addr=DID[1:], tlvs=((Tag.MESSAGE_PAYLOAD, b"by data sm"),))
-    rig.inbound.receive(pdu, rig.answers.append)
+    rig.inbound.receive(pdu, rig.answers.append, LINK)
     assert [(item.text, item.peer) for item in rig.stored()] == [
         ("in the payload", PEER),
         ("by data sm", "12345"),
@@ -274,6 +281,72 @@ def test_a_part_of_a_finished_message_that_comes_again_after_a_restart_starts_no
     assert [item.text for item in again.stored()] == ["one two"]
 
 
+def cut(rig: Rig) -> None:
+    """The link goes, and is bound again."""
+    rig.inbound.repeats.link_lost(LINK, rig.time.wall_ms())
+    rig.inbound.repeats.bind_up(rig.time.wall_ms())
+
+
+def test_what_the_store_refused_before_the_link_went_is_no_repeat_when_it_comes_again(rig: Rig) -> None:
+    rig.store.writer.failing = True
+    rig.receive(b"whole")
+    rig.part(1, 2, b"one ")
+    rig.store.writer.failing = False
+    cut(rig)
+    rig.receive(b"whole")
+    rig.part(1, 2, b"one ")
+    rig.part(2, 2, b"two")
+    not_now, good = CommandStatus.ESME_RX_T_APPN, CommandStatus.ESME_ROK
+    assert rig.answers == [not_now, not_now, good, good, good]
+    assert [(item.text, item.duplicate_of, item.flags) for item in rig.stored()] == [
+        ("whole", None, 0),
+        ("one two", None, 0),
+    ]
+    assert [item.message.text for item in rig.box.offered] == ["whole", "one two"]
+
+
+def test_a_second_try_is_not_answered_before_the_fate_of_the_first_is_known(rig: Rig) -> None:
+    for failing, duplicates in ((False, [None, "first"]), (True, [])):
+        rig.store.writer.held = True
+        text = b"again, failing: %d" % failing
+        rig.receive(text)
+        rig.part(1, 2, text)
+        cut(rig)
+        rig.answers.clear()
+        rig.receive(text)
+        rig.part(1, 2, text)
+        assert rig.answers == []
+        rig.store.writer.failing = failing
+        rig.store.writer.release()
+        rig.store.writer.failing = False
+        stored = [item for item in rig.stored() if item.text == text.decode()]
+        assert [item.duplicate_of and "first" for item in stored] == duplicates
+        status = CommandStatus.ESME_RX_T_APPN if failing else CommandStatus.ESME_ROK
+        assert rig.answers == [status] * 4
+
+
+def test_parts_of_equal_octets_are_different_parts(rig: Rig) -> None:
+    def part(number: int) -> None:
+        sar = ((Tag.SAR_MSG_REF_NUM, b"\0\7"), (Tag.SAR_TOTAL_SEGMENTS, b"\3"))
+        rig.receive(b"a" * 150, tlvs=(*sar, (Tag.SAR_SEGMENT_SEQNUM, bytes((number,)))))
+
+    part(1)
+    cut(rig)
+    part(2)
+    part(3)
+    assert [item.text for item in rig.stored()] == ["a" * 450]
+
+
+def test_a_part_that_comes_again_after_the_message_is_out_starts_nothing(rig: Rig) -> None:
+    rig.part(1, 2, b"one ")
+    rig.part(2, 2, b"two")
+    rig.part(2, 2, b"two")
+    assert rig.answers == [CommandStatus.ESME_ROK] * 3
+    rig.time.advance(10_000)
+    success(rig.inbound.flush_overdue())
+    assert [item.text for item in rig.stored()] == ["one two"]
+
+
 def test_more_than_memory_should_hold_is_refused_for_now(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbound_module, "MAX_UNANSWERED", 2)
     rig.store.writer.held = True
@@ -283,3 +356,56 @@ def test_more_than_memory_should_hold_is_refused_for_now(rig: Rig, monkeypatch: 
     rig.store.writer.release()
     rig.receive(b"hello")
     assert rig.answers[1:] == [CommandStatus.ESME_ROK] * 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "octets", "text", "encoding", "flags"),
+    [
+        ({"data_coding": 0x10}, b"now", "now", "GSM7", MessageFlag.FLASH),
+        ({"data_coding": 0xF0}, b"now", "now", "GSM7", MessageFlag.FLASH),
+        ({"data_coding": 0xF1}, b"later", "later", "GSM7", MessageFlag(0)),
+        ({"data_coding": 0xC8}, b"mail", "mail", "GSM7", MessageFlag.INDICATION),
+        ({"data_coding": 0xE8}, b"\0m", "m", "UCS2", MessageFlag.INDICATION),
+        ({"data_coding": 4}, b"\0\xff", "00ff", "BINARY", MessageFlag(0)),
+        ({"data_coding": 0xF5}, b"\0\xff", "00ff", "BINARY", MessageFlag(0)),
+        ({"data_coding": 0xF4}, b"\1", "01", "BINARY", MessageFlag.FLASH),
+        ({"esm_class": 0x40}, b"\6\5\4\x0b\x84\0\0push", "push", "GSM7", MessageFlag.HEADER),
+        ({"esm_class": 0x40}, b"\3\x24\1\1\x1b\x53", "Ş", "GSM7", MessageFlag(0)),
+        ({"esm_class": 0x40}, b"\x7fno header", None, "GSM7", MessageFlag.UNDECODABLE),
+    ],
+)
+def test_messages_that_are_no_plain_texts_are_stored_and_say_so(
+    rig: Rig, fields: dict[str, int], octets: bytes, text: str | None, encoding: str, flags: MessageFlag
+) -> None:
+    rig.receive(octets, **fields)
+    (stored,) = rig.stored()
+    assert (stored.encoding, stored.flags, stored.raw) == (encoding, flags, octets)
+    assert text is None or stored.text == text
+
+
+def test_ports_of_a_long_message_are_kept_and_seen(rig: Rig) -> None:
+    for number in (2, 1):
+        header = bytes([11, 5, 4, 0x0B, 0x84, 0, 0, 0, 3, 9, 2, number])
+        rig.receive(header + bytes([number, 0xFF]), esm_class=0x40, data_coding=4)
+    (stored,) = rig.stored()
+    assert (stored.text, stored.encoding, stored.flags) == ("01ff02ff", "BINARY", MessageFlag.HEADER)
+    kept = success(rig.store.read(inbound_parts.recent, "up", 0, 10))
+    assert {part.user_data[:7] for part in kept} == {bytes([11, 5, 4, 0x0B, 0x84, 0, 0])}
+    assert {part.message_id for part in kept} == {stored.id}
+
+
+def test_an_escape_that_was_cut_from_its_code_is_whole_again(rig: Rig) -> None:
+    rig.part(1, 2, b"1\x1b")
+    rig.part(2, 2, b"\x65 2")
+    assert [item.text for item in rig.stored()] == ["1€ 2"]
+
+
+def test_a_lost_link_puts_only_its_own_answers_at_risk(rig: Rig) -> None:
+    rig.receive(b"yes")
+    rig.inbound.repeats.link_lost("up/another", rig.time.wall_ms())
+    rig.inbound.repeats.bind_up(rig.time.wall_ms())
+    rig.receive(b"yes")
+    rig.inbound.repeats.link_lost(LINK, rig.time.wall_ms())
+    rig.receive(b"yes")
+    first, second, third = rig.stored()
+    assert (second.duplicate_of, third.duplicate_of) == (None, first.id)

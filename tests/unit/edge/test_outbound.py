@@ -27,8 +27,8 @@ class Carrier:
         self.room = room
         self.told: list[tuple[str, Any]] = []
 
-    def reserve(self, count: int) -> Any:
-        return "a bind" if self.room >= count else None
+    def reserve(self) -> Any:
+        return "a bind" if self.room else None
 
     def expect(self, part_ids: Sequence[int]) -> None:
         self.told.append(("expect", list(part_ids)))
@@ -46,7 +46,8 @@ class Rig:
     def __init__(self, store: InlineStore, time: Time, did: Did, room: int = 0) -> None:
         self.store, self.did, self.carrier = store, did, Carrier(room)
         planner = Planner({"up": Dialect(CONFIG, "US")}, "US", Numbers(store).did, References(lambda: 1))
-        self.outbound = Outbound(planner, store, {"up": self.carrier}, time.wall_ms)  # type: ignore[arg-type]
+        carriers = {"up": self.carrier}
+        self.outbound = Outbound(planner, store, carriers, time.wall_ms, lambda due: due)  # type: ignore[arg-type]
 
     def draft(self, **changes: Any) -> Draft:
         values = {

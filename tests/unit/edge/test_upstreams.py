@@ -1,13 +1,12 @@
 """Parts on their way out: `sending` is committed first, results after, and doubt is settled by policy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from edge.binds import Backoff
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.upstreams import Upstream
@@ -31,11 +30,29 @@ class FakeBind:
     name: str = "up/transceiver"
     up: bool = True
     reserved: int = 0
+    paused: bool = False
+    pauses: int = 0
+    rate_wait: float | None = None
+    refuse: Exception | None = None
     on_wire: list[tuple[SubmitSm, Any]] = field(default_factory=list)
 
     @property
     def free(self) -> int:
-        return self.window - len(self.on_wire) - self.reserved if self.up else 0
+        return self.window - len(self.on_wire) - self.reserved if self.up and not self.paused else 0
+
+    @property
+    def transmits(self) -> bool:
+        return self.up
+
+    def reserve(self, count: int) -> None:
+        self.reserved += count
+
+    def throttled(self, status: int) -> None:
+        self.paused = True
+        self.pauses += 1
+
+    def accepted(self) -> None:
+        """Nothing to learn from it."""
 
     @property
     def outstanding(self) -> int:
@@ -48,6 +65,8 @@ class FakeBind:
         return succeed(None)
 
     def request(self, pdu: SubmitSm, context: object) -> None:
+        if self.refuse is not None:
+            raise self.refuse
         if not self.up:
             raise ConnectionError("the link is down")
         self.on_wire.append((pdu, context))
@@ -58,6 +77,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, object]] = []
+        self.moved: list[int] = []
 
     def received(self, upstream: Upstream, bind: Any, pdu: object) -> None:
         self.told.append(("received", pdu))
@@ -65,14 +85,18 @@ class Watcher:
     def link_up(self, upstream: Upstream) -> None:
         self.told.append(("up", None))
 
-    def link_lost(self, upstream: Upstream) -> None:
+    def link_lost(self, upstream: Upstream, bind: Any) -> None:
         self.told.append(("lost", None))
 
-    def accepted(self, upstream: Upstream, smsc_message_id: str) -> None:
+    def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         self.told.append(("accepted", smsc_message_id))
 
-    def failed(self, upstream: Upstream, part_id: int) -> None:
-        self.told.append(("failed", part_id))
+    def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:
+        self.told += [("failed", part_id) for part_id in part_ids]
+
+    def elsewhere(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
+        self.told.append(("elsewhere", item.part.id))
+        return succeed(self.moved)
 
 
 class Rig:
@@ -86,38 +110,43 @@ class Rig:
             system_id="us",
             password=Secret("x"),
             response_timeout_seconds=30.0,
+            late_response_seconds=30.0,
             **changes,
         )
+        self.held = config.in_doubt == "hold"
         self.watcher = Watcher()
-        throttle = Backoff(1.0, 8.0, Random(1))
         self.upstream = Upstream(
-            config, Dialect(config, "US"), cast(Store, store), time, time.wall_ms, throttle, self.watcher
+            config, Dialect(config, "US"), cast(Store, store), time, time.wall_ms, self.watcher
         )
         self.bind = FakeBind()
-        self.upstream.binds = [self.bind]  # type: ignore[list-item]
+        self.upstream.binds.append(self.bind)  # type: ignore[arg-type]
         success(self.upstream.start())
 
-    def message(self, count: int = 1, state: PartState = PartState.QUEUED) -> list[QueuedPart]:
-        """Rows as the pipeline makes them; not yet handed over."""
+    def message(self, count: int = 1, state: PartState = PartState.QUEUED, **more: Any) -> list[QueuedPart]:
+        """Rows as the pipeline makes them; not yet handed over. ``state`` is the first part's."""
         now = self.time.wall_ms()
         about = record(self.store, self.did, now, "mt", parts_total=count)
         rows = [
-            part_of(
-                about, self.store.ids.next(), number, state=state, attempts=int(state is PartState.SENDING)
-            )
+            part_of(about, self.store.ids.next(), number, flags=PartFlag.HOLD * self.held, **more)
             for number in range(1, count + 1)
         ]
+        rows[0] = rows[0]._replace(state=state, attempts=int(state is PartState.SENDING))
         success(self.store.writer.write(messages.insert(about, rows)))
         return [QueuedPart(row, about.did, about.peer) for row in rows]
 
-    def submit(self, count: int = 1) -> list[int]:
+    def submit(self, count: int = 1, **more: Any) -> list[int]:
         """What `edge.outbound` does; the ids of the parts."""
-        reservation = self.upstream.reserve(count)
-        queued = self.message(count, PartState.QUEUED if reservation is None else PartState.SENDING)
+        reservation = self.upstream.reserve()
+        queued = self.message(count, PartState.QUEUED if reservation is None else PartState.SENDING, **more)
         ids = [item.part.id for item in queued]
         self.upstream.expect(ids)
         self.upstream.committed(queued, reservation)
         return ids
+
+    def resume(self) -> None:
+        """The pause of the bind is over."""
+        self.bind.paused = False
+        self.upstream.bind_resumed(self.bind)  # type: ignore[arg-type]
 
     def answer(self, status: int = 0, message_id: str = "a1", late: bool = False) -> None:
         """The SMSC answers the oldest request."""
@@ -183,13 +212,28 @@ def test_with_room_a_part_is_inserted_as_sending_and_leaves_at_once(rig: Rig) ->
 
 def test_nothing_overtakes_what_waits(rig: Rig) -> None:
     rig.bind.window = 2
-    ids = [*rig.submit(3), *rig.submit(1)]
+    ids = [part_id for _ in range(4) for part_id in rig.submit()]
     assert rig.sent == ids[:2]
     while rig.bind.on_wire:
         assert rig.sent == ids[: len(rig.sent)]
         ids.pop(0)
         rig.answer()
     assert ids == []
+
+
+def test_the_parts_of_a_message_leave_one_after_the_other_and_messages_do_not_wait_for_each_other(
+    rig: Rig,
+) -> None:
+    one, other = rig.submit(3), rig.submit(2)
+    assert rig.sent == [one[0], other[0]]
+    rig.answer()
+    assert rig.sent == [other[0], one[1]]
+    rig.answer()
+    rig.answer()
+    assert rig.sent == [other[1], one[2]]
+    rig.answer()
+    rig.answer()
+    assert {rig.part(part_id).state for part_id in (*one, *other)} == {"sent"}
 
 
 def test_a_permanent_refusal_ends_the_part_and_is_told(rig: Rig) -> None:
@@ -202,23 +246,114 @@ def test_a_permanent_refusal_ends_the_part_and_is_told(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("status", [CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL])
-def test_throttling_pauses_the_upstream_and_loses_nothing(rig: Rig, status: int) -> None:
-    ids = [*rig.submit(2), *rig.submit(1)]
-    for _ in range(3):
-        rig.answer(status)
+def test_throttling_pauses_the_bind_and_neither_loses_nor_reorders_anything(rig: Rig, status: int) -> None:
+    long, short = rig.submit(3), rig.submit()
+    due_at = rig.part(long[1]).due_at
+    rig.time.advance(2.0)
+    rig.answer()
+    assert rig.sent == [*short, long[1]]
+    rig.answer()
+    rig.answer(status)
     assert rig.sent == []
-    assert [rig.part(part_id).state for part_id in ids] == ["queued"] * 3
-    late = rig.submit(1)
-    rig.time.advance(0.4)
-    assert rig.sent == []
+    assert rig.bind.pauses == 1
+    assert [rig.part(part_id).state for part_id in long] == ["sent", "queued", "queued"]
+    assert rig.part(long[1]).due_at == due_at  # the table's order is that of acceptance
+    late = rig.submit()
     rig.time.pump([0.5] * 20)
-    assert rig.sent == [*ids, *late]
-    assert rig.part(ids[0]).attempts == 2
-    assert not rig.part(ids[0]).flags
+    assert rig.sent == []
+    rig.resume()
+    assert rig.sent == [long[1], *late]
+    rig.answer()
+    assert rig.sent == [*late, long[2]]
+    assert rig.part(long[1]).attempts == 2
+    assert not rig.part(long[1]).flags
+
+
+def test_a_message_that_cannot_be_whole_is_not_sent_to_its_end(rig: Rig) -> None:
+    ids = rig.submit(3)
+    other = rig.submit()
+    rig.answer()
+    rig.answer()
+    rig.answer(CommandStatus.ESME_RINVDSTADR)
+    assert rig.sent == []
+    assert [rig.part(part_id).state for part_id in (*ids, *other)] == ["sent", "failed", "failed", "sent"]
+    rig.time.pump([1.0] * 5)
+    assert rig.sent == []
+
+
+def test_the_table_of_statuses_is_the_carriers(inline_store: InlineStore, time: Time, did: Did) -> None:
+    statuses = {"ESME_RTHROTTLED": "fail", "0x0410": "retry", "88": "fail"}
+    rig = Rig(inline_store, time, did, statuses=statuses)
+    failed, retried = rig.submit()[0], rig.submit()[0]
+    rig.answer(CommandStatus.ESME_RTHROTTLED)
+    rig.answer(0x410)
+    assert (rig.part(failed).state, rig.part(retried).state) == ("failed", "queued")
+    assert rig.bind.pauses == 1
+
+
+def test_what_another_upstream_takes_is_not_sent_here_any_more(rig: Rig) -> None:
+    rig.watcher.moved = ids = rig.submit(2)
+    rig.answer(CommandStatus.ESME_RSUBMITFAIL)
+    assert rig.watcher.told[-1] == ("elsewhere", ids[0])
+    assert [rig.part(part_id).state for part_id in ids] == ["queued", "queued"]
+    assert rig.sent == []
+    assert rig.upstream.counters.moved == 1
+
+
+def test_what_no_other_upstream_takes_has_failed(rig: Rig) -> None:
+    ids = rig.submit(2)
+    rig.answer(CommandStatus.ESME_RSUBMITFAIL)
+    assert [rig.part(part_id).state for part_id in ids] == ["failed", "failed"]
+    assert ("failed", ids[0]) in rig.watcher.told
+
+
+def test_a_part_that_no_pdu_can_carry_fails_and_is_not_tried_for_ever(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did)
+    reservation = rig.upstream.reserve()
+    rig.bind.refuse = ValueError("destination_addr: too long")
+    queued = rig.message(1, PartState.SENDING)
+    rig.upstream.expect([queued[0].part.id])
+    rig.upstream.committed(queued, reservation)
+    assert rig.part(queued[0].part.id).state == "failed"
+    assert rig.bind.reserved == 0
+
+
+def test_what_waits_longer_than_it_may_expires_and_is_told_with_or_without_a_link(rig: Rig) -> None:
+    rig.bind.up = False
+    ends = rig.time.wall_ms() + 60_000
+    (short, kept), other = rig.submit(2, expires_at=ends), rig.submit()
+    rig.time.pump([1.0] * 59)
+    assert rig.part(short).state == "queued"
+    rig.time.pump([1.0] * 10)
+    assert [rig.part(part_id).state for part_id in (short, kept, *other)] == ["expired", "expired", "queued"]
+    assert {("failed", short), ("failed", kept)} <= set(rig.watcher.told)
+    rig.link_back()
+    assert rig.sent == other
+
+
+def test_a_part_whose_time_is_over_is_not_sent_even_before_the_look_that_writes_it_off(rig: Rig) -> None:
+    rig.bind.up = False
+    rig.submit(expires_at=rig.time.wall_ms() + 4_000)
+    rig.time.advance(4.5)
+    rig.link_back()
+    assert rig.sent == []
+
+
+def test_the_rate_of_an_upstream_counts_parts(inline_store: InlineStore, time: Time, did: Did) -> None:
+    rig = Rig(inline_store, time, did, rate=2.0, burst=3)
+    rig.bind.rate_wait = 0.0
+    ids = [part_id for _ in range(6) for part_id in rig.submit()]
+    assert rig.sent == ids[:3]
+    rig.time.advance(0.6)
+    assert rig.sent == ids[:4]
+    rig.time.pump([0.5] * 3)
+    assert rig.sent == ids
 
 
 def test_a_lost_link_puts_what_was_outstanding_in_doubt_and_sends_it_again_flagged(rig: Rig) -> None:
-    (sent, lost) = rig.submit(2)
+    (sent,), (lost,) = rig.submit(), rig.submit()
     rig.answer()
     rig.lose_link()
     assert rig.part(lost).state == "queued"
@@ -227,6 +362,16 @@ def test_a_lost_link_puts_what_was_outstanding_in_doubt_and_sends_it_again_flagg
     assert rig.part(lost).flags == PartFlag.POSSIBLE_DUPLICATE
     assert not rig.part(sent).flags
     assert ("lost", None) in rig.watcher.told
+
+
+def test_a_message_stays_in_order_over_a_lost_link(rig: Rig) -> None:
+    ids = rig.submit(3)
+    rig.answer()
+    rig.lose_link()
+    rig.link_back()
+    assert rig.sent == [ids[1]]
+    rig.answer()
+    assert rig.sent == [ids[2]]
 
 
 def test_with_hold_it_waits_for_a_receipt_or_the_operator(
@@ -239,6 +384,44 @@ def test_with_hold_it_waits_for_a_receipt_or_the_operator(
     rig.time.pump([1.0] * 5)
     assert rig.sent == []
     assert rig.part(part_id).state == "held"
+
+
+def test_with_hold_a_late_answer_settles_it(inline_store: InlineStore, time: Time, did: Did) -> None:
+    rig = Rig(inline_store, time, did, in_doubt="hold")
+    (part_id,) = rig.submit()
+    forgotten = rig.expire()
+    rig.time.advance(30.0)
+    assert rig.part(part_id).state == "held"
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="at last")
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "at last")
+    assert ("accepted", "at last") in rig.watcher.told
+
+
+def test_the_rest_of_a_message_goes_on_when_a_part_is_held(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did, in_doubt="hold")
+    ids = rig.submit(2)
+    rig.lose_link()
+    rig.link_back()
+    assert [rig.part(part_id).state for part_id in ids] == ["held", "sending"]
+    assert rig.sent == [ids[1]]
+
+
+def test_a_late_answer_that_comes_before_the_second_send_prevents_it(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    forgotten = rig.expire()
+    rig.bind.up = False
+    rig.time.advance(30.0)
+    assert rig.part(part_id).state == "queued"
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="at last")
+    assert rig.part(part_id).state == "sent"
+    rig.link_back()
+    rig.time.pump([1.0] * 3)
+    assert rig.sent == []
+    assert rig.part(part_id).smsc_message_id == "at last"
 
 
 def test_an_answer_that_is_late_while_the_link_lives_causes_no_second_send(rig: Rig) -> None:
@@ -287,15 +470,23 @@ def test_what_a_crash_left_in_sending_is_in_doubt_at_the_start(
     assert after.part(part_id).flags == PartFlag.POSSIBLE_DUPLICATE
 
 
+def test_so_is_what_was_waiting_for_a_late_answer(inline_store: InlineStore, time: Time, did: Did) -> None:
+    before = Rig(inline_store, time, did)
+    (part_id,) = before.submit()
+    before.expire()
+    after = Rig(inline_store, time, did)
+    assert after.sent == [part_id]
+
+
 def test_the_table_feeds_what_another_process_stored(rig: Rig) -> None:
-    ids = [item.part.id for item in rig.message(2)]
+    ids = [rig.message()[0].part.id for _ in range(2)]
     assert rig.sent == []
     rig.time.advance(1.0)
     assert rig.sent == ids
 
 
 def test_a_link_that_goes_between_commit_and_send_leaves_no_doubt(rig: Rig) -> None:
-    reservation = rig.upstream.reserve(1)
+    reservation = rig.upstream.reserve()
     queued = rig.message(1, PartState.SENDING)
     rig.upstream.expect([queued[0].part.id])
     rig.bind.up = False
@@ -311,15 +502,15 @@ def test_a_result_that_cannot_be_stored_is_stored_later_and_nothing_new_is_sent_
     (part_id,) = rig.submit()
     rig.store.writer.failing = True
     rig.answer(message_id="kept")
-    assert rig.upstream.reserve(1) is None
+    assert rig.upstream.reserve() is None
     rig.store.writer.failing = False
     rig.time.pump([1.0] * 2)
     assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "kept")
-    assert rig.upstream.reserve(1) is not None
+    assert rig.upstream.reserve() is not None
 
 
 def test_a_store_that_fails_gives_the_reservation_back(rig: Rig) -> None:
-    reservation = rig.upstream.reserve(3)
+    reservation = rig.upstream.reserve()
     rig.upstream.expect([1, 2, 3])
     rig.upstream.abandoned([1, 2, 3], reservation)
     assert rig.bind.reserved == 0
@@ -340,3 +531,27 @@ def test_drain_sends_nothing_new_and_ends_with_the_last_stored_answer(rig: Rig) 
     assert [
         item.part.state for item in success(rig.store.read(parts.queued, "up", rig.time.wall_ms(), 10))
     ] == ["queued"]
+
+
+def test_what_could_not_be_committed_as_sending_is_not_sent_and_is_tried_again(rig: Rig) -> None:
+    rig.bind.up = False
+    ids = [*rig.submit(2), *rig.submit()]
+    rig.store.writer.failing = True
+    rig.link_back()
+    assert (rig.sent, rig.bind.reserved) == ([], 0)
+    rig.store.writer.failing = False
+    rig.time.advance(1.0)
+    assert rig.sent == [ids[0], ids[2]]
+    rig.answer()
+    assert rig.sent == [ids[2], ids[1]]
+
+
+def test_a_stopped_upstream_decides_nothing_more(rig: Rig) -> None:
+    (doubtful,), (waiting,) = rig.submit(), rig.submit()
+    rig.expire()
+    rig.bind.on_wire.clear()
+    success(rig.upstream.stop())
+    rig.time.pump([1.0] * 120)
+    assert (rig.part(doubtful).state, rig.part(waiting).state) == ("in_doubt", "sending")
+    assert not rig.upstream.up
+    assert rig.time.getDelayedCalls() == []

@@ -18,6 +18,7 @@ from protocols.sip.answers import response_to
 from protocols.sip.digest import Algorithm
 from protocols.sip.message import Headers, Request, Response, parse
 from storage import accounts, messages, numbers, sip_accounts
+from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, MessageRecord
 from storage.sip_accounts import Digest, SipAccount
 from storage.testing import InlineStore
@@ -90,23 +91,32 @@ class Net:
             self.reactor,
             self.reactor.wall_ms,
             lambda size: next(count).to_bytes(size),
+            self.look,
         )
         numbers_ = Numbers(self.store)
         planner = Planner({"up": Dialect(UPSTREAM, "US")}, "US", numbers_.did, References(lambda: 1))
         self.carrier = Carrier()
-        self.outbound = Outbound(planner, self.store, {"up": self.carrier}, self.reactor.wall_ms)  # type: ignore[arg-type]
+        self.outbound = Outbound(
+            planner,
+            self.store,  # type: ignore[arg-type]
+            {"up": self.carrier},
+            self.reactor.wall_ms,
+            lambda due: due,
+        )
         self.outbox = Outbox(
             self.sip.handlers(),
             numbers_.did,
             self.store,  # type: ignore[arg-type]
             self.reactor,
             self.reactor.wall_ms,
-            100,
         )
         from twisted.internet.defer import Deferred
 
         success(Deferred.fromCoroutine(self.sip.start()))
         self.outbox.start()
+
+    def look(self) -> None:
+        self.outbox.look()
 
     def put(self, data: bytes, peer: Address) -> list[Response]:
         """One datagram to the server; the responses that came back at once."""
@@ -146,8 +156,6 @@ class Net:
 
     def arrives(self, did: Did, text: str, aor: str = f"sip:alice@{DOMAIN}", **more: Any) -> DeliveryRecord:
         """An MO for the phone, committed and offered."""
-        from storage.deliveries import DueDelivery
-
         now_ms = self.reactor.wall_ms()
         message = record(self.store, did, now_ms, "mo", text=text, **more)
         delivery = DeliveryRecord(
@@ -163,10 +171,15 @@ class Net:
             created_at=now_ms,
             updated_at=now_ms,
         )
-        self.outbox.expect([delivery.id])
-        success(self.store.writer.write(messages.insert(message, (), [delivery])))
-        self.outbox.offer([DueDelivery(delivery, message)])
+        self.commit(DueDelivery(delivery, message))
         return delivery
+
+    def commit(self, due: DueDelivery) -> None:
+        """Store a message that owes a delivery, as the pipelines do."""
+        expected = self.outbox.expect([due])
+        owed = [item.delivery for item in expected]
+        success(self.store.writer.write(messages.insert(due.message, (), owed)))
+        self.outbox.offer(expected)
 
     def state(self, delivery: DeliveryRecord) -> tuple[str, str | None]:
         """(state, last outcome) of a delivery."""

@@ -19,6 +19,7 @@ from edge.directory import Directory
 from edge.outbound import Accepted, Draft
 from edge.web.services import WebServices
 from edge.web.site import make_site
+from protocols.sms import LongMessageMode, SegmentOptions
 from storage import accounts, messages, numbers
 from storage.records import Account, Direction, MessageRecord, PartRecord
 from storage.statements import Writes
@@ -105,6 +106,13 @@ class Outbox:
             self.release()
         return answer
 
+    @property
+    def planner(self) -> "Outbox":
+        return self
+
+    def segmentation(self, peer: str, did: str, account_id: int) -> SegmentOptions:
+        return SegmentOptions(LongMessageMode.UDH16 if peer == PEER else LongMessageMode.UDH8)
+
     def release(self) -> None:
         for draft, answer in zip(self.drafts[-len(self.waiting) :], self.waiting, strict=True):
             if self.error is not None:
@@ -117,7 +125,14 @@ class Outbox:
 class Scene:
     """A site on a store with two accounts: `demo` (user, key, DID) and `other` (the same)."""
 
-    def __init__(self, store: InlineStore, time: Time, public_url: str = "", simulator: Any = None) -> None:
+    def __init__(
+        self,
+        store: InlineStore,
+        time: Time,
+        public_url: str = "",
+        simulator: Any = None,
+        deliveries: Any = None,
+    ) -> None:
         self.store = store
         self.time = time
         self.outbox = Outbox()
@@ -137,6 +152,7 @@ class Scene:
             ready=lambda: self.ready,
             wall_ms=time.wall_ms,
             reactor=time,
+            deliveries=deliveries,
         )
         self.site = make_site(services, in_thread=self._in_thread)
 

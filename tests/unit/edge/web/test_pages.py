@@ -1,5 +1,7 @@
 """The portal's pages, as a browser without scripts sees them."""
 
+import html
+import json
 import re
 from typing import Any
 from urllib.parse import quote
@@ -8,6 +10,7 @@ import pytest
 
 from edge.errors import Refused, Unavailable
 from edge.web.pages.messages import PAGE
+from protocols.sms import LongMessageMode, SegmentOptions, rules
 from storage import deliveries, messages, numbers
 from storage.records import AttemptRecord, DeliveryState, MessageFlag, PartState
 from storage.testing import InlineStore
@@ -252,6 +255,17 @@ def test_a_new_message(scene: Scene, member: Browser) -> None:
     assert reply.status == 303
     (draft,) = scene.outbox.drafts
     assert (draft.source, draft.destination, draft.text) == (DID, "+44 7911 123456", "hello")
+
+
+def test_the_pages_count_by_the_rules_of_the_route(scene: Scene, member: Browser) -> None:
+    scene.message()
+    for page, mode in (
+        (f"/conversations/{quote(DID)}/{quote(PEER)}", LongMessageMode.UDH16),
+        ("/new", LongMessageMode.UDH8),
+    ):
+        found = re.search(r'data-counts="text" data-rules="([^"]*)"', member.get(page).text)
+        assert found is not None
+        assert json.loads(html.unescape(found[1])) == rules(SegmentOptions(mode))
 
 
 def test_a_link_fills_the_form(member: Browser) -> None:

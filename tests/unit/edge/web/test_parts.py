@@ -3,7 +3,7 @@
 import pytest
 from twisted.internet.task import Clock
 
-from edge.web import passwords
+from edge import passwords
 from edge.web.fields import MAX_FIELDS, TooManyFields, parse_fields
 from edge.web.headers import lines
 from edge.web.pages import backoff

@@ -1,7 +1,5 @@
 """Requests and responses: what is read, what is refused, what goes out."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,16 +134,14 @@ def test_fields_that_stand_there_once(line: bytes) -> None:
     assert caught.value.request is not None
 
 
-def test_the_datagram_of_nine_thousand_headers_costs_nothing() -> None:
-    """A freeze of a second in other codecs; the bound is wide of what it takes, for slow machines."""
+def test_a_datagram_of_nine_thousand_headers_is_refused() -> None:
+    """A freeze of a second in other codecs."""
     data = (
         b"MESSAGE sip:a@b SIP/2.0\r\n" + b"".join(b"%x:\r\n" % n for n in range(4096, 4096 + 9267)) + b"\r\n"
     )
     assert len(data) < 65_536
-    began = time.process_time()
     with pytest.raises(Malformed, match="Too many header fields"):
         parse(data)
-    assert time.process_time() - began < 0.5
 
 
 def test_an_answer_copies_and_tags() -> None:

@@ -11,11 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.sms import Alphabet, Count, Encoding, Language, LongMessageMode, SegmentOptions, count, rules
-from protocols.sms.errors import TooLong
+from protocols.sms.errors import NotEncodable, TooLong
 from protocols.sms.transliteration import Transliteration
 from tests.unit.protocols.sms import texts
 
-COUNTER = Path(__file__).with_name("counter.js")
+ROOT = Path(__file__).resolve().parents[4]
+COUNTER = ROOT / "edge" / "web" / "static" / "counter.mjs"
+ASK = f"""
+import {{ readFileSync }} from "node:fs";
+import {{ count }} from {json.dumps(COUNTER.as_uri())};
+const asked = JSON.parse(readFileSync(0, "utf8"));
+process.stdout.write(JSON.stringify(asked.map(([text, rules]) => count(text, rules))));
+"""
 NODE = shutil.which("node")
 ROUTES = [
     SegmentOptions(mode=mode, default_alphabet=alphabet, strict_clusters=strict)
@@ -60,7 +67,12 @@ def elsewhere(cases: Sequence[tuple[str, SegmentOptions]]) -> list[dict[str, obj
     assert NODE is not None
     asked = json.dumps([[text, rules(route)] for text, route in cases])
     done = subprocess.run(
-        [NODE, str(COUNTER)], input=asked, capture_output=True, text=True, timeout=120, check=True
+        [NODE, "--input-type=module", "--eval", ASK],
+        input=asked,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     found = json.loads(done.stdout)
     assert isinstance(found, list)
@@ -73,6 +85,8 @@ def here(text: str, route: SegmentOptions) -> dict[str, object]:
         counted = count(text, route)
     except TooLong as error:
         return {"too_long": error.parts}
+    except NotEncodable as error:
+        return {"not_encodable": error.position}
     return {
         "encoding": counted.encoding.name,
         "units": counted.units,
@@ -98,6 +112,9 @@ BOUNDS = [
     "é" * 141,
     "e" + "\u0301" * 200,
     "`[]`" * 40,
+    "e\u0301" * 8670,
+    "half \ud83d of it",
+    "\udc00",
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocols.sms import Alphabet, Concatenation, Encoding, Indication, Waiting, decode
+from protocols.sms import Alphabet, Concatenation, Encoding, Indication, Waiting, decode, national
 from protocols.sms.data_coding import Coding, read
 from protocols.sms.header import Element, parse
 
@@ -149,8 +149,33 @@ def test_elements_of_other_kinds_are_kept() -> None:
     assert (header.single_shift, header.locking_shift) == (0, 0)
 
 
-@pytest.mark.parametrize("octets", ["", "05", "050003", "02ff", "0100ff", "0300ff0041", "04000301"])
-def test_a_header_that_does_not_fit_is_text(octets: str) -> None:
+@pytest.mark.parametrize(
+    ("octets", "elements"),
+    [
+        ("0400030702", ()),  # an element that is cut
+        ("0100", ()),  # an identifier without a length
+        ("0300ff00", ()),
+        ("0600030702010a", (Element(0, b"\x07\x02\x01"),)),  # something behind the last one
+        ("0801020304050607ff", (Element(1, b"\x03\x04"),)),
+    ],
+)
+def test_a_damaged_header_is_no_text(octets: str, elements: tuple[Element, ...]) -> None:
+    """TS 23.040 §9.2.3.24: whatever is wrong in it, the text begins after its length."""
+    decoded = decode(bytes.fromhex(octets) + b"hello", 0, udhi=True)
+    assert (decoded.text, decoded.undecodable) == ("hello", True)
+    assert decoded.udh is not None
+    assert (decoded.udh.elements, decoded.udh.damaged) == (elements, True)
+    wide = decode(bytes.fromhex(octets) + b"\x04\x4f", 8, udhi=True)
+    assert wide.text == "я"
+
+
+def test_parts_with_a_damaged_header_still_find_each_other() -> None:
+    decoded = decode(bytes.fromhex("0600030702010a") + b"hello", 0, udhi=True)
+    assert decoded.concatenation == Concatenation(7, 2, 1, "udh8")
+
+
+@pytest.mark.parametrize("octets", ["", "05", "050003", "02ff", "04000301"])
+def test_a_header_longer_than_all_is_text(octets: str) -> None:
     data = bytes.fromhex(octets)
     decoded = decode(data, 4, udhi=True)
     assert (decoded.udh, decoded.undecodable, decoded.text) == (None, True, octets)
@@ -169,6 +194,19 @@ def test_national_tables() -> None:
     assert decode(b"\x03\x25\x01\x63" + b"a\x0b", 0, udhi=True).text == "aØ"
     blank = decode(b"\x03\x25\x01\x04" + b"a\x0c", 0, udhi=True)
     assert (blank.text, blank.undecodable) == ("a\ufffd", True)
+
+
+def test_tables_that_nobody_knows_take_no_memory() -> None:
+    for locking in range(14, 0x100):
+        for single in range(14, 0x100):
+            assert national.septets(locking, single) is national.septets(0, 0)
+
+
+@pytest.mark.parametrize("data_coding", [0, 11, 12, 15, 0x80, 0xB7])
+def test_what_is_reserved_is_as_0(data_coding: int) -> None:
+    for alphabet in (Alphabet.LATIN1, Alphabet.ASCII, Alphabet.GSM7):
+        zero = decode(b"caf\xe9", 0, default_alphabet=alphabet)
+        assert decode(b"caf\xe9", data_coding, default_alphabet=alphabet).text == zero.text
 
 
 def test_packed() -> None:

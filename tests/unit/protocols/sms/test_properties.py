@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from itertools import accumulate
 
+import pytest
 import regex  # type: ignore[import-untyped,unused-ignore]
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from protocols.sms import (
     LongMessageMode,
     Part,
     Reassembly,
+    Segmented,
     SegmentOptions,
     TooLong,
     count,
@@ -24,6 +26,7 @@ from protocols.sms import (
     key_of,
     segment,
 )
+from protocols.sms.marks import LIMITS
 from tests.unit.protocols.sms.texts import clusters, gsm, options, read, texts, unicode
 
 
@@ -37,6 +40,12 @@ def test_the_parts_are_the_text(text: str, given_: SegmentOptions, reference: in
     assert {part.encoding for part in parts} == {made.encoding}
     assert [part.number for part in made.segments] == list(range(1, len(parts) + 1))
     assert {part.total for part in made.segments} == {len(parts)}
+
+
+@pytest.mark.parametrize("text", ["\x00¦", "Hi\x00 – ok", "é\x00я", "¦\x00"])
+def test_a_zero_is_blamed_where_it_stands(text: str) -> None:
+    first = next(c for c in text if c in "\x00¦–я")
+    assert segment(text).offending == first == (count(text).offending or "")[0]
 
 
 @settings(max_examples=300)
@@ -110,6 +119,28 @@ def test_strictly_no_cut_is_inside_a_cluster(text: str, given_: SegmentOptions) 
             assert len(cluster) > 60  # longer than a part can be
 
 
+def marked_room(made: Segmented) -> int:
+    """What a part with the widest mark of so many parts has room for, in octets of UCS-2."""
+    return 140 - 2 * next(len(widest) for limit, widest in LIMITS if len(made.segments) <= limit)
+
+
+@settings(max_examples=300)
+@given(texts.map(lambda text: text * 3), options)
+def test_separate_parts_stand_alone_and_are_marked(text: str, given_: SegmentOptions) -> None:
+    given_ = replace(given_, mode=LongMessageMode.SEPARATE)
+    made = segment(text, 1, given_)
+    for part in made.segments:
+        decoded = decode(
+            part.user_data,
+            part.data_coding,
+            udhi=part.esm_class == 0x40,
+            default_alphabet=given_.default_alphabet,
+        )
+        assert decoded.concatenation is None
+        assert part.tlvs == ()
+        assert (len(made.segments) > 1) <= decoded.text.startswith(f"{part.number}/{len(made.segments)} ")
+
+
 @settings(max_examples=300)
 @given(st.one_of(clusters, unicode), options)
 def test_clusters_cost_no_part_unless_strict(text: str, given_: SegmentOptions) -> None:
@@ -119,7 +150,7 @@ def test_clusters_cost_no_part_unless_strict(text: str, given_: SegmentOptions) 
     bodies = [read(part, given_).body for part in made.segments]
     whole = b"".join(bodies)
     if len(made.segments) > 1 and step == 2:
-        room = {LongMessageMode.UDH8: 134}.get(given_.mode, 132)
+        room = {LongMessageMode.UDH8: 134, LongMessageMode.SEPARATE: marked_room(made)}.get(given_.mode, 132)
         parts, start = 0, 0
         while start < len(whole):
             end = start + room
@@ -135,7 +166,7 @@ def test_parts_in_any_order_are_the_text_again(
     text: str, given_: SegmentOptions, chance: random.Random
 ) -> None:
     made = segment(text, 77, given_)
-    if len(made.segments) == 1:
+    if len(made.segments) == 1 or given_.mode is LongMessageMode.SEPARATE:
         return
     arriving = list(made.segments) + chance.sample(made.segments, 1)
     chance.shuffle(arriving)
@@ -153,6 +184,7 @@ def test_parts_in_any_order_are_the_text_again(
         if added.message is not None:
             whole.append(added.message)
     assert len(whole) == 1
+    assert len(model) == 0
     result = joined(whole[0].parts, whole[0].key.total, given_.default_alphabet)
     assert (result.text, result.missing, result.undecodable) == (text, (), False)
     assert result.encodings == (made.encoding,)

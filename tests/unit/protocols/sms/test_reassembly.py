@@ -4,9 +4,10 @@ import pytest
 
 from protocols.sms import Alphabet, Concatenation, Encoding, Key, Part, Reassembly, joined, key_of
 from protocols.sms.header import Element
-from protocols.sms.reassembly import MISSING, Added
+from protocols.sms.reassembly import MAX_SETS, MISSING, Added
 
 KEY = Key("carrier", "+1", "+2", "udh8", 7, 3)
+OF_TWO = KEY._replace(total=2)
 ONE, TWO, THREE = (
     Part(number, text, udhi=False) for number, text in ((1, b"one "), (2, b"two "), (3, b"three"))
 )
@@ -104,8 +105,12 @@ def test_what_a_sender_cut_in_two_is_healed() -> None:
     assert escape.text == "a€b"
     pair = joined([Part(1, b"\x00a\xd8\x3d", 8, False), Part(2, b"\xde\x00", 8, False)], 2)
     assert (pair.text, pair.undecodable) == ("a😀", False)
-    unit = joined([Part(1, b"\x04\x4f\x04", 8, False), Part(2, b"\x4f", 8, False)], 2)
-    assert (unit.text, unit.undecodable) == ("яя", False)
+    octets = ("я" * 132 + "😀").encode("utf-16-be")
+    heads = [bytes((6, 8, 4, 0, 7, 3, number)) for number in (1, 2, 3)]
+    cut = [octets[:133], octets[133:266], octets[266:]]
+    parts = [Part(number, heads[number - 1] + piece, 8) for number, piece in enumerate(cut, 1)]
+    unit = joined(parts, 3)
+    assert (unit.text, unit.undecodable) == ("я" * 132 + "😀", False)
 
 
 def test_halves_of_different_characters_are_not_put_together() -> None:
@@ -114,8 +119,13 @@ def test_halves_of_different_characters_are_not_put_together() -> None:
 
 
 def test_one_octet_too_many_does_not_shift_the_rest() -> None:
-    result = joined([Part(1, b"\x04\x4f\x04", 8, False), Part(2, b"\x04\x4f", 8, False)], 2)
+    stray = b"\x04\x4f\x04"
+    result = joined([Part(1, stray, 8, False), Part(2, b"\x04\x4f", 8, False)], 2)
     assert (result.text, result.undecodable) == ("я\ufffdя", True)
+    both = joined([Part(1, stray, 8, False), Part(2, stray, 8, False)], 2)
+    assert (both.text, both.undecodable) == ("я\ufffdя\ufffd", True)
+    healed = joined([Part(1, b"\x00a\xd8\x3d", 8, False), Part(2, b"\xde\x00\x00b\x00", 8, False)], 2)
+    assert (healed.text, healed.undecodable) == ("a😀b\ufffd", True)
 
 
 def test_mixed_encodings() -> None:
@@ -138,6 +148,46 @@ def test_other_elements_are_kept() -> None:
     assert (result.text, result.elements) == ("ab", (Element(5, b"\x15\x81\x15\x82"),))
 
 
+def test_a_part_that_comes_again_after_all_is_done_is_a_repetition() -> None:
+    model = Reassembly(remember=60)
+    model.add(OF_TWO, Part(1, b"one"), 0)
+    assert model.add(OF_TWO, Part(2, b"two"), 1).message is not None
+    for now in (2, 61):
+        assert model.add(OF_TWO, Part(2, b"two"), now).repeated
+        assert model.waits(OF_TWO, Part(1, b"one"))
+    assert len(model) == 0
+    assert not model.add(OF_TWO, Part(2, b"other"), 61).repeated
+    assert not model.add(OF_TWO._replace(reference=8), Part(2, b"two"), 61).repeated
+    assert not model.add(OF_TWO, Part(2, b"two"), 62).repeated, "a minute later it is another message"
+
+
+def test_a_message_that_could_not_be_taken_is_not_remembered() -> None:
+    model = Reassembly()
+    model.add(OF_TWO, Part(1, b"one"), 0)
+    whole = model.add(OF_TWO, Part(2, b"two"), 0).message
+    assert whole is not None
+    model.put_back(whole)
+    model.discard(OF_TWO, Part(2, b"two"))
+    assert not model.waits(OF_TWO, Part(2, b"two"))
+    assert model.add(OF_TWO, Part(2, b"two"), 1).message is not None
+
+
+def test_one_key_can_not_hold_any_number_of_messages() -> None:
+    model = Reassembly()
+    for number in range(MAX_SETS + 3):
+        model.add(OF_TWO, Part(1, b"%d" % number), number)
+    assert len(model) == MAX_SETS
+    out = model.overdue(MAX_SETS + 3, 1_000)
+    assert [message.parts[0].user_data for message in out] == [b"0", b"1", b"2"]
+    assert model.overdue(MAX_SETS + 3, 1_000) == []
+
+
+def test_elements_of_any_part_are_kept() -> None:
+    first = bytes.fromhex("050003070201") + b"a"
+    second = bytes.fromhex("0b0504158115820003070202") + b"b"
+    assert joined([Part(1, first), Part(2, second)], 2).elements == (Element(5, b"\x15\x81\x15\x82"),)
+
+
 def test_packed_parts() -> None:
     header = bytes.fromhex("050003070201")
     result = joined([Part(1, header + bytes.fromhex("c2"))], 1, Alphabet.GSM7_PACKED)
@@ -146,3 +196,28 @@ def test_packed_parts() -> None:
 
 def test_nothing_came() -> None:
     assert joined([], 2) == (MISSING * 2, (), (), (1, 2), False)
+
+
+def test_a_part_that_was_not_kept_is_as_if_it_had_not_come() -> None:
+    model = Reassembly()
+    other = ONE._replace(user_data=b"ONE ")
+    model.add(KEY, ONE, 0.0)
+    model.add(KEY, TWO, 0.0)
+    model.discard(KEY, other)
+    model.discard(KEY, ONE)
+    assert len(model) == 1
+    assert not model.add(KEY, ONE, 1.0).repeated
+    model.discard(KEY, ONE)
+    model.discard(KEY, TWO)
+    model.discard(KEY, TWO)
+    assert (len(model), model.overdue(1e9, 0.0)) == (0, [])
+
+
+def test_a_message_that_could_not_be_taken_waits_again_with_its_time() -> None:
+    model = Reassembly()
+    model.add(KEY, ONE, 5.0)
+    (late,) = model.overdue(100.0, 10.0)
+    model.put_back(late)
+    assert model.overdue(14.0, 10.0) == []
+    assert model.add(KEY, ONE, 20.0).repeated
+    assert model.overdue(15.0, 10.0) == [late]

@@ -15,9 +15,10 @@ from protocols.sms import (
     count,
     decode,
     segment,
+    segment_binary,
 )
 
-UDH8, UDH16, SAR, PAYLOAD = LongMessageMode
+UDH8, UDH16, SAR, PAYLOAD, SEPARATE = LongMessageMode
 FAMILY = "👩‍👩‍👧‍👦"
 
 
@@ -281,3 +282,62 @@ def test_what_is_too_long_is_refused_without_looking_at_its_clusters() -> None:
 def test_a_cluster_longer_than_a_part_is_cut() -> None:
     text = "e" + "\u0301" * 200
     assert lengths(text, strict_clusters=True) == [67, 67, 67]
+
+
+@pytest.mark.parametrize(
+    ("size", "mode", "parts"),
+    [
+        (0, UDH8, [0]),
+        (140, UDH8, [140]),
+        (141, UDH8, [134, 7]),
+        (268, UDH8, [134, 134]),
+        (269, UDH8, [134, 134, 1]),
+        (141, UDH16, [133, 8]),
+        (141, SAR, [133, 8]),
+    ],
+)
+def test_octets_that_are_no_text(size: int, mode: LongMessageMode, parts: list[int]) -> None:
+    """Whatever they are: a CR LF on a bound is cut as readily as anything."""
+    octets = bytes((0x0D, 0x0A, 0xFF)) * (size // 3) + b"\r" * (size % 3)
+    made = segment_binary(octets, 7, SegmentOptions(mode))
+    read = [decode(p.user_data, p.data_coding, udhi=p.esm_class == 0x40) for p in made.segments]
+    assert [len(one.body) for one in read] == parts
+    assert b"".join(one.body for one in read) == octets
+    assert {one.encoding for one in read} == {Encoding.BINARY}
+    assert all(len(p.user_data) <= 140 for p in made.segments)
+
+
+def test_octets_in_one_piece_for_an_smsc_that_cuts() -> None:
+    (made,) = segment_binary(bytes(1000), 7, SegmentOptions(PAYLOAD)).segments
+    assert made.tlvs == ((0x0424, bytes(1000)),)
+
+
+def test_octets_on_a_route_of_separate_texts() -> None:
+    assert len(segment_binary(bytes(140), 0, SegmentOptions(SEPARATE)).segments) == 1
+    with pytest.raises(ValueError, match="concatenation"):
+        segment_binary(bytes(141), 0, SegmentOptions(SEPARATE))
+
+
+def test_too_many_octets() -> None:
+    assert len(segment_binary(bytes(134 * 255)).segments) == 255
+    with pytest.raises(TooLong):
+        segment_binary(bytes(134 * 255 + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "firsts", "lengths"),
+    [
+        ("a" * 160, ["aaaa"], [160]),
+        ("a" * 161, ["1/2 ", "2/2 "], [160, 9]),
+        ("a" * 156 * 9, ["1/9 ", "2/9 ", "9/9 "], [160, 160, 160]),
+        ("a" * (156 * 9 + 1), ["1/10", "2/10", "10/1"], [159, 159, 25]),
+    ],
+)
+def test_separate_texts_are_marked_with_room_for_the_widest_mark(
+    text: str, firsts: list[str], lengths: list[int]
+) -> None:
+    parts = segment(text, 1, SegmentOptions(mode=SEPARATE)).segments
+    shown = [parts[0], *parts[1:2], *parts[2:][-1:]]
+    assert [part.user_data[:4].decode() for part in shown] == firsts
+    assert [len(part.user_data) for part in shown] == lengths
+    assert {(part.esm_class, part.tlvs) for part in parts} == {(0, ())}

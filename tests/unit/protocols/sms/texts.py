@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from protocols.sms import (
     Alphabet,
     Decoded,
+    Encoding,
     LongMessageMode,
     Segment,
     SegmentOptions,
@@ -54,11 +55,19 @@ def octets_of(part: Segment) -> bytes:
 
 
 def read(part: Segment, given: SegmentOptions) -> Decoded:
-    """A part as a receiver reads it."""
-    return decode(
+    """A part as a receiver reads it; without its mark, if it has one."""
+    decoded = decode(
         octets_of(part),
         part.data_coding,
         udhi=part.esm_class == 0x40,
         default_alphabet=given.default_alphabet,
         part=part.total > 1,
     )
+    if given.mode is not LongMessageMode.SEPARATE or part.total == 1:
+        return decoded
+    mark = f"{part.number}/{part.total} "
+    assert decoded.text.startswith(mark)
+    width = len(mark) * (2 if decoded.encoding is Encoding.UCS2 else 1)
+    if decoded.encoding is Encoding.GSM7:
+        width += decoded.body[:width].count(0x1B)  # national alphabets have the solidus in their second table
+    return decoded._replace(text=decoded.text[len(mark) :], body=decoded.body[width:])

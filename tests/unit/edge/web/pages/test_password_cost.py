@@ -4,7 +4,7 @@ from argon2 import extract_parameters
 from argon2.low_level import Type
 from twisted.internet.defer import maybeDeferred
 
-from edge.web import passwords
+from edge import passwords
 from edge.web.pages.passwords import PasswordChecker
 from tests.deferreds import success
 

@@ -1,5 +1,4 @@
-// The counter of `protocols.sms.rules`, written from its description alone: [[text, rules], …] in, counts out.
-"use strict";
+// What a text costs while somebody writes it: the counter of `protocols.sms.rules`, written from its description.
 
 const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
 
@@ -44,8 +43,13 @@ function clusterStarts(text) {
   return starts;
 }
 
-function fillWhole(text, units, part, strict) {
-  const limit = fill(units, part, 0).parts, starts = clusterStarts(text);
+// Half of a surrogate pair is no text.
+const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+function fillWhole(text, units, part, rules) {
+  const least = fill(units, part, 0), limit = least.parts, strict = rules.strict_clusters;
+  if (limit > rules.maximum_parts) return least;
+  const starts = clusterStarts(text);
   let parts = 1, used = 0, from = 0;
   for (let i = 0; i < units.length; i++) {
     if (used + units[i] > part) {
@@ -58,20 +62,29 @@ function fillWhole(text, units, part, strict) {
   return { parts, used };
 }
 
-function count(text, rules) {
+function fillMarked(text, units, part, rules) {
+  if (!rules.marks.length) return { ...fillWhole(text, units, part, rules), room: part };
+  let filled;
+  for (const { parts, units: mark } of rules.marks) {
+    filled = { ...fillWhole(text, units, part - mark, rules), room: part - mark };
+    if (filled.parts <= parts) break;
+  }
+  return filled;
+}
+
+export function count(text, rules) {
+  const lone = text.search(LONE);
+  if (lone >= 0) return { not_encodable: lone };
   const { encoding, size, units, offending } = costs(text, rules);
   const total = units.reduce((sum, unit) => sum + unit, 0);
   const whole = total <= size.single;
-  const { parts, used } = whole ? { parts: 1, used: total } : fillWhole(text, units, size.part, rules.strict_clusters);
+  const { parts, used, room } = whole ? { parts: 1, used: total, room: size.single } : fillMarked(text, units, size.part, rules);
   if (parts > rules.maximum_parts) return { too_long: parts };
   return {
     encoding,
     units: total,
     parts: rules.one_part ? 1 : parts,
-    units_left: (whole ? size.single : size.part) - used,
+    units_left: room - used,
     offending: offending === undefined ? null : offending,
   };
 }
-
-const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
-process.stdout.write(JSON.stringify(asked.map(([text, rules]) => count(text, rules))));

@@ -1,0 +1,201 @@
+"""The tables of the configuration that are about carriers: their SMSC accounts, and the routes to them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from edge.config_reader import Check, Contradiction, between, matching
+from edge.config_types import Count, Credential, NotNegative, Password, Port, Positive
+from protocols.smpp.errors import CommandStatus
+
+Alphabet = Literal["gsm7", "gsm7_packed", "latin1", "ascii"]
+Charset = Literal[
+    "gsm7",
+    "latin1",
+    "ascii",
+    "ucs2",
+    "binary",
+    "cyrillic",
+    "hebrew",
+    "shift_jis",
+    "iso2022_jp",
+    "euc_jp",
+    "euc_kr",
+]
+Language = Literal[
+    "turkish",
+    "spanish",
+    "portuguese",
+    "bengali",
+    "gujarati",
+    "hindi",
+    "kannada",
+    "malayalam",
+    "oriya",
+    "punjabi",
+    "tamil",
+    "telugu",
+    "urdu",
+]
+NumberKind = Literal["international", "national", "short_code", "alphanumeric"]
+InDoubt = Literal["resend", "hold"]
+
+
+def _is_pattern(value: str) -> bool:
+    try:
+        return not value or "id" in re.compile(value).groupindex
+    except re.error:
+        return False
+
+
+def _is_status(value: str) -> bool:
+    return (
+        value in CommandStatus.__members__
+        or re.fullmatch("0x[0-9A-Fa-f]{1,8}|[0-9]{1,10}", value) is not None
+    )
+
+
+def status_number(value: str) -> int:
+    """A command_status as the configuration names it: ESME_RTHROTTLED, 0x58 or 88."""
+    return CommandStatus[value].value if value in CommandStatus.__members__ else int(value, 0)
+
+
+Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "a name of letters, digits, . _ -")]
+NameOrNone = Annotated[
+    str, matching(r"([A-Za-z0-9][A-Za-z0-9._-]{0,31})?", "a name of letters, digits, . _ -, or nothing")
+]
+TypeOfNumber = Annotated[int, between(-1, 7)]
+NumberingPlan = Annotated[int, between(-1, 31)]
+TonNpi = Annotated[str, matching(r"[0-7]/([0-9]|[12][0-9]|3[01])", 'type and plan such as "3/0"')]
+DataCoding = Annotated[
+    str,
+    Check(
+        "a data_coding, 0 to 255",
+        lambda value: re.fullmatch("[0-9]{1,3}", value) is not None and int(value) < 256,
+    ),
+]
+Status = Annotated[str, Check('a command_status such as "ESME_RTHROTTLED", "0x58" or "88"', _is_status)]
+Pattern = Annotated[str, Check("a regular expression with a group named id, or nothing", _is_pattern)]
+Pin = Annotated[
+    str,
+    matching(
+        r"(sha256/)?[A-Za-z0-9+/]{43}=|([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}",
+        "a SHA-256 in hexadecimal or Base64",
+    ),
+]
+Prefix = Annotated[str, matching(r"\+?[0-9]{1,15}", 'the beginning of a number, such as "+44"')]
+DidNumber = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamConfig:
+    """One SMSC account and the manners of its carrier."""
+
+    name: Name
+    port: Port
+    system_id: Credential
+    password: Password
+    host: Annotated[str, matching(r"\S+", "a host name or address")] = "127.0.0.1"
+    system_type: Annotated[str, matching(r"[ -~]{0,12}", "at most 12 ASCII characters")] = ""
+    group: NameOrNone = ""
+    bind: Literal["transceiver", "transmitter_receiver"] = "transceiver"
+    binds: Annotated[int, between(1, 64)] = 1
+    window: Annotated[int, between(1, 10_000)] = 50
+    rate: NotNegative = 0.0
+    burst: Count = 10
+    bind_rate: NotNegative = 0.0
+    bind_burst: Count = 10
+    throttle_min_seconds: Positive = 0.25
+    throttle_max_seconds: Positive = 30.0
+    statuses: Mapping[Status, Literal["retry", "elsewhere", "fail"]] = field(default_factory=dict)
+    response_timeout_seconds: Positive = 60.0
+    late_response_seconds: Positive = 60.0
+    enquire_link_seconds: Positive = 30.0
+    enquire_link_misses: Count = 2
+    inactivity_seconds: NotNegative = 0.0
+    connect_timeout_seconds: Positive = 10.0
+    bind_timeout_seconds: Positive = 10.0
+    reconnect_min_seconds: Positive = 1.0
+    reconnect_max_seconds: Positive = 60.0
+    failover_seconds: NotNegative = 30.0
+    tls: bool = False
+    tls_verify: bool = True
+    tls_server_name: str = ""
+    tls_ca_file: str = ""
+    tls_pins: tuple[Pin, ...] = ()
+    tls_certificate_file: str = ""
+    tls_key_file: str = ""
+    number_format: Literal["plus", "e164", "national"] = "plus"
+    source_ton: TypeOfNumber = -1
+    source_npi: NumberingPlan = -1
+    destination_ton: TypeOfNumber = -1
+    destination_npi: NumberingPlan = -1
+    ton_npi: Mapping[NumberKind, TonNpi] = field(default_factory=dict)
+    default_alphabet: Alphabet = "gsm7"
+    charsets: Mapping[DataCoding, Charset] = field(default_factory=dict)
+    languages: tuple[Language, ...] = ()
+    transliterate: Literal["off", "punctuation", "full"] = "off"
+    strict_clusters: bool = False
+    long_messages: Literal["udh8", "udh16", "sar", "payload", "separate"] = "udh8"
+    registered_delivery: bool = True
+    receipt_pattern: Pattern = ""
+    receipt_per: Literal["part", "message"] = "part"
+    message_id_base: Literal["as_sent", "hex", "decimal", "any"] = "any"
+    message_id_match: Literal["loose", "exact"] = "loose"
+    unmatched_receipt_hours: Positive = 72.0
+    in_doubt: InDoubt = "resend"
+    replace_if_present: bool = False
+    unknown_did: Literal["quarantine", "reject"] = "quarantine"
+    repeats: Literal["merge", "deliver"] = "merge"
+    reassembly_timeout_seconds: Positive = 1800.0
+    validity_seconds: NotNegative = 0.0
+    validity_period: Annotated[
+        str, matching(r"([0-9]{15}[-+R])?", 'an SMPP time such as "000007000000000R", or nothing')
+    ] = ""
+    priority_flag: Annotated[int, between(0, 3)] = 0
+    service_type: Annotated[str, matching(r"[ -~]{0,5}", "at most 5 ASCII characters")] = ""
+    backlog: Count = 10_000
+
+    @property
+    def group_name(self) -> str:
+        """The upstreams of one name here are one source of receipts and of parts of long MO messages."""
+        return self.group or self.name
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """See `edge.config_reader`."""
+        for kind in ("reconnect", "throttle"):
+            low, high = getattr(self, f"{kind}_min_seconds"), getattr(self, f"{kind}_max_seconds")
+            if high < low:
+                yield f"{kind}_max_seconds", high, f"at least {kind}_min_seconds, which is {low}"
+        if self.tls and not self.tls_verify and not self.tls_pins:
+            yield "tls_verify", False, "true, or tls_pins: else anybody could be the SMSC"
+        for key in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
+            if (value := getattr(self, key)) and not Path(value).is_file():
+                yield key, value, "a file that is there"
+        if bool(self.tls_certificate_file) != bool(self.tls_key_file):
+            yield "tls_key_file", self.tls_key_file, "a key and a certificate, or neither"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteConfig:
+    """Which upstreams carry which messages; the first route that fits is taken."""
+
+    name: Name
+    upstreams: tuple[Name, ...]
+    weights: Mapping[Name, Count] = field(default_factory=dict)
+    failover: tuple[Name, ...] = ()
+    prefixes: tuple[Prefix, ...] = ()
+    dids: tuple[DidNumber, ...] = ()
+    accounts: tuple[Count, ...] = ()
+    in_doubt: Literal["", "resend", "hold"] = ""
+    validity_seconds: NotNegative = 0.0
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """See `edge.config_reader`."""
+        if not self.upstreams:
+            yield "upstreams", [], "at least one upstream"
+        for name in self.weights:
+            if name not in self.upstreams:
+                yield f"weights.{name}", name, "an upstream of this route's upstreams"

@@ -1,0 +1,17 @@
+"""Upstreams that are one source: their receipts and parts of long messages may come on any of them."""
+
+from dataclasses import dataclass, field
+
+from edge.assembly import Assembly
+
+
+@dataclass(slots=True)
+class Group:
+    """What the upstreams of one group share.
+
+    ``unmatched`` counts the receipts that found no part: while there are none, none need be tried again.
+    """
+
+    upstreams: tuple[str, ...]
+    assembly: Assembly = field(default_factory=Assembly)
+    unmatched: int = 0

@@ -1,0 +1,95 @@
+"""Endpoints that fail: remembered since when, and paused after days of nothing but failure.
+
+A paused endpoint is asked no more: what is due for it becomes a dead letter at once, until somebody
+switches the handler on again (`trunkline did set … webhook=on`); then the dead letters can be replayed.
+One that answers well is not remembered at all, so nothing is written while all is well.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from storage import endpoints
+from storage.endpoints import Endpoint, EndpointRecord
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+PAUSE_AFTER_SECONDS = 5 * 86400.0
+
+
+class Endpoints:
+    """I watch the endpoints of all handlers that post."""
+
+    def __init__(
+        self, store: Store, wall_ms: Callable[[], int], pause_after_seconds: float = PAUSE_AFTER_SECONDS
+    ) -> None:
+        self._store = store
+        self._wall_ms = wall_ms
+        self._pause_after_ms = pause_after_seconds * 1000
+        self._failing: dict[Endpoint, EndpointRecord] = {}
+
+    def start(self) -> Deferred[None]:
+        """Learn which failed before this server started."""
+        return self._store.read(endpoints.failing).addCallback(self._restore)
+
+    def paused(self, which: Endpoint) -> Deferred[bool]:
+        """May it not be asked? A pause is confirmed in the store: another process may have ended it."""
+        known = self._failing.get(which)
+        if known is None or known.paused_at is None:
+            return succeed(False)
+        return self._store.read(endpoints.find, which).addCallback(self._confirmed, which)
+
+    def succeeded(self, which: Endpoint) -> None:
+        """It answered well."""
+        if self._failing.pop(which, None) is not None:
+            log.info("endpoint_recovered", handler=which.handler, account=which.account_id)
+            self._store.writer.run(
+                "endpoint recovered", lambda conn: endpoints.forget(conn, which)
+            ).addErrback(self._not_stored)
+
+    def failed(self, which: Endpoint, outcome: str) -> None:
+        """It did not."""
+        now_ms = self._wall_ms()
+        known = self._failing.get(which)
+        if known is None:
+            self._put(EndpointRecord(*which, now_ms, None, outcome))
+        elif known.paused_at is None and now_ms - known.failing_since >= self._pause_after_ms:
+            days = (now_ms - known.failing_since) / 86_400_000
+            log.warning(
+                "endpoint_paused",
+                handler=which.handler,
+                account=which.account_id,
+                failing_days=round(days, 1),
+                outcome=outcome,
+            )
+            self._put(known._replace(paused_at=now_ms, last_outcome=outcome))
+
+    def _put(self, record: EndpointRecord) -> None:
+        self._failing[record.endpoint] = record
+        self._store.writer.run("endpoint failing", lambda conn: endpoints.put(conn, record)).addErrback(
+            self._not_stored
+        )
+
+    def _restore(self, records: list[EndpointRecord]) -> None:
+        self._failing = {record.endpoint: record for record in records}
+
+    def _confirmed(self, record: EndpointRecord | None, which: Endpoint) -> bool:
+        if record is not None and record.paused_at is not None:
+            return True
+        if record is None:
+            self._failing.pop(which, None)
+        else:
+            self._failing[which] = record
+        return False
+
+    def _not_stored(self, failure: Failure) -> None:
+        """The next answer of the endpoint says the same again."""
+        log.error("endpoint_not_stored", error=failure.getErrorMessage())
+
+
+def bare(url: str) -> str:
+    """A URL as an endpoint is known: without its query, which may differ each time."""
+    return url.partition("#")[0].partition("?")[0]

@@ -1,0 +1,116 @@
+"""A connection to an origin: look up, vet, connect to the vetted address, look again at who answered."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import defer, error
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.python.failure import Failure
+
+from edge.http.addresses import AddressPolicy
+from edge.http.connection import Connection
+from edge.http.errors import AddressRefused, NoAnswer
+from edge.http.resolving import Resolver, vetted
+from edge.http.urls import Origin
+
+TLSOptions = Callable[[str], Any]
+
+
+class Connector:
+    """I open connections. ``tls`` makes the options for a host name: certificates are always verified."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: Resolver,
+        policy: AddressPolicy,
+        seconds: float,
+        tls: TLSOptions = optionsForClientTLS,
+    ) -> None:
+        self.policy = policy
+        self._reactor = reactor
+        self._clock: IReactorTime = reactor
+        self._resolver = resolver
+        self._seconds = seconds
+        self._tls = tls
+
+    def connect(self, origin: Origin, gone: Callable[[Connection], None]) -> Deferred[Connection]:
+        """A new connection within the time allowed; the addresses are tried in order. Errback NoAnswer."""
+        begun = self._clock.seconds()
+        looked_up = vetted(self._resolver, origin, self.policy)
+        connecting = looked_up.addCallback(lambda addresses: self._first(origin, addresses, gone))
+        return connecting.addTimeout(self._seconds, self._clock).addCallbacks(
+            self._connected, _not_connected, callbackArgs=(begun,)
+        )
+
+    def _connected(self, connection: Connection, begun: float) -> Connection:
+        if connection.refused is not None:
+            raise connection.refused
+        connection.took = self._clock.seconds() - begun
+        return connection
+
+    def _first(
+        self, origin: Origin, addresses: list[str], gone: Callable[[Connection], None]
+    ) -> Deferred[Connection]:
+        """The first address that takes the connection; the error of the last one otherwise."""
+        address, rest = addresses[0], addresses[1:]
+        trying = self._to(origin, address, gone)
+
+        def next_one(failure: Failure) -> Deferred[Connection]:
+            if not rest or failure.check(CancelledError, NoAnswer):
+                return fail(failure)
+            return self._first(origin, rest, gone)
+
+        return trying.addErrback(next_one)
+
+    def _to(self, origin: Origin, address: str, gone: Callable[[Connection], None]) -> Deferred[Connection]:
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        endpoint: Any = kind(self._reactor, address, origin.port, timeout=self._seconds)
+        if origin.scheme == "https":
+            try:
+                endpoint = wrapClientTLS(self._tls(origin.host), endpoint)
+            except ValueError as problem:
+                return fail(NoAnswer("tls_failed", str(problem)))
+
+        def made(transport: Any) -> None:
+            self._vet_peer(origin, address, transport)
+
+        connecting: Deferred[Connection] = endpoint.connect(
+            Factory.forProtocol(lambda: Connection(made, gone))
+        )
+        return connecting
+
+    def _vet_peer(self, origin: Origin, address: str, transport: Any) -> None:
+        """It must be the address that was vetted, and not this machine by another name of its own."""
+        peer, here = transport.getPeer().host, transport.getHost().host
+        why = self.policy.refusal(peer)
+        if why is None and peer != address:
+            why = f"not {address}, which was asked"
+        if why is None and peer == here and not self.policy.is_allowed(peer):
+            why = "this machine"
+        if why is not None:
+            raise AddressRefused(origin.host, peer, why)
+
+
+# The order matters: the first class that fits names the reason.
+REASONS = (
+    (error.ConnectionRefusedError, "connection_refused"),
+    (error.TimeoutError, "connect_timeout"),
+    (defer.TimeoutError, "connect_timeout"),
+    (error.ConnectError, "connect_failed"),
+)
+
+
+def _not_connected(failure: Failure) -> Connection:
+    if failure.check(NoAnswer):
+        failure.raiseException()
+    if failure.check(CancelledError):
+        raise NoAnswer("timeout", "no complete answer in time")
+    for kind, reason in REASONS:
+        if failure.check(kind):
+            raise NoAnswer(reason, failure.getErrorMessage())
+    raise NoAnswer("request_failed", failure.getErrorMessage())

@@ -1,0 +1,183 @@
+"""One connection of plain HTTP/1.1: a request, its response, and the next one while both sides keep it open.
+
+The parser is httptools' (llhttp). Nothing is ever sent twice: a connection that dies before the first octet
+of a response is an answer too (`connection_lost`), and another attempt is somebody else's decision.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from OpenSSL import SSL
+from service_identity.exceptions import VerificationError
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from edge.http.answer import Answer
+from edge.http.errors import NoAnswer
+
+MAX_BODY_OCTETS = 64 * 1024
+MAX_HEAD_OCTETS = 32 * 1024
+MAX_OCTETS = 1024 * 1024  # of a response with all that is no body: chunk lengths, trailers, 100 Continue
+
+
+class Connection(Protocol):
+    """I serve one request at a time. ``made`` may look at the transport and raise NoAnswer; ``gone`` is told
+    of my end."""
+
+    def __init__(self, made: Callable[[Any], None], gone: Callable[["Connection"], None]) -> None:
+        self.open = True
+        self.idle_since = 0.0
+        self.took = 0.0  # seconds that it took to connect, to be counted to the first request
+        self.refused: NoAnswer | None = None
+        self._made = made
+        self._gone = gone
+        self._waiting: Deferred[Answer] | None = None
+        self._parser = HttpResponseParser(self)
+        self._octets = 0
+        self._begin()
+
+    @property
+    def reusable(self) -> bool:
+        """Both sides keep it open, and nothing is under way."""
+        return self.open and self._waiting is None
+
+    def ask(self, request: bytes) -> Deferred[Answer]:
+        """Send a request. Cancelling the Deferred closes the connection. Errback NoAnswer."""
+        if not self.open:
+            return fail(NoAnswer("connection_lost", "the connection was closed before the request"))
+        asked: Deferred[Answer] = Deferred(self._cancelled)
+        self._waiting = asked
+        self._octets = 0
+        self._begin()
+        self.transport.write(request)  # type: ignore[union-attr]
+        return asked
+
+    def close(self) -> None:
+        """Close it now, whatever is under way."""
+        self.open = False
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
+
+    # -- what Twisted calls -----------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """The connection is there; whether it may be used is not decided yet."""
+        transport: Any = self.transport
+        try:
+            self._made(transport)
+        except NoAnswer as error:
+            self.refused = error
+            self.close()
+            return
+        transport.setTcpNoDelay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Octets of a response."""
+        if self._waiting is None:
+            self.close()  # nobody asked
+            return
+        self._octets += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._end(NoAnswer("answer_invalid", "the server changed the protocol"))
+        except HttpParserError as error:
+            self._end(NoAnswer("answer_invalid", f"this is not HTTP: {error}"))
+        if self._octets > (MAX_OCTETS if self._head_done else MAX_HEAD_OCTETS) and self._waiting is not None:
+            self._end(NoAnswer("answer_invalid", "there are too many octets before the body, or around it"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The other side closed, or the network did."""
+        self.open = False
+        if self._waiting is not None:
+            if self._until_close and reason.check(ConnectionDone):
+                self._complete()
+            else:
+                self._fire(lost(reason))
+        self._gone(self)
+
+    # -- what the parser calls --------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole. A response with neither length nor chunks ends with the connection."""
+        self._head_done = True
+        self._status = self._parser.get_status_code()
+        self._until_close = self._status >= 200 and not any(
+            name in (b"content-length", b"transfer-encoding") for name, _ in self._headers
+        )
+
+    def on_body(self, octets: bytes) -> None:
+        """Octets of the body, without the chunks' lengths."""
+        self._body += octets
+        if len(self._body) >= MAX_BODY_OCTETS and self._waiting is not None:
+            self._cut = True
+            self._complete()
+            self.close()
+
+    def on_message_complete(self) -> None:
+        """The response is whole, unless it was only a 100 Continue or the like."""
+        if self._status < 200:
+            self._begin()
+        elif self._waiting is not None:
+            if not self._parser.should_keep_alive():
+                self.open = False
+            self._complete()
+            if not self.open:
+                self.close()
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = bytearray()
+        self._status = 0
+        self._head_done = False
+        self._until_close = False
+        self._cut = False
+
+    def _complete(self) -> None:
+        body = bytes(self._body[:MAX_BODY_OCTETS])
+        self._fire(Answer(self._status, body, self._cut, tuple(self._headers)))
+
+    def _end(self, error: NoAnswer) -> None:
+        self.open = False
+        self._fire(error)
+        self.close()
+
+    def _fire(self, result: Answer | NoAnswer) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        if isinstance(result, Answer):
+            waiting.callback(result)
+        else:
+            waiting.errback(result)
+
+    def _cancelled(self, _: Deferred[Answer]) -> None:
+        self._waiting = None
+        self.close()
+
+
+def lost(reason: Failure) -> NoAnswer:
+    """Why a connection ended before its response did."""
+    error: Any = reason.value
+    if isinstance(error, SSL.Error | VerificationError):
+        return NoAnswer("tls_failed", _tls_detail(error))
+    if isinstance(error, CancelledError):
+        return NoAnswer("timeout", "no complete answer in time")
+    return NoAnswer("connection_lost", reason.getErrorMessage())
+
+
+def _tls_detail(error: Exception) -> str:
+    """OpenSSL says (library, function, reason), several times over."""
+    words = [part for item in error.args if isinstance(item, list) for part in item]
+    reasons = [str(part[-1]) for part in words if isinstance(part, tuple) and part]
+    return "; ".join(reasons) or str(error) or type(error).__name__

@@ -1,0 +1,148 @@
+"""Failover: messages that one upstream cannot or would not take go to another one of their route.
+
+A message moves whole, and only while nothing of it has left, or may have: what is in doubt stays. The other
+upstream may have another alphabet and other ways, so the message is segmented anew from its text; it keeps
+its id, and its place by age.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from edge.outbound import NewPlan, Planner, part_records
+from edge.upstreams import Upstream
+from storage import moves
+from storage.moves import Waiting
+from storage.parts import QueuedPart
+from storage.records import PartRecord
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 5.0
+PAGE = 200  # messages looked at in one go
+PAGES = 25  # and how many times in one look: the rest waits for the next
+
+
+class Mover:
+    """I watch all upstreams; ``upstreams`` and ``planner`` give those of the present configuration."""
+
+    def __init__(
+        self,
+        store: Store,
+        upstreams: Callable[[], Mapping[str, Upstream]],
+        planner: Callable[[], Planner],
+    ) -> None:
+        self._store = store
+        self._upstreams = upstreams
+        self._planner = planner
+        self._after: dict[str, int] = {}  # where the last look at an upstream's queue ended
+
+    def look(self) -> Deferred[None]:
+        """Take from the upstreams that are down what others can carry."""
+        return Deferred.fromCoroutine(self._look())
+
+    def refused(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
+        """The SMSC would not take this part: see `edge.upstreams.Observer.elsewhere`."""
+        return Deferred.fromCoroutine(self._refused(upstream, item)).addErrback(_not_moved)
+
+    async def _look(self) -> None:
+        for upstream in list(self._upstreams().values()):
+            if not upstream.usable and self._has_another(upstream.name):
+                try:
+                    await self._evacuate(upstream)
+                except Exception as error:
+                    log.error("messages_not_moved", upstream=upstream.name, error=str(error))
+
+    def _has_another(self, name: str) -> bool:
+        """Is an upstream up that shares a route with this one?"""
+        routes = self._planner().routes
+        together = [
+            (*route.upstreams, *route.failover)
+            for route in routes
+            if name in route.upstreams or name in route.failover
+        ]
+        return any(self._up(other) for names in together for other in names if other != name)
+
+    def _up(self, name: str) -> bool:
+        upstream = self._upstreams().get(name)
+        return upstream is not None and upstream.up
+
+    async def _evacuate(self, upstream: Upstream) -> None:
+        """Page by page through its queue, which stands still meanwhile."""
+        busy = upstream.queue.withdraw()
+        moved = 0
+        try:
+            after: int | None = self._after.get(upstream.name, 0)
+            for _ in range(PAGES):
+                found, following = await self._store.read(moves.page, upstream.name, after or 0, PAGE)
+                moved += await self._move_all(found, busy)
+                after = following
+                if following is None:
+                    break
+            self._after[upstream.name] = after or 0
+        finally:
+            upstream.queue.resume()
+        if moved:
+            upstream.counters.moved += moved
+            log.warning("messages_moved", upstream=upstream.name, messages=moved)
+
+    async def _move_all(self, found: Sequence[Waiting], busy: frozenset[int]) -> int:
+        planner = self._planner()
+        planned = []
+        for waiting in found:
+            if any(part.id in busy for part in waiting.parts):
+                continue
+            plan = planner.plan_elsewhere(waiting.message, self._up)
+            if plan is not None:
+                planned.append((waiting, plan, self._parts(waiting, plan, waiting.parts[0].refused_by)))
+        if not planned:
+            return 0
+
+        def work(conn: Connection) -> int:
+            return sum(
+                moves.move(conn, waiting, plan.upstream, plan.segmented.encoding.name, parts)
+                for waiting, plan, parts in planned
+            )
+
+        moved: int = await self._store.writer.run("messages to another upstream", work)
+        for name in {plan.upstream for _, plan, _ in planned}:
+            self._wake(name)
+        return moved
+
+    async def _refused(self, upstream: Upstream, item: QueuedPart) -> Sequence[int]:
+        waiting = await self._store.read(moves.waiting_one, upstream.name, item.part.message_id)
+        if waiting is None:
+            return ()
+        refused_by = " ".join(filter(None, (item.part.refused_by, upstream.name)))
+        plan = self._planner().plan_elsewhere(waiting.message, self._up, refused_by.split())
+        if plan is None:
+            return ()
+        parts = self._parts(waiting, plan, refused_by)
+
+        def work(conn: Connection) -> bool:
+            return moves.move(conn, waiting, plan.upstream, plan.segmented.encoding.name, parts)
+
+        if not await self._store.writer.run("message to another upstream", work):
+            return ()
+        log.info("message_moved", message=item.part.message_id, upstream=upstream.name, to=plan.upstream)
+        self._wake(plan.upstream)
+        return [part.id for part in waiting.parts]
+
+    def _parts(self, waiting: Waiting, plan: NewPlan, refused_by: str | None) -> list[PartRecord]:
+        first = waiting.parts[0]
+        ids = self._store.ids.next
+        return part_records(waiting.message.id, plan, ids, first.due_at, first.expires_at, refused_by)
+
+    def _wake(self, name: str) -> None:
+        upstream = self._upstreams().get(name)
+        if upstream is not None:
+            upstream.look()
+
+
+def _not_moved(failure: Failure) -> Sequence[int]:
+    log.error("message_not_moved", error=failure.getErrorMessage())
+    return ()

@@ -1,0 +1,161 @@
+"""The parts that wait for one upstream: in memory what fits, in the table the rest, each message in order."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from edge.backlog import Backlog
+from edge.lanes import Lanes
+from storage import parts
+from storage.parts import QueuedPart
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+LOOK_PARTS = 1_000
+
+
+class PartQueue:
+    """I hand out an upstream's parts, oldest first, and know which of them are on their way.
+
+    ``feed`` is called when a look at the table may have brought some.
+    """
+
+    def __init__(
+        self, upstream: str, limit: int, store: Store, wall_ms: Callable[[], int], feed: Callable[[], None]
+    ) -> None:
+        self.withdrawn = False
+        self._upstream = upstream
+        self._store = store
+        self._wall_ms = wall_ms
+        self._feed = feed
+        self._backlog: Backlog[QueuedPart] = Backlog(limit, lambda queued: queued.part.id)
+        self._lanes = Lanes()
+        self._withdrawals = 0
+
+    def __len__(self) -> int:
+        return len(self._backlog)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing waits, neither here nor in the table."""
+        return not self._backlog and not self._backlog.overflowed and not self.withdrawn
+
+    @property
+    def hungry(self) -> bool:
+        """Nothing waits here, but the table may have some."""
+        return self._backlog.overflowed and not self._backlog
+
+    # -- in ---------------------------------------------------------------------------------------
+
+    def expect(self, part_ids: Iterable[int]) -> None:
+        """These are about to be committed; a look at the table must not take them twice."""
+        self._backlog.expect(part_ids)
+
+    def forget(self, part_ids: Iterable[int]) -> None:
+        """They were not committed."""
+        for part_id in part_ids:
+            self._backlog.done(part_id)
+
+    def put(self, items: Iterable[QueuedPart]) -> None:
+        """They are committed and wait."""
+        for item in items:
+            self._backlog.put(item)
+
+    def look(self) -> Deferred[None] | None:
+        """Ask the table for more, if there is room for it."""
+        if self.withdrawn or not self._backlog.begin_look():
+            return None
+        withdrawals = self._withdrawals
+        return self._store.read(parts.queued, self._upstream, self._wall_ms(), LOOK_PARTS).addCallbacks(
+            self._looked, self._could_not_look, callbackArgs=(withdrawals,)
+        )
+
+    def _looked(self, found: Sequence[QueuedPart], withdrawals: int) -> None:
+        if withdrawals != self._withdrawals:  # what it saw may have moved to another upstream since
+            self._backlog.end_look((), complete=False)
+            return
+        self._backlog.end_look(found, complete=len(found) < LOOK_PARTS)
+        if self._backlog:
+            self._feed()
+
+    def _could_not_look(self, failure: Failure) -> None:
+        self._backlog.end_look((), complete=False)
+        log.error("queue_not_read", upstream=self._upstream, error=failure.getErrorMessage())
+
+    # -- out --------------------------------------------------------------------------------------
+
+    def take(self, room: int, now_ms: int) -> list[QueuedPart]:
+        """At most ``room`` parts that may go now. Those whose time is over are left to the table."""
+        ready: list[QueuedPart] = []
+        if self.withdrawn:
+            return ready
+        backlog, lanes = self._backlog, self._lanes
+        while backlog and len(ready) < room:
+            item = backlog.take()
+            if lanes.barred(item) or (item.part.expires_at is not None and item.part.expires_at <= now_ms):
+                backlog.done(item.part.id)
+            elif lanes.enter(item):
+                ready.append(item)
+        return ready
+
+    def enter(self, item: QueuedPart) -> None:
+        """This part goes at once, without having waited."""
+        self._lanes.enter(item)
+
+    def barred(self, item: QueuedPart) -> bool:
+        """It must not be sent after all."""
+        return self._lanes.barred(item)
+
+    def back(self, items: Iterable[QueuedPart]) -> None:
+        """They did not go, or were refused for now: to their old places, before what is behind them."""
+        for item in items:
+            self._backlog.put_back(item)
+            self._release(item)
+
+    def done(self, item: QueuedPart) -> None:
+        """Nothing of this part is left to do here; the next one of its message may go."""
+        self._backlog.done(item.part.id)
+        self._release(item)
+
+    def _release(self, item: QueuedPart) -> None:
+        for behind in self._lanes.leave(item):
+            self._backlog.put_back(behind)
+
+    def drop(self, item: QueuedPart) -> None:
+        """Nothing more of this message is sent."""
+        if item.part.total > 1:
+            self._lanes.bar(item.part.message_id)
+        self.done(item)
+
+    def bar(self, part_ids: Iterable[int]) -> None:
+        """These parts must not be sent, though they may still wait here."""
+        for part_id in part_ids:
+            self._lanes.bar(part_id)
+
+    def leave_to_table(self, items: Iterable[QueuedPart]) -> None:
+        """What has become of them only the table knows; what is behind them is left there too."""
+        for item in items:
+            for each in (item, *self._lanes.leave(item)):
+                self._backlog.done(each.part.id)
+        self._backlog.overflowed = True
+
+    # -- other upstreams --------------------------------------------------------------------------
+
+    def withdraw(self) -> frozenset[int]:
+        """Hand out nothing until `resume`, and leave what waits to the table: others may take it from there.
+
+        The ids of the parts that are on their way, which they may not.
+        """
+        self.withdrawn = True
+        self._withdrawals += 1
+        for item in self._lanes.clear():
+            self._backlog.done(item.part.id)
+        return self._backlog.clear()
+
+    def resume(self) -> None:
+        """Hand out again what is still there."""
+        self.withdrawn = False
+        self.look()

@@ -1,0 +1,186 @@
+"""Whose turn it is: the deliveries that wait in memory, by target and lane.
+
+Targets take turns, and in each target its lanes do (a lane is one DID's deliveries there). A target has at
+most ``per_target`` attempts under way, and about half as many as there are free places left: each target that
+hangs gets less than the one before, and there is room for those that do not, until a circuit opens. A lane
+has no more waiting than memory has left.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from edge.circuit import Circuit, CircuitSettings, State
+from storage.deliveries import DueDelivery
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Attempts under way in all and for each target, and deliveries held in memory."""
+
+    concurrency: int = 500
+    per_target: int = 50
+    memory: int = 20_000
+    circuit: CircuitSettings = field(default_factory=CircuitSettings)
+
+
+@dataclass(slots=True)
+class Target:
+    """One place that deliveries go to. ``key`` is as in `storage.paused`."""
+
+    key: str
+    circuit: Circuit
+    running: int = 0
+    paused: bool = False
+    lanes: "OrderedDict[int, deque[DueDelivery]]" = field(default_factory=OrderedDict)
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries in memory."""
+        return sum(map(len, self.lanes.values()))
+
+    def pop(self) -> DueDelivery:
+        """The next one; its lane goes behind the others."""
+        lane, queue = self.lanes.popitem(last=False)
+        due = queue.popleft()
+        if queue:
+            self.lanes[lane] = queue
+        return due
+
+
+class Targets:
+    """I hold what waits and hand it out fairly."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._targets: dict[str, Target] = {}
+        self._turns: deque[Target] = deque()
+        self._held: Counter[int] = Counter()  # by lane: expected, waiting or running
+        self._holding = 0
+        self._paused: frozenset[str] = frozenset()
+        self.running = 0
+        self.waiting = 0
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def all(self) -> list[Target]:
+        """Every one that there is something to know of."""
+        return list(self._targets.values())
+
+    def target(self, key: str) -> Target:
+        """The target of this key."""
+        found = self._targets.get(key)
+        if found is None:
+            found = Target(key, Circuit(self._limits.circuit), paused=key in self._paused)
+            self._targets[key] = found
+        return found
+
+    # -- how much memory takes --------------------------------------------------------------------
+
+    def shut(self, key: str) -> bool:
+        """Nothing is begun there for a while: it is stopped, or its circuit is open."""
+        target = self._targets.get(key)
+        return key in self._paused or (target is not None and target.circuit.state is State.OPEN)
+
+    def room(self, key: str, lane: int, now: float) -> int:
+        """How many more deliveries of this lane memory may take."""
+        free = self._limits.memory - self._holding
+        target = self._targets.get(key)
+        if target is None:
+            return max(free - self._held[lane], 0) if key not in self._paused else 0
+        return max(min(free - self._held[lane], self._allowance(target, now)), 0)
+
+    def _allowance(self, target: Target, now: float) -> int:
+        if target.paused:
+            return 0
+        match target.circuit.state:
+            case State.CLOSED:
+                return self._limits.memory
+            case State.OPEN:
+                return int(target.circuit.may_start(now) and not target.waiting)
+            case State.RECOVERING:
+                return int(target.circuit.rate(now)) + 1 - target.waiting
+
+    def hold(self, lane: int) -> None:
+        """One more of this lane is in memory's hands, wherever it is."""
+        self._held[lane] += 1
+        self._holding += 1
+
+    def let_go(self, lane: int) -> None:
+        """One less."""
+        self._holding -= 1
+        if self._held[lane] <= 1:
+            del self._held[lane]
+        else:
+            self._held[lane] -= 1
+
+    # -- turns ------------------------------------------------------------------------------------
+
+    def put(self, key: str, due: DueDelivery) -> None:
+        """Let a held delivery wait for its turn."""
+        target = self.target(key)
+        if not target.lanes:
+            self._turns.append(target)
+        queue = target.lanes.get(due.delivery.lane)
+        if queue is None:
+            queue = target.lanes[due.delivery.lane] = deque()
+        queue.append(due)
+        self.waiting += 1
+
+    def take(self, now: float) -> tuple[Target, DueDelivery] | None:
+        """What may begin now; the caller tells of its end with `ended`."""
+        free = self._limits.concurrency - self.running
+        for _ in range(len(self._turns)):
+            target = self._turns.popleft()
+            if self._may_start(target, free, now):
+                due = target.pop()
+                if target.lanes:
+                    self._turns.append(target)
+                self._begin(target, now)
+                return target, due
+            self._turns.append(target)
+        return None
+
+    def _may_start(self, target: Target, free: int, now: float) -> bool:
+        return (
+            not target.paused
+            and target.running < self._limits.per_target
+            and 2 * target.running < free
+            and target.circuit.may_start(now)
+        )
+
+    def _begin(self, target: Target, now: float) -> None:
+        self.waiting -= 1
+        self.running += 1
+        target.running += 1
+        target.circuit.started(now)
+
+    def ended(self, target: Target) -> None:
+        """An attempt there is over, and stored."""
+        self.running -= 1
+        target.running -= 1
+        self._forget(target)
+
+    def empty(self, target: Target) -> list[DueDelivery]:
+        """Take everything that waits there out of turn."""
+        if not target.lanes:
+            return []
+        self._turns.remove(target)
+        out = [due for queue in target.lanes.values() for due in queue]
+        target.lanes.clear()
+        self.waiting -= len(out)
+        return out
+
+    def pause(self, keys: Iterable[str]) -> list[Target]:
+        """These and no others are stopped; those of them that something waits for."""
+        self._paused = frozenset(keys)
+        fresh = [target for key, target in self._targets.items() if key in self._paused and target.lanes]
+        for target in self.all():
+            target.paused = target.key in self._paused
+            self._forget(target)
+        return fresh
+
+    def _forget(self, target: Target) -> None:
+        if not (target.running or target.lanes or target.paused) and target.circuit.unblemished:
+            self._targets.pop(target.key, None)

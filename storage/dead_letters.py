@@ -1,0 +1,42 @@
+"""Deliveries one by one and the dead ones in rows, for the people whose account they are in."""
+
+from sqlalchemy import Connection, literal_column, select
+
+from storage.messages import delivery_record
+from storage.records import DeliveryRecord
+from storage.tables import delivery
+
+MAX_LIMIT = 1_000
+
+
+def find(connection: Connection, account_id: int, delivery_id: int) -> DeliveryRecord | None:
+    """One delivery of this account."""
+    query = select(delivery).where(delivery.c.id == delivery_id, delivery.c.account_id == account_id)
+    row = connection.execute(query).first()
+    return None if row is None else delivery_record(row)
+
+
+def dead(
+    connection: Connection,
+    account_id: int,
+    *,
+    handler: str | None = None,
+    from_id: int | None = None,
+    to_id: int | None = None,
+    limit: int = 50,
+) -> list[DeliveryRecord]:
+    """Failed deliveries, oldest first; of one handler, or with ids from … to … (both included), if so asked.
+
+    ``limit`` is held between 1 and 1,000.
+    """
+    query = select(delivery).where(
+        delivery.c.account_id == account_id, delivery.c.state == literal_column("'failed'")
+    )
+    if handler is not None:
+        query = query.where(delivery.c.handler == handler)
+    if from_id is not None:
+        query = query.where(delivery.c.id >= from_id)
+    if to_id is not None:
+        query = query.where(delivery.c.id <= to_id)
+    rows = connection.execute(query.order_by(delivery.c.id).limit(min(max(limit, 1), MAX_LIMIT)))
+    return [delivery_record(row) for row in rows]

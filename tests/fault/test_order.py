@@ -1,0 +1,138 @@
+"""No acknowledgement leaves before the sync of its commit.
+
+That is told from the order of system calls. `kill -9` cannot see it: what was written but not synced survives
+the process, though not a power cut. On SQLite, whose syncs are the server's own calls, each message is
+followed by its token: written to the WAL, the WAL synced, and only then the answer, or the submit_sm, sent.
+"""
+
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.bench.peer import Peer
+from tests.fault.strace_log import STRACE, Call, calls
+from tests.fault.traffic import Traffic
+from tests.provision import provision
+from tests.server import Server, free_port
+
+pytestmark = pytest.mark.fault
+
+DID = "+12025550100"
+TOKEN = re.compile(rb"M[0-9]{8} is|[0-9]{8} the quick")
+HEADER = struct.Struct(">IIII")
+DELIVER_SM, DELIVER_SM_RESP, SUBMIT_SM = 0x05, 0x80000005, 0x04
+ACCEPTED = b"HTTP/1.1 202"
+
+
+@dataclass
+class Order:
+    """What I saw of each message, as line numbers of the log."""
+
+    hops: "Counter[str]" = field(default_factory=Counter)
+    early: "Counter[str]" = field(default_factory=Counter)
+    _written: dict[bytes, int] = field(default_factory=dict)
+    _synced: list[tuple[int, int]] = field(default_factory=list)
+    _asked: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _posted: dict[int, bytes] = field(default_factory=dict)
+    _pending: dict[tuple[int, str], bytes] = field(default_factory=dict)
+
+    def see(self, call: Call) -> None:
+        """The next call in the order of their ends."""
+        if call.name in ("fsync", "fdatasync"):
+            if call.path.endswith(("-wal", ".db")):
+                self._synced.append((call.began, call.ended))
+        elif call.name in ("write", "writev", "pwrite64", "pwritev") and call.path.endswith("-wal"):
+            for token in TOKEN.findall(call.data):
+                self._written.setdefault(token, call.ended)
+        elif call.name == "close":
+            self._posted.pop(call.descriptor, None)
+        elif call.path.startswith("socket:"):
+            self._see_socket(call)
+
+    def _see_socket(self, call: Call) -> None:
+        inward = call.name in ("read", "recvfrom")
+        if inward and (call.data.startswith(b"POST ") or call.descriptor in self._posted):
+            token = TOKEN.search(call.data)  # head and body may come one after the other
+            self._posted[call.descriptor] = b"" if token is None else token[0]
+        elif call.data.startswith(ACCEPTED):
+            self._judge("202", self._posted[call.descriptor], call)
+        elif not call.data.startswith((b"GET ", b"HTTP/")):
+            for command, status, sequence, body in self._pdus(call, inward):
+                self._see_pdu(command, status, sequence, body, call)
+
+    def _see_pdu(self, command: int, status: int, sequence: int, body: bytes, call: Call) -> None:
+        if command == DELIVER_SM:
+            self._asked[call.descriptor, sequence] = self._token(body)
+        elif command == DELIVER_SM_RESP and status == 0:
+            self._judge("deliver_sm_resp", self._asked[call.descriptor, sequence], call)
+        elif command == SUBMIT_SM:
+            self._judge("submit_sm", self._token(body), call)
+
+    def _pdus(self, call: Call, inward: bool) -> Iterator[tuple[int, int, int, bytes]]:
+        place = (call.descriptor, "in" if inward else "out")
+        data = self._pending.pop(place, b"") + call.data
+        while len(data) >= HEADER.size:
+            length, command, status, sequence = HEADER.unpack_from(data)
+            if len(data) < length:
+                break
+            yield command, status, sequence, data[HEADER.size : length]
+            data = data[length:]
+        self._pending[place] = data
+
+    def _token(self, data: bytes) -> bytes:
+        found = TOKEN.search(data)
+        assert found is not None, data
+        return found[0]
+
+    def _judge(self, hop: str, token: bytes, call: Call) -> None:
+        self.hops[hop] += 1
+        written = self._written.get(token)
+        covered = written is not None and any(
+            began > written and ended < call.began for began, ended in reversed(self._synced)
+        )
+        self.early[hop] += not covered
+
+
+def observed(url: str, folder: Path, durable: bool) -> Order:
+    """Traffic on a server under strace: the order of what it did."""
+    provision(url.partition("?")[0], [DID])
+    log, smsc = folder / "calls.log", free_port()
+    tables = {"store": {"allow_non_durable": not durable}}
+    with (
+        Peer(seconds=120) as peer,
+        Server(folder, url, smsc, (*STRACE, str(log)), tables) as server,
+    ):
+        traffic = Traffic(peer, server, smsc)
+        server.start(ready=False)
+        traffic.begin()
+        traffic.progress(mo=150, mt=100)
+        traffic.end()
+        server.stop()
+    order = Order()
+    for call in calls(log):
+        order.see(call)
+    return order
+
+
+@pytest.mark.usefixtures("strace")
+def test_no_acknowledgement_before_its_sync(sqlite_url: str, tmp_path: Path) -> None:
+    order = observed(sqlite_url, tmp_path, durable=True)
+    assert order.hops["deliver_sm_resp"] >= 150
+    assert order.hops["202"] >= 100
+    assert order.hops["submit_sm"] >= 100
+    assert order.early.total() == 0, order.early
+    print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")
+
+
+@pytest.mark.usefixtures("strace")
+def test_the_same_check_fails_on_a_store_that_does_not_sync(sqlite_url: str, tmp_path: Path) -> None:
+    order = observed(f"{sqlite_url}?synchronous=normal", tmp_path, durable=False)
+    assert order.hops["deliver_sm_resp"] >= 150
+    assert order.early["deliver_sm_resp"] > 100
+    assert order.early["202"] > 50
+    print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")

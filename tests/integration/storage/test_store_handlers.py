@@ -1,0 +1,78 @@
+"""What handlers keep, on both engines: failing endpoints, forwards, dead letters."""
+
+from collections.abc import Iterable
+
+from storage import dead_letters, deliveries, endpoints, forwards, messages
+from storage.endpoints import Endpoint, EndpointRecord
+from storage.engines import Engine
+from storage.forwards import SentRecord, Talk
+from storage.records import DeliveryState
+from storage.statements import Write, execute
+from tests.samples import delivery_of, mo, mt
+
+NOW = 1_769_860_800_000
+HOOK = Endpoint(1, "webhook", "https://example.net/hook")
+
+
+def test_an_endpoint_fails_is_paused_and_recovers(engine: Engine) -> None:
+    failing = EndpointRecord(*HOOK, NOW, None, "timeout")
+    other = EndpointRecord(2, "webhook", HOOK.url, NOW - 1, None, "http_error")
+    with engine.transaction() as conn:
+        endpoints.put(conn, failing)
+        endpoints.put(conn, other)
+        endpoints.put(conn, failing._replace(paused_at=NOW + 5, last_outcome="http_error"))
+    with engine.snapshot() as conn:
+        assert endpoints.find(conn, HOOK) == EndpointRecord(*HOOK, NOW, NOW + 5, "http_error")
+        assert [record.endpoint.account_id for record in endpoints.failing(conn)] == [2, 1]
+    with engine.transaction() as conn:
+        assert endpoints.forget(conn, HOOK)
+        assert not endpoints.forget(conn, HOOK)
+        assert endpoints.failing(conn) == [other]
+
+
+def test_tags_are_kept_freed_and_given_again(engine: Engine) -> None:
+    day = 86_400_000
+    with engine.transaction() as conn:
+        assert forwards.hear(conn, 7, "+1", NOW, NOW - day) == [Talk("+1", 1, NOW)]
+        assert forwards.hear(conn, 7, "+2", NOW + 1, NOW - day) == [
+            Talk("+2", 2, NOW + 1),
+            Talk("+1", 1, NOW),
+        ]
+        assert forwards.hear(conn, 7, "+1", NOW + 2, NOW - day)[0] == Talk("+1", 1, NOW + 2)
+        assert forwards.hear(conn, 7, "+1", NOW, NOW - day)[0].last_at == NOW + 2
+        assert forwards.hear(conn, 8, "+9", NOW, NOW - day) == [Talk("+9", 1, NOW)]
+        assert forwards.hear(conn, 7, "+3", NOW + 3, NOW + 2)[0] == Talk("+3", 2, NOW + 3)
+
+
+def test_a_delivery_makes_one_message(engine: Engine) -> None:
+    about = mt(text="hi")
+    store_all(engine, messages.insert(about) + forwards.insert_sent(SentRecord(5, about.id, 2)))
+    with engine.snapshot() as conn:
+        assert forwards.sent_by(conn, 5) == SentRecord(5, about.id, 2)
+        assert forwards.sent_by(conn, 6) is None
+        assert forwards.hops_of(conn, about.did, about.peer, "hi", about.created_at) == 2
+        assert forwards.hops_of(conn, about.did, about.peer, "ho", about.created_at) == 0
+        assert forwards.hops_of(conn, about.did, about.peer, "hi", about.created_at + 1) == 0
+
+
+def test_dead_letters_of_an_account(engine: Engine) -> None:
+    about = mo()
+    records = [delivery_of(about, state=state) for state in (DeliveryState.FAILED, DeliveryState.PENDING) * 2]
+    theirs = delivery_of(about, account_id=9, state=DeliveryState.FAILED)
+    writes = [write for record in (*records, theirs) for write in deliveries.insert(record)]
+    store_all(engine, writes)
+    mine = records[0].account_id
+    with engine.snapshot() as conn:
+        assert dead_letters.dead(conn, mine) == [records[0], records[2]]
+        assert dead_letters.dead(conn, mine, from_id=records[1].id) == [records[2]]
+        assert dead_letters.dead(conn, mine, to_id=records[1].id, limit=0) == [records[0]]
+        assert dead_letters.dead(conn, mine, handler="webhook") == []
+        assert dead_letters.find(conn, mine, records[1].id) == records[1]
+        assert dead_letters.find(conn, mine, theirs.id) is None
+
+
+def store_all(engine: Engine, writes: Iterable[Write]) -> None:
+    """In one transaction."""
+    with engine.transaction() as conn:
+        for statement, row in writes:
+            execute(conn, statement, [row])

@@ -1,0 +1,169 @@
+"""Messages that go to another upstream, parts that expire, doubts that somebody settles; on both engines."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from storage import messages, moves, parts
+from storage.engines import Engine
+from storage.records import MessageRecord, PartFlag, PartRecord, PartState
+from storage.statements import execute
+from storage.tables import message, part
+from tests.samples import NOW, UPSTREAM, ids, mt, part_of
+
+
+def stored(engine: Engine, count: int = 2, **fields: Any) -> tuple[MessageRecord, list[PartRecord]]:
+    """A message whose parts are queued."""
+    record = mt(parts_total=count)
+    its = [part_of(record, number=number, total=count, **fields) for number in range(1, count + 1)]
+    write(engine, messages.insert(record, its))
+    return record, its
+
+
+def write(engine: Engine, writes: Any) -> None:
+    with engine.transaction() as connection:
+        for statement, row in writes:
+            execute(connection, statement, [row])
+
+
+def read(engine: Engine, fn: Callable[..., Any], *arguments: Any) -> Any:
+    with engine.snapshot() as connection:
+        return fn(connection, *arguments)
+
+
+def done(engine: Engine, fn: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    with engine.transaction() as connection:
+        return fn(connection, *arguments, **named)
+
+
+def parts_of(engine: Engine, record: MessageRecord) -> list[PartRecord]:
+    with engine.snapshot() as connection:
+        query = select(part).where(part.c.message_id == record.id).order_by(part.c.number)
+        return [messages.part_record(row) for row in connection.execute(query)]
+
+
+def test_a_message_that_waits_whole_moves_with_new_parts(engine: Engine) -> None:
+    record, its = stored(engine)
+    (waiting,) = read(engine, moves.page, UPSTREAM, 0, 10)[0]
+    assert (waiting.message, list(waiting.parts)) == (record, its)
+    new = [part_of(record, upstream="other", refused_by=UPSTREAM)]
+    assert done(engine, moves.move, waiting, "other", "UCS2", new)
+    assert parts_of(engine, record) == new
+    with engine.snapshot() as connection:
+        row = connection.execute(select(message).where(message.c.id == record.id)).one()
+    assert MessageRecord._make(row) == record._replace(upstream="other", encoding="UCS2", parts_total=1)
+    assert not done(engine, moves.move, waiting, "third", "UCS2", [])
+    assert parts_of(engine, record) == new
+
+
+def test_what_has_gone_on_since_does_not_move(engine: Engine) -> None:
+    record, its = stored(engine)
+    waiting = read(engine, moves.waiting_one, UPSTREAM, record.id)
+    write(engine, parts.mark_sending(its[0].id, 1, NOW))
+    assert not done(engine, moves.move, waiting, "other", "GSM7", [part_of(record)])
+    assert [item.id for item in parts_of(engine, record)] == [item.id for item in its]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": PartState.SENT},
+        {"state": PartState.SENDING},
+        {"state": PartState.IN_DOUBT},
+        {"flags": int(PartFlag.POSSIBLE_DUPLICATE)},
+        {"upstream": "other"},
+    ],
+)
+def test_a_message_of_which_something_may_have_left_stays(engine: Engine, change: dict[str, Any]) -> None:
+    record = mt(parts_total=2)
+    its = [part_of(record, number=1, total=2, **change), part_of(record, number=2, total=2)]
+    write(engine, messages.insert(record, its))
+    assert read(engine, moves.page, UPSTREAM, 0, 10) == ([], None)
+    assert read(engine, moves.waiting_one, UPSTREAM, record.id) is None
+
+
+def test_a_message_that_was_only_refused_for_now_moves(engine: Engine) -> None:
+    record, _ = stored(engine, 1, attempts=3, command_status=0x58)
+    assert read(engine, moves.waiting_one, UPSTREAM, record.id).message == record
+
+
+def test_the_queue_is_read_page_by_page(engine: Engine) -> None:
+    records = [stored(engine)[0] for _ in range(5)]
+    found: list[MessageRecord] = []
+    after: int | None = 0
+    for pages in range(1, 4):
+        page, after = read(engine, moves.page, UPSTREAM, after, 2)
+        found += [waiting.message for waiting in page]
+        assert (after is None) == (pages == 3)
+    assert found == records
+
+
+def test_parts_whose_time_is_over_are_found_and_written_off_while_they_wait(engine: Engine) -> None:
+    _, (over,) = stored(engine, 1, expires_at=NOW)
+    _, (later,) = stored(engine, 1, expires_at=NOW + 1)
+    _, (never,) = stored(engine, 1)
+    record, (left,) = stored(engine, 1, expires_at=NOW, state=PartState.SENDING)
+    assert read(engine, parts.overdue, UPSTREAM, NOW, 10) == [over.id]
+    assert [item.part for item in read(engine, parts.queued, UPSTREAM, NOW, 10)] == [later, never]
+    write(engine, [*parts.expire(over.id, NOW + 5), *parts.expire(left.id, NOW + 5)])
+    assert read(engine, parts.overdue, UPSTREAM, NOW, 10) == []
+    assert parts_of(engine, record) == [left]
+    with engine.snapshot() as connection:
+        row = connection.execute(select(part).where(part.c.id == over.id)).one()
+    assert messages.part_record(row) == over._replace(state=PartState.EXPIRED, final_at=NOW + 5)
+
+
+def test_the_rest_of_a_message_fails_with_the_part_that_was_refused(engine: Engine) -> None:
+    record, its = stored(engine, 3)
+    other, _ = stored(engine)
+    write(engine, parts.record_sent(its[0].id, "1", NOW))
+    write(
+        engine,
+        [*parts.record_failed(its[1].id, 0x0B, NOW + 1), *parts.fail_rest(record.id, 0x0B, NOW + 1)],
+    )
+    assert [(item.state, item.command_status) for item in parts_of(engine, record)] == [
+        ("sent", 0),
+        ("failed", 0x0B),
+        ("failed", 0x0B),
+    ]
+    assert {item.state for item in parts_of(engine, other)} == {"queued"}
+
+
+@pytest.mark.parametrize(
+    ("state", "attempts", "taken"),
+    [
+        (PartState.HELD, 1, True),
+        (PartState.QUEUED, 1, True),
+        (PartState.IN_DOUBT, 1, True),
+        (PartState.SENDING, 2, False),
+        (PartState.QUEUED, 2, False),
+        (PartState.DELIVERED, 1, False),
+    ],
+)
+def test_a_late_response_counts_unless_it_was_sent_again(
+    engine: Engine, state: PartState, attempts: int, taken: bool
+) -> None:
+    record, (its,) = stored(engine, 1, state=state, attempts=attempts)
+    assert done(engine, parts.record_late, its.id, 1, "4d", NOW + 1) is taken
+    (after,) = parts_of(engine, record)
+    assert (after.state, after.smsc_message_id) == (("sent", "4d") if taken else (state, None))
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_an_operator_settles_a_doubt(engine: Engine, resend: bool) -> None:
+    flags = int(PartFlag.HOLD)
+    held_of, (held,) = stored(engine, 1, state=PartState.HELD, flags=flags)
+    doubtful_of, (doubtful,) = stored(engine, 1, state=PartState.IN_DOUBT)
+    sent_of, (sent,) = stored(engine, 1, state=PartState.SENT)
+    assert [item.part.id for item in read(engine, parts.doubtful, UPSTREAM, 10)] == [held.id, doubtful.id]
+    decided = done(engine, parts.decide, [sent.id, held.id, doubtful.id, ids.next()], NOW + 9, resend=resend)
+    assert decided == [(held.id, UPSTREAM), (doubtful.id, UPSTREAM)]
+    assert parts_of(engine, sent_of) == [sent]
+    for record, before in ((held_of, held), (doubtful_of, doubtful)):
+        (after,) = parts_of(engine, record)
+        again = before._replace(state=PartState.QUEUED, flags=before.flags | PartFlag.POSSIBLE_DUPLICATE)
+        ended = before._replace(state=PartState.FAILED, final_at=NOW + 9)
+        assert after == (again if resend else ended)
+    assert read(engine, parts.doubtful, UPSTREAM, 10) == []

@@ -1,0 +1,240 @@
+"""The server as a process: what it refuses to start on, how it reloads, how it ends."""
+
+import json
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.bench.peer import MoPump, Peer
+from tests.provision import KEY, provision
+from tests.server import Server, free_port, until
+
+pytestmark = pytest.mark.integration
+
+DID = "+12025550100"
+BIN = Path(sys.executable).parent
+PROBLEMS = [
+    ("[server]\nnodes = 1\n", "server.nodes = 1: expected a known key; did you mean node?"),
+    ('[http]\nlisten = "127.0.0.1:99999"\n', 'http.listen = "127.0.0.1:99999": expected an address and port'),
+    ("[log]\nlevel = 3\n", 'log.level = 3: expected one of "debug"'),
+    ("[server\n", "expected TOML"),
+    ('[log]\nfile = "/nowhere/x.log"\n', 'log.file = "/nowhere/x.log": expected a file that can be written'),
+    ('[store]\nurl = "postgresql://u:p@h:70000/d"\n', ": expected sqlite:///path"),
+]
+
+
+def run(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(BIN / command[0]), *command[1:]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def twistd(config: Path) -> list[str]:
+    return ["twistd", "-n", "--pidfile=", "trunkline", "-c", str(config)]
+
+
+@pytest.mark.parametrize(("content", "problem"), PROBLEMS)
+def test_a_bad_configuration_is_one_line_and_status_2(tmp_path: Path, content: str, problem: str) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(content)
+    for command in (
+        twistd(file),
+        ["trunkline", "run", "-c", str(file)],
+        ["trunkline", "check-config", "-c", str(file)],
+    ):
+        ended = run(command, tmp_path)
+        assert ended.returncode == 2, command
+        (line,) = (line for line in ended.stderr.splitlines() if line)
+        assert str(file) in line
+        assert problem in line
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"], "nothing was started"
+
+
+def test_a_missing_configuration(tmp_path: Path) -> None:
+    ended = run(twistd(tmp_path / "none.toml"), tmp_path)
+    assert ended.returncode == 2
+    assert "none.toml: cannot be read" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("query", "migrated", "reason"),
+    [("", False, "Run: trunkline db upgrade"), ("?synchronous=normal", True, "is not durable")],
+)
+def test_a_store_that_cannot_be_used(tmp_path: Path, query: str, migrated: bool, reason: str) -> None:
+    file = tmp_path / "trunkline.toml"
+    file.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/t.db{query}"\n')
+    if migrated:
+        assert run(["trunkline", "db", "upgrade", "-c", str(file)], tmp_path).returncode == 0
+    ended = run(twistd(file), tmp_path)
+    assert ended.returncode == 1
+    assert reason in ended.stderr
+
+
+def test_a_taken_port_ends_the_start_with_an_error(sqlite_url: str, tmp_path: Path) -> None:
+    provision(sqlite_url, [DID])
+    with Server(tmp_path, sqlite_url, free_port()) as server:
+        server.start(ready=False)
+        until(lambda: listens(server), "it listens")
+        second = run(twistd(server.config), tmp_path)
+        assert second.returncode == 1
+        assert str(server.http_port) in second.stdout + second.stderr
+        assert server.call("GET", "/livez")[0] == 200
+
+
+def listens(server: Server) -> bool:
+    try:
+        return bool(server.call("GET", "/livez")[0] == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def smsc() -> Iterator[Peer]:
+    with Peer(seconds=60) as peer:
+        yield peer
+
+
+def start(peer: Peer, server: Server, port: int) -> None:
+    peer.listen(port, peer.smpp)
+    server.start(ready=False)
+    assert peer.run(lambda: peer.smsc is not None and server.is_ready()), server.log.read_text()
+
+
+def test_sigterm_drains_and_ends_with_status_0(sqlite_url: str, tmp_path: Path, smsc: Peer) -> None:
+    provision(sqlite_url, [DID])
+    port = free_port()
+    with Server(tmp_path, sqlite_url, port) as server:
+        start(smsc, server, port)
+        pump = MoPump(smsc, 50, DID[1:].encode())
+        pump.pump(200)
+        assert smsc.run(lambda: pump.answered == 200)
+        ended: list[int] = []
+        stopping = Thread(target=lambda: ended.append(server.stop()))
+        stopping.start()
+        assert smsc.run(lambda: not stopping.is_alive())
+        assert ended == [0]
+        lines = server.log.read_text().splitlines()
+        events = [json.loads(line)["event"] for line in lines]
+        assert [event for event in events if event.startswith("server_")] == [
+            "server_ready",
+            "server_draining",
+            "server_stopped",
+        ]
+        assert "secret" not in server.log.read_text(), "the password of the bind"
+
+
+def test_sighup_binds_a_changed_upstream_anew_and_keeps_the_old_on_an_error(
+    sqlite_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(sqlite_url, [DID])
+    port, other = free_port(), free_port()
+    with Server(tmp_path, sqlite_url, port) as server:
+        start(smsc, server, port)
+        good = server.config.read_text()
+        server.config.write_text(good.replace(f"port = {port}", 'port = "many"'))
+        server.hang_up()
+        until(lambda: "config_not_reloaded" in server.log.read_text(), "the refusal in the log")
+        assert server.is_ready()
+        smsc.smsc = None
+        smsc.listen(other, smsc.smpp)
+        server.config.write_text(good.replace(f"port = {port}", f"port = {other}"))
+        server.hang_up()
+        server.hang_up()
+        assert smsc.run(lambda: smsc.smsc is not None and server.is_ready()), server.log.read_text()
+        until(lambda: server.log.read_text().count("config_reloaded") >= 1, "the reload")
+        assert server.log.read_text().count('"upstreams_changed":["carrier"]') == 1
+        assert "reload_failed" not in server.log.read_text()
+
+
+def test_a_log_that_was_rotated_is_written_anew_at_sighup(
+    sqlite_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(sqlite_url, [DID])
+    port = free_port()
+    with Server(tmp_path, sqlite_url, port) as server:
+        log = tmp_path / "events.log"
+        config = server.config.read_text().replace("[log]\n", f'[log]\nfile = "{log}"\n')
+        server.config.write_text(config)
+        start(smsc, server, port)
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+        log.rename(tmp_path / "events.log.1")
+        server.config.write_text(config.replace('level = "info"', 'level = "debug"'))
+        server.hang_up()
+        until(lambda: log.exists() and "config_reloaded" in log.read_text(), "the new file")
+        server.call("GET", "/livez")
+        until(lambda: '"http_request"' in log.read_text(), "the new level is in force")
+
+
+def test_one_server_a_store_and_one_a_node_and_upstream(
+    engine_name: str, store_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(store_url, [DID])
+    port = free_port()
+    with Server(tmp_path, store_url, port) as server:
+        start(smsc, server, port)
+        second = server.config.read_text().replace(str(server.http_port), str(free_port()))
+        cases = [("", "store" if engine_name == "sqlite" else "node 0")]
+        if engine_name == "postgresql":
+            cases.append(("[server]\nnode = 1\n", "upstream carrier"))
+        for server_table, held in cases:
+            file = tmp_path / "second.toml"
+            file.write_text(server_table + second)
+            ended = run(twistd(file), tmp_path)
+            assert ended.returncode == 1, ended.stdout
+            assert f"Another server on this store holds the {held}" in ended.stdout
+        assert server.is_ready()
+
+
+def test_timers_do_not_follow_the_wall_clock(sqlite_url: str, tmp_path: Path) -> None:
+    """One step of the clock would fire or freeze every timer."""
+    file = tmp_path / "trunkline.toml"
+    file.write_text(f'[store]\nurl = "{sqlite_url}"\n')
+    code = (
+        "import time, sys; from edge import tap; tap.makeService({'config': sys.argv[1]});"
+        "from twisted.internet import reactor; print(reactor.seconds is time.monotonic)"
+    )
+    assert run(["python", "-c", code, str(file)], tmp_path).stdout == "True\n"
+
+
+def test_a_message_from_the_command_line_goes_out_through_the_running_server(
+    sqlite_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(sqlite_url, [DID])
+    port = free_port()
+    texts: list[bytes] = []
+    smsc.on_submit = texts.append
+    with Server(tmp_path, sqlite_url, port) as server:
+        start(smsc, server, port)
+        sent = run(
+            [
+                "trunkline",
+                "send",
+                "-c",
+                str(server.config),
+                "--from",
+                DID,
+                "--to",
+                "+447700900123",
+                "From the shell",
+            ],
+            tmp_path,
+        )
+        assert sent.returncode == 0, sent.stderr
+        assert smsc.run(lambda: bool(texts))
+        assert b"From the shell" in texts[0]
+        identity = re.search(r"Message (\d+) ", sent.stdout)
+        assert identity is not None
+        shown: dict[str, Any] = server.call("GET", f"/v1/messages/{identity[1]}", key=KEY)[1]
+        assert (shown["leg"], shown["text"]) == ("cli", "From the shell")

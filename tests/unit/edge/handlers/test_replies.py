@@ -1,0 +1,65 @@
+"""Who an answer from the owner's phone is for."""
+
+import pytest
+
+from edge.handlers.replies import CROSSING_MS, Note, Reply, choose, tagged
+from storage.forwards import Talk
+
+NOW = 1_769_860_800_000
+ANNA, BERT = "+12025550150", "+447911123456"
+ONE = [Talk(ANNA, 1, NOW - 3_600_000)]
+TWO = [Talk(BERT, 2, NOW - 600_000), Talk(ANNA, 1, NOW - 3_600_000)]
+CROSSED = [Talk(BERT, 2, NOW - CROSSING_MS + 1), Talk(ANNA, 1, NOW - 3_600_000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "talks", "ask", "chosen"),
+    [
+        ("yes", ONE, False, Reply(ANNA, "yes")),
+        ("yes", ONE, True, Reply(ANNA, "yes")),
+        ("yes", TWO, False, Reply(BERT, "yes")),
+        ("#1 yes\nof course", TWO, False, Reply(ANNA, "yes\nof course")),
+        (" #2  yes ", TWO, True, Reply(BERT, "yes")),
+        ("#1 yes", CROSSED, False, Reply(ANNA, "yes")),
+        ("# yes", TWO, False, Reply(BERT, "# yes")),
+        ("#1st of May", TWO, False, Reply(BERT, "#1st of May")),
+        ("we are #1 here", TWO, False, Reply(BERT, "we are #1 here")),
+    ],
+)
+def test_it_is_for_one(text: str, talks: list[Talk], ask: bool, chosen: Reply) -> None:
+    assert choose(text, talks, NOW, ask) == chosen
+
+
+@pytest.mark.parametrize(
+    ("text", "talks", "ask", "says"),
+    [
+        ("yes", [], False, "nobody has written"),
+        ("#1 yes", [], False, "nobody has written"),
+        ("yes", TWO, True, "2 people are talking. Begin with a tag: #2 +447911123456, #1 +12025550150"),
+        ("yes", CROSSED, False, "2 people are talking"),
+        ("#7 yes", TWO, False, "no #7"),
+        ("#2 yes", ONE, False, "no #2"),
+        ("#2", TWO, False, "#2 is +447911123456; write a text"),
+    ],
+)
+def test_it_is_for_nobody_and_the_owner_is_told_why(
+    text: str, talks: list[Talk], ask: bool, says: str
+) -> None:
+    chosen = choose(text, talks, NOW, ask)
+    assert isinstance(chosen, Note)
+    assert says in chosen.sentence
+    assert chosen.sentence.startswith("Not sent")
+
+
+def test_a_note_names_only_a_few() -> None:
+    many = [Talk(f"+1202555{number:04d}", number, NOW) for number in range(1, 9)]
+    note = choose("yes", many, NOW, ask=False)
+    assert isinstance(note, Note)
+    assert note.sentence.endswith("#5 +12025550005 and 3 more.")
+
+
+def test_what_the_owner_reads() -> None:
+    assert tagged("hi", ANNA, [], prefix=False) == "hi"
+    assert tagged("hi", ANNA, ONE, prefix=False) == "hi"
+    assert tagged("hi", ANNA, ONE, prefix=True) == f"{ANNA}: hi"
+    assert tagged("hi", ANNA, TWO, prefix=False) == f"#1 {ANNA}: hi"
