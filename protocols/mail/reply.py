@@ -23,6 +23,13 @@ _MARKER = re.compile(r"##-.{0,200}?-##", re.DOTALL)
 _QUOTED = re.compile(r"^\s*(>|\|)")
 _SIGNATURE = re.compile(r"^(--|—|__+) ?$")
 _BLANKS = re.compile(r"\n{3,}")
+_LINES = 5_000
+_INTRO_LINES = 4  # an introduction is broken over so many lines at most
+_MIN_HEADERS = 3
+_HEADER = re.compile(r"^[\s>|]*\*?[^\W\d][\w \u00a0-]{0,24}\s?:\*?\s.*$")
+_RULE = re.compile(r"^[\s>|]*([_=*-]{3,}.*[_=*-]{3,}|[_=-]{5,})\s*$")
+# "On … wrote:", in any language: a time of day, our address or the name that we give ourselves, a colon at the end.
+_INTRO = re.compile(r"(?=.*(@|\(SMS\)))(?=.*\b\d{1,2}[:hH.]\d{2}).{10,400}[:：]")
 
 _TAGLINES = re.compile(
     r"^\s*("
@@ -72,40 +79,58 @@ def strip(text: str) -> str:
 
 
 def _answer(text: str) -> str:
-    """What is above the quotation; below it or between its lines when there is nothing above."""
+    """What is above the quotation, and what is below it or between its lines."""
+    above, quotation = _split(text)
+    pieces = (_unmarked(above), _between(quotation))
+    return "\n".join(piece for piece in pieces if piece.strip())
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What is above the quotation, and the quotation with what is in it: of our mail, or of any other."""
     marker = _MARKER.search(text)
-    reach = text if marker is None else text[: text.rfind("\n", 0, marker.start()) + 1]
-    above = _above(reach if marker is None else _with_quotation(reach))
-    between = _between(text)
-    if above.strip():
-        return f"{above.rstrip()}\n{between}" if between.strip() else above
-    if between.strip():
-        return between
-    return "" if marker is not None or _is_quotation(text) else text
+    if marker is not None:
+        start = text.rfind("\n", 0, marker.start()) + 1
+        return _without_intro(text[:start]), text[start:]
+    found = quotequail.quote(text, quote_intro_line=True, limit=_LINES)
+    above = "".join(piece for shown, piece in found if shown)
+    return above, "\n".join(piece for shown, piece in found if not shown)
 
 
-def _with_quotation(reach: str) -> str:
-    """What quotequail needs to see that the last lines introduce a quotation."""
-    return f"{reach.rstrip()}\n> quoted\n> quoted\n> quoted"
+def _without_intro(text: str) -> str:
+    """Text that ends where our mail is quoted, without the lines by which mail clients introduce that."""
+    lines = _trimmed(text.split("\n"))
+    headers = next((n for n, line in enumerate(reversed(lines)) if not _HEADER.match(line)), len(lines))
+    if headers >= _MIN_HEADERS:
+        lines = lines[: len(lines) - headers]
+    for count in range(1, min(_INTRO_LINES, len(lines)) + 1):
+        if _introduces(" ".join(line.strip(" >|") for line in lines[-count:]).strip()):
+            lines = lines[:-count]
+            break
+    return "\n".join(_trimmed(lines))
 
 
-def _above(text: str) -> str:
-    found = quotequail.quote(text, quote_intro_line=True, limit=5_000)
-    return "\n".join(line for line in found[0][1].split("\n") if not _QUOTED.match(line)) if found[0][0] else ""
+def _introduces(line: str) -> bool:
+    whole = line.count("<") == line.count(">") and line.count("(") == line.count(")")
+    return whole and _INTRO.fullmatch(line) is not None
 
 
-def _between(text: str) -> str:
-    """The lines of the writer among lines that are marked as quoted; nothing when no line is marked."""
-    lines = text.split("\n")
-    marked = [number for number, line in enumerate(lines) if _QUOTED.match(line)]
-    if not marked:
-        return ""
-    return "\n".join(line for line in lines[marked[0] :] if not _QUOTED.match(line)).strip()
+def _trimmed(lines: list[str]) -> list[str]:
+    """Without the blank, quoted and ruled lines at the end."""
+    end = len(lines)
+    while end and (not lines[end - 1].strip(" >|*") or _RULE.match(lines[end - 1])):
+        end -= 1
+    return lines[:end]
 
 
-def _is_quotation(text: str) -> bool:
-    found = quotequail.quote(text, quote_intro_line=True, limit=5_000)
-    return len(found) > 1
+def _unmarked(text: str) -> str:
+    return "\n".join(line for line in text.split("\n") if not _QUOTED.match(line))
+
+
+def _between(quotation: str) -> str:
+    """The writer's lines among those that are marked as quoted; where none is marked, none can be told apart."""
+    lines = quotation.split("\n")
+    marked = next((number for number, line in enumerate(lines) if _QUOTED.match(line)), len(lines))
+    return _unmarked("\n".join(lines[marked:])).strip()
 
 
 def _without_tail(text: str) -> str:

@@ -22,7 +22,10 @@ MIN_KEY_OCTETS = 32
 _HEAD_OCTETS = 8
 _MAC_OCTETS = 17
 _PURPOSE = b"trunkline reply token 1\0"
-_TOKEN = re.compile(rf"(?<![A-Za-z2-7])[A-Za-z2-7]{{{CHARACTERS}}}(?![A-Za-z2-7])", re.ASCII)
+# In the subject "[#US<token>]" the letters in front are of the token's own alphabet.
+_TOKEN = re.compile(
+    rf"(?:(?<=#US)|(?<=#us)|(?<![A-Za-z2-7]))[A-Za-z2-7]{{{CHARACTERS}}}(?![A-Za-z2-7])", re.ASCII
+)
 
 
 class Token(NamedTuple):
@@ -49,7 +52,9 @@ class KeyRing:
             raise ValueError(f"the ring has no key {self.current}")
         for key_id, key in self.keys.items():
             if not 0 <= key_id <= 0xFF or len(key) < MIN_KEY_OCTETS:
-                raise ValueError(f"key {key_id} must have an id of 0 to 255 and {MIN_KEY_OCTETS} octets at least")
+                raise ValueError(
+                    f"key {key_id} must have an id of 0 to 255 and {MIN_KEY_OCTETS} octets at least"
+                )
 
     def make(self, conversation: int, binding: bytes) -> str:
         """The token of a conversation; ``binding`` is all that it stands for, the same at every `verifies`."""
@@ -68,7 +73,7 @@ class KeyRing:
 
 def parse(text: str) -> Token | None:
     """A token from its characters; None when they are none."""
-    if _TOKEN.fullmatch(text) is None:
+    if len(text) != CHARACTERS or _TOKEN.fullmatch(text) is None:
         return None
     try:
         octets = base64.b32decode(text.upper())
