@@ -1,1 +1,1 @@
-"""E-mail as a way to answer an SMS: the reply token, what is no person's answer, and the words of one that is."""
+"""E-mail as a way to answer an SMS: the reply token, what no person wrote, the words of what one did."""

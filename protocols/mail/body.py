@@ -1,4 +1,4 @@
-"""The text of a mail as its writer sees it: parts, transfer encodings, charsets, format=flowed (RFC 2045, 3676)."""
+"""The text of a mail as its writer sees it: parts, encodings, charsets, format=flowed (RFC 2045, RFC 3676)."""
 
 import codecs
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _LAST_RESORT = "windows-1252"
 
 
 class Body(NamedTuple):
-    """``text`` has the newlines of Unix. ``attachments`` are the names of what is no text, as they were sent."""
+    """``text`` has the newlines of Unix; ``attachments`` are the names of what is no text, as sent."""
 
     text: str
     attachments: tuple[str, ...]

@@ -1,8 +1,8 @@
 """What somebody wrote above, below or between what he answers: the words that become the SMS.
 
-Cut, in this order: all from our own marker on; all that a mail client quoted; the signature; what a telephone adds
-at the end. The rule above all rules: where something was written, something is left. Cutting too little sends a
-line too many, cutting too much loses a message.
+Cut, in this order: all from our own marker on; all that a mail client quoted; the signature; what a telephone
+adds at the end. The rule above all rules: where something was written, something is left. Cutting too little
+sends a line too many, cutting too much loses a message.
 """
 
 import re
@@ -28,7 +28,7 @@ _INTRO_LINES = 4  # an introduction is broken over so many lines at most
 _MIN_HEADERS = 3
 _HEADER = re.compile(r"^[\s>|]*\*?[^\W\d][\w \u00a0-]{0,24}\s?:\*?\s.*$")
 _RULE = re.compile(r"^[\s>|]*([_=*-]{3,}.*[_=*-]{3,}|[_=-]{5,})\s*$")
-# "On … wrote:", in any language: a time of day, our address or the name that we give ourselves, a colon at the end.
+# "On … wrote:", in any language: a time of day, our address or our name, a colon at the end.
 _INTRO = re.compile(r"(?=.*(@|\(SMS\)))(?=.*\b\d{1,2}[:hH.]\d{2}).{10,400}[:：]")
 
 _TAGLINES = re.compile(
@@ -38,8 +38,8 @@ _TAGLINES = re.compile(
     r"|get outlook for (ios|android).*"
     r"|(envoyé|envoye) (de|depuis|à partir de) .{1,60}"
     r"|(obtenez|télécharger) outlook pour (ios|android).*"
-    r"|(von|gesendet (von|mit)) (meinem|meiner|mein|outlook|yahoo|mail|dem|der)?.{0,60}(gesendet|iphone|ipad|handy"
-    r"|smartphone|android|outlook|yahoo|mail|gerät).*"
+    r"|(von|gesendet (von|mit)) (meinem|meiner|mein|outlook|yahoo|mail|dem|der)?.{0,60}"
+    r"(gesendet|iphone|ipad|handy|smartphone|android|outlook|yahoo|mail|gerät).*"
     r"|(holen sie sich )?outlook für (ios|android)( beziehen| herunterladen)?.*"
     r"|enviado (desde|con|a través de|do|de) .{1,60}"
     r"|(obtener|obtén|descargar) outlook para (ios|android).*"
@@ -127,7 +127,7 @@ def _unmarked(text: str) -> str:
 
 
 def _between(quotation: str) -> str:
-    """The writer's lines among those that are marked as quoted; where none is marked, none can be told apart."""
+    """The writer's lines among those marked as quoted; where none is marked, none can be told apart."""
     lines = quotation.split("\n")
     marked = next((number for number, line in enumerate(lines) if _QUOTED.match(line)), len(lines))
     return _unmarked("\n".join(lines[marked:])).strip()

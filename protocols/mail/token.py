@@ -1,9 +1,9 @@
 """The reply token: by it an answer finds its conversation, and nobody finds another's.
 
 Forty characters of base32 (RFC 4648 §6), in any case: one octet names the key, seven the conversation, and
-seventeen are the front of an HMAC-SHA256 over both and over all that the conversation stands for (account, DID,
-peer). So a token fits the local part of an address (RFC 5321 §4.5.3.1.1) and cannot be guessed; it says nothing
-to whoever reads it, and a number that comes back later as another conversation has other tokens.
+seventeen are the front of an HMAC-SHA256 over both and over all that the conversation stands for (account,
+DID, peer). So a token fits the local part of an address (RFC 5321 §4.5.3.1.1) and cannot be guessed; it says
+nothing to whoever reads it, and a number that comes back as another conversation has other tokens.
 """
 
 import base64
@@ -52,12 +52,10 @@ class KeyRing:
             raise ValueError(f"the ring has no key {self.current}")
         for key_id, key in self.keys.items():
             if not 0 <= key_id <= 0xFF or len(key) < MIN_KEY_OCTETS:
-                raise ValueError(
-                    f"key {key_id} must have an id of 0 to 255 and {MIN_KEY_OCTETS} octets at least"
-                )
+                raise ValueError(f"key {key_id} needs an id of 0 to 255 and {MIN_KEY_OCTETS} octets")
 
     def make(self, conversation: int, binding: bytes) -> str:
-        """The token of a conversation; ``binding`` is all that it stands for, the same at every `verifies`."""
+        """The token of a conversation; ``binding`` is all that it stands for, and the same in `verifies`."""
         if not 0 <= conversation <= MAX_CONVERSATION:
             raise ValueError("a conversation's id has 56 bits")
         head = bytes((self.current,)) + conversation.to_bytes(_HEAD_OCTETS - 1)
@@ -85,7 +83,7 @@ def parse(text: str) -> Token | None:
 def find(places: Iterable[str]) -> Iterator[Token]:
     """What looks like a token in texts, in their order, each once: addresses, References, a Subject.
 
-    Reading goes on past a token that turns out not to be ours: a mail client may have altered one of the places.
+    Read on past one that turns out not to be ours: a mail client may have altered one of the places.
     """
     seen = set()
     for place in places:

@@ -131,7 +131,8 @@ def gmail(answer: str, language: str) -> bytes:
 
 def gmail_html(answer: str, language: str) -> bytes:
     body = (
-        f'<div dir="ltr">{paragraphs(answer)}</div><br><div class="gmail_quote"><div dir="ltr" class="gmail_attr">'
+        f'<div dir="ltr">{paragraphs(answer)}</div><br>'
+        f'<div class="gmail_quote"><div dir="ltr" class="gmail_attr">'
         f'{escape(intro(GMAIL, language))}<br></div><blockquote class="gmail_quote" style="margin:0">'
         f"{notice_html()}</blockquote></div>"
     )
