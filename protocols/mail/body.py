@@ -1,4 +1,4 @@
-"""The text of a mail as its writer sees it: parts, encodings, charsets, format=flowed (RFC 2045, RFC 3676)."""
+"""The text of a mail as its writer sees it: parts, encodings, charsets, format=flowed (RFC 2045, 3676)."""
 
 import codecs
 from collections.abc import Iterator

@@ -4,8 +4,8 @@ import re
 from html.parser import HTMLParser
 
 _BLOCKS = frozenset(
-    """address article aside blockquote center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr li
-    main nav ol p pre section table tbody td tfoot th thead tr ul""".split()  # noqa: SIM905  # a list is a page
+    """address article aside blockquote center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr
+    li main nav ol p pre section table tbody td tfoot th thead tr ul""".split()  # noqa: SIM905  # a list is a page
 )
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
 _SILENT = frozenset({"head", "script", "style", "title", "template", "object"})
