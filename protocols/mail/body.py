@@ -1,6 +1,7 @@
 """The text of a mail as its writer sees it: parts, encodings, charsets, format=flowed (RFC 2045, 3676)."""
 
 import codecs
+import re
 from collections.abc import Iterator
 from email.message import Message
 from typing import NamedTuple
@@ -11,26 +12,55 @@ MAX_PARTS = 200
 _LAST_RESORT = "windows-1252"
 
 
+_SIGNATURES = frozenset(
+    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+)
+_SEALED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_PGP_SEALED = "-----BEGIN PGP MESSAGE-----"
+_PGP_SIGNED = re.compile(
+    r"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z]+:.*\n)*\n(?P<text>.*?)\n?"
+    r"-----BEGIN PGP SIGNATURE-----.*?(?:-----END PGP SIGNATURE-----|\Z)",
+    re.DOTALL,
+)
+
+
 class Body(NamedTuple):
-    """``text`` has the newlines of Unix; ``attachments`` are the names of what is no text, as sent."""
+    """``text`` has the newlines of Unix; ``attachments`` are the names of what is no text, as sent.
+
+    ``sealed``: the text is encrypted, or within a signature of S/MIME that hides it (RFC 8551 §3.5.2).
+    The signature beside a text is no attachment.
+    """
 
     text: str
     attachments: tuple[str, ...]
+    sealed: bool = False
 
 
 def read(message: Message) -> Body:
     """The text/plain parts in order; where there are none, the HTML ones as text. Never raises."""
     plain, rich, attachments = [], [], []
+    sealed = False
     for part in _leaves(message):
         kind = part.get_content_type()
-        if part.get_content_disposition() == "attachment" or kind not in ("text/plain", "text/html"):
+        if kind in _SEALED:
+            sealed = True
+        elif kind in _SIGNATURES:
+            continue
+        elif part.get_content_disposition() == "attachment" or kind not in ("text/plain", "text/html"):
             attachments.append(part.get_filename() or kind)
         elif kind == "text/plain":
             plain.append(_plain(part))
         else:
             rich.append(html.to_text(_decoded(part)))
     pieces = plain if any(piece.strip() for piece in plain) else rich
-    return Body("\n".join(piece.strip("\n") for piece in pieces), tuple(attachments))
+    text = "\n".join(piece.strip("\n") for piece in pieces)
+    sealed = sealed or text.lstrip().startswith(_PGP_SEALED)
+    return Body("" if sealed else _PGP_SIGNED.sub(_unarmoured, text), tuple(attachments), sealed)
+
+
+def _unarmoured(signed: re.Match[str]) -> str:
+    """The text within a signature of PGP, without the dashes that it escapes (RFC 9580 §7.2)."""
+    return re.sub("^- ", "", signed["text"], flags=re.MULTILINE)
 
 
 def _leaves(message: Message) -> Iterator[Message]:

@@ -28,6 +28,16 @@ _INTRO_LINES = 4  # an introduction is broken over so many lines at most
 _MIN_HEADERS = 3
 _HEADER = re.compile(r"^[\s>|]*\*?[^\W\d][\w \u00a0-]{0,24}\s?:\*?\s.*$")
 _RULE = re.compile(r"^[\s>|]*([_=*-]{3,}.*[_=*-]{3,}|[_=-]{5,})\s*$")
+_BLOCK_LINES = 8
+_WORDS = {
+    "from": frozenset({"from", "de", "von", "da", "van"}),
+    "subject": frozenset({"subject", "objet", "asunto", "betreff", "oggetto", "onderwerp", "assunto"}),
+}
+_FORWARDED = re.compile(
+    r"^[\s>|]*(-{2,}.*-{2,}|begin forwarded message|début du message (transféré|réexpédié)"
+    r"|anfang der weitergeleiteten (nachricht|e-mail)|inicio del mensaje reenviado)\s?:?\s*$",
+    re.IGNORECASE,
+)
 # "On … wrote:", in any language: a time of day, our address or our name, a colon at the end.
 _INTRO = re.compile(r"(?=.*(@|\(SMS\)))(?=.*\b\d{1,2}[:hH.]\d{2}).{10,400}[:：]")
 
@@ -55,16 +65,20 @@ _TAGLINES = re.compile(
 
 
 class Reply(NamedTuple):
-    """``text`` is "" only when nothing was written. ``attachments`` are the names of what cannot be sent."""
+    """``text`` is "" only when nothing was written. ``attachments`` are the names of what cannot be sent.
+
+    ``sealed``: the mail is encrypted (or signed so that it cannot be read without S/MIME).
+    """
 
     text: str
     attachments: tuple[str, ...]
+    sealed: bool = False
 
 
 def read(message: Message) -> Reply:
     """The answer in a mail. Never raises."""
     written = body.read(message)
-    return Reply(strip(written.text), written.attachments)
+    return Reply(strip(written.text), written.attachments, written.sealed)
 
 
 def strip(text: str) -> str:
@@ -91,9 +105,33 @@ def _split(text: str) -> tuple[str, str]:
     if marker is not None:
         start = text.rfind("\n", 0, marker.start()) + 1
         return _without_intro(text[:start]), text[start:]
-    found = quotequail.quote(text, quote_intro_line=True, limit=_LINES)
+    head, foreign = _before_headers(text)
+    found = quotequail.quote(head, quote_intro_line=True, limit=_LINES)
     above = "".join(piece for shown, piece in found if shown)
-    return above, "\n".join(piece for shown, piece in found if not shown)
+    return above, "\n".join([*(piece for shown, piece in found if not shown), *foreign])
+
+
+def _before_headers(text: str) -> tuple[str, list[str]]:
+    """Text up to a block of header lines, as forwarded mail and Outlook's quotations have, and the rest."""
+    lines = text.split("\n")
+    for start, line in enumerate(lines[:_LINES]):
+        if _HEADER.match(line) and len(_header_words(lines[start : start + _BLOCK_LINES])) == len(_WORDS):
+            above = _trimmed(lines[:start])
+            while above and _FORWARDED.match(above[-1]):
+                above = _trimmed(above[:-1])
+            return "\n".join(above), ["\n".join(lines[start:])]
+    return text, []
+
+
+def _header_words(lines: list[str]) -> set[str]:
+    """Of the header lines at the front: "from" and "subject", as far as they are among them."""
+    found = set()
+    for line in lines:
+        if not _HEADER.match(line):
+            break
+        name = line.strip(" \t>|*").partition(":")[0].strip().lower()
+        found |= {word for word, names in _WORDS.items() if name in names}
+    return found
 
 
 def _without_intro(text: str) -> str:

@@ -79,14 +79,68 @@ def test_attachments_are_named_and_never_sent() -> None:
     message.add_attachment(b"\xff\xd8", maintype="image", subtype="jpeg", filename="garden.jpg")
     message.add_attachment("a text file", filename="list.txt")
     found = reply.read(message_from_bytes(message.as_bytes()))
-    assert found == ("See the picture.", ("garden.jpg", "list.txt"))
+    assert found == ("See the picture.", ("garden.jpg", "list.txt"), False)
 
 
 def test_a_mail_in_a_mail_is_an_attachment() -> None:
     message = mail("Look at this.\n")
     message.add_attachment(mail("secret of somebody else"))
     found = reply.read(message_from_bytes(message.as_bytes()))
-    assert found == ("Look at this.", ("message/rfc822",))
+    assert found == ("Look at this.", ("message/rfc822",), False)
+
+
+FORWARDED = {
+    "gmail": "---------- Forwarded message ---------\nFrom: Bob <b@example.org>\nDate: Tue\nSubject: Parcel",
+    "apple": "Begin forwarded message:\n\n> From: Bob <b@example.org>\n> Subject: Parcel\n> To: o\n>",
+    "french": "---------- Message transféré ---------\nDe : Bob <b@example.org>\nDate : mar.\nObjet : Colis",
+    "spanish": "---------- Mensaje reenviado ---------\nDe: Bob <b@example.org>\nFecha: mar\nAsunto: Paquete",
+    "german": "-------- Weitergeleitete Nachricht --------\nBetreff: Paket\nDatum: Di.\nVon: <b@example.org>",
+    "outlook": "Von: Bob <b@example.org>\nGesendet: Dienstag\nAn: Owner\nBetreff: WG: Paket",
+}
+
+
+@pytest.mark.parametrize("shape", sorted(FORWARDED))
+def test_what_is_forwarded_is_never_sent(shape: str) -> None:
+    mark = "> " if shape == "apple" else ""
+    forwarded = f"{FORWARDED[shape]}\n\n{mark}words of somebody else\n"
+    assert strip(f"Have a look:\n\n{forwarded}") == "Have a look:"
+    assert strip(forwarded) == ""
+
+
+def test_one_header_line_makes_no_quotation() -> None:
+    text = "From: the station\nTo: the airport\nat nine.\n\nSubject: to change."
+    assert strip(text) == text
+
+
+def test_mail_that_is_signed_is_read_and_its_signature_is_no_attachment() -> None:
+    signed = (
+        b'Content-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary=b\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nYes.\r\n"
+        b"--b\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n"
+        b"Content-Disposition: attachment; filename=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        b"MAAA\r\n--b--\r\n"
+    )
+    assert reply.read(message_from_bytes(signed)) == ("Yes.", (), False)
+    armoured = (
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nYes.\n- -- and no\n"
+        "-----BEGIN PGP SIGNATURE-----\n\niHUEARYK\n=abcd\n-----END PGP SIGNATURE-----"
+    )
+    assert read(mail(armoured).as_bytes()) == "Yes.\n-- and no"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\r\n\r\nMAAA\r\n",
+        b"Content-Type: application/x-pkcs7-mime; smime-type=signed-data\r\n\r\nMAAA\r\n",
+        b"Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted"
+        b"\r\n\r\nVersion: 1\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\nx\r\n--b--\r\n",
+        b"Content-Type: text/plain\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA\r\n",
+    ],
+)
+def test_mail_that_is_encrypted_says_so_and_gives_no_text(octets: bytes) -> None:
+    found = reply.read(message_from_bytes(octets))
+    assert (found.text, found.sealed) == ("", True)
 
 
 def test_a_long_answer_arrives_whole() -> None:
