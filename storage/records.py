@@ -206,6 +206,41 @@ class ReceiptRecord(NamedTuple):
     part_state: str | None = None
 
 
+class SeenMail(NamedTuple):
+    """A mail that was taken, by a digest of what tells it from others; so that it is taken once.
+
+    ``message_id`` is the message that it became, None when it became none; ``outcome`` says why.
+    """
+
+    key: bytes
+    conversation_id: int | None
+    received_at: int
+    outcome: str
+    message_id: int | None = None
+
+
+class MailNotice(NamedTuple):
+    """A mail that tells a person what became of his. ``in_reply_to`` is the Message-ID of that, or "".
+
+    ``code`` is for programs, ``sentence`` for people, ``excerpt`` the beginning of what he wrote.
+    """
+
+    id: int
+    account_id: int
+    did: str
+    peer: str
+    recipient: str
+    code: str
+    sentence: str
+    excerpt: str
+    in_reply_to: str
+    state: DeliveryState
+    attempts: int
+    due_at: int
+    created_at: int
+    last_outcome: str | None = None
+
+
 def pack_tlvs(tlvs: Iterable[tuple[int, bytes]]) -> bytes | None:
     """Tags and values as `PartRecord.tlvs` keeps them: 16 bits of tag, 16 of length, value; None for none."""
     return b"".join(_TLV_HEAD.pack(tag, len(value)) + value for tag, value in tlvs) or None
@@ -292,6 +327,19 @@ class Catalog:
     version: int
     dids: tuple[Did, ...]
     keys: tuple[ApiKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailConversation:
+    """What a reply token names. Once it is revoked its tokens are void, and the next mail begins another."""
+
+    id: int
+    account_id: int
+    did_id: int
+    did: str
+    peer: str
+    created_at: int
+    revoked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

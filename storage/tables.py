@@ -308,3 +308,55 @@ forward_talk = Table(
     Column("last_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+mail_conversation = Table(
+    "mail_conversation",
+    metadata,
+    _id(),
+    Column("account_id", Id, nullable=False),
+    Column("did_id", Id, nullable=False),
+    Column("did", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+_partial(
+    "uq_mail_conversation_open",
+    "revoked_at IS NULL",
+    mail_conversation.c.account_id,
+    mail_conversation.c.did,
+    mail_conversation.c.peer,
+    unique=True,
+)
+
+mail_seen = Table(
+    "mail_seen",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("conversation_id", Id),
+    Column("received_at", BigInteger, nullable=False, index=True),
+    Column("outcome", Text, nullable=False),
+    Column("message_id", Id),
+    sqlite_with_rowid=False,
+)
+Index("ix_mail_seen_conversation", mail_seen.c.conversation_id, mail_seen.c.received_at)
+
+mail_notice = Table(
+    "mail_notice",
+    metadata,
+    _id(),
+    Column("account_id", Id, nullable=False),
+    Column("did", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    Column("in_reply_to", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_outcome", Text),
+)
+_partial("ix_mail_notice_due", "state = 'pending'", mail_notice.c.due_at, mail_notice.c.id)
