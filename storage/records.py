@@ -21,6 +21,7 @@ class MessageFlag(IntFlag):
     POSSIBLE_DUPLICATE = 1
     INCOMPLETE = 2
     UNDECODABLE = 4
+    ERASED = 8
 
 
 class PartFlag(IntFlag):
@@ -73,7 +74,8 @@ class MessageRecord(NamedTuple):
     """One message, whole. ``account_id`` and ``did_id`` are None for an MO whose DID nobody here has.
 
     ``raw`` holds the octets of an MO as received, unless its `InboundPartRecord` rows hold them.
-    ``flags`` is a set of `MessageFlag`.
+    ``flags`` is a set of `MessageFlag`. ``deletion_id`` names the deletion that took it from sight, until it
+    is purged or the deletion undone.
     """
 
     id: int
@@ -95,6 +97,7 @@ class MessageRecord(NamedTuple):
     raw: bytes | None = None
     fingerprint: bytes | None = None
     status_callback: str | None = None
+    deletion_id: int | None = None
 
 
 class PartRecord(NamedTuple):
