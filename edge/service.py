@@ -30,6 +30,7 @@ from edge.handlers.http import HTTPSender, HTTPSettings
 from edge.handlers.status import StatusHandler
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
+from edge.indexing import Indexing
 from edge.outbound import Outbound, Planner
 from edge.receipts import Receipts
 from edge.references import References
@@ -85,6 +86,7 @@ class TrunklineService(Service):
         self.outbox = Outbox(
             self._handlers(), self.directory.did, store, reactor, wall_ms, config.callback.concurrency
         )
+        self.indexing = Indexing(store, self._clock)
         self.lines: dict[str, Line] = {}
         for upstream in config.upstreams:
             self.lines[upstream.name] = self._line(upstream)
@@ -175,6 +177,7 @@ class TrunklineService(Service):
         for line in self.lines.values():
             await self._start_line(line)
         self.outbox.start()
+        self.indexing.start()
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
@@ -199,6 +202,7 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
+        self.indexing.stop()
         await self.http.close()
         await self.store.close()
         log.info("server_stopped")

@@ -40,10 +40,12 @@ def remove(connection: Connection, message_ids: Sequence[int]) -> int:
 def settled() -> list[Any]:
     """Conditions of messages about which nothing is under way: no part to be sent or in doubt, no delivery
     that is pending."""
-    under_way = part.c.state.not_in([*sorted(PartState.FINAL), PartState.SENT.value])
-    open_parts = select(part.c.id).where(part.c.message_id == message.c.id, under_way)
-    duties = select(delivery.c.id).where(
-        delivery.c.message_id == message.c.id, delivery.c.state == DeliveryState.PENDING.value
+    # Under names of their own: the query that these are for may be about parts itself.
+    its_part, duty = part.alias("its_part"), delivery.alias("duty")
+    under_way = its_part.c.state.not_in([*sorted(PartState.FINAL), PartState.SENT.value])
+    open_parts = select(its_part.c.id).where(its_part.c.message_id == message.c.id, under_way)
+    duties = select(duty.c.id).where(
+        duty.c.message_id == message.c.id, duty.c.state == DeliveryState.PENDING.value
     )
     return [~open_parts.exists(), ~duties.exists()]
 
