@@ -24,6 +24,7 @@ class MessageFlag(IntFlag):
     FLASH = 8  # message class 0: to be shown at once
     INDICATION = 16  # a message waiting indication
     HEADER = 32  # its user data header has elements beyond those of a text, as ports are
+    ERASED = 64
 
 
 class PartFlag(IntFlag):
@@ -77,7 +78,8 @@ class MessageRecord(NamedTuple):
     """One message, whole. ``account_id`` and ``did_id`` are None for an MO whose DID nobody here has.
 
     ``raw`` holds the octets of an MO as received, unless its `InboundPartRecord` rows hold them.
-    ``flags`` is a set of `MessageFlag`.
+    ``flags`` is a set of `MessageFlag`. ``deletion_id`` names the deletion that took it from sight, until it
+    is purged or the deletion undone.
     """
 
     id: int
@@ -99,6 +101,7 @@ class MessageRecord(NamedTuple):
     raw: bytes | None = None
     fingerprint: bytes | None = None
     status_callback: str | None = None
+    deletion_id: int | None = None
 
 
 class PartRecord(NamedTuple):
