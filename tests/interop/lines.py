@@ -57,6 +57,12 @@ def split(text: str, reference: int) -> list[Part]:
     ]
 
 
+def receipt_text(message_id: str) -> bytes:
+    """The text of a receipt for what was delivered (SMPP 3.4, Appendix B)."""
+    words = f"id:{message_id} sub:001 dlvrd:001 submit date:2601011200 done date:2601011201"
+    return f"{words} stat:DELIVRD err:000 text:".encode()
+
+
 async def commands() -> AsyncIterator[dict[str, Any]]:
     """The commands on standard input, until it ends."""
     reader = asyncio.StreamReader()
