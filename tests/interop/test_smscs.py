@@ -155,3 +155,14 @@ def test_a_whole_run_is_clean_on_the_wire(rig: Rig, tmp_path: Path) -> None:
     rig.recorder.save(pcap)
     assert wire.complaints(pcap, rig.recorder.port) == []
     assert wire.commands(pcap, rig.recorder.port) >= RUN
+
+
+def test_it_lets_us_go_and_come_back(rig: Rig, tmp_path: Path) -> None:
+    wire.require_tshark()
+    assert rig.server.stop() == 0
+    rig.recorder.save(tmp_path / "run.pcap")
+    assert wire.commands(tmp_path / "run.pcap", rig.recorder.port) >= {
+        0x06,
+        0x80000006,
+    }  # unbind, unbind_resp
+    rig.server.start()
