@@ -268,6 +268,7 @@ async def test_a_whole_run_is_clean_on_the_wire(sim: Sim, esme: Esme, tmp_path: 
         esme.send("unbind")
         await esme.until("unbound")
         await sim.until(lambda: sim.simulator.binds() == [], "the end of the bind")
+        recorder.drain()
     finally:
         recorder.close()
     pcap = tmp_path / "run.pcap"

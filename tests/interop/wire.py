@@ -46,9 +46,16 @@ class Recorder:
         self._lock = threading.Lock()
         self._record: list[tuple[float, int, bool, bytes]] = []  # time, client's port, to the target?, octets
         self._sockets: list[socket.socket] = []
+        self._passing: list[threading.Thread] = []
         self._listening = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def drain(self, seconds: float = 5.0) -> None:
+        """Wait until both sides of every connection have ended and all that they sent is written down."""
+        deadline = time.monotonic() + seconds
+        for passing in list(self._passing):
+            passing.join(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """Stop listening, and end what is connected."""
@@ -89,7 +96,9 @@ class Recorder:
                 continue
             self._sockets += (client, server)
             for source, sink, outward in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self._pass, args=(source, sink, port, outward), daemon=True).start()
+                passing = threading.Thread(target=self._pass, args=(source, sink, port, outward), daemon=True)
+                passing.start()
+                self._passing.append(passing)
 
     def _pass(self, source: socket.socket, sink: socket.socket, port: int, outward: bool) -> None:
         with contextlib.suppress(OSError):
