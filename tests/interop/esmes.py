@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import gsm0338
-import pytest
 from twisted.internet.threads import deferToThread
 
 from tests.interop import node_smsc
 from tests.interop.jsonlines import Event, JsonLinesPeer
+from tests.interop.needs import need
 
 HERE = Path(__file__).resolve().parent
 MODERN = HERE / "venv-peers"
@@ -40,12 +40,7 @@ class Library:
 
     def require(self) -> None:
         """Skip the test, loudly, where it is not installed; with CI=true that is a failure."""
-        reason = self._missing()
-        if reason is None:
-            return
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        need(self._missing())
 
     def _missing(self) -> str | None:
         if self.command[0] == "node":

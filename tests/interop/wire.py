@@ -6,7 +6,6 @@ TCP segments of a pcap file.
 """
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import time
 from pathlib import Path
 from struct import Struct
 
-import pytest
+from tests.interop.needs import need
 
 PCAP_HEADER = Struct("<IHHiIII")
 PCAP_RECORD = Struct("<IIII")
@@ -32,10 +31,7 @@ NOT_SMPP = "tcp.len > 0 && !smpp"  # a bad length or an unknown command falls ba
 
 def require_tshark() -> None:
     """Skip the test, loudly, where there is no tshark; with CI=true that is a failure."""
-    if shutil.which("tshark") is None:
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail("tshark is not installed")
-        pytest.skip("tshark is not installed")
+    need(None if shutil.which("tshark") else "tshark is not installed")
 
 
 class Recorder:
