@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server programs, Node.js with the npm package `smpp`, strace.
+# What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
+# Kannel, tshark, the npm package `smpp`, and environments for the foreign SMPP peers in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -9,13 +10,33 @@ have_postgresql() {
     command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
+have_kannel() {
+    PATH="$PATH:/usr/sbin" command -v bearerbox >/dev/null
+}
+
+have_npm_smpp() {
+    [ -f node_modules/smpp/package.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]
+}
+
+have_venv() { # NAME: built from NAME.txt as it is now
+    [ -f "venv-$1/.stamp" ] && [ ! "$1.txt" -nt "venv-$1/.stamp" ]
+}
+
+make_venv() {
+    echo "Installing the foreign peers of $1.txt …"
+    rm -rf "venv-$1"
+    "${PYTHON:-python3}" -m venv "venv-$1" &&
+        "venv-$1/bin/python" -m pip --disable-pip-version-check install --quiet -r "$1.txt" &&
+        touch "venv-$1/.stamp"
+}
+
 missing=()
 have_postgresql || missing+=(postgresql)
 command -v node >/dev/null || missing+=(nodejs)
 command -v strace >/dev/null || missing+=(strace)
-if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    command -v npm >/dev/null || missing+=(npm)
-fi
+have_npm_smpp || command -v npm >/dev/null || missing+=(npm)
+have_kannel || missing+=(kannel)
+command -v tshark >/dev/null || missing+=(tshark)
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
@@ -37,7 +58,9 @@ lacking=()
 have_postgresql || lacking+=("PostgreSQL's server (Debian: postgresql)")
 command -v node >/dev/null || lacking+=("Node.js (Debian: nodejs)")
 command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
-if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+have_kannel || lacking+=("Kannel (Debian: kannel)")
+command -v tshark >/dev/null || lacking+=("tshark (Debian: tshark)")
+if ! have_npm_smpp; then
     if command -v npm >/dev/null; then
         echo "Installing the npm package smpp …"
         npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null || lacking+=("the npm package smpp")
@@ -45,6 +68,9 @@ if [ ! -f node_modules/smpp/package.json ] || [ package-lock.json -nt node_modul
         lacking+=("npm (Debian: npm), for the npm package smpp")
     fi
 fi
+for name in peers twisted3; do
+    have_venv "$name" || make_venv "$name" || lacking+=("the packages of tests/interop/$name.txt (PyPI)")
+done
 
 if [ ${#lacking[@]} != 0 ]; then
     printf '!!! The tests lack %s\n' "${lacking[@]}" >&2

@@ -78,8 +78,8 @@ def states(url: str) -> tuple[dict[str, int], int]:
 def server(url: str, folder: Path, node: int, lease_seconds: float) -> Iterator[Server]:
     """One of several, with an upstream of its own; it has no SMSC, and needs none for what is due."""
     folder.mkdir()
-    outbox = {"per_target": PER_TARGET, "lease_seconds": lease_seconds}
-    tables = {"server": {"node": node}, "outbox": outbox}
+    outbox: dict[str, object] = {"per_target": PER_TARGET, "lease_seconds": lease_seconds}
+    tables: dict[str, dict[str, object]] = {"server": {"node": node}, "outbox": outbox}
     with Server(folder, url, free_port(), tables=tables, name=f"carrier-{folder.name}") as made:
         made.start(ready=False)
         yield made
