@@ -72,7 +72,8 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/demo.stamp
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-tests/interop/node_modules/.stamp: tests/install.sh tests/interop/package.json tests/interop/package-lock.json
+tests/interop/node_modules/.stamp: tests/install.sh tests/interop/package.json tests/interop/package-lock.json \
+		tests/interop/peers.txt tests/interop/twisted3.txt
 	@bash tests/install.sh
 
 # -- the locks ----------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Writes docs/configuration.md and docs/commands.md from the code, and checks the links of every page.
+"""Writes docs/configuration.md, docs/commands.md and the diagram in docs/smpp.md from the code.
+
+It checks the links of every page as well.
 
 `make docs`; a test sees to it that the pages are those of the code.
 """
@@ -15,12 +17,14 @@ import click
 from edge.cli import trunkline
 from edge.config import Config, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
 from edge.config_reader import expectation
+from protocols.smpp import states
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 NOTE = "<!-- Written by docs/generate.py: do not edit. -->\n"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _KEY = re.compile(r"#([a-z_]+) = (.+)")
+_DIAGRAM = re.compile(r"```mermaid\nstateDiagram-v2\n.*?```", re.DOTALL)
 _TABLE = re.compile(r"#?\[+([a-z]+)\]+")
 
 
@@ -113,7 +117,13 @@ def dead_links() -> list[str]:
     ]
 
 
-PAGES = {"configuration.md": configuration_page, "commands.md": commands_page}
+def smpp_page() -> str:
+    """docs/smpp.md as it is, its state diagram made anew from the transition table."""
+    diagram = f"```mermaid\n{states.diagram()}```"
+    return _DIAGRAM.sub(lambda _: diagram, (DOCS / "smpp.md").read_text("utf-8"))
+
+
+PAGES = {"configuration.md": configuration_page, "commands.md": commands_page, "smpp.md": smpp_page}
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ from edge.http.client import HTTPClient
 from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
+from edge.indexing import Indexing
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
@@ -114,6 +115,7 @@ class TrunklineService(Service):
             _limits(config.outbox),
             config.outbox.lease_seconds,
         )
+        self.indexing = Indexing(store, self._clock)
         self.lines: dict[str, Line] = {}
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
@@ -282,6 +284,7 @@ class TrunklineService(Service):
         for line in self.lines.values():
             await self._start_line(line)
         self._moving.start(LOOK_SECONDS, now=False)
+        self.indexing.start()
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
@@ -314,6 +317,7 @@ class TrunklineService(Service):
         self.directory.stop()
         if self._watch.running:
             self._watch.stop()
+        self.indexing.stop()
         self.http.close()
         await _quietly(self._holder.close())
         await self.store.close()

@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from storage import events
 from storage import text as storable
+from storage.history import EVERYTHING, Filter
 from storage.ids import lowest_at
 from storage.records import (
     AttemptRecord,
@@ -19,12 +21,13 @@ from storage.records import (
     PartRecord,
     PartState,
 )
-from storage.statements import Write, hot_insert
-from storage.tables import attempt, delivery, message, part
+from storage.statements import Write, hot_insert, hot_upsert
+from storage.tables import attempt, conversation, delivery, message, part
 
 INSERT_MESSAGE = hot_insert(message)
 INSERT_PART = hot_insert(part)
 INSERT_DELIVERY = hot_insert(delivery)
+_RAISE_CONVERSATION = hot_upsert(conversation, "last_message_id", "last_inbound_id")
 
 MAX_LIMIT = 1_000
 
@@ -32,9 +35,13 @@ MAX_LIMIT = 1_000
 def insert(
     record: MessageRecord, parts: Iterable[PartRecord] = (), deliveries: Iterable[DeliveryRecord] = ()
 ) -> list[Write]:
-    """The writes that store a message with its parts and deliveries."""
+    """The writes that store a message with its parts, deliveries and event, and raise its conversation."""
     record = storable.clean(record)
-    writes: list[Write] = [(INSERT_MESSAGE, record)]
+    writes: list[Write] = [(INSERT_MESSAGE, record), events.message_added(record)]
+    if record.account_id is not None:
+        inbound = record.id if record.direction == "mo" else 0
+        place = (record.account_id, record.did, record.peer, record.id, inbound)
+        writes.append((_RAISE_CONVERSATION, place))
     writes.extend([(INSERT_PART, item) for item in parts])
     writes.extend([(INSERT_DELIVERY, item) for item in deliveries])
     return writes
@@ -60,9 +67,9 @@ def status_of(record: MessageRecord, parts: Sequence[PartRecord]) -> MessageStat
 
 def get(connection: Connection, account_id: int, message_id: int) -> MessageView | None:
     """One message of this account."""
-    query = select(message).where(message.c.id == message_id, message.c.account_id == account_id)
-    views = _views(connection, query)
-    return views[0] if views else None
+    query = select(message).where(message.c.id == message_id, *EVERYTHING.conditions(account_id))
+    found = views(connection, query)
+    return found[0] if found else None
 
 
 def search(
@@ -72,30 +79,27 @@ def search(
     direction: Direction | None = None,
     did: str | None = None,
     peer: str | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
     since_id: int | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[MessageView]:
     """Messages of this account, newest first; with ``since_id`` those after it, oldest first.
 
-    ``before_id`` leaves out that message and the newer ones. ``limit`` is held between 1 and 1,000.
+    ``before_id`` leaves out that message and the newer ones; ``until_ms`` is not included. ``limit`` is held
+    between 1 and 1,000.
     """
-    query = select(message).where(message.c.account_id == account_id)
-    wanted: list[tuple[Any, object]] = [
-        (message.c.direction, direction),
-        (message.c.did, did),
-        (message.c.peer, peer),
-    ]
-    for column, value in wanted:
-        if value is not None:
-            query = query.where(column == value)
+    wanted = Filter(direction, did, peer, None, since_ms, until_ms)
+    query = select(message).where(*wanted.conditions(account_id))
+    order = wanted.order(connection, account_id)
     if before_id is not None:
         query = query.where(message.c.id < before_id)
     if since_id is not None:
-        query = query.where(message.c.id > since_id).order_by(message.c.id)
+        query = query.where(message.c.id > since_id).order_by(order)
     else:
-        query = query.order_by(message.c.id.desc())
-    return _views(connection, query.limit(min(max(limit, 1), MAX_LIMIT)))
+        query = query.order_by(order.desc())
+    return views(connection, query.limit(min(max(limit, 1), MAX_LIMIT)))
 
 
 def recent_inbound(
@@ -144,7 +148,8 @@ def delivery_record(row: Sequence[Any]) -> DeliveryRecord:
     return record._replace(state=DeliveryState(record.state))
 
 
-def _views(connection: Connection, query: Select[Any]) -> list[MessageView]:
+def views(connection: Connection, query: Select[Any]) -> list[MessageView]:
+    """The messages that a query of the whole table's columns gives, each with its parts and deliveries."""
     messages = [MessageRecord._make(row) for row in connection.execute(query)]
     ids = [record.id for record in messages]
     parts = _parts_of(connection, ids)

@@ -36,15 +36,16 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the schema to `head`, all steps in one transaction: one that is killed has changed nothing.
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema to `head` (or to a revision before it, for a backup of that time).
 
+    All steps are one transaction: one that is killed has changed nothing.
     Of two at the same time one waits for the other.
     """
     with engine.transaction() as connection:
         if engine.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        command.upgrade(configuration(connection), "head")
+        command.upgrade(configuration(connection), revision)
 
 
 def check(engine: Engine) -> None:

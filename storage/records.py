@@ -24,6 +24,7 @@ class MessageFlag(IntFlag):
     FLASH = 8  # message class 0: to be shown at once
     INDICATION = 16  # a message waiting indication
     HEADER = 32  # its user data header has elements beyond those of a text, as ports are
+    ERASED = 64
 
 
 class PartFlag(IntFlag):
@@ -77,7 +78,8 @@ class MessageRecord(NamedTuple):
     """One message, whole. ``account_id`` and ``did_id`` are None for an MO whose DID nobody here has.
 
     ``raw`` holds the octets of an MO as received, unless its `InboundPartRecord` rows hold them.
-    ``flags`` is a set of `MessageFlag`.
+    ``flags`` is a set of `MessageFlag`. ``deletion_id`` names the deletion that took it from sight, until it
+    is purged or the deletion undone.
     """
 
     id: int
@@ -99,6 +101,7 @@ class MessageRecord(NamedTuple):
     raw: bytes | None = None
     fingerprint: bytes | None = None
     status_callback: str | None = None
+    deletion_id: int | None = None
 
 
 class PartRecord(NamedTuple):
@@ -206,6 +209,41 @@ class ReceiptRecord(NamedTuple):
     part_state: str | None = None
 
 
+class SeenMail(NamedTuple):
+    """A mail that was taken, by a digest of what tells it from others; so that it is taken once.
+
+    ``message_id`` is the message that it became, None when it became none; ``outcome`` says why.
+    """
+
+    key: bytes
+    conversation_id: int | None
+    received_at: int
+    outcome: str
+    message_id: int | None = None
+
+
+class MailNotice(NamedTuple):
+    """A mail that tells a person what became of his. ``in_reply_to`` is the Message-ID of that, or "".
+
+    ``code`` is for programs, ``sentence`` for people, ``excerpt`` the beginning of what he wrote.
+    """
+
+    id: int
+    account_id: int
+    did: str
+    peer: str
+    recipient: str
+    code: str
+    sentence: str
+    excerpt: str
+    in_reply_to: str
+    state: DeliveryState
+    attempts: int
+    due_at: int
+    created_at: int
+    last_outcome: str | None = None
+
+
 def pack_tlvs(tlvs: Iterable[tuple[int, bytes]]) -> bytes | None:
     """Tags and values as `PartRecord.tlvs` keeps them: 16 bits of tag, 16 of length, value; None for none."""
     return b"".join(_TLV_HEAD.pack(tag, len(value)) + value for tag, value in tlvs) or None
@@ -292,6 +330,19 @@ class Catalog:
     version: int
     dids: tuple[Did, ...]
     keys: tuple[ApiKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailConversation:
+    """What a reply token names. Once it is revoked its tokens are void, and the next mail begins another."""
+
+    id: int
+    account_id: int
+    did_id: int
+    did: str
+    peer: str
+    created_at: int
+    revoked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

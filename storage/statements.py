@@ -13,7 +13,8 @@ ENGINE_OPTION = "storage_engine"
 """The execution option under which a connection knows its `storage.engines.Engine`."""
 
 _ORDER = {table.name: order for order, table in enumerate(metadata.sorted_tables)}
-_UPDATES_AFTER_INSERTS = len(_ORDER)
+_UPSERTS_AFTER_INSERTS = len(_ORDER)
+_UPDATES_AFTER_UPSERTS = _UPSERTS_AFTER_INSERTS + 1
 _FENCES_FIRST = -1
 
 Row = tuple[Any, ...]
@@ -30,18 +31,25 @@ class Statement:
     """An INSERT or UPDATE whose parameters are the members of one tuple, in a fixed order.
 
     ``order`` decides which statements of a batch run first: inserts, by the dependencies of their tables,
-    before updates. An ``exact`` one runs before them all; a row that it does not find fails its unit.
+    before upserts, before updates. An ``exact`` one runs before them all; a row that it does not find fails
+    its unit. ``greatest`` names the columns that an upsert raises where the row is there.
     """
 
-    __slots__ = ("clause", "exact", "order", "parameters", "table")
+    __slots__ = ("clause", "exact", "greatest", "order", "parameters", "table")
 
     def __init__(
-        self, clause: Insert | Update, parameters: tuple[Parameter, ...], order: int, exact: bool = False
+        self,
+        clause: Insert | Update,
+        parameters: tuple[Parameter, ...],
+        order: int,
+        exact: bool = False,
+        greatest: tuple[str, ...] = (),
     ) -> None:
         self.clause = clause
         self.parameters = parameters
         self.order = order
         self.exact = exact
+        self.greatest = greatest
         self.table: Table = clause.table  # type: ignore[assignment]
 
     def __repr__(self) -> str:
@@ -54,10 +62,23 @@ Write = tuple[Statement, Row]
 Writes = Sequence[Write]
 
 
-def hot_insert(table: Table) -> Statement:
-    """INSERT of whole rows; the tuple is a record of the table."""
-    parameters = tuple(Parameter(column.name, column.type) for column in table.columns)
+def hot_insert(table: Table, *left_to_the_store: str) -> Statement:
+    """INSERT of whole rows; the tuple is a record of the table, without the columns that the store fills."""
+    parameters = tuple(
+        Parameter(column.name, column.type)
+        for column in table.columns
+        if column.name not in left_to_the_store
+    )
     return Statement(insert(table), parameters, _ORDER[table.name])
+
+
+def hot_upsert(table: Table, *greatest: str) -> Statement:
+    """INSERT of the key and the columns ``greatest``; where the row is there, each of them grows to the new
+    value or stays. So it does not matter how often, or in which order, the rows of a key are written.
+    """
+    names = [column.name for column in table.primary_key] + list(greatest)
+    parameters = tuple(Parameter(name, table.c[name].type) for name in names)
+    return Statement(insert(table), parameters, _UPSERTS_AFTER_INSERTS, greatest=greatest)
 
 
 def hot_update(clause: Update, *names: str, exact: bool = False) -> Statement:
@@ -73,7 +94,7 @@ def hot_update(clause: Update, *names: str, exact: bool = False) -> Statement:
     if missing:
         raise ValueError(f"the statement has no parameters {missing}")
     parameters = tuple(Parameter(name, found[name].type) for name in names)
-    return Statement(clause, parameters, _FENCES_FIRST if exact else _UPDATES_AFTER_INSERTS, exact)
+    return Statement(clause, parameters, _FENCES_FIRST if exact else _UPDATES_AFTER_UPSERTS, exact)
 
 
 def given(name: str, type_: Any) -> BindParameter[Any]:

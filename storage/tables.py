@@ -4,8 +4,6 @@ The tables of the message path carry no foreign keys among themselves: their row
 one transaction by one writer, and a check for each row costs more than the row. Settings tables have them.
 """
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -15,35 +13,55 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from storage.schema import Id, metadata
+from storage.schema import key as _id
+from storage.schema import partial as _partial
+from storage.tables_feed import conversation, event, feed, follower
+from storage.tables_people import (
+    audit,
+    contact,
+    contact_group,
+    contact_membership,
+    idempotency,
+    opt_out,
+    retention,
 )
 
-# Only a column of type INTEGER is SQLite's own row key; a BIGINT key would be a second tree beside the table.
-Id = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _id() -> Column[int]:
-    return Column("id", Id, primary_key=True, autoincrement=False)
-
-
-def _partial(name: str, where: str, *columns: Column[Any], unique: bool = False) -> Index:
-    condition = text(where)
-    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
-
+__all__ = [
+    "PART_OPEN",
+    "Id",
+    "account",
+    "api_key",
+    "attempt",
+    "audit",
+    "catalog",
+    "contact",
+    "contact_group",
+    "contact_membership",
+    "conversation",
+    "delivery",
+    "did",
+    "event",
+    "feed",
+    "follower",
+    "handler_setting",
+    "idempotency",
+    "inbound_part",
+    "message",
+    "metadata",
+    "opt_out",
+    "part",
+    "receipt",
+    "receipt_candidate",
+    "retention",
+    "session",
+    "user",
+]
 
 account = Table(
     "account",
@@ -137,9 +155,11 @@ message = Table(
     Column("raw", LargeBinary),
     Column("fingerprint", LargeBinary),
     Column("status_callback", Text),
+    Column("deletion_id", Id),
 )
 Index("ix_message_account", message.c.account_id, message.c.id)
 Index("ix_message_conversation", message.c.account_id, message.c.did, message.c.peer, message.c.id)
+_partial("ix_message_deletion", "deletion_id IS NOT NULL", message.c.deletion_id, message.c.id)
 
 part = Table(
     "part",
@@ -353,3 +373,55 @@ sip_transaction = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
+
+mail_conversation = Table(
+    "mail_conversation",
+    metadata,
+    _id(),
+    Column("account_id", Id, nullable=False),
+    Column("did_id", Id, nullable=False),
+    Column("did", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+_partial(
+    "uq_mail_conversation_open",
+    "revoked_at IS NULL",
+    mail_conversation.c.account_id,
+    mail_conversation.c.did,
+    mail_conversation.c.peer,
+    unique=True,
+)
+
+mail_seen = Table(
+    "mail_seen",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("conversation_id", Id),
+    Column("received_at", BigInteger, nullable=False, index=True),
+    Column("outcome", Text, nullable=False),
+    Column("message_id", Id),
+    sqlite_with_rowid=False,
+)
+Index("ix_mail_seen_conversation", mail_seen.c.conversation_id, mail_seen.c.received_at)
+
+mail_notice = Table(
+    "mail_notice",
+    metadata,
+    _id(),
+    Column("account_id", Id, nullable=False),
+    Column("did", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    Column("in_reply_to", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_outcome", Text),
+)
+_partial("ix_mail_notice_due", "state = 'pending'", mail_notice.c.due_at, mail_notice.c.id)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server programs, strace, Node.js, npm packages (`smpp`, and the
-# phones JsSIP and SIP.js), and the phones sipp, baresip and linphonec.
+# What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
+# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip and linphonec, and
+# environments for the foreign SMPP peers in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -8,6 +9,26 @@ cd "$(dirname "$0")/interop"
 
 have_postgresql() {
     command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+have_kannel() {
+    PATH="$PATH:/usr/sbin" command -v bearerbox >/dev/null
+}
+
+have_npm() {
+    [ -f node_modules/smpp/package.json ] && [ -f node_modules/jssip/package.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]
+}
+
+have_venv() { # NAME: built from NAME.txt as it is now
+    [ -f "venv-$1/.stamp" ] && [ ! "$1.txt" -nt "venv-$1/.stamp" ]
+}
+
+make_venv() {
+    echo "Installing the foreign peers of $1.txt …"
+    rm -rf "venv-$1"
+    "${PYTHON:-python3}" -m venv "venv-$1" &&
+        "venv-$1/bin/python" -m pip --disable-pip-version-check install --quiet -r "$1.txt" &&
+        touch "venv-$1/.stamp"
 }
 
 missing=()
@@ -18,9 +39,9 @@ command -v baresip >/dev/null || missing+=(baresip-core)
 command -v linphonec >/dev/null || missing+=(linphone-cli)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v strace >/dev/null || missing+=(strace)
-if [ ! -f node_modules/smpp/package.json ] || [ ! -f node_modules/jssip/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    command -v npm >/dev/null || missing+=(npm)
-fi
+have_npm || command -v npm >/dev/null || missing+=(npm)
+have_kannel || missing+=(kannel)
+command -v tshark >/dev/null || missing+=(tshark)
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
@@ -45,7 +66,9 @@ command -v sipp >/dev/null || lacking+=("sipp (Debian: sip-tester)")
 command -v baresip >/dev/null || lacking+=("baresip (Debian: baresip-core)")
 command -v linphonec >/dev/null || lacking+=("linphonec (Debian: linphone-cli)")
 command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
-if [ ! -f node_modules/smpp/package.json ] || [ ! -f node_modules/jssip/package.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+have_kannel || lacking+=("Kannel (Debian: kannel)")
+command -v tshark >/dev/null || lacking+=("tshark (Debian: tshark)")
+if ! have_npm; then
     if command -v npm >/dev/null; then
         echo "Installing the npm packages …"
         npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null || lacking+=("the npm packages smpp, jssip, sip.js, ws")
@@ -53,6 +76,9 @@ if [ ! -f node_modules/smpp/package.json ] || [ ! -f node_modules/jssip/package.
         lacking+=("npm (Debian: npm), for the npm packages smpp, jssip, sip.js, ws")
     fi
 fi
+for name in peers twisted3; do
+    have_venv "$name" || make_venv "$name" || lacking+=("the packages of tests/interop/$name.txt (PyPI)")
+done
 
 if [ ${#lacking[@]} != 0 ]; then
     printf '!!! The tests lack %s\n' "${lacking[@]}" >&2

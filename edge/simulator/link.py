@@ -108,6 +108,11 @@ class Link:
         if self._protocol is not None:
             self._protocol.disconnect("unbind was not answered")
 
+    def cut(self) -> None:
+        """Reset the connection, as a network that fails does."""
+        if self._protocol is not None:
+            self._protocol.abort("the link was cut")
+
     # -- the handler ------------------------------------------------------------------------------
 
     def connection_made(self, protocol: SMPPProtocol) -> None:

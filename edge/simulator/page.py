@@ -9,6 +9,7 @@
 | `GET /simulator/state?version=N` | all that the page shows, as JSON; nothing when N is its version |
 | `GET /simulator/callback?…` | a page for a DID's callback URL: keeps the query |
 | `POST /simulator/answer` | what the callback page answers from now on |
+| `POST /simulator/cut` | the server's links are reset, as by a network that fails |
 
 Only for this machine: see `guard`.
 """
@@ -108,6 +109,7 @@ class SimulatorPage(Guarded):
         self.putChild(b"view", View(self))
         self.putChild(b"callback", Callback(simulator))
         self.putChild(b"answer", AnswerSwitch(simulator))
+        self.putChild(b"cut", Cut(simulator))
         self.putChild(b"static", Static())
 
     def getChild(self, path: bytes, request: Request) -> Resource:
@@ -235,6 +237,15 @@ class AnswerSwitch(_OfSimulator):
             self._simulator.callbacks.answer = CallbackAnswer(_field(request, "answer"))
         except ValueError:
             raise Problem(422, f"answer must be one of: {', '.join(CallbackAnswer)}.") from None
+        return _see_other(request, "/simulator")
+
+
+class Cut(_OfSimulator):
+    """The failing network."""
+
+    def render_POST(self, request: Request) -> bytes:
+        """Reset every link of the server."""
+        self._simulator.cut()
         return _see_other(request, "/simulator")
 
 

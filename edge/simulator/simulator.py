@@ -154,6 +154,10 @@ class Simulator:
         """Who is bound."""
         return self.smsc.binds()
 
+    def cut(self) -> int:
+        """Reset every connection, as a network that fails does; how many there were. ESMEs may bind again."""
+        return self.smsc.cut()
+
     def _requested(self, link: Link, request: Request) -> None:
         self._submits.received(link, request)
 

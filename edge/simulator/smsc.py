@@ -73,6 +73,13 @@ class SMSC:
         for link in tuple(self._connected):
             link.drop()
 
+    def cut(self) -> int:
+        """Reset every connection, without a word; how many there were."""
+        links = tuple(self._connected)
+        for link in links:
+            link.cut()
+        return len(links)
+
     # -- the owner of links -----------------------------------------------------------------------
 
     def authenticate(self, bind: events.Bind) -> int:

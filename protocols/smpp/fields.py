@@ -11,9 +11,13 @@ from protocols.smpp.errors import EncodeError
 from protocols.smpp.shapes import DistributionList, SmeAddress, UnsuccessSme
 
 _INTEGER4 = Struct(">I")
-_TIME = re.compile(r"[0-9]{15}[+\-R]")  # YYMMDDhhmmsstnn, then the sign of nn or R for relative (§7.1.1)
+_DATE = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"  # YYMMDD
+_CLOCK = r"(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9][0-9]"  # hhmmsst, t in tenths of a second
+_ZONE = r"(?:[0-3][0-9]|4[0-8])[+-]"  # nn, quarters of an hour from UTC, and their sign
+_TIME = re.compile(rf"{_DATE}{_CLOCK}{_ZONE}|[0-9]{{15}}R")  # absolute, or R: so long from now
 
 MAX_SHORT_MESSAGE = 254
+MAX_DESTINATIONS = 254
 
 
 class BodyError(Exception):
@@ -112,7 +116,7 @@ class Time(CString):
 
 
 def is_time(value: str) -> bool:
-    """Whether an SMPP time is well formed: empty, or digits ending in +, - or R (§7.1.1)."""
+    """Whether an SMPP time is well formed: empty, a date that there can be, or a relative one (§7.1.1)."""
     return not value or _TIME.fullmatch(value) is not None
 
 
@@ -150,12 +154,14 @@ class Destinations(Field):
 
     def pack(self, value: object) -> bytes:
         destinations = cast("tuple[SmeAddress | DistributionList, ...]", value)
-        if len(destinations) > 254:
-            raise EncodeError(self.name, "has more than 254 destinations")
+        if len(destinations) > MAX_DESTINATIONS:
+            raise EncodeError(self.name, f"has more than {MAX_DESTINATIONS} destinations")
         return bytes((len(destinations),)) + b"".join(map(_pack_destination, destinations))
 
     def unpack(self, data: bytes, position: int) -> tuple[tuple[SmeAddress | DistributionList, ...], int]:
         count, position = _NUMBER_OF_DESTS.unpack(data, position)
+        if count > MAX_DESTINATIONS:
+            raise self.fail(f"number_of_dests is {count}")
         found = []
         for _ in range(count):
             destination, position = _unpack_destination(data, position)

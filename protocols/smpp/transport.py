@@ -113,6 +113,13 @@ class SMPPProtocol(Protocol):
         self.session.close(self._clock.seconds(), reason)
         self._soon()
 
+    def abort(self, reason: str) -> None:
+        """Reset the connection: what is queued is lost, what was written perhaps. `Closed` has `reason`."""
+        self.session.close(self._clock.seconds(), reason)
+        if self._connected and not self._gone:
+            self._closing = True
+            self._transport().abortConnection()
+
     def pause(self) -> None:
         """Stop reading from the peer; deadlines stand still meanwhile."""
         if not self._paused:

@@ -82,6 +82,8 @@ class PostgreSQLEngine(Engine):
             self._numbers[connection] = cursor.fetchone()[0]
 
     def _compile(self, statement: Statement) -> Hot:
+        if statement.greatest:
+            return _HotUpsert(statement, self)
         return _HotInsert(statement, self) if statement.clause.is_insert else _HotUpdate(statement, self)
 
     def _durability_problem(self, connection: Connection) -> str | None:
@@ -124,19 +126,47 @@ class _HotInsert(Hot):
         return len(rows)
 
 
-class _HotUpdate(Hot):
-    def __init__(self, statement: Statement, engine: Engine) -> None:
-        dialect = engine.writing.dialect
-        names = ", ".join(parameter.name for parameter in statement.parameters)
-        arrays = ", ".join(f"%s::{parameter.type.compile(dialect)}[]" for parameter in statement.parameters)
-        update = update_from_rows(statement, dialect)
-        self._sql = f"WITH v ({names}) AS (SELECT * FROM unnest({arrays})) {update}"
+class _FromArrays(Hot):
+    """Runs once for all rows, which come as one array a parameter."""
+
+    _sql: str
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> int:
         cursor: Any = connection.connection.cursor()
         with cursor:
             cursor.execute(self._sql, [list(values) for values in zip(*rows, strict=True)], prepare=True)
             return int(cursor.rowcount)
+
+
+class _HotUpdate(_FromArrays):
+    def __init__(self, statement: Statement, engine: Engine) -> None:
+        update = update_from_rows(statement, engine.writing.dialect)
+        self._sql = f"WITH v ({_names(statement)}) AS (SELECT * FROM {_unnest(statement, engine)}) {update}"
+
+
+class _HotUpsert(_FromArrays):
+    """One row a key, in the order of the keys: two processes that raise the same rows do not deadlock."""
+
+    def __init__(self, statement: Statement, engine: Engine) -> None:
+        names, greatest = _names(statement), statement.greatest
+        key = ", ".join(item.name for item in statement.parameters if item.name not in greatest)
+        highest = ", ".join(f"max({name})" for name in greatest)
+        table = statement.table.name
+        raised = ", ".join(f"{name} = greatest({table}.{name}, excluded.{name})" for name in greatest)
+        self._sql = (
+            f"INSERT INTO {table} ({names}) SELECT {key}, {highest} FROM {_unnest(statement, engine)} "
+            f"AS v ({names}) GROUP BY {key} ORDER BY {key} ON CONFLICT ({key}) DO UPDATE SET {raised}"
+        )
+
+
+def _names(statement: Statement) -> str:
+    return ", ".join(parameter.name for parameter in statement.parameters)
+
+
+def _unnest(statement: Statement, engine: Engine) -> str:
+    dialect = engine.writing.dialect
+    arrays = ", ".join(f"%s::{parameter.type.compile(dialect)}[]" for parameter in statement.parameters)
+    return f"unnest({arrays})"
 
 
 def _set_up_reader(driver: Any, _: object) -> None:

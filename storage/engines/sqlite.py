@@ -111,7 +111,10 @@ class _HotSQLite(Hot):
         if statement.clause.is_insert:
             quote = engine.writing.dialect.identifier_preparer.quote
             names = ", ".join(quote(parameter.name) for parameter in statement.parameters)
-            head, tail = f"INSERT INTO {quote(statement.table.name)} ({names}) VALUES ", ""
+            head, tail = (
+                f"INSERT INTO {quote(statement.table.name)} ({names}) VALUES ",
+                _on_conflict(statement),
+            )
         else:
             names = ", ".join(parameter.name for parameter in statement.parameters)
             head = f"WITH v ({names}) AS (VALUES "
@@ -135,6 +138,11 @@ class _HotSQLite(Hot):
             return found if self._exact else count
         finally:
             cursor.close()
+
+
+def _on_conflict(statement: Statement) -> str:
+    raised = ", ".join(f"{name} = max({name}, excluded.{name})" for name in statement.greatest)
+    return f" ON CONFLICT DO UPDATE SET {raised}" if raised else ""
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -17,7 +17,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "performance.md"
-BENCHES = ("bench_smpp", "bench_text", "bench_store", "bench_callbacks", "bench_isolation", "load")
+BENCHES = (
+    "bench_smpp",
+    "bench_session",
+    "bench_text",
+    "bench_store",
+    "bench_callbacks",
+    "bench_isolation",
+    "load",
+)
 PATIENCE_SECONDS = 1_200
 
 

@@ -1,7 +1,8 @@
-"""What SMPP costs: µs for each PDU in the codec, the framing and the session, beside smpplib in the same run.
+"""What SMPP costs: µs for each PDU in the codec, the framing and the session, beside others in the same run.
 
-Best of several rounds on one core. Only ratios travel between machines. smpplib is measured in a process of
-its own, and left out, with a word, where it is not installed.
+Best of several rounds on one core. Only ratios travel between machines. The others are smpplib (Python) and
+smpp34 (Rust; it decodes fields when they are read, so the usual ones are), each in a process of its own, and
+left out, with a word, where it is not installed.
 
     python -m tests.bench.bench_smpp [--rounds N]
 """
@@ -20,6 +21,7 @@ from protocols.smpp.codec import Framer, pack, unpack
 from protocols.smpp.events import RequestReceived
 from protocols.smpp.pdu import BindTransceiver, DeliverSm, DeliverSmResp, SubmitSm, SubmitSmResp
 from protocols.smpp.session import Role, Session, SessionSettings
+from tests.server import ROOT
 
 ROUNDS = 5
 TEXT = b"x" * 100
@@ -63,20 +65,57 @@ print(json.dumps({"pack submit_sm": best(build), "unpack submit_sm": best(parse(
 """
 
 
+SMPP34 = """
+import json, sys, time
+import smpp34
+
+rounds, count = int(sys.argv[1]), 20000
+submit, deliver, response = (bytes.fromhex(octets) for octets in sys.argv[2:5])
+
+def build():
+    smpp34.SubmitSm("12025550100", "447700900123", b"x" * 100, source_addr_ton=1, source_addr_npi=1,
+                    dest_addr_ton=1, dest_addr_npi=1, registered_delivery=1).encode()
+
+def best(do):
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(count):
+            do()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds) / count * 1e6
+
+def parse(octets):
+    def read():
+        pdu = smpp34.decode(octets)
+        pdu.source_addr, pdu.destination_addr, pdu.esm_class, pdu.data_coding, pdu.short_message, pdu.tlvs
+    return read
+
+def raw():
+    smpp34.decode(response).body
+
+print(json.dumps({"pack submit_sm": best(build), "unpack submit_sm": best(parse(submit)),
+                  "unpack deliver_sm": best(parse(deliver)), "unpack submit_sm_resp": best(raw)}))
+"""
+
+OTHERS = {
+    "smpplib": (sys.executable, SMPPLIB),
+    "smpp34": (str(ROOT / "tests" / "interop" / "venv-peers" / "bin" / "python"), SMPP34),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: µs an operation, ours and smpplib's (None: not there, or nothing like it)."""
+    """One line of the table: µs an operation, ours and those of the others that have the like."""
 
     name: str
     microseconds: float
-    smpplib: float | None = None
+    others: tuple[tuple[str, float], ...] = ()
 
     def line(self) -> str:
         """For people."""
-        beside = (
-            ""
-            if self.smpplib is None
-            else f"{self.smpplib:>9.2f} smpplib {self.smpplib / self.microseconds:>6.1f}x"
+        beside = "".join(
+            f"{theirs:>9.2f} {who} {theirs / self.microseconds:>5.1f}x" for who, theirs in self.others
         )
         return f"{self.name:<44}{self.microseconds:>8.2f} µs{beside}"
 
@@ -201,15 +240,17 @@ def framing(pdus: int, piece: int) -> Callable[[], None]:
     return feed
 
 
-def smpplib_figures(rounds: int) -> dict[str, float]:
-    """What smpplib takes, from a process of its own; empty when it is not installed."""
+def figures_of(who: str, rounds: int) -> dict[str, float]:
+    """What another implementation takes, from a process of its own; empty when it is not installed."""
+    python, script = OTHERS[who]
     arguments = [
         pack(pdu).hex() for pdu in (submit_sm(), deliver_sm(), SubmitSmResp(message_id="0123456789"))
     ]
-    command = [sys.executable, "-W", "ignore", "-c", SMPPLIB, str(rounds), *arguments]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    if finished.returncode:
-        print(f"smpplib left out: {finished.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+    command = [python, "-W", "ignore", "-c", script, str(rounds), *arguments]
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"{who} left out: {getattr(error, 'stderr', '') or error}", file=sys.stderr)
         return {}
     figures: dict[str, float] = json.loads(finished.stdout)
     return figures
@@ -217,7 +258,7 @@ def smpplib_figures(rounds: int) -> dict[str, float]:
 
 def measure(rounds: int = ROUNDS) -> list[Figure]:
     """All figures, in the order of the table."""
-    beside = smpplib_figures(rounds)
+    beside = {who: figures_of(who, rounds) for who in OTHERS}
     submit, deliver, response = submit_sm(), deliver_sm(), SubmitSmResp(message_id="0123456789")
     in_octets = [pack(pdu) for pdu in (submit, deliver, response)]
     lines: list[tuple[str, Callable[[], object], int, int]] = [
@@ -236,7 +277,11 @@ def measure(rounds: int = ROUNDS) -> list[Figure]:
         ("session, MT pair, both sides", mt_pair(10), 500, 10),
         ("session, MT pair, both sides, window of 1", mt_pair(1), 2_000, 1),
     ]
-    return [Figure(name, best(do, count, rounds, each), beside.get(name)) for name, do, count, each in lines]
+
+    def others(name: str) -> tuple[tuple[str, float], ...]:
+        return tuple((who, figures[name]) for who, figures in beside.items() if name in figures)
+
+    return [Figure(name, best(do, count, rounds, each), others(name)) for name, do, count, each in lines]
 
 
 def main() -> None:

@@ -8,14 +8,12 @@ with NodeSMSC(system_id="trunk", password="secret") as smsc:
     smsc.receipt(submit["message_id"], submit["to"], submit["from"])
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.interop.jsonlines import JsonLinesPeer
+from tests.interop.needs import need
 
 HERE = Path(__file__).resolve().parent
 
@@ -31,12 +29,7 @@ def missing() -> str | None:
 
 def require() -> None:
     """Skip the test, loudly, where the foreign SMSC cannot run; with CI=true that is a failure."""
-    reason = missing()
-    if reason is None:
-        return
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    need(missing())
 
 
 class NodeSMSC(JsonLinesPeer):

@@ -1,14 +1,8 @@
-"""A foreign ESME for the interop tests: smpplib, driven by JSON lines. Run as a script, never imported.
+"""A foreign ESME for the interop tests: smpplib, driven by JSON lines (see `lines`). Run as a script.
 
-stdin, one object a line:
-  {"cmd": "bind", "port": N, "kind": "transceiver"|"transmitter"|"receiver", "system_id": …, "password": …}
-  {"cmd": "submit", "ref": …, "from": …, "to": …, "text": …}     in as many parts as smpplib makes of it
-  {"cmd": "answer", "status": N}                                 for deliver_sm from now on
-  {"cmd": "enquire"}, {"cmd": "unbind"}, {"cmd": "close"}        closing input ends the process
-stdout, one object a line, each with "event":
-  ready bound{status} submitted{ref,parts} submit_resp{message_id,status}
-  deliver{from,to,octets,data_coding,esm_class,receipted_message_id,message_state} enquire_link_resp
-  unbound{command,status} link_closed
+It takes two commands more: {"cmd": "answer", "status": N} for deliver_sm from now on, and {"cmd": "enquire"},
+whose answer it tells as enquire_link_resp. smpplib reads and writes the PDUs; the loop around them is ours,
+for its own blocks.
 """
 
 import json
@@ -23,13 +17,9 @@ import smpplib.consts
 import smpplib.exceptions
 import smpplib.gsm
 import smpplib.smpp
+from lines import say
 
 READ_OCTETS = 65_536
-
-
-def say(event: str, **fields: Any) -> None:
-    """One line for the process that started us."""
-    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 def text_of(octets: bytes | str | None) -> str | None:
@@ -87,7 +77,7 @@ class Esme:
         self._client = client
         say("bound", status=0)
 
-    def submit(self, ref: str, text: str, to: str, **more: str) -> None:
+    def submit(self, text: str, to: str, **more: str) -> None:
         """Send a text, with a receipt wanted for each part."""
         parts, encoding, message_type = smpplib.gsm.make_parts(text)
         for part in parts:
@@ -103,7 +93,6 @@ class Esme:
                 esm_class=message_type,
                 registered_delivery=True,
             )
-        say("submitted", ref=ref, parts=len(parts))
 
     def answer(self, status: int) -> None:
         """What deliver_sm are answered."""

@@ -76,7 +76,8 @@ async def test_it_accepts_our_bind_and_refuses_a_wrong_password(smsc: NodeSMSC) 
     refused = await Esme().bind(smsc.port, password="wrong")
     (event,) = await refused.until(events.BindRefused)
     assert event.command_status == CommandStatus.ESME_RINVPASWD
-    assert [found["status"] for found in smsc.matching("bind")] == [0, CommandStatus.ESME_RINVPASWD]
+    binds = await until(smsc, "bind", count=2)
+    assert [found["status"] for found in binds] == [0, CommandStatus.ESME_RINVPASWD]
     await esme.protocol.unbind()
     await until(smsc, "unbind")
 

@@ -10,11 +10,28 @@ from storage.engines import Engine, open_engine
 from storage.errors import SchemaMismatch
 from storage.tables import metadata
 
+WORDS = "message_words"
+"""The index of words is not SQLAlchemy's: see `storage.tables_feed`."""
+
+ONLY_ON_POSTGRESQL = "ix_event_order"
+
+
+def compared(engine: Engine, kind: str, name: object) -> bool:
+    """May alembic look at this?"""
+    if kind == "index" and engine.name == "sqlite":
+        return name != ONLY_ON_POSTGRESQL
+    return kind != "table" or not str(name).startswith(WORDS)
+
 
 def test_migrated_schema_is_what_the_tables_say(engine: Engine) -> None:
     with engine.transaction() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_object": lambda _, name, kind, *__: compared(engine, kind, name),
+            },
         )
         assert compare_metadata(context, metadata) == []
 

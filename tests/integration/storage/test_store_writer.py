@@ -64,7 +64,7 @@ async def test_what_comes_while_a_batch_is_at_work_is_one_commit(store: Store, g
     assert await busy == "through"
     await gatherResults(waiting)
     assert store.writer.batches == 2
-    assert (store.writer.units, store.writer.rows, store.writer.failures) == (51, 50, 0)
+    assert (store.writer.units, store.writer.rows, store.writer.failures) == (51, 3 * 50, 0)
     assert store.writer.pending == 0
     assert store.writer.commit_seconds > 0
 

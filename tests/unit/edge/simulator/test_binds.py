@@ -104,6 +104,21 @@ def test_what_the_simulator_does_not_know_is_refused_and_the_bind_lives() -> Non
     assert answer.command_status == CommandStatus.ESME_ROK
 
 
+def test_a_cut_resets_every_connection_and_leaves_what_waits() -> None:
+    scene = Scene()
+    link, idle = scene.bind(), scene.connect()
+    scene.simulator.inject(PHONE, DID, "on its way")
+    assert scene.simulator.cut() == 2
+    assert link.transport.disconnecting
+    assert idle.transport.disconnecting
+    link.lose()
+    idle.lose()
+    assert scene.simulator.binds() == []
+    assert scene.simulator.cut() == 0
+    _, again = scene.bind_again()
+    assert [pdu.short_message for pdu in again] == [b"on its way"]
+
+
 def test_binds_show_as_a_change() -> None:
     scene = Scene()
     before = scene.simulator.version

@@ -211,6 +211,15 @@ def test_callbacks_are_kept_and_answered_as_switched() -> None:
     assert "é" in browser.get().text
 
 
+def test_the_link_can_be_cut() -> None:
+    browser = Browser()
+    assert "/simulator/cut" not in browser.get().text
+    link = browser.scene.bind()
+    assert "/simulator/cut" in browser.get().text
+    assert browser.form("/simulator/cut").status == 303
+    assert link.transport.disconnecting
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -226,6 +235,7 @@ def test_another_sites_page_may_not_post(headers: dict[str, str]) -> None:
     assert browser.form(headers=headers, phone=PHONE, did=DID, text="x").status == 403
     assert browser.post_json({"phone": PHONE, "did": DID, "text": "x"}, **headers).status == 403
     assert browser.form("/simulator/answer", headers, answer="no").status == 403
+    assert browser.form("/simulator/cut", headers).status == 403
     assert browser.scene.simulator.waiting == 0
 
 

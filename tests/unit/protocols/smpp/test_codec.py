@@ -181,6 +181,7 @@ FAULTS = [
     ("schedule too long", SubmitSm, HEAD + FLAGS + b"1" * 17 + b"\0", "ESME_RINVSCHED"),
     ("schedule no time", SubmitSm, HEAD + FLAGS + b"tomorrow\0" + REST[1:], "ESME_RINVSCHED"),
     ("validity no time", SubmitSm, HEAD + FLAGS + b"\x00261022120000000x\0" + REST[2:], "ESME_RINVEXPIRY"),
+    ("schedule in month 13", SubmitSm, HEAD + FLAGS + b"261322120000000+\0" + REST[1:], "ESME_RINVSCHED"),
     ("validity too long in a deliver_sm", DeliverSm, HEAD + FLAGS + b"\0" + b"9" * 40, "ESME_RINVEXPIRY"),
     ("sm_length missing", SubmitSm, HEAD + FLAGS + REST[:-3], "ESME_RINVMSGLEN"),
     ("sm_length too long", SubmitSm, HEAD + FLAGS + REST[:-3] + b"\3hi", "ESME_RINVMSGLEN"),
@@ -193,6 +194,7 @@ FAULTS = [
     ("password without NUL", BindTransceiver, b"me\0secret", "ESME_RINVPASWD"),
     ("system_type too long", BindTransceiver, b"me\0secret\0" + b"t" * 13 + b"\0", "ESME_RINVSYSTYP"),
     ("number_of_dests missing", SubmitMulti, HEAD[:8], "ESME_RINVNUMDESTS"),
+    ("number_of_dests 255", SubmitMulti, HEAD[:8] + b"\xff" + b"\2list\0" * 255, "ESME_RINVNUMDESTS"),
     ("destination missing", SubmitMulti, HEAD[:8] + b"\1", "ESME_RINVDESTFLAG"),
     ("dest_flag 3", SubmitMulti, HEAD[:8] + b"\1\3", "ESME_RINVDESTFLAG"),
     ("dl_name without NUL", SubmitMulti, HEAD[:8] + b"\1\2list", "ESME_RINVDLNAME"),
@@ -209,6 +211,31 @@ def test_faults_are_named(pdu_class: type[Pdu], body: bytes, status: str) -> Non
     assert CommandStatus(caught.value.command_status).name == status
     assert caught.value.sequence_number == 77
     assert caught.value.salvaged is None
+
+
+@pytest.mark.parametrize(
+    ("time", "good"),
+    [
+        ("", True),
+        ("261022120000000+", True),
+        ("261231235959948-", True),
+        ("000007000000000R", True),
+        ("999999999999999R", True),
+        ("260022120000000+", False),
+        ("261300120000000+", False),
+        ("261232120000000+", False),
+        ("261022240000000+", False),
+        ("261022126000000+", False),
+        ("261022120060000+", False),
+        ("261022120000049+", False),
+        ("26102212000000+", False),
+        ("261022120000000", False),
+        ("261022120000000Z", False),
+        ("٢61022120000000+", False),
+    ],
+)
+def test_times_that_can_be(time: str, good: bool) -> None:
+    assert fields.is_time(time) is good
 
 
 @pytest.mark.parametrize("command_id", [0, 0x0A, 0x777, 0x10001, 0x80000777, 0x8000000B])

@@ -12,15 +12,18 @@ from protocols.smpp.session import Role
 from tests.fuzz import fuzz_smpp
 
 
-def framed(octets: bytes) -> bool:
-    """Whether a mutant has its true length and is no unbind."""
-    return int.from_bytes(octets[:4]) == len(octets) >= 16 and octets[7] != 6
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_mutants_raise_nothing(seed: int) -> None:
     for octets in fuzz_smpp.mutants(seed, 2_000):
         fuzz_smpp.one_input(octets)
+
+
+def test_a_campaign_counts_and_loses_no_bind() -> None:
+    found = fuzz_smpp.campaign(7, 1_000)
+    assert found["mutants"] == found["read"] + found["refused"] == 1_000
+    assert found["sessions that must live"] + found["sessions that may end"] == 2_000
+    assert found["sessions that must live"] > 500
+    assert found["sessions lost"] == 0
 
 
 def test_the_mutants_are_worth_it() -> None:
@@ -35,13 +38,13 @@ def test_seeds_are_well_formed() -> None:
 def test_a_true_length_never_costs_the_bind() -> None:
     """What is wrong within one PDU is answered; only lengths and unbinds end a session."""
     for octets in fuzz_smpp.mutants(5, 2_000):
-        if framed(octets):
+        if fuzz_smpp.framed(octets):
             assert not fuzz_smpp.session_survives(Role.ESME, octets + pack(DeliverSm())).closed
 
 
 def test_one_session_under_a_long_attack_keeps_its_memory() -> None:
     session = fuzz_smpp.bound_session(Role.SMSC)
-    attack = [octets for octets in fuzz_smpp.mutants(6, 3_000) if framed(octets)]
+    attack = [octets for octets in fuzz_smpp.mutants(6, 3_000) if fuzz_smpp.framed(octets)]
     assert len(attack) > 1_000
 
     def run() -> int:

@@ -339,6 +339,26 @@ def test_disconnect_is_done_once_and_aborts_what_lingers() -> None:
     assert link.events == [Closed("first")]
 
 
+def test_abort_resets_at_once_and_writes_nothing_more() -> None:
+    link = Link().bound()
+    link.protocol.request(SubmitSm(), "on its way")
+    link.protocol.abort("cut")
+    link.turn()
+    assert link.wire.aborted
+    assert link.sent() == []
+    link.lose()
+    assert link.events == [RequestLost("on its way", SubmitSm(sequence_number=2)), Closed("cut")]
+    link.protocol.abort("again")
+    assert len(link.events) == 2
+
+
+def test_abort_before_the_connection() -> None:
+    link = Link()
+    link.protocol.abort("never mind")
+    link.connect()
+    assert link.wire.disconnecting
+
+
 def test_the_peers_unbind_is_answered_after_the_last_answer() -> None:
     link = Link().bound()
     link.arrives(DeliverSm(sequence_number=7), Unbind(sequence_number=8))

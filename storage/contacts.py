@@ -1,0 +1,187 @@
+"""Contacts and groups: the names that an account gives to numbers."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from storage.errors import Conflict, NotFound
+from storage.tables import contact, contact_group, contact_membership
+from storage.words import fold
+
+MAX_LIMIT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A number with a name. ``folded`` is the name as lists sort and compare it."""
+
+    id: int
+    account_id: int
+    number: str
+    name: str
+    folded: str
+    notes: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of contacts."""
+
+    id: int
+    account_id: int
+    name: str
+    created_at: int
+
+
+def put(
+    connection: Connection,
+    next_id: Callable[[], int],
+    account_id: int,
+    number: str,
+    name: str,
+    now_ms: int,
+    *,
+    notes: str = "",
+) -> Contact:
+    """The contact of this number, made or renamed."""
+    found = of_number(connection, account_id, number)
+    if found is None:
+        added = Contact(next_id(), account_id, number, name, fold(name), notes, now_ms, now_ms)
+        connection.execute(insert(contact).values([getattr(added, column.name) for column in contact.c]))
+        return added
+    return change(connection, account_id, found.id, now_ms, name=name, notes=notes)
+
+
+def change(
+    connection: Connection,
+    account_id: int,
+    contact_id: int,
+    now_ms: int,
+    *,
+    number: str | None = None,
+    name: str | None = None,
+    notes: str | None = None,
+) -> Contact:
+    """Change a contact; None leaves as it is. Raises NotFound, Conflict when another has the number."""
+    if get(connection, account_id, contact_id) is None:
+        raise NotFound("There is no such contact.")
+    if number is not None:
+        other = of_number(connection, account_id, number)
+        if other is not None and other.id != contact_id:
+            raise Conflict(f"The number {number} is another contact's.")
+    given = {"number": number, "name": name, "notes": notes, "folded": None if name is None else fold(name)}
+    values = {column: value for column, value in given.items() if value is not None}
+    connection.execute(
+        update(contact).where(*_mine(account_id, contact_id)).values(**values, updated_at=now_ms)
+    )
+    changed = get(connection, account_id, contact_id)
+    assert changed is not None, "it was there in this transaction"
+    return changed
+
+
+def get(connection: Connection, account_id: int, contact_id: int) -> Contact | None:
+    """One contact of this account."""
+    row = connection.execute(select(contact).where(*_mine(account_id, contact_id))).first()
+    return None if row is None else Contact(*row)
+
+
+def of_number(connection: Connection, account_id: int, number: str) -> Contact | None:
+    """The contact of this account with this number."""
+    query = select(contact).where(contact.c.account_id == account_id, contact.c.number == number)
+    row = connection.execute(query).first()
+    return None if row is None else Contact(*row)
+
+
+def listed(
+    connection: Connection,
+    account_id: int,
+    *,
+    holding: str | None = None,
+    group_id: int | None = None,
+    after: Contact | None = None,
+    limit: int = 100,
+) -> list[Contact]:
+    """Contacts by name; those whose name or number holds a text, those of a group, those after one."""
+    query = select(contact).where(contact.c.account_id == account_id)
+    if holding:
+        query = query.where(
+            or_(
+                contact.c.folded.contains(fold(holding), autoescape=True),
+                contact.c.number.contains(holding, autoescape=True),
+            )
+        )
+    if group_id is not None:
+        members = select(contact_membership.c.contact_id).where(contact_membership.c.group_id == group_id)
+        query = query.where(contact.c.id.in_(members))
+    if after is not None:
+        later = and_(contact.c.folded == after.folded, contact.c.id > after.id)
+        query = query.where(or_(contact.c.folded > after.folded, later))
+    query = query.order_by(contact.c.folded, contact.c.id).limit(min(max(limit, 1), MAX_LIMIT))
+    return [Contact(*row) for row in connection.execute(query)]
+
+
+def remove(connection: Connection, account_id: int, contact_ids: Iterable[int]) -> int:
+    """Take contacts and their memberships away; how many there were."""
+    mine = select(contact.c.id).where(contact.c.account_id == account_id, contact.c.id.in_(list(contact_ids)))
+    ids = list(connection.scalars(mine))
+    connection.execute(delete(contact_membership).where(contact_membership.c.contact_id.in_(ids)))
+    return connection.execute(delete(contact).where(contact.c.id.in_(ids))).rowcount
+
+
+def add_group(
+    connection: Connection, next_id: Callable[[], int], account_id: int, name: str, now_ms: int
+) -> Group:
+    """The group of this name, made if it is not there."""
+    query = select(contact_group).where(
+        contact_group.c.account_id == account_id, contact_group.c.name == name
+    )
+    row = connection.execute(query).first()
+    if row is not None:
+        return Group(*row)
+    added = Group(next_id(), account_id, name, now_ms)
+    connection.execute(insert(contact_group).values([added.id, account_id, name, now_ms]))
+    return added
+
+
+def groups(connection: Connection, account_id: int) -> list[Group]:
+    """The groups of an account, by name."""
+    query = select(contact_group).where(contact_group.c.account_id == account_id)
+    return [Group(*row) for row in connection.execute(query.order_by(contact_group.c.name))]
+
+
+def remove_group(connection: Connection, account_id: int, group_id: int) -> None:
+    """Take a group away, not its contacts. Raises NotFound."""
+    _own_group(connection, account_id, group_id)
+    connection.execute(delete(contact_membership).where(contact_membership.c.group_id == group_id))
+    connection.execute(delete(contact_group).where(contact_group.c.id == group_id))
+
+
+def set_members(connection: Connection, account_id: int, group_id: int, contact_ids: Iterable[int]) -> None:
+    """These contacts, and no others, are in the group. Raises NotFound for a group or contact that is not
+    the account's.
+    """
+    _own_group(connection, account_id, group_id)
+    wanted = set(contact_ids)
+    mine = select(contact.c.id).where(contact.c.account_id == account_id, contact.c.id.in_(wanted))
+    if set(connection.scalars(mine)) != wanted:
+        raise NotFound("There is no such contact.")
+    connection.execute(delete(contact_membership).where(contact_membership.c.group_id == group_id))
+    if wanted:
+        rows: list[dict[str, Any]] = [{"group_id": group_id, "contact_id": item} for item in sorted(wanted)]
+        connection.execute(insert(contact_membership), rows)
+
+
+def _own_group(connection: Connection, account_id: int, group_id: int) -> None:
+    query = select(contact_group.c.id).where(
+        contact_group.c.account_id == account_id, contact_group.c.id == group_id
+    )
+    if connection.execute(query).first() is None:
+        raise NotFound("There is no such group.")
+
+
+def _mine(account_id: int, contact_id: int) -> tuple[Any, Any]:
+    return contact.c.account_id == account_id, contact.c.id == contact_id

@@ -1,0 +1,90 @@
+"""Messages taken from sight: at once for people, undone within 30 seconds if they wish, then purged.
+
+A deletion has an id that says when it was made; it stands on each of its messages and in the audit. Many
+messages are marked, brought back and purged in steps, each a transaction of its own.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from storage import audit, conversations, events, removal
+from storage.history import Filter
+from storage.ids import IdSource, lowest_at, time_of
+from storage.tables import message
+
+UNDO_MS = 30_000
+STEP = 1_000
+"""Messages marked, brought back or purged in one transaction."""
+
+_A_MINUTE_MS = 60_000
+
+
+def begin(
+    connection: Connection, ids: IdSource, account_id: int, actor: str, subject: str, now_ms: int
+) -> int:
+    """A new deletion: its id, noted in the audit with what it is of."""
+    return audit.note(connection, ids.next, account_id, actor, "message.delete", subject, now_ms)
+
+
+def delete_selected(
+    connection: Connection, account_id: int, message_ids: Iterable[int], deletion_id: int, now_ms: int
+) -> int:
+    """Take these messages of the account from sight (at most 1,000); how many there were."""
+    wanted = list(message_ids)[:STEP]
+    conditions = (
+        message.c.id.in_(wanted),
+        message.c.account_id == account_id,
+        message.c.deletion_id.is_(None),
+    )
+    return _mark(connection, account_id, conditions, deletion_id, events.Kind.MESSAGE_DELETED, now_ms)
+
+
+def delete_matching(
+    connection: Connection, account_id: int, wanted: Filter, deletion_id: int, now_ms: int, limit: int = STEP
+) -> int:
+    """One step of taking everything that the filter means from sight; how many went, 0 when it is done.
+
+    Give the filter ``up_to_id``: what comes while the steps run is not meant.
+    """
+    conditions = wanted.conditions(account_id)
+    return _mark(connection, account_id, conditions, deletion_id, events.Kind.MESSAGE_DELETED, now_ms, limit)
+
+
+def undo(connection: Connection, account_id: int, deletion_id: int, now_ms: int, limit: int = STEP) -> int:
+    """One step of bringing a deletion back; how many came, 0 when it is done or its 30 seconds are over."""
+    if time_of(deletion_id) < now_ms - UNDO_MS:
+        return 0
+    conditions = (message.c.account_id == account_id, message.c.deletion_id == deletion_id)
+    return _mark(connection, account_id, conditions, None, events.Kind.MESSAGE_RESTORED, now_ms, limit)
+
+
+def purge(connection: Connection, now_ms: int, limit: int = STEP) -> int:
+    """Remove at most ``limit`` messages of deletions that can no longer be undone; how many went.
+
+    One about which something is still under way waits until that is settled.
+    """
+    # `lowest_at` allows for a minute between an id and its date; the ids of deletions are their date.
+    before = lowest_at(now_ms - UNDO_MS + _A_MINUTE_MS)
+    over = select(message.c.id).where(message.c.deletion_id < before, *removal.settled())
+    ids = list(connection.scalars(over.order_by(message.c.deletion_id, message.c.id).limit(limit)))
+    return removal.remove(connection, ids)
+
+
+def _mark(
+    connection: Connection,
+    account_id: int,
+    conditions: Sequence[ColumnElement[bool]],
+    deletion_id: int | None,
+    kind: events.Kind,
+    now_ms: int,
+    limit: int = STEP,
+) -> int:
+    found = select(message.c.id, message.c.did, message.c.peer).where(*conditions)
+    rows = connection.execute(found.order_by(message.c.id.desc()).limit(limit).with_for_update()).all()
+    if rows:
+        ids = [row.id for row in rows]
+        connection.execute(update(message).where(message.c.id.in_(ids)).values(deletion_id=deletion_id))
+        conversations.recount(connection, account_id, [(row.did, row.peer) for row in rows])
+        events.write(connection, [(account_id, kind, identity, now_ms) for identity in ids])
+    return len(rows)

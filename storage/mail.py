@@ -1,0 +1,194 @@
+"""What mail needs beside messages and deliveries: conversations that tokens name, mail seen, notices owed.
+
+Which delivery a bounce is about says its address (a token made of the delivery's id), so nothing is kept
+for that; the loop limits count what was seen.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Text,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from storage.messages import delivery_record
+from storage.records import DeliveryRecord, DeliveryState, Did, MailConversation, MailNotice, SeenMail
+from storage.statements import Write, given, hot_insert, hot_update
+from storage.tables import Id, attempt, delivery, mail_conversation, mail_notice, mail_seen
+from storage.text import storable
+
+SENT = "sent"
+"""The outcome of a mail that became a message."""
+
+_INSERT_SEEN = hot_insert(mail_seen)
+_INSERT_NOTICE = hot_insert(mail_notice)
+_UPDATE_NOTICE = hot_update(
+    update(mail_notice)
+    .where(mail_notice.c.id == given("notice_id", Id))
+    .values(
+        state=given("state_", Text()),
+        attempts=given("attempts_", Integer()),
+        due_at=given("due", BigInteger()),
+        last_outcome=given("outcome", Text()),
+    ),
+    "notice_id",
+    "state_",
+    "attempts_",
+    "due",
+    "outcome",
+)
+
+
+def conversation(
+    connection: Connection, next_id: Callable[[], int], did: Did, peer: str, now_ms: int
+) -> MailConversation:
+    """The open conversation of a DID with a peer, made if there is none; of two that make it one wins."""
+    found = _open(connection, did, peer)
+    if found is not None:
+        return found
+    made = MailConversation(next_id(), did.account_id, did.id, did.number, peer, now_ms)
+    savepoint = connection.begin_nested()
+    try:
+        connection.execute(
+            insert(mail_conversation).values(
+                id=made.id,
+                account_id=made.account_id,
+                did_id=made.did_id,
+                did=made.did,
+                peer=peer,
+                created_at=now_ms,
+                revoked_at=None,
+            )
+        )
+    except IntegrityError:
+        savepoint.rollback()
+        found = _open(connection, did, peer)
+        if found is None:
+            raise
+        return found
+    savepoint.commit()
+    return made
+
+
+def find_conversation(connection: Connection, conversation_id: int) -> MailConversation | None:
+    """The conversation with this id, revoked or not."""
+    query = select(mail_conversation).where(mail_conversation.c.id == conversation_id)
+    row = connection.execute(query).first()
+    return None if row is None else MailConversation(*row)
+
+
+def revoke_conversation(connection: Connection, account_id: int, did: str, peer: str, now_ms: int) -> bool:
+    """Make every token void that was given out for this DID and peer; was there one?"""
+    revoked = connection.execute(
+        update(mail_conversation)
+        .where(
+            mail_conversation.c.account_id == account_id,
+            mail_conversation.c.did == did,
+            mail_conversation.c.peer == peer,
+            mail_conversation.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now_ms)
+    )
+    return revoked.rowcount > 0
+
+
+def find_seen(connection: Connection, key: bytes) -> SeenMail | None:
+    """What became of this mail when it came before."""
+    row = connection.execute(select(mail_seen).where(mail_seen.c.key == key)).first()
+    return None if row is None else SeenMail._make(row)
+
+
+def insert_seen(record: SeenMail) -> list[Write]:
+    """The write that makes a mail one that was seen; with what it became in the same transaction."""
+    return [(_INSERT_SEEN, record)]
+
+
+def count_seen(connection: Connection, conversation_id: int, outcome: str, since_ms: int) -> int:
+    """Of one conversation, since then, with this outcome."""
+    query = select(func.count()).where(
+        mail_seen.c.conversation_id == conversation_id,
+        mail_seen.c.received_at >= since_ms,
+        mail_seen.c.outcome == outcome,
+    )
+    return connection.scalar(query) or 0
+
+
+def purge_seen(connection: Connection, before_ms: int) -> int:
+    """Forget mail that came before then; how much there was."""
+    return connection.execute(delete(mail_seen).where(mail_seen.c.received_at < before_ms)).rowcount
+
+
+def insert_notice(record: MailNotice) -> list[Write]:
+    """The write that owes somebody a notice."""
+    clean = record._replace(sentence=storable(record.sentence), excerpt=storable(record.excerpt))
+    return [(_INSERT_NOTICE, clean)]
+
+
+def due_notices(connection: Connection, now_ms: int, limit: int) -> list[MailNotice]:
+    """Notices to be sent now, the longest due first."""
+    query = (
+        select(mail_notice)
+        .where(mail_notice.c.state == literal_column("'pending'"), mail_notice.c.due_at <= now_ms)
+        .order_by(mail_notice.c.due_at, mail_notice.c.id)
+        .limit(limit)
+    )
+    found = (MailNotice._make(row) for row in connection.execute(query))
+    return [record._replace(state=DeliveryState(record.state)) for record in found]
+
+
+def record_notice(
+    notice_id: int, attempts: int, state: DeliveryState, due_at: int, outcome: str
+) -> list[Write]:
+    """What became of an attempt to send it, the ``attempts``-th."""
+    return [(_UPDATE_NOTICE, (notice_id, state, attempts, due_at, outcome))]
+
+
+def find_delivery(connection: Connection, delivery_id: int) -> DeliveryRecord | None:
+    """The delivery that a bounce is about."""
+    row = connection.execute(select(delivery).where(delivery.c.id == delivery_id)).first()
+    return None if row is None else delivery_record(row)
+
+
+def record_bounce(connection: Connection, delivery_id: int, excerpt: str, now_ms: int) -> bool:
+    """A mail that was handed over came back: its delivery has failed. False when that was known."""
+    found = find_delivery(connection, delivery_id)
+    if found is None or found.state is DeliveryState.FAILED:
+        return False
+    number = found.attempts + 1
+    connection.execute(
+        insert(attempt).values(
+            delivery_id=delivery_id,
+            number=number,
+            started_at=now_ms,
+            duration_ms=0,
+            outcome="bounced",
+            status_code=None,
+            excerpt=storable(excerpt),
+        )
+    )
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.id == delivery_id)
+        .values(state=DeliveryState.FAILED.value, attempts=number, updated_at=now_ms, last_outcome="bounced")
+    )
+    return True
+
+
+def _open(connection: Connection, did: Did, peer: str) -> MailConversation | None:
+    query = select(mail_conversation).where(
+        mail_conversation.c.account_id == did.account_id,
+        mail_conversation.c.did == did.number,
+        mail_conversation.c.peer == peer,
+        mail_conversation.c.revoked_at.is_(None),
+    )
+    row = connection.execute(query).first()
+    return None if row is None else MailConversation(*row)

@@ -1,0 +1,82 @@
+"""Who wants no more messages: of one DID, of an account, or of anybody here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from storage.tables import opt_out
+from storage.tables_people import EVERY_ACCOUNT, EVERY_DID
+
+MAX_LIMIT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """A peer's wish. ``account_id`` 0 stands for every account, ``did`` "" for every DID of the account.
+
+    ``source`` says where it came from: the word that was sent, or who entered it.
+    """
+
+    id: int
+    account_id: int
+    did: str
+    peer: str
+    source: str
+    at: int
+
+
+def add(
+    connection: Connection,
+    next_id: Callable[[], int],
+    account_id: int,
+    peer: str,
+    source: str,
+    now_ms: int,
+    *,
+    did: str = EVERY_DID,
+) -> OptOut:
+    """The wish, kept; one that is there stays as it is."""
+    same = (opt_out.c.account_id == account_id, opt_out.c.did == did, opt_out.c.peer == peer)
+    row = connection.execute(select(opt_out).where(*same)).first()
+    if row is not None:
+        return OptOut(*row)
+    added = OptOut(next_id(), account_id, did, peer, source, now_ms)
+    connection.execute(insert(opt_out).values([added.id, account_id, did, peer, source, now_ms]))
+    return added
+
+
+def find(connection: Connection, account_id: int, did: str, peer: str) -> OptOut | None:
+    """What forbids this account to write from this DID to this peer, the widest wish first."""
+    query = select(opt_out).where(
+        opt_out.c.account_id.in_((EVERY_ACCOUNT, account_id)),
+        opt_out.c.did.in_((EVERY_DID, did)),
+        opt_out.c.peer == peer,
+    )
+    row = connection.execute(query.order_by(opt_out.c.account_id, opt_out.c.did).limit(1)).first()
+    return None if row is None else OptOut(*row)
+
+
+def listed(
+    connection: Connection, account_id: int, *, before_id: int | None = None, limit: int = 100
+) -> list[OptOut]:
+    """The wishes towards this account, newest first."""
+    query = select(opt_out).where(opt_out.c.account_id == account_id)
+    if before_id is not None:
+        query = query.where(opt_out.c.id < before_id)
+    query = query.order_by(opt_out.c.id.desc()).limit(min(max(limit, 1), MAX_LIMIT))
+    return [OptOut(*row) for row in connection.execute(query)]
+
+
+def of_peer(connection: Connection, account_id: int, peer: str) -> list[OptOut]:
+    """The wishes of a peer towards this account."""
+    query = select(opt_out).where(opt_out.c.account_id == account_id, opt_out.c.peer == peer)
+    return [OptOut(*row) for row in connection.execute(query.order_by(opt_out.c.did))]
+
+
+def remove(connection: Connection, account_id: int, peer: str, *, did: str = EVERY_DID) -> bool:
+    """The peer wants messages again; was there a wish?"""
+    gone = delete(opt_out).where(
+        opt_out.c.account_id == account_id, opt_out.c.did == did, opt_out.c.peer == peer
+    )
+    return connection.execute(gone).rowcount > 0

@@ -1,0 +1,102 @@
+"""Messages removed for good, with everything that belongs to them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from storage import conversations, search
+from storage.records import DeliveryState, MessageFlag, PartState
+from storage.tables import (
+    attempt,
+    delivery,
+    forward_sent,
+    inbound_part,
+    message,
+    part,
+    receipt,
+)
+
+
+def remove(connection: Connection, message_ids: Sequence[int]) -> int:
+    """Remove these messages, of whichever account, and all rows that are about them; how many went.
+
+    Only those about which nothing is under way (`settled`) should be given.
+    """
+    if not message_ids:
+        return 0
+    rows = connection.execute(_places(message_ids)).all()
+    search.forget(connection, message_ids)
+    parts = _ids(connection, part.c.id, part.c.message_id.in_(message_ids))
+    connection.execute(delete(receipt).where(receipt.c.part_id.in_(parts)))
+    duties = _ids(connection, delivery.c.id, delivery.c.message_id.in_(message_ids))
+    connection.execute(delete(attempt).where(attempt.c.delivery_id.in_(duties)))
+    connection.execute(delete(forward_sent).where(forward_sent.c.delivery_id.in_(duties)))
+    for table in (delivery, part, inbound_part):
+        connection.execute(delete(table).where(table.c.message_id.in_(message_ids)))
+    gone = connection.execute(delete(message).where(message.c.id.in_(message_ids))).rowcount
+    _recount(connection, rows)
+    return gone
+
+
+def settled() -> list[Any]:
+    """Conditions of messages about which nothing is under way: no part to be sent or in doubt, no delivery
+    that is pending."""
+    # Under names of their own: the query that these are for may be about parts itself.
+    its_part, duty = part.alias("its_part"), delivery.alias("duty")
+    under_way = its_part.c.state.not_in([*sorted(PartState.FINAL), PartState.SENT.value])
+    open_parts = select(its_part.c.id).where(its_part.c.message_id == message.c.id, under_way)
+    duties = select(duty.c.id).where(
+        duty.c.message_id == message.c.id, duty.c.state == DeliveryState.PENDING.value
+    )
+    return [~open_parts.exists(), ~duties.exists()]
+
+
+def erase(connection: Connection, account_id: int, peer: str, pseudonym: str, limit: int) -> int:
+    """One step of making a peer of an account nobody: the content of the messages, and the number in them.
+
+    That there were messages, when, how many parts and what became of them stays. How many messages were
+    changed; 0 when there are none left.
+    """
+    mine = select(message.c.id, message.c.did).where(
+        message.c.account_id == account_id, message.c.peer == peer
+    )
+    rows = connection.execute(mine.order_by(message.c.id).limit(limit)).all()
+    ids = [row.id for row in rows]
+    if not ids:
+        return 0
+    search.forget(connection, ids)
+    parts = _ids(connection, part.c.id, part.c.message_id.in_(ids))
+    _blank_receipts(connection, parts)
+    duties = _ids(connection, delivery.c.id, delivery.c.message_id.in_(ids))
+    connection.execute(update(attempt).where(attempt.c.delivery_id.in_(duties)).values(excerpt=None))
+    connection.execute(delete(inbound_part).where(inbound_part.c.message_id.in_(ids)))
+    connection.execute(update(part).where(part.c.id.in_(parts)).values(user_data=b"", tlvs=None))
+    nothing = {"text": "", "raw": None, "fingerprint": None, "status_callback": None}
+    flags = message.c.flags.op("|")(int(MessageFlag.ERASED))
+    connection.execute(
+        update(message).where(message.c.id.in_(ids)).values(peer=pseudonym, flags=flags, **nothing)
+    )
+    return len(ids)
+
+
+def _blank_receipts(connection: Connection, parts: Sequence[int]) -> None:
+    # A receipt quotes the first characters of the message.
+    connection.execute(update(receipt).where(receipt.c.part_id.in_(parts)).values(raw=b""))
+
+
+def _ids(connection: Connection, column: Any, condition: Any) -> list[int]:
+    return list(connection.scalars(select(column).where(condition)))
+
+
+def _places(message_ids: Sequence[int]) -> Any:
+    query = select(message.c.account_id, message.c.did, message.c.peer).distinct()
+    return query.where(message.c.id.in_(message_ids), message.c.account_id.is_not(None))
+
+
+def _recount(connection: Connection, rows: Sequence[Any]) -> None:
+    by_account: dict[int, list[tuple[str, str]]] = {}
+    for row in rows:
+        by_account.setdefault(row.account_id, []).append((row.did, row.peer))
+    for account_id, keys in by_account.items():
+        conversations.recount(connection, account_id, keys)

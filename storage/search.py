@@ -1,0 +1,186 @@
+"""Full-text search: an index of words that follows the feed of events.
+
+A message's words are indexed a moment after its commit, many messages a transaction; the place in the feed is
+kept in the same transaction, so none is left out, whatever happens. On SQLite the index is FTS5 without the
+text (it cannot be read back from there), on PostgreSQL a tsvector with a GIN index. Both hold what
+`storage.words` makes of a text.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from storage import events, messages
+from storage.history import EVERYTHING, Filter
+from storage.ids import lowest_at
+from storage.records import MessageView
+from storage.tables import follower, message
+from storage.words import words
+
+FOLLOWER = "search"
+HISTORY = "search history"
+MIN_PREFIX = 3
+"""The last word of a search counts as the beginning of a word when it has so many letters."""
+
+MAX_WORDS = 16
+_KINDS = ("message.received", "message.queued")
+
+
+class Indexable(NamedTuple):
+    """What the index needs of a message."""
+
+    id: int
+    account_id: int
+    text: str
+
+
+# -- filling ------------------------------------------------------------------------------------------------
+
+
+def index_next(connection: Connection, limit: int) -> int:
+    """Index what the next ``limit`` events tell of; how many events there were. In the writer."""
+    cursor = events.follow(connection, FOLLOWER)
+    if cursor is None:
+        return 0
+    batch = events.read_after(connection, cursor, limit=limit)
+    if batch.events:
+        ids = [event.subject_id for event in batch.events if event.kind in _KINDS]
+        index(connection, _indexable(connection, message.c.id.in_(ids)))
+        events.followed(connection, FOLLOWER, batch.cursor)
+    return len(batch.events)
+
+
+def index_history(connection: Connection, limit: int) -> int:
+    """Index messages of before the index was there, newest first; how many were looked at, 0 when done."""
+    place = select(follower.c.event_id).where(follower.c.name == HISTORY)
+    below = connection.scalar(place.with_for_update(skip_locked=True))
+    if below is None:
+        return 0
+    ids = select(message.c.id).where(message.c.id < below).order_by(message.c.id.desc()).limit(limit)
+    found = list(connection.scalars(ids))
+    if not found:
+        connection.execute(delete(follower).where(follower.c.name == HISTORY))
+        return 0
+    index(connection, _indexable(connection, message.c.id.in_(found)))
+    connection.execute(update(follower).where(follower.c.name == HISTORY).values(event_id=found[-1]))
+    return len(found)
+
+
+def index(connection: Connection, rows: Iterable[Indexable]) -> None:
+    """Add the words of these messages."""
+    if _is_sqlite(connection):
+        added = [(row.id, _document(row)) for row in rows]
+        if added:
+            connection.exec_driver_sql("INSERT INTO message_words (rowid, words) VALUES (?, ?)", added)
+        return
+    lexemes = [{"id": row.id, "account": row.account_id, "words": words(row.text)} for row in rows]
+    if lexemes:
+        connection.execute(
+            text(
+                "INSERT INTO message_words (message_id, account_id, words) "
+                "VALUES (:id, :account, array_to_tsvector(CAST(:words AS text[]))) ON CONFLICT DO NOTHING"
+            ),
+            lexemes,
+        )
+
+
+def forget(connection: Connection, message_ids: Sequence[int]) -> None:
+    """Take the words of these messages out, before their texts change or go; some may not be indexed yet."""
+    if not message_ids:
+        return
+    if not _is_sqlite(connection):
+        query = text("DELETE FROM message_words WHERE message_id = ANY(:ids)")
+        connection.execute(query, {"ids": list(message_ids)})
+        return
+    there = _indexed(connection, _indexable(connection, message.c.id.in_(message_ids)))
+    gone = [("delete", row.id, _document(row)) for row in there]
+    if gone:
+        # A contentless index is told what it holds: the same words that were put in.
+        insert = "INSERT INTO message_words (message_words, rowid, words) VALUES (?, ?, ?)"
+        connection.exec_driver_sql(insert, gone)
+
+
+def _indexed(connection: Connection, rows: list[Indexable]) -> list[Indexable]:
+    """Those whose words are in the index: FTS5 that is told to forget what it never held is spoilt."""
+    query = "SELECT rowid FROM message_words WHERE message_words MATCH ? AND rowid = ?"
+    return [
+        row
+        for row in rows
+        if connection.exec_driver_sql(query, (f'"{_owner(row.account_id)}"', row.id)).first() is not None
+    ]
+
+
+def _indexable(connection: Connection, *conditions: Any) -> list[Indexable]:
+    columns = (message.c.id, message.c.account_id, message.c.text)
+    query = select(*columns).where(message.c.account_id.is_not(None), *conditions).order_by(message.c.id)
+    return [Indexable._make(row) for row in connection.execute(query)]
+
+
+# -- finding ------------------------------------------------------------------------------------------------
+
+
+def find(
+    connection: Connection,
+    account_id: int,
+    query: str,
+    wanted: Filter = EVERYTHING,
+    *,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[MessageView]:
+    """Messages of this account that hold every word of the query, newest first; the last word may be a
+    beginning. A query without a word finds nothing. ``before_id`` is the id of the last one shown.
+    """
+    asked = words(query)[:MAX_WORDS]
+    if not asked:
+        return []
+    beginning = query[-1:].isalnum() and len(asked[-1]) >= MIN_PREFIX
+    source, condition, identity = _matching(connection, account_id, asked, beginning)
+    if wanted.since_ms is not None:
+        condition += f" AND {identity} >= {lowest_at(wanted.since_ms):d}"
+    if before_id is not None:
+        condition += f" AND {identity} < {before_id:d}"
+    hits = text(f"SELECT {identity} AS id FROM {source} WHERE {condition} ORDER BY {identity} DESC")
+    found = hits.bindparams(**_parameters(connection, account_id, asked, beginning)).columns(message.c.id)
+    matching = found.subquery("hits")
+    page = (
+        select(message)
+        .join(matching, matching.c.id == message.c.id)
+        .where(*wanted.conditions(account_id))
+        .order_by(matching.c.id.desc())
+        .limit(min(max(limit, 1), messages.MAX_LIMIT))
+    )
+    return messages.views(connection, page)
+
+
+def _matching(
+    connection: Connection, account_id: int, asked: list[str], beginning: bool
+) -> tuple[str, str, str]:
+    """FROM, WHERE and the column that is the message's id."""
+    if _is_sqlite(connection):
+        return "message_words", "message_words MATCH :match", "rowid"
+    return "message_words", "account_id = :account AND words @@ CAST(:match AS tsquery)", "message_id"
+
+
+def _parameters(
+    connection: Connection, account_id: int, asked: list[str], beginning: bool
+) -> dict[str, object]:
+    if _is_sqlite(connection):
+        terms = [f'"{word}"' for word in (_owner(account_id), *asked)]
+        return {"match": " AND ".join(terms) + ("*" if beginning else "")}
+    quoted = ["'" + word.replace("'", "''") + "'" for word in asked]
+    return {"account": account_id, "match": " & ".join(quoted) + (":*" if beginning else "")}
+
+
+def _document(row: Indexable) -> str:
+    return " ".join((_owner(row.account_id), *words(row.text)))
+
+
+def _owner(account_id: int) -> str:
+    """A word that only this account's messages have: `words` never gives this letter beside another."""
+    return f"\ue000{account_id}"
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"

@@ -1,0 +1,131 @@
+"""Backup and restore, the check of the invariants, retention, and nobody's contacts in another's hands."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from storage import backup, check, contacts, messages, opt_outs, retention, search
+from storage.engines import Engine, open_engine
+from storage.errors import Conflict, NotFound, StoreError
+from storage.records import PartState
+from storage.retention import DAY_MS, Kept
+from storage.tables import conversation, part
+from tests import postgresql
+from tests.samples import NOW, PEER, ids, mo, mt, part_of
+from tests.storing import customer, done, indexed, read, stored, written
+
+DEAF = ("message account", "message did", "conversation of account", "message of account", "message of did")
+
+
+def names(engine: Engine) -> set[str]:
+    return {problem.name for problem in read(engine, check.check)} - set(DEAF)
+
+
+def test_a_backup_put_back_has_every_row_and_can_be_searched(engine: Engine, tmp_path: Path) -> None:
+    records = [mo(text="a café"), mt(text="tea")]
+    stored(engine, *records)
+    indexed(engine)
+    file = tmp_path / "backup"
+    backup.backup(engine, file)
+    with pytest.raises(Conflict):
+        backup.backup(engine, file)
+    stored(engine, mo(text="after the backup"))
+    with pytest.raises(Conflict):
+        backup.restore(engine.url.render_as_string(hide_password=False), file)
+    if engine.name == "sqlite":
+        put_back(f"sqlite:///{tmp_path / 'again.db'}", file)
+    else:
+        with postgresql.database() as url:
+            put_back(url, file)
+
+
+def put_back(url: str, file: Path) -> None:
+    backup.restore(url, file)
+    again = open_engine(url)
+    assert [view.message.text for view in read(again, messages.search, 1)] == ["tea", "a café"]
+    assert len(read(again, search.find, 1, "cafe")) == 1
+    stored(again, mo(text="goes on"))
+    indexed(again)
+    assert len(read(again, search.find, 1, "goes")) == 1
+    again.close()
+
+
+def test_what_is_no_backup_is_refused(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "no-backup"
+    file.write_bytes(b"nothing of the kind" * 1_000)
+    url = f"sqlite:///{tmp_path / 'new.db'}" if engine.name == "sqlite" else str(engine.url)
+    with pytest.raises(StoreError):
+        backup.restore(url, file)
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_broken_invariants_are_found_and_their_rows_named(engine: Engine) -> None:
+    whole = mt(parts_total=1)
+    written(engine, messages.insert(whole, [item := part_of(whole)]))
+    assert names(engine) == set()
+    lone = part_of(mt())
+    written(engine, [(messages.INSERT_PART, lone)])
+    stored(engine, short := mt(parts_total=2))
+    with engine.transaction() as connection:
+        connection.execute(update(part).where(part.c.id == item.id).values(state="lost"))
+        connection.execute(update(conversation).values(last_message_id=1))
+    found = {problem.name: problem.named for problem in read(engine, check.check)}
+    assert found["part of message"] == (str(lone.id),)
+    assert found["parts complete"] == (str(short.id),)
+    assert found["part state known"] == (str(item.id),)
+    assert len(found["conversation newest"]) == 1
+
+
+def purged(engine: Engine, now_ms: int) -> dict[str, int]:
+    gone: dict[str, int] = {}
+    with engine.snapshot() as connection:
+        steps = list(retention.steps(connection, now_ms))
+    for name, step in steps:
+        while count := done(engine, step):
+            gone[name] = gone.get(name, 0) + count
+    return gone
+
+
+def test_rules_of_retention_are_by_account_and_class(engine: Engine) -> None:
+    sent = mt()
+    stored(engine, mo(raw=b"x"), mo(account_id=2, raw=b"y"))
+    written(engine, messages.insert(sent, [part_of(sent, state=PartState.QUEUED)]))
+    late = NOW + 10 * DAY_MS
+    done(engine, retention.set_rule, 0, Kept.MO, 30 * DAY_MS)
+    done(engine, retention.set_rule, 2, Kept.MO, 5 * DAY_MS)
+    done(engine, retention.set_rule, 0, Kept.MT, 5 * DAY_MS)  # but its part is still on its way
+    done(engine, retention.set_rule, 0, Kept.RAW, 5 * DAY_MS)
+    indexed(engine)
+    gone = purged(engine, late)
+    assert (gone["mo messages"], gone["raw"]) == (1, 1)
+    assert "mt messages" not in gone
+    assert read(engine, messages.search, 2) == []
+    kept = read(engine, messages.search, 1)
+    assert [(view.message.direction, view.message.raw) for view in kept] == [("mo", None), ("mt", None)]
+    with pytest.raises(ValueError, match="one rule"):
+        done(engine, retention.set_rule, 2, Kept.EVENT, 5 * DAY_MS)
+
+
+def test_contacts_groups_and_opt_outs_are_an_accounts_own(engine: Engine) -> None:
+    mine, theirs = customer(engine, "Mine", "+12025550101"), customer(engine, "Theirs", "+12025550102")
+    ann = done(engine, contacts.put, ids.next, mine.id, PEER, "Ann", NOW)
+    group = done(engine, contacts.add_group, ids.next, mine.id, "Friends", NOW)
+    done(engine, contacts.set_members, mine.id, group.id, [ann.id])
+    assert read(engine, contacts.listed, mine.id, group_id=group.id) == [ann]
+    assert read(engine, contacts.listed, theirs.id, group_id=group.id) == []
+    assert read(engine, contacts.get, theirs.id, ann.id) is None
+    assert done(engine, contacts.remove, theirs.id, [ann.id]) == 0
+    for refused in (
+        lambda: done(engine, contacts.change, theirs.id, ann.id, NOW, name="Eve"),
+        lambda: done(engine, contacts.remove_group, theirs.id, group.id),
+        lambda: done(engine, contacts.set_members, theirs.id, group.id, []),
+    ):
+        with pytest.raises(NotFound):
+            refused()
+    done(engine, opt_outs.add, ids.next, mine.id, PEER, "STOP", NOW)
+    assert read(engine, opt_outs.find, theirs.id, "+12025550102", PEER) is None
+    assert read(engine, opt_outs.find, mine.id, "+12025550101", PEER) is not None
+    assert done(engine, opt_outs.remove, mine.id, PEER)
+    done(engine, opt_outs.add, ids.next, 0, PEER, "operator", NOW)
+    assert read(engine, opt_outs.find, theirs.id, "+12025550102", PEER) is not None

@@ -1,0 +1,90 @@
+"""What mail keeps, on both engines."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from storage import mail, messages, statements
+from storage.engines import Engine
+from storage.records import DeliveryState, Did, MailNotice, SeenMail
+from tests.samples import DID, NOW, PEER, delivery_of, ids, mo
+
+OURS = Did(2, 1, DID, True, {})
+
+
+def done(engine: Engine, fn: Callable[..., Any], *args: Any) -> Any:
+    with engine.transaction() as connection:
+        return fn(connection, *args)
+
+
+def write(engine: Engine, writes: list[statements.Write]) -> None:
+    with engine.transaction() as connection:
+        for statement, row in writes:
+            engine.hot(statement).run(connection, [row])
+
+
+def notice(**fields: Any) -> MailNotice:
+    texts = (DID, PEER, "a@example.org", "opted_out", "No.", "hi", "<1@x>")
+    record = MailNotice(ids.next(), 1, *texts, DeliveryState.PENDING, 0, NOW, NOW)
+    return record._replace(**fields)
+
+
+def test_a_conversation_is_made_once_and_anew_when_its_tokens_were_revoked(engine: Engine) -> None:
+    first = done(engine, mail.conversation, ids.next, OURS, PEER, NOW)
+    assert (first.account_id, first.did_id, first.did, first.peer) == (1, 2, DID, PEER)
+    assert done(engine, mail.conversation, ids.next, OURS, PEER, NOW + 5) == first
+    other = done(engine, mail.conversation, ids.next, OURS, "+12025550198", NOW)
+    assert other.id != first.id
+    assert not done(engine, mail.revoke_conversation, 7, DID, PEER, NOW), "another account's"
+    assert done(engine, mail.revoke_conversation, 1, DID, PEER, NOW + 1)
+    assert not done(engine, mail.revoke_conversation, 1, DID, PEER, NOW + 2)
+    assert done(engine, mail.find_conversation, first.id).revoked_at == NOW + 1
+    assert done(engine, mail.conversation, ids.next, OURS, PEER, NOW + 3).id not in (first.id, other.id)
+    assert done(engine, mail.find_conversation, 1) is None
+
+
+def test_a_mail_is_seen_once(engine: Engine) -> None:
+    seen = SeenMail(b"k" * 32, 5, NOW, mail.SENT, 9)
+    write(engine, mail.insert_seen(seen))
+    assert done(engine, mail.find_seen, seen.key) == seen
+    assert done(engine, mail.find_seen, b"x" * 32) is None
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        write(engine, mail.insert_seen(seen))
+
+
+def test_what_was_seen_is_counted_by_conversation_and_forgotten_in_time(engine: Engine) -> None:
+    for number, (conversation, at, outcome) in enumerate(
+        [(5, NOW, "sent"), (5, NOW - 100, "sent"), (5, NOW, "empty"), (6, NOW, "sent"), (None, NOW, "sent")]
+    ):
+        write(engine, mail.insert_seen(SeenMail(bytes([number]), conversation, at, outcome)))
+    assert done(engine, mail.count_seen, 5, "sent", NOW - 100) == 2
+    assert done(engine, mail.count_seen, 5, "sent", NOW - 99) == 1
+    assert done(engine, mail.purge_seen, NOW) == 1
+    assert done(engine, mail.count_seen, 5, "sent", 0) == 1
+
+
+def test_a_notice_is_due_until_it_is_sent(engine: Engine) -> None:
+    first, later = notice(sentence="No\0."), notice(due_at=NOW + 10)
+    write(engine, [*mail.insert_notice(first), *mail.insert_notice(later)])
+    assert done(engine, mail.due_notices, NOW, 10) == [first._replace(sentence="No␀.")]
+    write(engine, mail.record_notice(first.id, 1, DeliveryState.PENDING, NOW + 20, "timeout"))
+    assert [item.id for item in done(engine, mail.due_notices, NOW + 20, 10)] == [later.id, first.id]
+    write(engine, mail.record_notice(first.id, 2, DeliveryState.DELIVERED, NOW, "sent"))
+    assert [item.id for item in done(engine, mail.due_notices, NOW + 20, 10)] == [later.id]
+
+
+def test_a_bounce_makes_its_delivery_failed_once(engine: Engine) -> None:
+    message = mo()
+    handed_over = delivery_of(message, handler="email", state=DeliveryState.DELIVERED, attempts=1)
+    write(engine, messages.insert(message, (), [handed_over]))
+    assert done(engine, mail.record_bounce, handed_over.id, "5.1.1 no such user", NOW + 5)
+    assert not done(engine, mail.record_bounce, handed_over.id, "5.1.1 no such user", NOW + 6)
+    assert not done(engine, mail.record_bounce, 3, "", NOW)
+    view = done(engine, messages.get, 1, message.id).deliveries[0]
+    assert (view.delivery.state, view.delivery.attempts, view.delivery.last_outcome) == (
+        "failed",
+        2,
+        "bounced",
+    )
+    assert [(item.number, item.excerpt) for item in view.attempts] == [(2, "5.1.1 no such user")]
