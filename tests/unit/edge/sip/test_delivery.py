@@ -11,9 +11,11 @@ from protocols.sip.body import read_body
 from protocols.sip.imdn import Receipt
 from protocols.sip.message import Request, parse
 from protocols.sip.transport import Flow
+from storage import deliveries
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did
 from storage.testing import InlineStore
+from tests.deferreds import success
 from tests.unit.edge.conftest import record
 from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone
 
@@ -307,3 +309,35 @@ def test_reports_to_phones_that_do_not_take_them(net: Net, phone: Phone, did: Di
         phone.answer = lambda request, status=status: status  # type: ignore[misc]
         assert net.state(report(net, did, "delivered")) == expected
     assert ATTEMPTS > 100
+
+
+def test_no_conversation_of_a_user_overtakes_another(net: Net, phone: Phone, did: Did) -> None:
+    for text, peer in (("one", PEER), ("two", PEER), ("three", "+12025550177")):
+        net.arrives(did, text, peer=peer)
+    phone.register()
+    net.reactor.pump([1.0] * 3)
+    assert phone.texts == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_register_wakes_what_a_silent_phone_left(
+    net: Net, phone: Phone, did: Did, status: int | None
+) -> None:
+    phone.register(Expires="7200")
+    phone.answer = lambda request: status
+    delivery = net.arrives(did, "hi")
+    net.reactor.pump([1.0] * 3_000)
+    assert net.state(delivery) == ("pending", "phone_silent")
+    phone.answer = lambda request: 200
+    phone.register()
+    net.reactor.pump([1.0] * 3)
+    assert net.state(delivery) == ("delivered", "delivered")
+
+
+def test_a_skipped_text_does_not_hold_back_the_next(net: Net, phone: Phone, did: Did) -> None:
+    first, second = net.arrives(did, "first"), net.arrives(did, "second")
+    now_ms = net.reactor.wall_ms()
+    success(net.store.writer.run("skip", lambda conn: deliveries.skip(conn, first.id, None, "why", now_ms)))
+    phone.register()
+    net.reactor.pump([1.0] * 3)
+    assert phone.texts == ["second"]
