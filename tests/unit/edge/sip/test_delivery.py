@@ -320,9 +320,7 @@ def test_no_conversation_of_a_user_overtakes_another(net: Net, phone: Phone, did
 
 
 @pytest.mark.parametrize("status", [None, 503])
-def test_a_register_wakes_what_a_silent_phone_left(
-    net: Net, phone: Phone, did: Did, status: int | None
-) -> None:
+def test_a_register_wakes_what_is_left(net: Net, phone: Phone, did: Did, status: int | None) -> None:
     phone.register(Expires="7200")
     phone.answer = lambda request: status
     delivery = net.arrives(did, "hi")
@@ -335,7 +333,8 @@ def test_a_register_wakes_what_a_silent_phone_left(
 
 
 def test_a_skipped_text_does_not_hold_back_the_next(net: Net, phone: Phone, did: Did) -> None:
-    first, second = net.arrives(did, "first"), net.arrives(did, "second")
+    first = net.arrives(did, "first")
+    net.arrives(did, "second")
     now_ms = net.reactor.wall_ms()
     success(net.store.writer.run("skip", lambda conn: deliveries.skip(conn, first.id, None, "why", now_ms)))
     phone.register()
