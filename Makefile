@@ -54,6 +54,8 @@ news: $(VENV)/dev.stamp
 	$(BIN)/towncrier build
 
 # -- what is installed, each once; nothing here touches the network when it is there already ----------------
+# The locks name every package, so nothing is resolved: pip's resolver asks for the newest release of a package
+# that another names with an extra, and then refuses it for having no hash.
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -63,13 +65,13 @@ $(BIN)/python:
 
 $(VENV)/demo.stamp: requirements.lock pyproject.toml | $(BIN)/python
 	@echo 'Installing into $(VENV) …'
-	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/demo.stamp
 	@echo 'Installing the tools of developers into $(VENV) …'
-	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 tests/interop/node_modules/.stamp: tests/install.sh tests/interop/package.json tests/interop/package-lock.json \
