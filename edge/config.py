@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
+from edge.config_mail import MailConfig
 from edge.config_reader import KEY, Check, Contradiction, Problem, Reader, Secret, at_least, between, matching
 from edge.config_types import Count, Credential, Listen, NotNegative, Password, Positive
 from edge.config_upstreams import RouteConfig, UpstreamConfig
@@ -28,6 +29,7 @@ __all__ = [
     "ConfigError",
     "HTTPConfig",
     "LogConfig",
+    "MailConfig",
     "NumbersConfig",
     "OutboxConfig",
     "OutgoingConfig",
@@ -250,6 +252,7 @@ class Config:
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
+    mail: MailConfig | None = None
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 
 

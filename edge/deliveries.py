@@ -196,7 +196,10 @@ class Outbox:
             return
         job = Job(delivery, due.message, delivery.attempts + 1, self._settings(due))
         outcome: Deferred[Outcome] = maybeDeferred(handler.deliver, job).addCallbacks(
-            self._ended, _broken, callbackArgs=(target,), errbackArgs=(delivery.id,)
+            self._ended,
+            _broken,
+            callbackArgs=(target, getattr(handler, "unwell", _unwell)),
+            errbackArgs=(delivery.id,),
         )
         outcome.addCallback(self._finish, attempt)
 
@@ -205,9 +208,9 @@ class Outbox:
         setting = None if did is None else did.handlers.get(due.delivery.handler)
         return {} if setting is None else setting.settings
 
-    def _ended(self, outcome: Outcome, target: Target) -> Outcome:
+    def _ended(self, outcome: Outcome, target: Target, unwell: Callable[[Outcome], bool]) -> Outcome:
         now = self._clock.seconds()
-        if _unwell(outcome):
+        if unwell(outcome):
             if target.circuit.failed(now):
                 log.warning("target_failing", target=target.key, outcome=outcome.outcome)
                 self._refill.give_back(target)
@@ -288,7 +291,10 @@ def _answered(outcome: Outcome) -> bool:
 
 
 def _unwell(outcome: Outcome) -> bool:
-    """Does this say that the target as a whole takes nothing now: no answer, or a server's that cannot?"""
+    """Does this say that the target as a whole takes nothing now: no answer, or a server's that cannot?
+
+    So it is in HTTP; a handler that speaks otherwise has an ``unwell`` of its own.
+    """
     if isinstance(outcome, Delivered):
         return False
     status = outcome.status_code

@@ -42,6 +42,8 @@ from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.indexing import Indexing
+from edge.mail.names import MailNames
+from edge.mail.service import MailEdge
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
@@ -101,11 +103,11 @@ class TrunklineService(Service):
         self._port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
-        self.http = HTTPClient(
-            reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
-        )
+        self._resolver = NameResolver(reactor, outgoing.nameservers(config))
+        self.http = HTTPClient(reactor, outgoing.settings(config), self._resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
+        self.mail = self._mail()
         self.outbox = Outbox(
             self._handlers(),
             self.directory.did,
@@ -151,6 +153,23 @@ class TrunklineService(Service):
             self._look,
         )
 
+    def _mail(self) -> MailEdge | None:
+        if self.config.mail is None:
+            return None
+        return MailEdge(
+            self.config.mail,
+            self.config.numbers.region,
+            self.store,
+            self.directory,
+            MailNames(self._reactor, self._resolver, outgoing.nameservers(self.config)),
+            self._resolver,
+            outgoing.settings(self.config).addresses,
+            self._reactor,
+            self._wall_ms,
+            self._random,
+            lambda: self.outbound,
+        )
+
     def _look(self) -> None:
         """For the SIP side, which is built before the outbox is."""
         self.outbox.look()
@@ -166,6 +185,7 @@ class TrunklineService(Service):
             random=self._random,
             wall_ms=self._wall_ms,
             sip=None if self.sip is None else self.sip.handler,
+            email=None if self.mail is None else self.mail.handler,
             callback=CallbackTimes(
                 retry_seconds=callback.retry_minutes * 60,
                 jitter=callback.retry_jitter,
@@ -286,6 +306,8 @@ class TrunklineService(Service):
         self._moving.start(LOOK_SECONDS, now=False)
         self.indexing.start()
         self.outbound.draining = False
+        if self.mail is not None:
+            self.mail.start()
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
 
@@ -306,6 +328,8 @@ class TrunklineService(Service):
             self._moving.stop()
         if self._port is not None:
             await _quietly(self._port.stopListening())
+        if self.mail is not None:
+            await self.mail.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
         await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
         for line in self.lines.values():
@@ -413,6 +437,7 @@ class TrunklineService(Service):
                 "outbox",
                 "simulator",
                 "sip",
+                "mail",
             )
             if getattr(fresh, key) != getattr(self.config, key)
         ]

@@ -15,6 +15,9 @@ from storage.records import DeliveryRecord, DeliveryState, MessageRecord, Messag
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
 
 
+HANDLERS = {"imdn": "imdn", "mailto": "email"}
+"""Who tells a sender, by what his status target begins with; a URL is told by `status`."""
+
 Stamp = Callable[[DueDelivery], DueDelivery]
 
 
@@ -61,7 +64,7 @@ def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_
         message_id=message.id,
         account_id=message.account_id,
         did_id=message.did_id,
-        handler="imdn" if message.status_callback.startswith("imdn:") else "status",
+        handler=HANDLERS.get(message.status_callback.partition(":")[0], "status"),
         target=message.status_callback,
         state=DeliveryState.PENDING,
         attempts=0,

@@ -65,7 +65,8 @@ class Handler(Protocol):
     """What the outbox needs of a handler.
 
     ``ordered``: a delivery waits until the earlier ones of its conversation to the same target are final;
-    with ``one_line`` (which a handler may lack) until all earlier ones to the same target are.
+    with ``one_line`` (which a handler may lack) until all earlier ones to the same target are. ``unwell``
+    (which it may lack too) says whether an outcome tells that the target as a whole takes nothing now.
     """
 
     name: str

@@ -19,6 +19,7 @@ from edge.http.addresses import AddressPolicy
 from edge.http.errors import URLRefused
 
 if TYPE_CHECKING:
+    from edge.handlers.email import EmailHandler
     from edge.handlers.endpoints import Endpoints
     from edge.handlers.sip import SipHandler
     from edge.http.client import HTTPClient
@@ -99,6 +100,7 @@ class Tools:
     wall_ms: Callable[[], int]
     callback: CallbackTimes = field(default=CallbackTimes())
     sip: "SipHandler | None" = None
+    email: "EmailHandler | None" = None
 
 
 class DIDHandler(ABC):

@@ -27,6 +27,7 @@ OURS = tuple(
         ("webhook", "WebhookHandler"),
         ("forward", "ForwardHandler"),
         ("sip", "SipHandler"),
+        ("email", "EmailHandler"),
     )
 )
 
