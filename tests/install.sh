@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
-# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip and linphonec, and
-# environments for the foreign SMPP peers in Python.
+# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip and linphonec, the mail
+# programs Postfix, Dovecot and swaks, and environments for the foreign SMPP peers in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -13,6 +13,14 @@ have_postgresql() {
 
 have_kannel() {
     PATH="$PATH:/usr/sbin" command -v bearerbox >/dev/null
+}
+
+have_postfix() {
+    [ -x /usr/sbin/postfix ]
+}
+
+have_dovecot() {
+    [ -x /usr/sbin/dovecot ] && [ -x /usr/lib/dovecot/imap-login ]
 }
 
 have_npm() {
@@ -41,6 +49,9 @@ command -v openssl >/dev/null || missing+=(openssl)
 command -v strace >/dev/null || missing+=(strace)
 have_npm || command -v npm >/dev/null || missing+=(npm)
 have_kannel || missing+=(kannel)
+have_postfix || missing+=(postfix)
+have_dovecot || missing+=(dovecot-imapd)
+command -v swaks >/dev/null || missing+=(swaks libnet-ssleay-perl libnet-dns-perl)
 command -v tshark >/dev/null || missing+=(tshark)
 
 as_root=()
@@ -67,6 +78,9 @@ command -v baresip >/dev/null || lacking+=("baresip (Debian: baresip-core)")
 command -v linphonec >/dev/null || lacking+=("linphonec (Debian: linphone-cli)")
 command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
 have_kannel || lacking+=("Kannel (Debian: kannel)")
+have_postfix || lacking+=("Postfix (Debian: postfix)")
+have_dovecot || lacking+=("Dovecot (Debian: dovecot-imapd)")
+command -v swaks >/dev/null || lacking+=("swaks (Debian: swaks, libnet-ssleay-perl)")
 command -v tshark >/dev/null || lacking+=("tshark (Debian: tshark)")
 if ! have_npm; then
     if command -v npm >/dev/null; then
