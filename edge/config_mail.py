@@ -75,13 +75,12 @@ def _is_local_part(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IMAPConfig:
-    """A mailbox elsewhere whose replies are fetched."""
+    """A mailbox elsewhere whose replies are fetched, by IMAP over TLS."""
 
     host: str
     username: str
     password: Secret
     port: Port = 993
-    tls: Literal["implicit", "starttls", "off"] = "implicit"
     ca_file: str = ""
     folder: str = "INBOX"
     poll_seconds: Positive = 30.0

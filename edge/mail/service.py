@@ -20,6 +20,7 @@ from edge.mail.addresses import Addresses
 from edge.mail.authentication import Authenticator
 from edge.mail.intake import Intake
 from edge.mail.listeners import Listeners
+from edge.mail.mailbox import Mailbox
 from edge.mail.names import MailNames
 from edge.mail.notices import Notices
 from edge.mail.owners import Owners
@@ -91,6 +92,9 @@ class MailEdge:
             self.notices.look,
         )
         self.listeners = Listeners(config, self.intake, reactor)
+        self.mailbox = None
+        if config.imap is not None:
+            self.mailbox = Mailbox(config.imap, addresses, self.intake, config.max_octets, reactor)
         self._tidy = LoopingCall(self._forget)
         self._tidy.clock = reactor
 
@@ -98,6 +102,8 @@ class MailEdge:
         """Listen, and send what the last run left owing."""
         self.listeners.start()
         self.notices.start()
+        if self.mailbox is not None:
+            self.mailbox.start()
         self._tidy.start(TIDY_SECONDS)
         log.info("mail_ready", domain=self._config.domain, listen=[*self._config.listen, *self._config.lmtp])
 
@@ -106,6 +112,8 @@ class MailEdge:
         if self._tidy.running:
             self._tidy.stop()
         self.notices.stop()
+        if self.mailbox is not None:
+            self.mailbox.stop()
         await self.listeners.stop()
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:

@@ -23,11 +23,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from sqlalchemy import select
 
 from protocols.mail import dkim
 from storage import numbers
 from storage.engines import open_engine
 from storage.ids import IdSource
+from storage.tables import delivery, mail_notice
 from tests.interop.needs import need
 from tests.provision import provision
 from tests.server import Server, free_port, until
@@ -97,6 +99,7 @@ class MailServer(Server):
         to: str = OWNER,
         number: str = DID,
         smsc: int | None = None,
+        imap: dict[str, object] | None = None,
         **mail: Any,
     ) -> None:
         smpp = smsc or free_port()
@@ -119,6 +122,9 @@ class MailServer(Server):
             "receipt_delay_seconds": 0.0,
         }
         tables = {"mail": settings} if smsc else {"mail": settings, "simulator": simulator}
+        if imap is not None:
+            tables["mail.imap"] = imap
+            settings["listen"] = []
         super().__init__(folder, store_url, smpp, tables=tables)
         self.account_id = provision(store_url, [number])
         self.sets(to=to)
@@ -145,12 +151,17 @@ class MailServer(Server):
         messages = [] if found is None else found["messages"]
         return [item["text"] for item in messages if item["direction"] == "in"]
 
+    def notices(self) -> list[str]:
+        """The codes of what people are told, oldest first."""
+        engine = open_engine(self.url)
+        try:
+            with engine.snapshot() as conn:
+                return list(conn.scalars(select(mail_notice.c.code).order_by(mail_notice.c.id)))
+        finally:
+            engine.close()
+
     def outcomes(self, handler: str = "email") -> list[tuple[str, str, str]]:
         """State, outcome and target of each delivery of the handler."""
-        from sqlalchemy import select
-
-        from storage.tables import delivery
-
         engine = open_engine(self.url)
         try:
             with engine.snapshot() as conn:
@@ -257,7 +268,7 @@ class Postfix:
 
     def __enter__(self) -> "Postfix":
         self.run("start")
-        until(self._listens, "Postfix listens")
+        until(lambda: listens(self.port), "Postfix listens")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -279,12 +290,91 @@ class Postfix:
         """The same, parsed."""
         return [message_from_bytes(octets, policy=default) for octets in self.octets(box)]
 
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
+
+DOVECOT_CONF = """\
+protocols = imap
+listen = 127.0.0.1
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/dovecot.log
+ssl = required
+ssl_cert = <{certificate}
+ssl_key = <{key}
+mail_location = maildir:{folder}/box
+first_valid_uid = 1
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={folder}/home
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    port = {port}
+    ssl = yes
+  }}
+}}
+"""
+
+
+class Dovecot:
+    """A mailbox that is read by IMAP over TLS; user `sms`, password `secret`."""
+
+    def __init__(self) -> None:
+        need_program("dovecot")
+        need_root()
+        self._temporary = tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True)
+        self.folder = folder = Path(self._temporary.name)
+        folder.chmod(0o755)
+        self.port = free_port()
+        self.certificate, key = certificate(folder)
+        user = pwd.getpwnam("mail")
+        for name in ("home", "box", "box/new", "box/cur", "box/tmp"):
+            (folder / name).mkdir()
+            os.chown(folder / name, user.pw_uid, user.pw_gid)
+        self._user = user
+        text = DOVECOT_CONF.format(folder=folder, certificate=self.certificate, key=key, port=self.port)
+        (folder / "dovecot.conf").write_text(text)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Dovecot":
+        command = ["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        until(lambda: listens(self.port), f"Dovecot listens (log: {self.folder})")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(30)
+        self._temporary.cleanup()
+
+    def deliver(self, name: str, octets: bytes) -> None:
+        """Put a mail into the box, as a local delivery does."""
+        path = self.folder / "box" / "tmp" / name
+        path.write_bytes(octets)
+        os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        path.rename(self.folder / "box" / "new" / name)
+
+    def flags(self) -> dict[str, str]:
+        """The flags of each mail, in Maildir's letters: S seen, F flagged."""
+        found = [*(self.folder / "box" / "new").iterdir(), *(self.folder / "box" / "cur").iterdir()]
+        parts = (path.name.partition(":2,") for path in found)
+        return {name.partition(",")[0]: flags for name, _, flags in parts}
+
+
+def listens(port: int) -> bool:
+    """Does somebody take connections on this port?"""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -9,12 +9,13 @@ import smtplib
 import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
+from pathlib import Path
 
 import dkim
 import pytest
 
 from tests.interop import mail_peers
-from tests.interop.mail_peers import DOMAIN, GONE, OWNER, MailServer, Postfix, running, swaks
+from tests.interop.mail_peers import DOMAIN, GONE, OWNER, Dovecot, MailServer, Postfix, running, swaks
 from tests.server import free_port, until
 from tests.unit.edge.mail.test_intake import RELAYS
 from tests.unit.protocols.mail.test_compose import record
@@ -146,7 +147,7 @@ def test_what_does_not_arrive_is_shown_at_its_delivery(
 
 # -- our door -------------------------------------------------------------------------------------
 
-NEW = f"2025550150@{DOMAIN}"
+NEW, OTHER = f"2025550150@{DOMAIN}", f"2025550151@{DOMAIN}"
 TEXT = f"From: {OWNER}\nTo: {NEW}\nSubject: x\nMessage-ID: <%s@example.org>\n\n%s\n"
 
 
@@ -204,3 +205,76 @@ def test_what_is_put_behind_starttls_is_dropped(alone: MailServer) -> None:
     assert codes == [b"250", b"250", b"221"]
     assert b"STARTTLS" not in said
     assert "injected" not in alone.received()
+
+
+def test_a_storm_of_out_of_office_is_weathered(alone: MailServer) -> None:
+    """A hundred that say what they are, and a hundred that do not."""
+    before = len(alone.received())
+    with smtplib.SMTP("127.0.0.1", alone.smtp_port) as client:
+        for number in range(100):
+            text = TEXT % (f"ooo{number}", "I am away.")
+            client.sendmail(OWNER, [NEW], f"Auto-Submitted: auto-replied\n{text}")
+        for number in range(100):
+            text = TEXT % (f"away{number}", f"I am away, {number}.")
+            client.sendmail(OWNER, [OTHER], text.replace(NEW, OTHER))
+    until(lambda: len(alone.received("+12025550151")) >= 5, "the first few")
+    assert len(alone.received("+12025550151")) == 5
+    assert len(alone.received()) == before
+    assert alone.notices() == ["too_many"]
+
+
+def test_two_servers_of_ours_do_not_answer_each_other(tmp_path: Path) -> None:
+    """Each one's mail goes to a number of the other: the first hop is the last."""
+    ports = [free_port(), free_port()]
+    domains, numbers = ["a.example.net", "b.example.net"], ["+12025550100", "+12025550101"]
+    servers = []
+    for here, there in ((0, 1), (1, 0)):
+        folder = tmp_path / domains[here]
+        folder.mkdir()
+        servers.append(
+            MailServer(
+                folder,
+                f"sqlite:///{folder / 'store.db'}",
+                to=f"{numbers[there][1:]}@{domains[there]}",
+                number=numbers[here],
+                domain=domains[here],
+                listen=[f"127.0.0.1:{ports[here]}"],
+                smarthost=f"127.0.0.1:{ports[there]}",
+                replies="token",
+            )
+        )
+    with running(servers[0]), running(servers[1]):
+        for server in servers:
+            server.texts("hello")
+        until(lambda: all(server.outcomes() for server in servers), "each has something to send")
+        until(lambda: all(item[0] != "pending" for server in servers for item in server.outcomes()), "sent")
+        for server in servers:
+            assert [item[:2] for item in server.outcomes()] == [("delivered", "sent")], "one hop"
+            assert server.received() == []
+            assert '"reason":"loop"' in server.log.read_text()
+
+
+def test_replies_from_a_mailbox_elsewhere(sqlite_url: str, tmp_path: Path) -> None:
+    """Dovecot holds them; what is taken is seen, what is refused is flagged, and nothing is taken twice."""
+    with Dovecot() as dovecot:
+        imap = {
+            "host": "localhost",
+            "port": dovecot.port,
+            "username": "sms",
+            "password": "secret",
+            "ca_file": str(dovecot.certificate),
+            "poll_seconds": 0.5,
+        }
+        server = MailServer(tmp_path, sqlite_url, imap=imap)
+        latin = TEXT.replace("Message-ID", "Content-Type: text/plain; charset=iso-8859-1\nMessage-ID")
+        dovecot.deliver("good", (latin % ("1", "Schöne Grüße")).encode("latin-1"))
+        dovecot.deliver("again", (latin % ("1", "Schöne Grüße")).encode("latin-1"))
+        dovecot.deliver("forged", (TEXT % ("2", "forged")).replace(OWNER, "evil@example.net").encode())
+        utf = TEXT.replace("Message-ID", "Content-Type: text/plain; charset=utf-8\nMessage-ID")
+        with running(server):
+            until(lambda: "Schöne Grüße" in server.received(), f"the phone has it (log: {server.log})")
+            dovecot.deliver("later", (utf % ("3", "später 😀")).encode())
+            until(lambda: "später 😀" in server.received(), "the phone has the other")
+            expected = {"good": "S", "again": "S", "forged": "FS", "later": "S"}
+            until(lambda: dovecot.flags() == expected, f"the marks: {dovecot.flags()}")
+            assert sorted(server.received()) == ["Schöne Grüße", "später 😀"]

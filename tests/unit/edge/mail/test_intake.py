@@ -304,6 +304,12 @@ def test_so_does_spf(strict: Office) -> None:
     assert len(strict.sent()) == 1
 
 
+def test_the_address_of_our_own_server_proves_nothing(inline_store: InlineStore, time: Time) -> None:
+    office = Office(inline_store, time, replies="authenticated", trusted=("192.0.2.0/24",))
+    assert office.takes(reply(), peer=THEIRS, trusted=True).code == 550
+    assert office.takes(signed(reply()), peer=THEIRS, trusted=True).code == 250
+
+
 def test_what_proves_nothing(strict: Office) -> None:
     strict.zone.known["s1._domainkey.example.net"] = record()
     tries: list[EmailMessage | bytes] = [
