@@ -150,8 +150,6 @@ def flags_for(replies: Sequence[Reply]) -> list[str]:
 
 
 def _octets(items: list[Any]) -> bytes | None:
-    """The last of BODY[]'s answer is the mail."""
+    """The last of BODY[]'s answer is the mail, each octet as one character (Twisted's "charmap")."""
     body = items[0][-1] if items and items[0] else None
-    if isinstance(body, str):
-        return body.encode("utf-8", "surrogateescape")
-    return body if isinstance(body, bytes) else None
+    return body.encode("latin-1") if isinstance(body, str) else None
