@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.names import client, dns
-from twisted.names.error import DNSNameError, DomainError
+from twisted.names.error import DNSNameError
 from twisted.python.failure import Failure
 
 from edge.http.errors import NoAnswer
@@ -74,10 +74,9 @@ def _texts(result: tuple[list[dns.RRHeader], ...]) -> list[bytes]:
 
 
 def _no_records(failure: Failure) -> list[Any]:
+    """Of all that a name server may answer only "no such name" is an answer."""
     if failure.check(DNSNameError):
         raise NoSuchDomain(failure.getErrorMessage()) from failure.value
-    if failure.check(DomainError):
-        return []
     raise LookupFailed(failure.getErrorMessage()) from failure.value
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
+from edge.carrier_errors import error_of
 from edge.handlers.callback import plain
 from edge.mail.addresses import BOUNCE, Addresses
 from protocols.mail import compose
@@ -14,7 +15,7 @@ from protocols.mail.compose import Notice, Text, Thread
 from protocols.mail.dkim import Signer
 from protocols.mail.smtp import Envelope
 from protocols.mail.token import KeyRing
-from storage import contacts, mail
+from storage import contacts, mail, messages
 from storage.records import Did, MailConversation, MailNotice, MessageFlag, MessageRecord
 from storage.store import Store
 
@@ -98,8 +99,12 @@ class Writing:
         did = self._did(message.did)
         if did is None or did.account_id != message.account_id:
             return None
+        view = await self._store.read(messages.get, did.account_id, message.id)
+        parts = () if view is None else view.parts
+        said = next((error for error in map(error_of, parts) if error is not None), None)
+        sentence = _FAILED if said is None else f"{_FAILED} The carrier said: {said}."
         return await self._reply(
-            did, message.peer, delivery_id, to, in_reply_to, "failed", _FAILED, message.text
+            did, message.peer, delivery_id, to, in_reply_to, "failed", sentence, message.text
         )
 
     async def _notice(self, notice: MailNotice) -> Envelope | None:

@@ -145,6 +145,29 @@ def test_what_does_not_arrive_is_shown_at_its_delivery(
     assert ("delivered", "sent", OWNER) in server.outcomes()
 
 
+def test_postfix_hands_over_by_lmtp(sqlite_url: str, tmp_path: Path) -> None:
+    """With what it has found out about the author, which decides: it is our own server."""
+    port = free_port()
+    with Postfix(f"lmtp:inet:127.0.0.1:{port}") as postfix:
+        server = MailServer(
+            tmp_path,
+            sqlite_url,
+            listen=[],
+            lmtp=[f"127.0.0.1:{port}"],
+            authserv_id="mx.example.org",
+            new_mail="authenticated",
+        )
+        with running(server):
+            for text, verdict in (("proven", "pass"), ("forged", "fail")):
+                results = f"Authentication-Results: mx.example.org; dmarc={verdict} header.from=example.org\n"
+                done = swaks(postfix.port, "--from", OWNER, "--to", NEW, data=results + TEXT % (text, text))
+                assert done.returncode == 0, done.stdout
+            until(lambda: "proven" in server.received(), f"the phone has the text (log: {server.log})")
+            until(lambda: "not proven to be from its author" in postfix.log(), "the other is refused")
+            assert server.received() == ["proven"]
+            assert "250 2.0.0 Taken" in postfix.log()
+
+
 # -- our door -------------------------------------------------------------------------------------
 
 NEW, OTHER = f"2025550150@{DOMAIN}", f"2025550151@{DOMAIN}"

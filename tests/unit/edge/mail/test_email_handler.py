@@ -13,10 +13,11 @@ from protocols.mail import token
 from protocols.mail.address import Address
 from protocols.mail.smtp import Reply, Verdict
 from storage import mail
-from storage.records import MessageFlag
+from storage.records import MessageFlag, PartState
+from storage.tables import part
 from storage.testing import InlineStore
 from tests.deferreds import success
-from tests.unit.edge.conftest import DID, PEER, Time
+from tests.unit.edge.conftest import DID, PEER, Time, part_of
 from tests.unit.edge.handlers.test_registry import RULES
 from tests.unit.edge.mail.rig import DOMAIN, OWNER, RING, Rig
 
@@ -155,6 +156,17 @@ def test_the_sender_of_a_reply_is_told_when_it_failed_and_only_then(rig: Rig) ->
     assert mail_["Auto-Submitted"] == "auto-replied"
     assert "was not delivered.\n\n> Yes." in mail_.get_content()
     assert rig.sent.envelopes[0].sender == ""
+
+
+def test_what_the_carrier_said_is_in_the_mail(rig: Rig) -> None:
+    job = rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
+    refused = part_of(job.message, rig.store.ids.next(), 1, state=PartState.FAILED, command_status=0x0B)
+    with rig.store.engine.transaction() as conn:
+        conn.execute(part.insert(), refused._asdict())
+    rig.work(job)
+    said = "This message was not delivered. The carrier said: ESME_RINVDSTADR (0x0000000B)."
+    assert said in rig.sent.mails[0].get_content()
+    assert rig.sent.mails[0]["In-Reply-To"] is None
 
 
 # -- settings -------------------------------------------------------------------------------------
