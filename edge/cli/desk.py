@@ -250,6 +250,8 @@ class Desk:
         e164 = spelling.destination(number, self._rules.region, "did")
         if not e164.startswith("+"):
             raise DeskError(f"{number} is a short code; a DID is a whole number such as +12025550100.")
+        if not spelling.is_possible(e164):
+            raise DeskError(f"{e164} has no country's code, or not the length of that country's numbers.")
         return e164
 
 

@@ -29,6 +29,8 @@ MISSING = "[…]"
 
 REMEMBER_SECONDS = 300.0
 MAX_SETS = 16
+MAX_PARTS = 100_000
+"""How many parts of all keys wait at most: a peer that only begins messages must not fill memory."""
 
 _FULL_OCTETS = 139  # of user data; a sender that cuts UCS-2 at any octet fills its parts, one too many aside
 _REPLACEMENT_OCTETS = b"\xff\xfd"
@@ -102,12 +104,14 @@ class Reassembly:
     """I hold the messages that are not whole.
 
     ``remember`` is for how long, in the caller's seconds, a message that became whole is known: an SMSC that
-    missed an answer sends a part again after the message is out. Of one key at most MAX_SETS messages wait;
-    one more makes the oldest overdue.
+    missed an answer sends a part again after the message is out. Of one key at most MAX_SETS messages wait,
+    of all together ``most`` parts; one more makes the oldest overdue.
     """
 
-    def __init__(self, remember: float = REMEMBER_SECONDS) -> None:
+    def __init__(self, remember: float = REMEMBER_SECONDS, most: int = MAX_PARTS) -> None:
         self._remember = remember
+        self._most = most
+        self._parts = 0
         self._waiting: dict[Key, list[_Waiting]] = {}
         self._whole: OrderedDict[Key, Message] = OrderedDict()
         self._whole_at: dict[Key, float] = {}
@@ -115,7 +119,7 @@ class Reassembly:
 
     def __len__(self) -> int:
         """How many parts are held."""
-        return sum(len(one.parts) for waiting in self._waiting.values() for one in waiting)
+        return self._parts
 
     def add(self, key: Key, part: Part, now: float) -> Added:
         """Take a part. A number that is not from 1 to the total is a ValueError: `decode` gives none such."""
@@ -125,7 +129,11 @@ class Reassembly:
             return Added(repeated=True)
         place = self._place(key, part, now)
         place.parts[part.number] = part
+        self._parts += 1
         if len(place.parts) < key.total:
+            if self._parts > self._most:
+                oldest = next(iter(self._waiting))
+                self._crowded_out.append(self._take(oldest, self._waiting[oldest][0]))
             return Added()
         message = self._take(key, place)
         self._whole[key], self._whole_at[key] = message, now
@@ -164,6 +172,7 @@ class Reassembly:
         for one in self._waiting.get(key, []):
             if one.parts.get(part.number) == part:
                 del one.parts[part.number]
+                self._parts -= 1
                 if not one.parts:
                     self._drop(key, one)
                 return
@@ -173,6 +182,7 @@ class Reassembly:
         self._forget(message.key)
         waiting = _Waiting(message.first_at)
         waiting.parts.update((part.number, part) for part in message.parts)
+        self._parts += len(waiting.parts)
         self._waiting.setdefault(message.key, []).append(waiting)
 
     def overdue(self, now: float, timeout: float) -> list[Message]:
@@ -189,6 +199,7 @@ class Reassembly:
 
     def _take(self, key: Key, one: _Waiting) -> Message:
         self._drop(key, one)
+        self._parts -= len(one.parts)
         return Message(key, tuple(one.parts[number] for number in sorted(one.parts)), one.first_at)
 
     def _drop(self, key: Key, one: _Waiting) -> None:

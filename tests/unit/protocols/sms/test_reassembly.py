@@ -182,6 +182,25 @@ def test_one_key_can_not_hold_any_number_of_messages() -> None:
     assert model.overdue(MAX_SETS + 3, 1_000) == []
 
 
+def test_many_keys_can_not_hold_any_number_of_parts() -> None:
+    model = Reassembly(most=10)
+    for reference in range(12):
+        model.add(OF_TWO._replace(reference=reference), Part(1, b"%d" % reference), reference)
+    assert len(model) == 10
+    first = model.overdue(12, 1_000)
+    assert [message.parts[0].user_data for message in first] == [b"0", b"1"]
+    model.put_back(first[0])
+    assert model.add(first[0].key, Part(2, b"end"), 12).message is not None
+    assert len(model) == 10
+
+
+def test_a_part_that_makes_a_message_whole_crowds_out_none() -> None:
+    model = Reassembly(most=1)
+    model.add(OF_TWO, Part(1, b"one"), 0)
+    assert model.add(OF_TWO, Part(2, b"two"), 0).message is not None
+    assert (len(model), model.overdue(1, 1_000)) == (0, [])
+
+
 def test_elements_of_any_part_are_kept() -> None:
     first = bytes.fromhex("050003070201") + b"a"
     second = bytes.fromhex("0b0504158115820003070202") + b"b"
