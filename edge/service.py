@@ -12,8 +12,9 @@ from random import Random
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -25,6 +26,8 @@ from edge.actions import Actions
 from edge.binds import Bind, bind_names
 from edge.circuit import CircuitSettings
 from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
+from edge.console.server import Server
+from edge.console.service import ConsoleService
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
@@ -42,11 +45,15 @@ from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.indexing import Indexing
+from edge.interventions import Interventions
+from edge.lag import Lag
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
+from edge.purging import Purging
 from edge.receipts import Receipts
 from edge.references import References
+from edge.reload import Reloaded
 from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.service import SipEdge
@@ -54,6 +61,7 @@ from edge.targets import Limits
 from edge.upstreams import Upstream
 from edge.web.services import WebServices
 from edge.web.site import make_site
+from storage import paused
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -95,8 +103,7 @@ class TrunklineService(Service):
         self._random = random
         self._fatal = fatal
         self._ready = False
-        self._reloading = False
-        self._reload_again = False
+        self._reloads = DeferredLock()
         self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
@@ -127,6 +134,10 @@ class TrunklineService(Service):
             self.lines[upstream.name] = self._line(upstream)
         self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms, self.outbox.stamp)
         self.outbound.draining = True  # until the start is over
+        self.lag = Lag(reactor)
+        self.purging = Purging(store, reactor, wall_ms)
+        self.interventions = Interventions(store, self.outbox, self.mover, self.upstreams, wall_ms)
+        self.console = ConsoleService(config.console, self._server(), reactor, {"service": self})
         self._watch = LoopingCall(self._ask_store)
         self._watch.clock = self._clock
 
@@ -238,6 +249,29 @@ class TrunklineService(Service):
             loop.clock = self._clock
         return Line(upstream, incoming, *loops)
 
+    def _server(self) -> Server:
+        return Server(
+            reactor=self._reactor,
+            wall_ms=self._wall_ms,
+            started_ms=self._wall_ms(),
+            config=lambda: self.config,
+            store=self.store,
+            directory=self.directory,
+            upstreams=self.upstreams,
+            outbound=self.outbound,
+            outbox=self.outbox,
+            actions=Actions(self.store, self.outbox, self._wall_ms),
+            endpoints=self.endpoints,
+            doubts=self.doubts,
+            interventions=self.interventions,
+            lag=self.lag,
+            sip=self.sip,
+            ready=self.readiness,
+            reload=self.reload,
+            drain=self._reactor.stop,
+            kill_switch=self.kill_switch,
+        )
+
     # -- life -------------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
@@ -257,6 +291,7 @@ class TrunklineService(Service):
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
+        self.console.start()
 
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
@@ -285,12 +320,15 @@ class TrunklineService(Service):
             await self._start_line(line)
         self._moving.start(LOOK_SECONDS, now=False)
         self.indexing.start()
+        self.purging.start()
+        self.lag.start()
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
 
     async def _start_line(self, line: Line) -> None:
         await self._holder.take(f"upstream {line.upstream.name}")
+        line.upstream.hold(_switch(line.upstream.name) in await self.store.read(paused.paused))
         await line.incoming.inbound.start()
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
@@ -306,6 +344,7 @@ class TrunklineService(Service):
             self._moving.stop()
         if self._port is not None:
             await _quietly(self._port.stopListening())
+        self.purging.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
         await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
         for line in self.lines.values():
@@ -318,6 +357,8 @@ class TrunklineService(Service):
         if self._watch.running:
             self._watch.stop()
         self.indexing.stop()
+        self.lag.stop()
+        await _quietly(self.console.stop())
         self.http.close()
         await _quietly(self._holder.close())
         await self.store.close()
@@ -366,36 +407,40 @@ class TrunklineService(Service):
         """What every bind has counted."""
         return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
 
-    def reload(self) -> None:
+    def kill_switch(self, on: bool) -> Deferred[None]:
+        """Stop, or let go on, everything that goes out to carriers; it holds over a restart."""
+        for line in self.lines.values():
+            line.upstream.hold(on)
+        names, now_ms = list(self.lines), self._wall_ms()
+
+        def write(conn: Connection) -> None:
+            for name in names:
+                if on:
+                    paused.pause(conn, _switch(name), "kill-switch", now_ms)
+                else:
+                    paused.resume(conn, _switch(name))
+
+        log.warning("kill_switch", on=on, upstreams=names)
+        return self.store.writer.run("kill switch", write)
+
+    def reload(self) -> Deferred[Reloaded]:
         """Read the configuration file again and apply what changed; on an error keep what is.
 
-        Asked for again meanwhile, it is done once more after.
+        Reloads are done one after another.
         """
-        if self._reloading:
-            self._reload_again = True
-            return
-        self._reloading = True
-        Deferred.fromCoroutine(self._reload()).addErrback(
-            lambda failure: log.error("reload_failed", error=failure.getTraceback())
-        ).addBoth(lambda _: self._reloaded())
+        return self._reloads.run(lambda: Deferred.fromCoroutine(self._reload())).addErrback(_reload_failed)
 
-    def _reloaded(self) -> None:
-        self._reloading = False
-        if self._reload_again:
-            self._reload_again = False
-            self.reload()
-
-    async def _reload(self) -> None:
+    async def _reload(self) -> Reloaded:
         try:
             fresh = configuration.load(self.config.path)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("config_not_reloaded", problem=problem)
-            return
+            return Reloaded(problems=tuple(map(str, error.problems)))
         logging.configure(fresh.log)  # also when it is as before: the file may have been rotated
-        await self._apply(fresh)
+        return await self._apply(fresh)
 
-    async def _apply(self, fresh: Config) -> None:
+    async def _apply(self, fresh: Config) -> Reloaded:
         """Only what changed is touched: a changed upstream binds again, the others do not notice."""
         old = {upstream.name: upstream for upstream in self.config.upstreams}
         new = {upstream.name: upstream for upstream in fresh.upstreams}
@@ -413,6 +458,7 @@ class TrunklineService(Service):
                 "outbox",
                 "simulator",
                 "sip",
+                "console",
             )
             if getattr(fresh, key) != getattr(self.config, key)
         ]
@@ -431,7 +477,24 @@ class TrunklineService(Service):
         for name in new:
             if name in changed or name not in old:
                 await self._start_line(self.lines[name])
-        log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
+        added = [name for name in new if name not in old]
+        log.info(
+            "config_reloaded",
+            upstreams_changed=changed,
+            upstreams_added=added,
+            restart_needed_for=needs_restart,
+        )
+        return Reloaded((*changed, *added), tuple(needs_restart))
+
+
+def _switch(upstream: str) -> str:
+    """What `storage.paused` has while the kill-switch is on for this upstream."""
+    return f"upstream {upstream}"
+
+
+def _reload_failed(failure: Failure) -> Reloaded:
+    log.error("reload_failed", error=failure.getTraceback())
+    return Reloaded(problems=(failure.getErrorMessage(),))
 
 
 def _limits(config: OutboxConfig) -> Limits:

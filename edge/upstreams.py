@@ -127,6 +127,16 @@ class Upstream:
         """What waits for me."""
         return self._sender.queue
 
+    @property
+    def held(self) -> bool:
+        """An operator has stopped all sending to me."""
+        return self._sender.held
+
+    def hold(self, on: bool) -> None:
+        """Send nothing more, or go on; what is accepted meanwhile waits in the store."""
+        self._sender.held = on
+        self._sender.pump()
+
     # -- life -------------------------------------------------------------------------------------
 
     def start(self) -> Deferred[None]:

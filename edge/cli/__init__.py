@@ -7,6 +7,7 @@ import click
 from edge import __version__, layout
 from edge.cli.accounts import account, key, user
 from edge.cli.common import Commands, config_option, json_option, load, say
+from edge.cli.ctl import ctl, operator_hash
 from edge.cli.database import db
 from edge.cli.dids import did
 from edge.cli.messages import explain, send
@@ -22,7 +23,7 @@ def trunkline() -> None:
     layout.check()
 
 
-for command in (db, account, user, did, key, sip_account, send, explain):
+for command in (db, account, user, did, key, sip_account, send, explain, ctl, operator_hash):
     trunkline.add_command(command)
 
 

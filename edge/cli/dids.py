@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from edge.cli.common import config_option, desk, json_option, on_off, say, table
+from edge.cli.common import config_option, desk, json_option, on_off, say
 from edge.cli.desk import DidChange, HandlerChange
 from edge.handlers import registry
 from edge.handlers.base import SWITCHES, DIDHandler
 from edge.handlers.endpoints import bare
+from edge.tabular import table
 from storage.endpoints import Endpoint
 from storage.records import Did, HandlerSetting
 
