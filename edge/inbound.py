@@ -33,6 +33,7 @@ from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
 from storage.statements import Write
 from storage.store import Store
+from storage.text import clean
 
 log = structlog.get_logger(__name__)
 
@@ -311,6 +312,7 @@ class Inbound:
         self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
+        message = clean(message)  # what a handler is told at once and what it is told from the store are one text
         due = self._outbox.expect([] if did is None else deliveries_of(message, did, self._store.ids.next))
         unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
         if whole is not None:
