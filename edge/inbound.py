@@ -312,7 +312,7 @@ class Inbound:
         self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
-        message = clean(message)  # what a handler is told at once and what it is told from the store are one text
+        message = clean(message)  # a handler is told the same text at once and from the store
         due = self._outbox.expect([] if did is None else deliveries_of(message, did, self._store.ids.next))
         unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
         if whole is not None:
