@@ -9,6 +9,7 @@ Nothing is answered ESME_ROK before its commit. When the store fails the answer 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -32,6 +33,7 @@ from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
 from storage.statements import Write
 from storage.store import Store
+from storage.text import clean
 
 log = structlog.get_logger(__name__)
 
@@ -123,8 +125,13 @@ class Inbound:
         now_ms = self._wall_ms()
         done: Deferred[None] = succeed(None)
         for whole in self._assembly.overdue(now_ms, self._policy.reassembly_timeout_seconds):
-            self._log.warning("message_incomplete", parts=len(whole.part_ids), total=whole.total)
-            done = self._flush(whole, now_ms)
+            if whole.message.repetition:
+                self._log.info("parts_repeated", parts=len(whole.part_ids), total=whole.total)
+                stored = self._store.writer.run("repeated parts", partial(_remove, whole.part_ids))
+            else:
+                self._log.warning("message_incomplete", parts=len(whole.part_ids), total=whole.total)
+                stored = self._flush(whole, now_ms)
+            done = stored.addErrback(self._not_flushed, whole)
         return done
 
     # -- one PDU ----------------------------------------------------------------------------------
@@ -256,6 +263,7 @@ class Inbound:
         else:
             message = self._joined(whole, did, seen.at_ms)
             stored = self._commit(message, did, inbound_parts.insert(record), whole)
+            stored.addCallback(lambda _: self._assembly.committed(whole))
         stored.addCallbacks(
             self._stored,
             self._part_lost,
@@ -304,6 +312,7 @@ class Inbound:
         self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
+        message = clean(message)  # a handler is told the same text at once and from the store
         due = self._outbox.expect([] if did is None else deliveries_of(message, did, self._store.ids.next))
         unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
         if whole is not None:
@@ -321,13 +330,11 @@ class Inbound:
 
     def _flush(self, whole: Whole, now_ms: int) -> Deferred[None]:
         did = self._directory.did(whole.parts[0].destination)
-        stored = self._commit(self._joined(whole, did, now_ms), did, [], whole)
+        return self._commit(self._joined(whole, did, now_ms), did, [], whole)
 
-        def failed(failure: Failure) -> None:
-            self._assembly.put_back(whole)
-            not_stored(self._log, "incomplete_not_stored", failure)
-
-        return stored.addErrback(failed)
+    def _not_flushed(self, failure: Failure, whole: Whole) -> None:
+        self._assembly.put_back(whole)
+        not_stored(self._log, "incomplete_not_stored", failure)
 
     # -- answers ----------------------------------------------------------------------------------
 
@@ -424,3 +431,7 @@ def _mark_of(part: InboundPartRecord) -> bytes:
 
 def _nothing(connection: object) -> None:
     """A unit that only waits for its commit."""
+
+
+def _remove(part_ids: list[int], connection: Connection) -> None:
+    inbound_parts.remove(connection, part_ids)
