@@ -6,6 +6,7 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
@@ -15,6 +16,7 @@ import structlog
 from sqlalchemy import Connection
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -275,7 +277,15 @@ class TrunklineService(Service):
     # -- life -------------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
-        """Take the HTTP port: if it is not free, the start fails here and nothing runs."""
+        """Take the ports of HTTP and the console: if one is not to be had, that is told and nothing runs."""
+        try:
+            self._listen()
+        except (CannotListenError, OSError) as error:
+            log.error("start_refused", reason=str(error))
+            print(f"trunkline: {error}", file=sys.__stderr__)  # Twisted has taken the other
+            raise SystemExit(1) from error
+
+    def _listen(self) -> None:
         host, port = host_and_port(self.config.http.listen)
         site = make_site(
             WebServices(

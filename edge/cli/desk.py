@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from edge import outgoing
 from edge.config import Config
@@ -24,7 +23,7 @@ from edge.passwords import MAX_CHARACTERS, hash_password
 from edge.policy import numbers as spelling
 from storage import accounts, endpoints, migrate, numbers, sessions
 from storage.endpoints import Endpoint
-from storage.engines import Engine, open_engine
+from storage.engines import Engine, file_of, missing_file, open_engine
 from storage.errors import Conflict, NotFound
 from storage.highest import highest_id
 from storage.ids import IdSource
@@ -76,9 +75,9 @@ def engine_of(config: Config) -> Iterator[Engine]:
 @contextmanager
 def open_desk(config: Config, clock_ms: Callable[[], int] = wall_ms) -> Iterator["Desk"]:
     """A desk on a store that has this release's schema. Raises SchemaMismatch with the command that helps."""
-    file = _file_of(config)
-    if file is not None and not file.exists():
-        raise DeskError(f"There is no store at {file} yet. Run: trunkline db upgrade")
+    missing = missing_file(config.store.url)
+    if missing is not None:
+        raise DeskError(f"There is no store at {missing} yet. Run: trunkline db upgrade")
     with engine_of(config) as engine:
         migrate.check(engine)
         yield Desk(engine, outgoing.rules(config), clock_ms)
@@ -89,7 +88,7 @@ def upgrade(config: Config) -> tuple[str | None, str]:
 
     The folder of an SQLite file is made if need be.
     """
-    file = _file_of(config)
+    file = file_of(config.store.url)
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -263,11 +262,6 @@ def new_token() -> str:
 def token_hash(token: str) -> str:
     """What the store keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _file_of(config: Config) -> Path | None:
-    url = make_url(config.store.url)
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _account(conn: Connection, name: str) -> Account:

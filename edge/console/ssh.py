@@ -7,25 +7,26 @@ proves nothing. The host key is made at the first start, one for each installati
 import os
 from base64 import b64decode
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from twisted.conch.avatar import ConchUser
 from twisted.conch.error import ValidPublicKey
 from twisted.conch.insults.insults import ServerProtocol
 from twisted.conch.interfaces import IConchUser, ISession
 from twisted.conch.manhole import Manhole
+from twisted.conch.manhole_ssh import TerminalRealm, TerminalSession
 from twisted.conch.ssh.factory import SSHFactory
 from twisted.conch.ssh.keys import BadKeyError, Key
-from twisted.conch.ssh.session import SSHSession, wrapProtocol
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import ISSHPrivateKey
 from twisted.cred.error import UnauthorizedLogin
-from twisted.cred.portal import IRealm, Portal
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.components import Componentized
 from zope.interface import implementer
 
 from edge.console.console import Console, Operator, Reply
@@ -101,79 +102,48 @@ class KeyChecker:
         return names
 
 
-@implementer(IRealm)
-class Realm:
-    """I give a shell to who has proved himself. ``execute`` carries out one line without one, if it may be."""
+class Realm(TerminalRealm):
+    """I give a shell to who has proved himself; ``execute``, if there is one, carries out one line alone."""
 
-    def __init__(
-        self, where: str, shell: Shell, execute: "Callable[[str, Operator], Deferred[Reply]] | None"
-    ) -> None:
+    def __init__(self, where: str, shell: Shell, execute: Execute | None) -> None:
+        super().__init__()
         self._where = where
         self._shell = shell
         self._execute = execute
 
-    def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> Any:
-        """See `IRealm`."""
-        if IConchUser not in interfaces:
-            raise NotImplementedError("only SSH comes here")
+    def _getAvatar(self, avatarId: bytes) -> Any:  # conch's own place for this
         operator = Operator(avatarId.decode("utf-8", "replace"), self._where)
         log.info("console_login", operator=operator.name, where=operator.where)
-        user = _User(operator, self._shell, self._execute)
-        return IConchUser, user, lambda: None
+        parts = Componentized()
+        user = self.userFactory(parts, avatarId)
+        session = _Session(parts, operator, self._execute)
+        session.chainedProtocolFactory = partial(ServerProtocol, self._shell, operator)  # type: ignore[assignment]
+        parts.setComponent(IConchUser, user)
+        parts.setComponent(ISession, session)
+        return user
 
 
-class _User(ConchUser):
-    def __init__(self, operator: Operator, shell: Shell, execute: Execute | None) -> None:
-        super().__init__()
-        self.operator = operator
-        self.shell = shell
-        self.execute = execute
-        self.channelLookup[b"session"] = _Session
+class _Session(TerminalSession):
+    """A terminal, or one command."""
 
+    def __init__(self, parts: Componentized, operator: Operator, execute: Execute | None) -> None:
+        super().__init__(parts)
+        self._operator = operator
+        self._execute = execute
 
-@implementer(ISession)
-class _Session(SSHSession):
-    """A session channel that is its own ISession: a terminal, or one command."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.session = self
-        self._terminal: Any = None
-        self._user: Any = self.avatar
-        self._connection: Any = self.conn
-
-    def getPty(self, term: bytes, windowSize: Any, modes: Any) -> None:
-        """There is always one."""
-
-    def setEnv(self, name: bytes, value: bytes) -> None:
-        """Nothing of ours listens to the environment."""
-
-    def windowChanged(self, newWindowSize: Any) -> None:
-        """Rows and columns of the terminal."""
-        if self._terminal is not None:
-            rows, columns = newWindowSize[:2]
-            self._terminal.terminalProtocol.terminalSize(columns, rows)
-
-    def openShell(self, transport: Any) -> None:
-        """A terminal."""
-        self._terminal = ServerProtocol(lambda: self._user.shell(self._user.operator))
-        self._terminal.makeConnection(transport)
-        transport.makeConnection(wrapProtocol(self._terminal))
-
-    def execCommand(self, proto: Any, command: bytes) -> None:
+    def execCommand(self, proto: Any, cmd: bytes) -> None:
         """`ssh host status --json`: one command, its answer, its exit status."""
-        if self._user.execute is None:
-            proto.write(b"there is only a terminal here\n")
-            proto.loseConnection()
-            return
+        channel = proto.session
 
         def answered(reply: Reply) -> None:
-            proto.write(spoken(reply).encode())
-            self._connection.sendRequest(self, b"exit-status", (0 if reply.ok else 1).to_bytes(4, "big"))
-            proto.loseConnection()
+            channel.write(spoken(reply).encode())
+            channel.conn.sendRequest(channel, b"exit-status", (0 if reply.ok else 1).to_bytes(4, "big"))
+            channel.loseConnection()
 
-        line = command.decode("utf-8", "replace")
-        self._user.execute(line, self._user.operator).addCallback(answered)
+        if self._execute is None:
+            answered(Reply(False, "there is only a terminal here", None))
+        else:
+            self._execute(cmd.decode("utf-8", "replace"), self._operator).addCallback(answered)
 
     def eofReceived(self) -> None:
         """The client has no more to say; what was asked is still answered."""
@@ -184,7 +154,8 @@ class _Session(SSHSession):
 
 def ssh_factory(key: Key, authorized_keys: Path, where: str, shell: Shell, execute: Any = None) -> SSHFactory:
     """What listens: keys only, no passwords, no forwarding."""
-    portal = Portal(Realm(where, shell, execute), [KeyChecker(authorized_keys)])
+    realm: Any = Realm(where, shell, execute)
+    portal = Portal(realm, [KeyChecker(authorized_keys)])
     factory: Any = SSHFactory()
     factory.portal = portal
     factory.publicKeys = {key.sshType(): key.public()}

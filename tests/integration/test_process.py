@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -238,3 +239,24 @@ def test_a_message_from_the_command_line_goes_out_through_the_running_server(
         assert identity is not None
         shown: dict[str, Any] = server.call("GET", f"/v1/messages/{identity[1]}", key=KEY)[1]
         assert (shown["leg"], shown["text"]) == ("cli", "From the shell")
+
+
+@pytest.mark.parametrize("command", [["twistd", "-n", "--pidfile=", "trunkline"], ["trunkline", "run"]])
+def test_a_taken_port_and_a_missing_store_are_one_line(
+    tmp_path: Path, sqlite_url: str, command: list[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        file = tmp_path / "trunkline.toml"
+        listen = f'[http]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"\n'
+        file.write_text(f'[store]\nurl = "{sqlite_url}"\n{listen}')
+        ended = run([*command, "-c", str(file)], tmp_path)
+        (line,) = (line for line in ended.stderr.splitlines() if line)
+        assert ended.returncode == 1
+        assert line.startswith("trunkline: Couldn't listen on 127.0.0.1")
+    file.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/none.db"\n')
+    ended = run([*command, "-c", str(file)], tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == f"trunkline: There is no store at {tmp_path}/none.db yet. Run: trunkline db upgrade\n"
+    assert not (tmp_path / "none.db").exists()

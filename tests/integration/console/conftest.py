@@ -58,7 +58,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
         f'command="ls" {(folder / "mallory.pub").read_text()}\n'
     )
     smpp, telnet, ssh, manhole = free_port(), free_port(), free_port(), free_port()
-    tables = {
+    tables: dict[str, dict[str, object]] = {
         "console": {
             "socket": str(folder / "console.sock"),
             "telnet": f"127.0.0.1:{telnet}",
