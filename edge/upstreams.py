@@ -338,6 +338,9 @@ class Upstream:
             self.counters.throttled += 1
             bind.throttled(status)
             self._sender.requeue([item], status)
+        elif verdict is Verdict.REBIND:
+            bind.rebind(status)
+            self._sender.requeue([item], status)
         elif verdict is Verdict.ELSEWHERE:
             self._recorder.persist(
                 parts.requeue(item.part.id, item.part.due_at, item.part.flags, status),

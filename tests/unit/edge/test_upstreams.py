@@ -51,6 +51,9 @@ class FakeBind:
         self.paused = True
         self.pauses += 1
 
+    def rebind(self, status: int) -> None:
+        self.up = False
+
     def accepted(self) -> None:
         """Nothing to learn from it."""
 
@@ -267,6 +270,16 @@ def test_throttling_pauses_the_bind_and_neither_loses_nor_reorders_anything(rig:
     assert rig.sent == [*late, long[2]]
     assert rig.part(long[1]).attempts == 2
     assert not rig.part(long[1]).flags
+
+
+def test_an_smsc_that_has_forgotten_the_bind_gets_another_and_the_part_on_that(rig: Rig) -> None:
+    ids = rig.submit(2)
+    rig.answer(CommandStatus.ESME_RINVBNDSTS)
+    assert (rig.sent, rig.bind.up) == ([], False)
+    assert [rig.part(part_id).state for part_id in ids] == ["queued", "queued"]
+    rig.link_back()
+    assert rig.sent == ids[:1]
+    assert not rig.part(ids[0]).flags
 
 
 def test_a_message_that_cannot_be_whole_is_not_sent_to_its_end(rig: Rig) -> None:
