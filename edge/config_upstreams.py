@@ -148,6 +148,7 @@ class UpstreamConfig:
     receipt_per: Literal["part", "message"] = "part"
     message_id_base: Literal["as_sent", "hex", "decimal", "any"] = "any"
     message_id_match: Literal["loose", "exact"] = "loose"
+    user_message_reference: bool = False
     unmatched_receipt_hours: Positive = 72.0
     in_doubt: InDoubt = "resend"
     replace_if_present: bool = False

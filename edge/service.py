@@ -6,7 +6,7 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -60,6 +60,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
+READ_AGAIN_SECONDS = 1.0
 PROBE_SECONDS = 1.0
 
 
@@ -71,6 +72,12 @@ class Line:
     incoming: Incoming
     flush: LoopingCall
     purge: LoopingCall
+    read_again: LoopingCall
+
+    @property
+    def loops(self) -> tuple[LoopingCall, ...]:
+        """What is done from time to time."""
+        return self.flush, self.purge, self.read_again
 
 
 class TrunklineService(Service):
@@ -211,7 +218,9 @@ class TrunklineService(Service):
     def _line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
         group = self._groups[config.group_name]
-        receipts = Receipts(config, group, self.store, self.outbox, self._wall_ms)
+        receipts = Receipts(
+            config, dialect, group, self.store, self.outbox, self._wall_ms, self._receipts_settled
+        )
         inbound = Inbound(
             Policy(
                 config.name,
@@ -233,10 +242,15 @@ class TrunklineService(Service):
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):
             upstream.binds.append(Bind(name, kind, config, endpoint, self._clock, self._random, upstream))
-        loops = [LoopingCall(inbound.flush_overdue), LoopingCall(receipts.purge)]
+        loops = [LoopingCall(call) for call in (inbound.flush_overdue, receipts.purge, receipts.read_again)]
         for loop in loops:
             loop.clock = self._clock
         return Line(upstream, incoming, *loops)
+
+    def _receipts_settled(self, part_ids: Sequence[int]) -> None:
+        """The parts may be those of any upstream of a group."""
+        for line in self.lines.values():
+            line.upstream.known_taken(part_ids)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -295,6 +309,7 @@ class TrunklineService(Service):
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
         line.purge.start(PURGE_SECONDS, now=False)
+        line.read_again.start(READ_AGAIN_SECONDS, now=False)
         await line.upstream.start()
 
     async def stop(self) -> None:
@@ -324,7 +339,7 @@ class TrunklineService(Service):
         log.info("server_stopped")
 
     async def _stop_line(self, line: Line) -> None:
-        for loop in (line.flush, line.purge):
+        for loop in line.loops:
             if loop.running:
                 loop.stop()
         await self._at_most(line.upstream.stop(), 5.0)

@@ -226,6 +226,15 @@ class Upstream:
         """Somebody has decided what becomes of these parts, which were in doubt."""
         self._sender.leave_to_table([item for part_id in part_ids if (item := self._end_doubt(part_id))])
 
+    def known_taken(self, part_ids: Sequence[int]) -> None:
+        """A receipt told of these, which were in doubt: they are not sent again."""
+        self.queue.bar(part_ids)
+        for part_id in part_ids:
+            item = self._end_doubt(part_id)
+            if item is not None:
+                self.queue.done(item)
+        self._sender.pump()
+
     # -- time that is over ------------------------------------------------------------------------
 
     def _expire(self) -> Deferred[None]:

@@ -571,6 +571,26 @@ def test_a_receipt_settles_a_doubt_before_the_second_send(rig: Rig) -> None:
     assert rig.part(part_id).state == "delivered"
 
 
+def test_what_a_receipt_told_is_not_sent_again_though_it_waits_for_that(rig: Rig) -> None:
+    first, second = rig.submit(2)
+    rig.expire()
+    rig.lose_link()
+    rig.time.pump([1.0] * 2)
+    assert rig.part(first).state == "queued"
+    with rig.store.engine.transaction() as conn:
+        conn.exec_driver_sql("UPDATE part SET state = 'delivered' WHERE id = ?", (first,))
+    rig.upstream.known_taken([first])
+    rig.link_back()
+    assert rig.sent == [second]
+
+
+def test_what_a_receipt_told_while_its_answer_is_overdue_holds_nothing_up(rig: Rig) -> None:
+    first, second = rig.submit(2)
+    rig.expire()
+    rig.upstream.known_taken([first])
+    assert rig.sent == [second]
+
+
 def test_what_a_crash_left_in_sending_is_in_doubt_at_the_start(
     inline_store: InlineStore, time: Time, did: Did
 ) -> None:
