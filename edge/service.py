@@ -52,6 +52,7 @@ from edge.simulator import Simulator
 from edge.sip.service import SipEdge
 from edge.targets import Limits
 from edge.upstreams import Upstream
+from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from storage.store import Store
@@ -106,6 +107,7 @@ class TrunklineService(Service):
         self._reload_again = False
         self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
+        self._metrics_port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
         self.http = HTTPClient(
@@ -255,7 +257,7 @@ class TrunklineService(Service):
     # -- life -------------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
-        """Take the HTTP port: if it is not free, the start fails here and nothing runs."""
+        """Take the HTTP ports: if one is not free, the start fails here and nothing runs."""
         host, port = host_and_port(self.config.http.listen)
         site = make_site(
             WebServices(
@@ -271,6 +273,10 @@ class TrunklineService(Service):
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
+        if self.config.metrics is not None:
+            host, port = host_and_port(self.config.metrics.listen)
+            metrics = MetricsSite(self.bind_snapshots, self._reactor)
+            self._metrics_port = self._reactor.listenTCP(port, metrics, interface=host)
 
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
@@ -334,6 +340,8 @@ class TrunklineService(Service):
             self._watch.stop()
         self.indexing.stop()
         self.http.close()
+        if self._metrics_port is not None:
+            await _quietly(self._metrics_port.stopListening())
         await _quietly(self._holder.close())
         await self.store.close()
         log.info("server_stopped")
@@ -421,6 +429,7 @@ class TrunklineService(Service):
                 "server",
                 "store",
                 "http",
+                "metrics",
                 "numbers",
                 "callback",
                 "webhook",
