@@ -88,7 +88,7 @@ def _responses(binds: Iterable[BindSnapshot]) -> Metric:
 
 
 class MetricsPage(Resource):
-    """GET and HEAD."""
+    """I answer every request, so that none gets a page of Twisted's."""
 
     isLeaf = True
 
@@ -97,20 +97,29 @@ class MetricsPage(Resource):
         self._registry = CollectorRegistry()
         self._registry.register(BindCollector(snapshots))
 
-    def render_GET(self, request: Any) -> bytes:
-        """The page as of now."""
+    def render(self, request: Any) -> bytes:
+        """The page as of now, to GET and HEAD."""
+        if request.path != b"/metrics":
+            return _refused(request, 404, b"There is /metrics and nothing else.\n")
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader(b"allow", b"GET, HEAD")
+            return _refused(request, 405, b"Only GET and HEAD.\n")
         request.setHeader(b"content-type", CONTENT_TYPE_LATEST.encode())
         request.setHeader(b"cache-control", b"no-store")
         return generate_latest(self._registry)
+
+
+def _refused(request: Any, status: int, sentence: bytes) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    return sentence
 
 
 class MetricsSite(Site):
     """/metrics and nothing else, without an access log: it would be most of the log."""
 
     def __init__(self, snapshots: Snapshots, reactor: Any) -> None:
-        root = Resource()
-        root.putChild(b"metrics", MetricsPage(snapshots))
-        super().__init__(root, timeout=REQUEST_SECONDS, reactor=reactor)
+        super().__init__(MetricsPage(snapshots), timeout=REQUEST_SECONDS, reactor=reactor)
 
     def startFactory(self) -> None:
         """Twisted would begin its access log here."""

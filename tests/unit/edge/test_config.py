@@ -9,6 +9,7 @@ import pytest
 from edge.config import (
     Config,
     ConfigError,
+    MetricsConfig,
     RouteConfig,
     Secret,
     SimulatorConfig,
@@ -45,7 +46,14 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     simulator = SimulatorConfig(system_id="simulator", password=Secret("change-me"))
     route = RouteConfig(name="everything", upstreams=("carrier",))
     sip = SIPConfig(domain="sip.example.net")
-    assert config == Config(path=FILE, upstreams=(upstream,), routes=(route,), simulator=simulator, sip=sip)
+    assert config == Config(
+        path=FILE,
+        upstreams=(upstream,),
+        routes=(route,),
+        metrics=MetricsConfig(),
+        simulator=simulator,
+        sip=sip,
+    )
 
 
 def test_the_demo_file_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
