@@ -41,7 +41,7 @@ Matched = tuple[int | None, list[DueDelivery], Matches | None]
 
 UNMATCHED_COUNTED = 1_000
 PURGED_AT_ONCE = 10_000
-READ_AT_ONCE = 1_000
+READ_AT_ONCE = 10_000  # readings: a receipt has up to a dozen
 SLACK_SECONDS = 5.0
 
 # SMPP 3.4 §5.2.28. A state that is not here does not close a part.

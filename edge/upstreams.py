@@ -23,6 +23,7 @@ from edge.config import UpstreamConfig
 from edge.dialect import Dialect
 from edge.grace import Grace
 from edge.partqueue import PartQueue
+from edge.recorder import RETRY_SECONDS
 from edge.sender import Sender
 from edge.verdicts import Verdict
 from protocols.smpp import events
@@ -346,21 +347,27 @@ class Upstream:
         self._log.warning("response_after_decision", part=item.part.id, status=status_name(status))
         if status != CommandStatus.ESME_ROK:
             return
-        part, now_ms = item.part, self._wall_ms()
-        self.queue.bar([part.id])
+        self.queue.bar([item.part.id])
         if any(bind.outstanding for bind in self.binds):
-            self._taken.add(part.id)
+            self._taken.add(item.part.id)
+        self._record_late(item, smsc_message_id, self._wall_ms())
 
+    def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
         def told(news: bool) -> None:
+            self._recorder.unsettled -= 1
             if news:
                 self._observer.accepted(self, item, smsc_message_id)
+            self._check_idle()
 
         def untold(failure: Failure) -> None:
+            self._recorder.unsettled -= 1
             outage.not_stored(self._log, "outcome_not_stored", failure)
+            self._clock.callLater(RETRY_SECONDS, self._record_late, item, smsc_message_id, now_ms)
 
+        self._recorder.unsettled += 1
         self._store.writer.run(
             "late response",
-            lambda conn: parts.record_late(conn, part.id, smsc_message_id, now_ms),
+            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id, now_ms),
         ).addCallbacks(told, untold)
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:

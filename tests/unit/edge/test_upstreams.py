@@ -549,6 +549,19 @@ def test_what_was_taken_once_stays_taken_whatever_becomes_of_a_second_attempt(
     assert ("accepted", "old") in rig.watcher.told
 
 
+def test_a_late_answer_that_cannot_be_stored_is_stored_later(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    forgotten = rig.expire()
+    operator_resends(rig, part_id)
+    rig.store.writer.failing = True
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="old")
+    rig.store.writer.failing = False
+    assert rig.part(part_id).state == "sending"
+    rig.time.pump([1.0] * 2)
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "old")
+
+
 def test_when_both_attempts_were_taken_the_newer_id_is_kept(rig: Rig) -> None:
     (part_id,) = rig.submit()
     forgotten = rig.expire()
