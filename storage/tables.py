@@ -286,13 +286,15 @@ receipt = Table(
 Index("ix_receipt_smsc", receipt.c.upstream, receipt.c.smsc_message_id)
 _partial("ix_receipt_unmatched", "part_id IS NULL", receipt.c.upstream, receipt.c.id)
 
-# The ids under which an unmatched receipt may still find its part; a row goes when the receipt is matched.
+# The ids under which an unmatched receipt may still find its part, and how far from what was sent each is (as
+# storage/receipts.py says). A row goes when the receipt is matched.
 receipt_candidate = Table(
     "receipt_candidate",
     metadata,
     Column("upstream", Text, primary_key=True),
     Column("smsc_message_id", Text, primary_key=True),
     Column("receipt_id", Id, primary_key=True, autoincrement=False, index=True),
+    Column("distance", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
