@@ -103,6 +103,8 @@ def retry_after(answer: Answer, now: float) -> float:
         return float(written[:9])
     try:
         at = parsedate_to_datetime(written)
-    except ValueError:
+        until = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        # The parser takes more than dates: years and zones that overflow, and shapes that it trips over.
         return 0.0
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    return max(0.0, until - now)

@@ -6,14 +6,17 @@ from random import Random
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
 
-from edge.handlers import Delivered, Failed, Job, Retry
+from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Retry
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.posting import WAITS, Poster, retry_after
 from edge.handlers.status import StatusHandler
 from edge.handlers.webhook import WebhookHandler
 from edge.http.answer import Answer
+from edge.http.connection import MAX_BODY_OCTETS
 from edge.http.errors import NoAnswer
 from storage import endpoints, messages
 from storage.endpoints import Endpoint
@@ -153,6 +156,9 @@ def test_gone_is_the_end_and_silence_is_not(rig: Rig) -> None:
         (b"soon", 1, 4, 6),
         (b"-5", 1, 4, 6),
         (b"Sat, 31 Jan 1976 12:00:00 GMT", 1, 4, 6),
+        (b"1 Jan 99999999999 00:00:00 GMT", 1, 4, 6),
+        (b"1 Jan 9999 00:00:00 -9999999999", 1, 4, 6),
+        (b"Fri, 31 Dec 9999 23:59:59 GMT", 1, 3600, 3600),
     ],
 )
 def test_retry_after_puts_off_within_bounds(
@@ -165,6 +171,20 @@ def test_retry_after_puts_off_within_bounds(
 def test_retry_after_as_a_date() -> None:
     answer = Answer(503, b"", cut=False, headers=((b"retry-after", b"Sat, 31 Jan 2026 12:01:30 GMT"),))
     assert retry_after(answer, 1_769_860_800) == 90
+
+
+@given(
+    st.text(st.characters(max_codepoint=0xFF))
+    | st.from_regex(r"\A([A-Z][a-z]{2}, )?[0-9]+ [A-Z][a-z]{2} [0-9]+ [0-9:]+ ([+-][0-9]+|GMT)\Z")
+)
+def test_no_retry_after_is_an_error_or_brings_the_next_try_forward(written: str) -> None:
+    answer = Answer(503, b"", cut=False, headers=((b"retry-after", written.encode("latin-1")),))
+    assert 0 <= retry_after(answer, 1_769_860_800) < 1e12
+
+
+def test_a_2xx_counts_whatever_its_body(rig: Rig) -> None:
+    rig.hook.answer = Answer(200, b"x" * MAX_BODY_OCTETS, cut=True)
+    assert rig.deliver() == Delivered("accepted", 200, "x" * EXCERPT_CHARACTERS)
 
 
 # -- endpoints ------------------------------------------------------------------------------------
