@@ -1,8 +1,9 @@
 """POSTs of JSON documents: when they are tried again, when never, and how they are signed.
 
 One mechanism for webhooks and status callbacks. Any 2xx ends a delivery; else it is tried again after
-WAITS ± JITTER under the same id, then it is a dead letter (failed, `gave_up`). `Retry-After` may put the
-next try off, up to LONGEST_PUT_OFF or twice the planned wait; it never brings it forward. 410 Gone ends it.
+WAITS ± JITTER under the same id, then it is a dead letter (failed, `gave_up`); a replay begins the WAITS
+anew. `Retry-After` may put the next try off, up to LONGEST_PUT_OFF or twice the planned wait; it never brings
+it forward. 410 Gone ends it.
 """
 
 from collections.abc import Callable, Sequence
@@ -86,9 +87,9 @@ class Poster:
         self, job: Job, which: Endpoint, outcome: str, status: int | None, excerpt: str, asked: float
     ) -> Outcome:
         self._endpoints.failed(which, outcome)
-        if job.attempt > len(WAITS):
+        if job.turn > len(WAITS):
             return Failed("gave_up", status, excerpt)
-        wait = WAITS[job.attempt - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)
+        wait = WAITS[job.turn - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)
         put_off = min(asked, max(LONGEST_PUT_OFF, 2 * wait))
         return Retry(outcome, max(wait, put_off), status, excerpt)
 

@@ -416,7 +416,7 @@ def test_what_one_server_has_in_hand_another_does_not_take(rig: Rig) -> None:
     other.outbox.start()
     rig.outbox.start()
     (due,) = rig.receive()
-    rig.time.pump([1.0] * 600)
+    rig.time.pump([1.0] * 280)
     assert len(rig.handler.jobs) == 1
     assert other.handler.jobs == []
     rig.handler.end(Delivered("ok"))

@@ -52,19 +52,19 @@ class Rig:
         self.poster = Poster(cast(Any, self.hook), self.endpoints, Random(1), time.wall_ms)
         self.webhook = WebhookHandler(self.poster)
 
-    def job(self, attempt: int = 1, **settings: object) -> Job:
-        """A message to the DID."""
+    def job(self, attempt: int = 1, before: int = 0, **settings: object) -> Job:
+        """A message to the DID; ``before``: so many attempts when it was replayed."""
         now = self.time.wall_ms()
         about = record(self.store, self.did, now, "mo", text="Grüße")
         delivery = DeliveryRecord(
             self.store.ids.next(), about.id, self.did.account_id, self.did.id, "webhook", URL,
-            DeliveryState.PENDING, attempt - 1, now, now, now,
+            DeliveryState.PENDING, attempt - 1, now, now, now, tries_before=before,
         )  # fmt: skip
         return Job(delivery, about, attempt, settings)
 
-    def deliver(self, attempt: int = 1, **settings: object) -> Any:
+    def deliver(self, attempt: int = 1, before: int = 0, **settings: object) -> Any:
         """One attempt."""
-        return success(self.webhook.deliver(self.job(attempt, **settings)))
+        return success(self.webhook.deliver(self.job(attempt, before, **settings)))
 
     def says(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         """What the endpoint answers from now on."""
@@ -126,6 +126,15 @@ def test_the_schedule_and_its_end(rig: Rig) -> None:
         assert all(0.8 * wait <= after <= 1.2 * wait for after in waits)
         assert len(waits) > 10
     assert rig.deliver(len(WAITS) + 1) == Failed("gave_up", 500, "no")
+
+
+def test_a_replay_begins_the_schedule_anew(rig: Rig) -> None:
+    rig.says(500)
+    before = len(WAITS) + 1
+    for attempt, wait in enumerate(WAITS, before + 1):
+        assert 0.8 * wait <= rig.deliver(attempt, before).after <= 1.2 * wait
+    assert rig.deliver(before + len(WAITS) + 1, before) == Failed("gave_up", 500, "no")
+    assert rig.hook.posts[-1][2]["webhook-attempt"] == str(before + len(WAITS) + 1)
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 429, 500, 503])
