@@ -17,7 +17,7 @@ class Endpoint(NamedTuple):
 
 class EndpointRecord(NamedTuple):
     """A failing endpoint. ``failing_since`` is the first of the failures that have come one after the other
-    since; ``last_failed_at`` is not before the last but one hour of them."""
+    since; ``last_failed_at`` may be an hour behind."""
 
     account_id: int
     handler: str

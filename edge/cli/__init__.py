@@ -8,7 +8,9 @@ from edge import __version__, layout
 from edge.cli.accounts import account, key, user
 from edge.cli.common import Commands, config_option, json_option, load, say
 from edge.cli.database import db
+from edge.cli.deliveries import deliveries_group
 from edge.cli.dids import did
+from edge.cli.endpoints import endpoint
 from edge.cli.messages import explain, send
 from edge.cli.sip_accounts import sip_account
 
@@ -22,7 +24,7 @@ def trunkline() -> None:
     layout.check()
 
 
-for command in (db, account, user, did, key, sip_account, send, explain):
+for command in (db, account, user, did, key, sip_account, send, explain, deliveries_group, endpoint):
     trunkline.add_command(command)
 
 

@@ -78,7 +78,7 @@ class Poster:
             self._endpoints.succeeded(which)
             return Delivered("accepted", answer.status, answer.excerpt)
         if answer.status == GONE:
-            self._endpoints.failed(which, "gone")
+            self._endpoints.failed(which, "gone", job.delivery.id)
             return Failed("gone", answer.status, answer.excerpt)
         asked = retry_after(answer, self._wall_ms() / 1000)
         return self._again(job, which, "http_error", answer.status, answer.excerpt, asked)
@@ -86,7 +86,7 @@ class Poster:
     def _again(
         self, job: Job, which: Endpoint, outcome: str, status: int | None, excerpt: str, asked: float
     ) -> Outcome:
-        self._endpoints.failed(which, outcome)
+        self._endpoints.failed(which, outcome, job.delivery.id)
         if job.turn > len(WAITS):
             return Failed("gave_up", status, excerpt)
         wait = WAITS[job.turn - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Retry
@@ -18,7 +19,7 @@ from edge.handlers.webhook import WebhookHandler
 from edge.http.answer import Answer
 from edge.http.connection import MAX_BODY_OCTETS
 from edge.http.errors import NoAnswer
-from storage import endpoints, messages
+from storage import endpoints, events, messages
 from storage.endpoints import Endpoint
 from storage.records import DeliveryRecord, DeliveryState, Did, HandlerSetting, PartState
 from storage.store import Store
@@ -201,10 +202,9 @@ def test_a_2xx_counts_whatever_its_body(rig: Rig) -> None:
 
 def test_an_endpoint_is_paused_after_five_days_of_nothing_but_failure(rig: Rig) -> None:
     rig.says(500)
-    rig.deliver()
-    rig.time.advance(4.9 * DAY)
-    assert isinstance(rig.deliver(), Retry)
-    rig.time.advance(0.1 * DAY)
+    for _ in range(5):
+        assert isinstance(rig.deliver(), Retry)
+        rig.time.advance(DAY)
     assert isinstance(rig.deliver(), Retry)
     asked = len(rig.hook.posts)
     assert rig.deliver() == Failed("endpoint_paused")
@@ -219,28 +219,79 @@ def test_an_endpoint_is_paused_after_five_days_of_nothing_but_failure(rig: Rig) 
     assert (row.paused_at, row.last_outcome) == (rig.time.wall_ms(), "http_error")
 
 
+def test_two_failures_with_days_of_silence_between_them_are_no_days_of_failure(rig: Rig) -> None:
+    """Nobody knows what it would have answered meanwhile."""
+    rig.says(500)
+    for _ in range(3):
+        for _ in range(3):
+            assert isinstance(rig.deliver(), Retry)
+        rig.time.advance(5.1 * DAY)
+    with rig.store.engine.snapshot() as conn:
+        (row,) = endpoints.failing(conn)
+    assert row.paused_at is None
+    assert rig.time.wall_ms() - row.failing_since == round(5.1 * DAY * 1000)
+
+
+def test_the_count_goes_on_over_a_restart(rig: Rig) -> None:
+    rig.says(500)
+    for _ in range(5):
+        rig.deliver()
+        rig.time.advance(DAY)
+    again = Rig(rig.store, rig.time, rig.did)
+    success(again.endpoints.start())
+    again.says(500)
+    assert isinstance(again.deliver(), Retry)
+    assert again.deliver() == Failed("endpoint_paused")
+
+
+def test_its_owner_is_told_of_a_pause(rig: Rig) -> None:
+    rig.says(500)
+    with rig.store.engine.snapshot() as conn:
+        before = events.head(conn)
+    with capture_logs() as lines:
+        for _ in range(7):
+            rig.deliver()
+            rig.time.advance(DAY)
+    with rig.store.engine.snapshot() as conn:
+        (notice,) = events.read_after(conn, before, rig.did.account_id).events
+    assert (notice.kind, notice.at) == ("endpoint.paused", rig.time.wall_ms() - 2 * round(DAY * 1000))
+    assert [line["failing_days"] for line in lines if line["event"] == "endpoint_paused"] == [5.0]
+
+
+def test_failures_are_written_once_an_hour(rig: Rig) -> None:
+    rig.says(500)
+    before = rig.store.writer.units
+    for _ in range(50):
+        rig.deliver()
+    assert rig.store.writer.units == before + 1
+    rig.time.advance(3600)
+    rig.deliver()
+    assert rig.store.writer.units == before + 2
+
+
 def test_one_success_starts_the_days_anew(rig: Rig) -> None:
     rig.says(500)
-    rig.deliver()
-    rig.time.advance(4 * DAY)
+    for _ in range(4):
+        rig.deliver()
+        rig.time.advance(DAY)
     rig.says(204)
     assert isinstance(rig.deliver(), Delivered)
     with rig.store.engine.snapshot() as conn:
         assert endpoints.failing(conn) == []
     rig.says(500)
     rig.time.advance(4 * DAY)
-    rig.deliver()
-    rig.time.advance(4 * DAY)
+    for _ in range(4):
+        rig.deliver()
+        rig.time.advance(DAY)
     assert isinstance(rig.deliver(), Retry)
     assert isinstance(rig.deliver(), Retry)
 
 
 def test_a_pause_lasts_over_a_restart_and_ends_when_somebody_says_so(rig: Rig) -> None:
     rig.says(500)
-    for _ in range(2):
+    for _ in range(6):
         rig.deliver()
-        rig.time.advance(5 * DAY)
-    rig.deliver()
+        rig.time.advance(DAY)
     again = Rig(rig.store, rig.time, rig.did)
     success(again.endpoints.start())
     assert again.deliver() == Failed("endpoint_paused")
