@@ -270,6 +270,10 @@ class Outbox:
     def _ended(self, outcome: Outcome, attempt: _Attempt) -> Outcome:
         checked(outcome)
         now, target = self._clock.seconds(), attempt.target
+        if answered(outcome):
+            target.answers += 1
+        elif isinstance(outcome, Retry):
+            target.answers = 0
         if unwell(outcome):
             if target.circuit.failed(now):
                 log.warning("target_failing", target=target.key, outcome=outcome.outcome)
