@@ -3,8 +3,8 @@
 Targets take turns, and in each target its lanes do (a lane is one DID's deliveries there). A target has at
 most ``per_target`` attempts under way, and about half as many as there are free places left: each target that
 hangs gets less than the one before, and there is room for those that do not, until a circuit opens. A target
-begins with FIRST_PLACES and gets one more for each answer, so that one that hangs from the start does not cost
-the others the making of all its connections. A lane has no more waiting than memory has left.
+begins with FIRST_PLACES and gets one more for each answer, so that one that hangs from the start does not
+cost the others the making of all its connections. A lane has no more waiting than memory has left.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from edge.circuit import Circuit, CircuitSettings, State
 from storage.deliveries import DueDelivery
-
 
 FIRST_PLACES = 10
 
@@ -30,8 +29,8 @@ class Limits:
 
 @dataclass(slots=True)
 class Target:
-    """One place that deliveries go to. ``key`` is as in `storage.paused`; ``answers`` are counted since it was
-    last silent."""
+    """One place that deliveries go to. ``key`` is as in `storage.paused`; ``answers`` are counted since it
+    was last silent."""
 
     key: str
     circuit: Circuit
