@@ -27,7 +27,8 @@ MAX_LIMIT = 1_000
 
 class Kind(StrEnum):
     """What an event tells. Its subject is a message for ``message.*``, a delivery for ``delivery.*``, and for
-    ``conversation.*`` the newest message of the conversation.
+    ``conversation.*`` the newest message of the conversation. ``endpoint.paused``: the delivery that failed
+    when its endpoint was given up (see `storage.endpoints`).
     """
 
     MESSAGE_RECEIVED = "message.received"
@@ -44,6 +45,7 @@ class Kind(StrEnum):
     DELIVERY_FAILED = "delivery.failed"
     CONVERSATION_READ = "conversation.read"
     CONVERSATION_CHANGED = "conversation.changed"
+    ENDPOINT_PAUSED = "endpoint.paused"
 
 
 class Cursor(NamedTuple):

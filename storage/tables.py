@@ -235,6 +235,8 @@ delivery = Table(
     Column("lane", BigInteger, nullable=False, server_default="0"),
     Column("owner", BigInteger),
     Column("lease_until", BigInteger, nullable=False, server_default="0"),
+    Column("replayed_at", BigInteger),
+    Column("tries_before", Integer, nullable=False, server_default="0"),
 )
 _partial("ix_delivery_failed", "state = 'failed'", delivery.c.account_id, delivery.c.id)
 _partial("ix_delivery_lane", "state = 'pending'", delivery.c.lane, delivery.c.lease_until, delivery.c.id)
@@ -308,6 +310,7 @@ endpoint = Table(
     Column("failing_since", BigInteger, nullable=False),
     Column("paused_at", BigInteger),
     Column("last_outcome", Text, nullable=False),
+    Column("last_failed_at", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
