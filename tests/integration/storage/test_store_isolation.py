@@ -26,7 +26,7 @@ from storage.errors import Conflict, StoreError
 from storage.events import start
 from storage.history import Filter
 from storage.ids import IdSource
-from storage.records import Did
+from storage.records import DeliveryState, Did, MessageView
 from storage.retention import DAY_MS, Kept
 from storage.sip_accounts import SipAccount
 from storage.tables import metadata
@@ -58,6 +58,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "did": subject.number,
         "first_id": 0,
         "form": "jsonl",
+        "found": [MessageView(subject.received, (), ())],
         "from_id": 0,
         "group_id": subject.group.id,
         "handler": "callback",
@@ -89,6 +90,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "query": SECRET,
         "scope": subject.scope,
         "since_id": 0,
+        "state": DeliveryState.FAILED,
         "source": "STOP",
         "subject": subject.number,
         "to_id": 2**52,

@@ -147,7 +147,7 @@ class Customer:
         retention.set_rule(connection, mine, Kept.MO, (10 if self.name == "Mine" else 20) * DAY_MS)
         failing = EndpointRecord(mine, "callback", "http://sink/", NOW, None, f"refused {self.name}")
         endpoints.put(connection, failing)
-        forwards.hear(connection, self.did.id, PEER, NOW, 0)
+        forwards.hear(connection, self.did.id, PEER, NOW, 0, 0)
         audit.note(connection, new, mine, "user:1", "did.set", self.number, NOW, detail={"of": self.name})
 
     def _people(self, connection: Connection) -> None:
