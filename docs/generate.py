@@ -15,7 +15,7 @@ from typing import get_type_hints
 import click
 
 from edge.cli import trunkline
-from edge.config import Config, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
+from edge.config import Config, MetricsConfig, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
 from edge.config_reader import expectation
 from edge.console.commands import language
 from protocols.smpp import states
@@ -77,6 +77,7 @@ def expected(table: str, key: str) -> str:
     special = {
         "upstream": UpstreamConfig,
         "route": RouteConfig,
+        "metrics": MetricsConfig,
         "simulator": SimulatorConfig,
         "sip": SIPConfig,
     }
@@ -89,11 +90,12 @@ def tables() -> dict[str, set[str]]:
     hints = {
         "upstream": UpstreamConfig,
         "route": RouteConfig,
+        "metrics": MetricsConfig,
         "simulator": SimulatorConfig,
         "sip": SIPConfig,
     }
     for field in fields(Config):
-        if field.name not in ("upstreams", "routes", "simulator", "sip", "path"):
+        if field.name not in ("upstreams", "routes", "metrics", "simulator", "sip", "path"):
             hints[field.name] = get_type_hints(Config)[field.name]
     return {name: {field.name for field in fields(kind)} for name, kind in hints.items()}
 

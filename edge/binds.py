@@ -187,6 +187,15 @@ class Bind:
             self._log.warning("bind_paused", status=status_name(status), seconds=round(seconds, 2))
             self._pause = self._clock.callLater(seconds, self._resume)
 
+    def rebind(self, status: int) -> None:
+        """The SMSC takes us for not bound: end this session in order, and begin another after a while.
+
+        What else it was sent may still be answered before its end.
+        """
+        if self._protocol is not None and self.bound:
+            self._log.warning("bind_forgotten", status=status_name(status))
+            self._protocol.unbind()
+
     def accepted(self) -> None:
         """The SMSC took a request. What it took of those that were on their way when it asked for a pause
         says nothing of what comes after."""
@@ -216,8 +225,8 @@ class Bind:
             window_in_use=self.outstanding,
             reconnects=metrics.reconnects,
             throttles=metrics.throttles,
-            pdus_in=by_status(counters.received, metrics.errors_in),
-            pdus_out=by_status(counters.sent, metrics.errors_out),
+            pdus_in=by_status(counters.received, counters.errors_received),
+            pdus_out=by_status(counters.sent, counters.errors_sent),
             expired=counters.expired,
             late=counters.late,
             lost=counters.lost,
@@ -298,8 +307,6 @@ class Bind:
     def respond(self, protocol: object, response: Response) -> None:
         """Answer a request that came on ``protocol`` (see `link`), if that very link is still there."""
         if self._protocol is not None and self._protocol is protocol:
-            if response.command_status:
-                self.metrics.refused(response.command_id, response.command_status)
             self._protocol.respond(response)
             if self._traced_until:
                 self._trace("out", response)
@@ -367,8 +374,7 @@ class Bind:
             if pdu is not None:
                 self._trace("in", pdu)
         if isinstance(event, events.ResponseReceived):
-            response = event.response
-            self.metrics.answered(response.command_id, response.command_status, event.elapsed)
+            self.metrics.answered(event.elapsed)
             self._owner.bind_event(self, event)
         elif isinstance(event, events.Bound):
             self._bound(event)
@@ -394,7 +400,6 @@ class Bind:
         status = status_name(event.command_status)
         reason = f"bind refused: {status}"
         self._log.warning("bind_refused", status=status)
-        self.metrics.bind_refused(self.kind.value.response_class.command_id, event.command_status)
         if self._protocol is not None:
             self._protocol.disconnect(reason)
 

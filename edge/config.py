@@ -30,6 +30,7 @@ __all__ = [
     "ConsoleConfig",
     "HTTPConfig",
     "LogConfig",
+    "MetricsConfig",
     "NumbersConfig",
     "OutboxConfig",
     "OutgoingConfig",
@@ -139,6 +140,13 @@ class HTTPConfig:
 
     listen: Listen = "127.0.0.1:8080"
     public_url: Annotated[str, Check("an http or https URL, or nothing", _is_url_or_empty)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Prometheus' page, at /metrics of a listener of its own."""
+
+    listen: Listen = "127.0.0.1:9464"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +301,7 @@ class Config:
     outbox: OutboxConfig = OutboxConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
+    metrics: MetricsConfig | None = None
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
     console: ConsoleConfig = ConsoleConfig()

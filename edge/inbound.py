@@ -22,13 +22,14 @@ from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.dialect import Inbound as Received
 from edge.directory import Directory
+from edge.handlers import INTERNAL_ERROR
 from edge.outage import not_stored
 from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.sms import Coding, Concatenation, Element
 from protocols.sms.reassembly import other_elements
-from storage import inbound_parts, messages
+from storage import events, inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
 from storage.statements import Write
@@ -313,8 +314,12 @@ class Inbound:
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
         message = clean(message)  # a handler is told the same text at once and from the store
-        due = self._outbox.expect([] if did is None else deliveries_of(message, did, self._store.ids.next))
-        unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
+        owed = [] if did is None else deliveries_of(message, did, self._store.ids.next)
+        due = self._outbox.expect([item for item in owed if item.delivery.state == DeliveryState.PENDING])
+        dead = [self._outbox.stamp(item) for item in owed if item.delivery.state == DeliveryState.FAILED]
+        unit = [*writes, *messages.insert(message, (), [item.delivery for item in (*due, *dead)])]
+        for item in dead:
+            unit += events.delivery_changed(item.delivery, DeliveryState.FAILED, message.created_at)
         if whole is not None:
             unit += inbound_parts.assign(whole.part_ids, message.id)
 
@@ -373,7 +378,7 @@ class Inbound:
 
 
 def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) -> list[DueDelivery]:
-    """One delivery for each handler that the DID's owner switched on."""
+    """One delivery for each handler that the DID's owner switched on; a broken one's has failed."""
     return [
         DueDelivery(
             DeliveryRecord(
@@ -382,12 +387,13 @@ def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) 
                 account_id=did.account_id,
                 did_id=did.id,
                 handler=duty.handler,
-                target=duty.target,
-                state=DeliveryState.PENDING,
+                target=duty.target or "",
+                state=DeliveryState.FAILED if duty.target is None else DeliveryState.PENDING,
                 attempts=0,
                 due_at=message.created_at,
                 created_at=message.created_at,
                 updated_at=message.created_at,
+                last_outcome=INTERNAL_ERROR if duty.target is None else None,
             ),
             message,
         )

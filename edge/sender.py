@@ -201,6 +201,11 @@ class Sender:
 
         self.recorder.persist(writes, requeued)
 
+    def release(self, item: QueuedPart) -> None:
+        """What is behind this part in its message may go, though its answer has not come."""
+        self.queue.release(item)
+        self.pump()
+
     def leave_to_table(self, items: Sequence[QueuedPart]) -> None:
         """What has become of them only the table knows: a receipt may have settled the doubt."""
         self.queue.leave_to_table(items)

@@ -7,7 +7,7 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -35,6 +35,7 @@ from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
+from edge.events import Events
 from edge.groups import Group
 from edge.handlers import registry
 from edge.handlers.base import CallbackTimes, Tools
@@ -61,6 +62,7 @@ from edge.simulator import Simulator
 from edge.sip.service import SipEdge
 from edge.targets import Limits
 from edge.upstreams import Upstream
+from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from storage import paused
@@ -70,6 +72,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
+READ_AGAIN_SECONDS = 1.0
 PROBE_SECONDS = 1.0
 
 
@@ -81,6 +84,12 @@ class Line:
     incoming: Incoming
     flush: LoopingCall
     purge: LoopingCall
+    read_again: LoopingCall
+
+    @property
+    def loops(self) -> tuple[LoopingCall, ...]:
+        """What is done from time to time."""
+        return self.flush, self.purge, self.read_again
 
 
 class TrunklineService(Service):
@@ -108,6 +117,7 @@ class TrunklineService(Service):
         self._reloads = DeferredLock()
         self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
+        self._metrics_port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
         self.http = HTTPClient(
@@ -125,6 +135,7 @@ class TrunklineService(Service):
             config.outbox.lease_seconds,
         )
         self.indexing = Indexing(store, self._clock)
+        self.events = Events(store, self._clock, reactor)
         self.lines: dict[str, Line] = {}
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
@@ -224,7 +235,9 @@ class TrunklineService(Service):
     def _line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
         group = self._groups[config.group_name]
-        receipts = Receipts(config, group, self.store, self.outbox, self._wall_ms)
+        receipts = Receipts(
+            config, dialect, group, self.store, self.outbox, self._wall_ms, self._receipts_settled
+        )
         inbound = Inbound(
             Policy(
                 config.name,
@@ -246,7 +259,7 @@ class TrunklineService(Service):
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):
             upstream.binds.append(Bind(name, kind, config, endpoint, self._clock, self._random, upstream))
-        loops = [LoopingCall(inbound.flush_overdue), LoopingCall(receipts.purge)]
+        loops = [LoopingCall(call) for call in (inbound.flush_overdue, receipts.purge, receipts.read_again)]
         for loop in loops:
             loop.clock = self._clock
         return Line(upstream, incoming, *loops)
@@ -273,6 +286,11 @@ class TrunklineService(Service):
             drain=self._reactor.stop,
             kill_switch=self.kill_switch,
         )
+
+    def _receipts_settled(self, part_ids: Sequence[int]) -> None:
+        """The parts may be those of any upstream of a group."""
+        for line in self.lines.values():
+            line.upstream.known_taken(part_ids)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -302,6 +320,10 @@ class TrunklineService(Service):
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
         self.console.start()
+        if self.config.metrics is not None:
+            host, port = host_and_port(self.config.metrics.listen)
+            metrics = MetricsSite(self.bind_snapshots, self._reactor)
+            self._metrics_port = self._reactor.listenTCP(port, metrics, interface=host)
 
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
@@ -332,6 +354,7 @@ class TrunklineService(Service):
         self.indexing.start()
         self.purging.start()
         self.lag.start()
+        self.events.start()
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
@@ -343,6 +366,7 @@ class TrunklineService(Service):
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
         line.purge.start(PURGE_SECONDS, now=False)
+        line.read_again.start(READ_AGAIN_SECONDS, now=False)
         await line.upstream.start()
 
     async def stop(self) -> None:
@@ -369,13 +393,16 @@ class TrunklineService(Service):
         self.indexing.stop()
         self.lag.stop()
         await _quietly(self.console.stop())
+        await _quietly(self.events.stop())
         self.http.close()
+        if self._metrics_port is not None:
+            await _quietly(self._metrics_port.stopListening())
         await _quietly(self._holder.close())
         await self.store.close()
         log.info("server_stopped")
 
     async def _stop_line(self, line: Line) -> None:
-        for loop in (line.flush, line.purge):
+        for loop in line.loops:
             if loop.running:
                 loop.stop()
         await self._at_most(line.upstream.stop(), 5.0)
@@ -461,6 +488,7 @@ class TrunklineService(Service):
                 "server",
                 "store",
                 "http",
+                "metrics",
                 "numbers",
                 "callback",
                 "webhook",

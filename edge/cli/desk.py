@@ -130,6 +130,11 @@ class Desk:
             known = accounts.find_account(conn, name)
             return known or accounts.add_account(conn, self.ids.next, name, self.clock_ms()), known is None
 
+    def account(self, name: str) -> Account:
+        """The one of this name. Raises NotFound."""
+        with self.engine.snapshot() as conn:
+            return _account(conn, name)
+
     def accounts(self) -> list[Account]:
         """All of them."""
         with self.engine.snapshot() as conn:
@@ -223,8 +228,9 @@ class Desk:
         except SettingError as error:
             raise DeskError(f"{error.field}: {error.sentence}") from error
         if change.enabled:
-            for target in handlers.kinds[name].targets(setting.settings, ""):
-                endpoints.forget(conn, Endpoint(did.account_id, name, bare(target)))
+            for target in handlers.targets_of(handlers.kinds[name], setting.settings, ""):
+                if target is not None:
+                    endpoints.forget(conn, Endpoint(did.account_id, name, bare(target)))
         before = did.handlers.get(name)
         gone = dict.fromkeys(before.settings) if before is not None else {}
         settings = {**gone, **setting.settings}

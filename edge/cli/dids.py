@@ -150,8 +150,11 @@ def _document(item: Did, paused: set[Endpoint], owner: str | None = None) -> dic
 
 def _is_paused(item: Did, kind: type[DIDHandler], paused: set[Endpoint]) -> bool:
     setting = item.handlers.get(kind.name)
-    targets = () if setting is None else kind.targets(setting.settings, "")
-    return any(Endpoint(item.account_id, kind.name, bare(target)) in paused for target in targets)
+    targets = () if setting is None else registry.installed().targets_of(kind, setting.settings, "")
+    return any(
+        target is not None and Endpoint(item.account_id, kind.name, bare(target)) in paused
+        for target in targets
+    )
 
 
 def _handlers(item: Did, paused: set[Endpoint]) -> str:

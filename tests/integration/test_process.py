@@ -258,5 +258,33 @@ def test_a_taken_port_and_a_missing_store_are_one_line(
     file.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/none.db"\n')
     ended = run([*command, "-c", str(file)], tmp_path)
     assert ended.returncode == 1
-    assert ended.stderr == f"trunkline: There is no store at {tmp_path}/none.db yet. Run: trunkline db upgrade\n"
+    assert f"There is no store at {tmp_path}/none.db yet. Run: trunkline db upgrade" in ended.stderr
     assert not (tmp_path / "none.db").exists()
+
+
+def test_the_binds_of_the_running_server_are_seen_in_its_metrics_and_by_the_command(
+    sqlite_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(sqlite_url, [DID])
+    port, listen = free_port(), f"127.0.0.1:{free_port()}"
+    with Server(tmp_path, sqlite_url, port, tables={"metrics": {"listen": listen}}) as server:
+        command = ["trunkline", "binds", "-c", str(server.config)]
+        ended = run(command, tmp_path)
+        assert ended.returncode == 1
+        assert "does not answer" in ended.stderr
+        start(smsc, server, port)
+        ended = run(command, tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        head, row = ended.stdout.splitlines()
+        assert head.split()[:4] == ["bind", "bound", "paused", "window"]
+        assert row.split()[:4] == ["carrier/transceiver", "yes", "no", "0/50"]
+        ended = run([*command, "--json"], tmp_path)
+        assert json.loads(ended.stdout)[0]["bind_transceiver"] == 1
+
+
+def test_without_metrics_the_command_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "trunkline.toml"
+    file.write_text("")
+    ended = run(["trunkline", "binds", "-c", str(file)], tmp_path)
+    assert ended.returncode == 1
+    assert "has no [metrics] table" in ended.stderr

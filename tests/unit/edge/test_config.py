@@ -9,6 +9,7 @@ import pytest
 from edge.config import (
     Config,
     ConfigError,
+    MetricsConfig,
     RouteConfig,
     Secret,
     SimulatorConfig,
@@ -45,7 +46,14 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     simulator = SimulatorConfig(system_id="simulator", password=Secret("change-me"))
     route = RouteConfig(name="everything", upstreams=("carrier",))
     sip = SIPConfig(domain="sip.example.net")
-    assert config == Config(path=FILE, upstreams=(upstream,), routes=(route,), simulator=simulator, sip=sip)
+    assert config == Config(
+        path=FILE,
+        upstreams=(upstream,),
+        routes=(route,),
+        metrics=MetricsConfig(),
+        simulator=simulator,
+        sip=sip,
+    )
 
 
 def test_the_demo_file_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +126,22 @@ def test_values_arrive_as_they_are_typed() -> None:
         ),
         (UPSTREAM + 'password="x"\nvalidity_period = "7d"', 'validity_period = "7d": expected an SMPP time'),
         (
+            UPSTREAM + 'password="x"\nvalidity_period = "991332000000000+"',
+            'validity_period = "991332000000000+": expected an SMPP time',
+        ),
+        (UPSTREAM + 'password="x"\nvalidity_period = "270230120000000+"', "expected an SMPP time"),
+        *(
+            (
+                UPSTREAM + f'password="x"\nstatuses = {{"{name}" = "fail"}}',
+                "expected a key that is a command_st",
+            )
+            for name in ("ESME_ROK", "0", "0x00", "4294967296")
+        ),
+        (
+            UPSTREAM + 'password="x"\nstatuses = {ESME_RTHROTTLED = "retry", 088 = "fail"}',
+            'statuses.088 = "fail": expected no second verdict on ESME_RTHROTTLED',
+        ),
+        (
             UPSTREAM + 'password="x"\nreconnect_max_seconds = 0.5',
             '["carrier"].reconnect_max_seconds = 0.5: expected at least reconnect_min_seconds, which is 1.0',
         ),
@@ -128,7 +152,7 @@ def test_values_arrive_as_they_are_typed() -> None:
         ),
         (
             UPSTREAM + 'password="x"\nstatuses = {"0x58" = "again"}',
-            'expected one of "retry", "elsewhere", "fail"',
+            'expected one of "retry", "rebind", "elsewhere", "fail"',
         ),
         (
             UPSTREAM + 'password="x"\nstatuses = 1',
