@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md, docs/commands.md and the diagram in docs/smpp.md from the code.
+"""Writes docs/configuration.md, docs/commands.md, the diagram in docs/smpp.md and the console's commands.
 
 It checks the links of every page as well.
 
@@ -14,9 +14,10 @@ from typing import Any, get_type_hints
 import click
 
 from edge.cli import trunkline
-from edge.config import Config, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
+from edge.config import Config, MetricsConfig, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
 from edge.config_mail import IMAPConfig, MailConfig
 from edge.config_reader import expectation
+from edge.console.commands import language
 from protocols.smpp import states
 
 DOCS = Path(__file__).resolve().parent
@@ -25,12 +26,14 @@ NOTE = "<!-- Written by docs/generate.py: do not edit. -->\n"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _KEY = re.compile(r"#([a-z_]+) = (.+)")
 _DIAGRAM = re.compile(r"```mermaid\nstateDiagram-v2\n.*?```", re.DOTALL)
+_COMMANDS = re.compile(r"<!-- commands:.*?<!-- /commands -->", re.DOTALL)
 _TABLE = re.compile(r"#?\[+([a-z.]+)\]+")
 
 
 SPECIAL: dict[str, Any] = {
     "upstream": UpstreamConfig,
     "route": RouteConfig,
+    "metrics": MetricsConfig,
     "simulator": SimulatorConfig,
     "sip": SIPConfig,
     "mail": MailConfig,
@@ -114,7 +117,21 @@ def smpp_page() -> str:
     return _DIAGRAM.sub(lambda _: diagram, (DOCS / "smpp.md").read_text("utf-8"))
 
 
-PAGES = {"configuration.md": configuration_page, "commands.md": commands_page, "smpp.md": smpp_page}
+def console_page() -> str:
+    """docs/console.md as it is, its table of commands made anew."""
+    rows = [f"| `{command.usage}` | {command.help} |" for command in language().commands]
+    begin, end = "<!-- commands: written by docs/generate.py -->", "<!-- /commands -->"
+    table = "\n".join([begin, "| | |", "|---|---|", *rows, end])
+    page = (DOCS / "console.md").read_text("utf-8")
+    return _COMMANDS.sub(lambda _: table, page)
+
+
+PAGES = {
+    "configuration.md": configuration_page,
+    "commands.md": commands_page,
+    "smpp.md": smpp_page,
+    "console.md": console_page,
+}
 
 
 def main() -> None:

@@ -48,16 +48,30 @@ class Assembly:
 
     def __init__(self) -> None:
         self._model = Reassembly(REMEMBER_SECONDS * 1000)
-        self._rows: dict[tuple[Key, Part], InboundPartRecord] = {}  # no two equal parts wait under one key
+        self._rows: dict[
+            tuple[Key, Part], list[InboundPartRecord]
+        ] = {}  # equal parts under a key, oldest first
+        self._uncommitted: dict[Key, Message] = {}  # whole, and on their way into the store
 
     def add(self, row: InboundPartRecord) -> Added:
-        """Take a part that is about to be committed; `forget` it if it is not."""
+        """Take a part that is about to be committed; `forget` it if it is not, and tell when a ``whole`` is
+        `committed`."""
         key, part = _key(row), _part(row)
+        storing = self._uncommitted.get(key)
+        if storing is not None and part in storing.parts:
+            return Added(repeated=True)
         added = self._model.add(key, part, row.received_at)
         if added.repeated:
             return Added(repeated=True)
-        self._rows[key, part] = row
-        return Added() if added.message is None else Added(whole=self._whole(added.message))
+        self._rows.setdefault((key, part), []).append(row)
+        if added.message is None:
+            return Added()
+        self._uncommitted[key] = added.message
+        return Added(whole=self._whole(added.message))
+
+    def committed(self, whole: Whole) -> None:
+        """It is in the store: an equal part that comes from now on is another message's, or a copy."""
+        self._uncommitted.pop(whole.message.key, None)
 
     def waits(self, row: InboundPartRecord) -> bool:
         """Is an equal part here, or was it in a message that became whole a while ago?"""
@@ -65,7 +79,9 @@ class Assembly:
 
     def restore(self, rows: Iterable[InboundPartRecord]) -> list[Whole]:
         """Take what the store has, oldest first; whatever turns out to be complete."""
-        return [added.whole for row in rows if (added := self.add(row)).whole is not None]
+        found = [added.whole for row in rows if (added := self.add(row)).whole is not None]
+        self._uncommitted.clear()
+        return found
 
     def forget(self, row: InboundPartRecord, whole: Whole | None = None) -> None:
         """The part was not committed; the others of ``whole``, which it had completed, wait again."""
@@ -73,7 +89,11 @@ class Assembly:
             self.put_back(whole)
         key, part = _key(row), _part(row)
         self._model.discard(key, part)
-        self._rows.pop((key, part), None)
+        rows = self._rows.get((key, part), [])
+        if row in rows:
+            rows.remove(row)
+        if not rows:
+            self._rows.pop((key, part), None)
 
     def overdue(self, now_ms: int, timeout: float) -> list[Whole]:
         """Take out what has waited for ``timeout`` seconds since its first part."""
@@ -81,12 +101,20 @@ class Assembly:
 
     def put_back(self, whole: Whole) -> None:
         """It could not be stored as a message: its parts wait as before."""
+        self._uncommitted.pop(whole.message.key, None)
         self._model.put_back(whole.message)
         for row in whole.parts:
-            self._rows[_key(row), _part(row)] = row
+            self._rows.setdefault((_key(row), _part(row)), []).insert(0, row)
 
     def _whole(self, message: Message) -> Whole:
-        return Whole(message, tuple(self._rows.pop((message.key, part)) for part in message.parts))
+        return Whole(message, tuple(self._row(message.key, part) for part in message.parts))
+
+    def _row(self, key: Key, part: Part) -> InboundPartRecord:
+        rows = self._rows[key, part]
+        row = rows.pop(0)
+        if not rows:
+            del self._rows[key, part]
+        return row
 
 
 def _key(row: InboundPartRecord) -> Key:

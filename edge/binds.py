@@ -20,7 +20,7 @@ from edge.metrics import BindMetrics, BindSnapshot, by_status
 from edge.rate import TokenBucket
 from protocols.smpp import events
 from protocols.smpp.errors import status_name
-from protocols.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, Request, Response
+from protocols.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, Pdu, Request, Response
 from protocols.smpp.session import Role, Session, SessionSettings, SessionState
 from protocols.smpp.states import BOUND
 from protocols.smpp.transport import SMPPProtocol
@@ -28,6 +28,7 @@ from protocols.smpp.transport import SMPPProtocol
 log = structlog.get_logger(__name__)
 
 SMPP_3_4 = 0x34
+QUIET_SECONDS = 0.05
 CAN_TRANSMIT = frozenset({SessionState.BOUND_TX, SessionState.BOUND_TRX})
 
 
@@ -126,6 +127,8 @@ class Bind:
         self._again: IDelayedCall | None = None
         self._bound_at: float | None = None
         self._stopping = False
+        self._quiet = False
+        self._traced_until = 0.0
         self._stopped: Deferred[None] | None = None
         self._log = log.bind(bind=name)
 
@@ -148,7 +151,7 @@ class Bind:
     def free(self) -> int:
         """How many more requests may be sent now, less what is promised."""
         session = self._session
-        if session is None or session.state not in CAN_TRANSMIT or self._pause is not None:
+        if session is None or session.state not in CAN_TRANSMIT or self._pause or self._quiet:
             return 0
         free = session.window.free - self.reserved
         if self._bucket is not None:
@@ -159,7 +162,9 @@ class Bind:
     def rate_wait(self) -> float | None:
         """Seconds until my rate lets a request go; None when something else is in the way."""
         session = self._session
-        if not self.transmits or session is None or self._pause or session.window.free <= self.reserved:
+        if not self.transmits or session is None or self._pause or self._quiet:
+            return None
+        if session.window.free <= self.reserved:
             return None
         return 0.0 if self._bucket is None else self._bucket.wait(self._clock.seconds())
 
@@ -181,6 +186,15 @@ class Bind:
             seconds = self._throttle.next()
             self._log.warning("bind_paused", status=status_name(status), seconds=round(seconds, 2))
             self._pause = self._clock.callLater(seconds, self._resume)
+
+    def rebind(self, status: int) -> None:
+        """The SMSC takes us for not bound: end this session in order, and begin another after a while.
+
+        What else it was sent may still be answered before its end.
+        """
+        if self._protocol is not None and self.bound:
+            self._log.warning("bind_forgotten", status=status_name(status))
+            self._protocol.unbind()
 
     def accepted(self) -> None:
         """The SMSC took a request. What it took of those that were on their way when it asked for a pause
@@ -211,8 +225,8 @@ class Bind:
             window_in_use=self.outstanding,
             reconnects=metrics.reconnects,
             throttles=metrics.throttles,
-            pdus_in=by_status(counters.received, metrics.errors_in),
-            pdus_out=by_status(counters.sent, metrics.errors_out),
+            pdus_in=by_status(counters.received, counters.errors_received),
+            pdus_out=by_status(counters.sent, counters.errors_sent),
             expired=counters.expired,
             late=counters.late,
             lost=counters.lost,
@@ -222,9 +236,46 @@ class Bind:
             response_seconds_sum=metrics.seconds,
         )
 
+    @property
+    def stopped(self) -> bool:
+        """Down until it is started."""
+        return self._stopping
+
+    def trace(self, seconds: float) -> None:
+        """Log each PDU for so long: what it is, not what it says."""
+        self._traced_until = self._clock.seconds() + seconds
+
+    def _trace(self, direction: str, pdu: Pdu) -> None:
+        if self._clock.seconds() >= self._traced_until:
+            self._traced_until = 0.0
+            return
+        self._log.info(
+            "bind_pdu",
+            direction=direction,
+            command=pdu.command_id.name.lower(),
+            status=status_name(getattr(pdu, "command_status", 0)),
+            sequence=pdu.sequence_number,
+        )
+
+    def quiesce(self, seconds: float) -> Deferred[None]:
+        """Send nothing new until `start`; fires when nothing waits for an answer, or after so many seconds.
+
+        What is lost with the link would be in doubt.
+        """
+        self._quiet = True
+        done: Deferred[None] = Deferred()
+        self._when_quiet(done, self._clock.seconds() + seconds)
+        return done
+
+    def _when_quiet(self, done: Deferred[None], until: float) -> None:
+        if not (self.outstanding or self.reserved) or self._clock.seconds() >= until:
+            done.callback(None)
+        else:
+            self._clock.callLater(QUIET_SECONDS, self._when_quiet, done, until)
+
     def start(self) -> None:
         """Connect, and again after each loss."""
-        self._stopping = False
+        self._stopping = self._quiet = False
         self._connect()
 
     def stop(self) -> Deferred[None]:
@@ -250,13 +301,15 @@ class Bind:
         if self._protocol is None:
             raise ConnectionError("the link is down")
         self._protocol.request(pdu, context)
+        if self._traced_until:
+            self._trace("out", pdu)
 
     def respond(self, protocol: object, response: Response) -> None:
         """Answer a request that came on ``protocol`` (see `link`), if that very link is still there."""
         if self._protocol is not None and self._protocol is protocol:
-            if response.command_status:
-                self.metrics.refused(response.command_id, response.command_status)
             self._protocol.respond(response)
+            if self._traced_until:
+                self._trace("out", response)
 
     @property
     def link(self) -> object:
@@ -316,9 +369,12 @@ class Bind:
 
     def event(self, event: events.Event) -> None:
         """Sort the session's own events from those that concern messages."""
+        if self._traced_until:
+            pdu = getattr(event, "response", None) or getattr(event, "pdu", None)
+            if pdu is not None:
+                self._trace("in", pdu)
         if isinstance(event, events.ResponseReceived):
-            response = event.response
-            self.metrics.answered(response.command_id, response.command_status, event.elapsed)
+            self.metrics.answered(event.elapsed)
             self._owner.bind_event(self, event)
         elif isinstance(event, events.Bound):
             self._bound(event)
@@ -344,7 +400,6 @@ class Bind:
         status = status_name(event.command_status)
         reason = f"bind refused: {status}"
         self._log.warning("bind_refused", status=status)
-        self.metrics.bind_refused(self.kind.value.response_class.command_id, event.command_status)
         if self._protocol is not None:
             self._protocol.disconnect(reason)
 

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ import phonenumbers
 
 from edge.config_mail import MailConfig
 from edge.config_reader import KEY, Check, Contradiction, Problem, Reader, Secret, at_least, between, matching
-from edge.config_types import Count, Credential, Listen, NotNegative, Password, Positive
+from edge.config_types import Count, Credential, Listen, NotNegative, Password, Positive, is_listen
 from edge.config_upstreams import RouteConfig, UpstreamConfig
 from edge.http.addresses import is_network
 from edge.http.urls import read_range
@@ -27,9 +28,11 @@ __all__ = [
     "CallbackConfig",
     "Config",
     "ConfigError",
+    "ConsoleConfig",
     "HTTPConfig",
     "LogConfig",
     "MailConfig",
+    "MetricsConfig",
     "NumbersConfig",
     "OutboxConfig",
     "OutgoingConfig",
@@ -100,6 +103,23 @@ StoreURL = Annotated[
 ]
 
 
+def _is_loopback_or_empty(value: str) -> bool:
+    if not value:
+        return True
+    host = value.rpartition(":")[0].strip("[]")
+    try:
+        return is_listen(value) and ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+LoopbackOrEmpty = Annotated[
+    str,
+    Check('a loopback address and port such as "127.0.0.1:2323", or nothing', _is_loopback_or_empty),
+]
+OperatorHash = Annotated[str, matching(r"\$argon2id\$[!-~]{20,200}", "what `trunkline operator-hash` prints")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """``node`` differs between servers that share a store; 15 is that of the commands."""
@@ -122,6 +142,13 @@ class HTTPConfig:
 
     listen: Listen = "127.0.0.1:8080"
     public_url: Annotated[str, Check("an http or https URL, or nothing", _is_url_or_empty)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Prometheus' page, at /metrics of a listener of its own."""
+
+    listen: Listen = "127.0.0.1:9464"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +263,32 @@ class SIPConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleConfig:
+    """The operators' console; an empty address or path switches a way off. ``operators`` are those who may
+    come by telnet, each with an argon2 hash; SSH and ``manhole`` (a Python prompt over SSH) take
+    ``authorized_keys``."""
+
+    socket: str = "var/console.sock"
+    telnet: LoopbackOrEmpty = ""
+    operators: Mapping[str, OperatorHash] = field(default_factory=dict)
+    ssh: LoopbackOrEmpty = ""
+    authorized_keys: str = ""
+    host_key: str = "var/console_host_key"
+    manhole: LoopbackOrEmpty = ""
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """See `edge.config_reader`."""
+        if self.telnet and not self.operators:
+            yield (
+                "operators",
+                self.operators,
+                "an operator for telnet (see trunkline operator-hash)",
+            )
+        if (self.ssh or self.manhole) and not self.authorized_keys:
+            yield "authorized_keys", self.authorized_keys, "a file of public keys, for ssh and manhole"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole file; ``path`` is where it was read."""
 
@@ -250,9 +303,11 @@ class Config:
     outbox: OutboxConfig = OutboxConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
+    metrics: MetricsConfig | None = None
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
     mail: MailConfig | None = None
+    console: ConsoleConfig = ConsoleConfig()
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 
 

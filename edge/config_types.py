@@ -9,7 +9,8 @@ from edge.config_reader import Check, Secret, above, at_least, matching
 _CREDENTIAL = 64
 
 
-def _is_listen(value: str) -> bool:
+def is_listen(value: str) -> bool:
+    """Is this an address and a port, as `Listen` takes it?"""
     host, _, port = value.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     spelled = bool(bare) and (host != bare or ":" not in host)
@@ -17,7 +18,7 @@ def _is_listen(value: str) -> bool:
 
 
 Port = Annotated[int, Check("a port, 1 to 65535", lambda value: 1 <= value <= 65535)]
-Listen = Annotated[str, Check('an address and port such as "127.0.0.1:8080" or "[::1]:8080"', _is_listen)]
+Listen = Annotated[str, Check('an address and port such as "127.0.0.1:8080" or "[::1]:8080"', is_listen)]
 Positive = Annotated[float, above(0)]
 NotNegative = Annotated[float, at_least(0)]
 Count = Annotated[int, at_least(1)]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from edge.config_reader import Check, Contradiction, between, matching
 from edge.config_types import Count, Credential, NotNegative, Password, Port, Positive
 from protocols.smpp.errors import CommandStatus
+from protocols.smpp.fields import is_time
 
 Alphabet = Literal["gsm7", "gsm7_packed", "latin1", "ascii"]
 Charset = Literal[
@@ -50,16 +51,19 @@ def _is_pattern(value: str) -> bool:
         return False
 
 
-def _is_status(value: str) -> bool:
-    return (
-        value in CommandStatus.__members__
-        or re.fullmatch("0x[0-9A-Fa-f]{1,8}|[0-9]{1,10}", value) is not None
-    )
+def _is_error(value: str) -> bool:
+    if value not in CommandStatus.__members__ and not re.fullmatch(
+        "0x[0-9A-Fa-f]{1,8}|[0-9]{1,10}", value, re.ASCII
+    ):
+        return False
+    return CommandStatus.ESME_ROK < status_number(value) <= 0xFFFFFFFF
 
 
 def status_number(value: str) -> int:
     """A command_status as the configuration names it: ESME_RTHROTTLED, 0x58 or 88."""
-    return CommandStatus[value].value if value in CommandStatus.__members__ else int(value, 0)
+    if value in CommandStatus.__members__:
+        return CommandStatus[value].value
+    return int(value, 16 if value.startswith("0x") else 10)
 
 
 Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "a name of letters, digits, . _ -")]
@@ -76,7 +80,7 @@ DataCoding = Annotated[
         lambda value: re.fullmatch("[0-9]{1,3}", value) is not None and int(value) < 256,
     ),
 ]
-Status = Annotated[str, Check('a command_status such as "ESME_RTHROTTLED", "0x58" or "88"', _is_status)]
+Status = Annotated[str, Check('a command_status such as "ESME_RTHROTTLED", "0x58" or "88"', _is_error)]
 Pattern = Annotated[str, Check("a regular expression with a group named id, or nothing", _is_pattern)]
 Pin = Annotated[
     str,
@@ -109,7 +113,7 @@ class UpstreamConfig:
     bind_burst: Count = 10
     throttle_min_seconds: Positive = 0.25
     throttle_max_seconds: Positive = 30.0
-    statuses: Mapping[Status, Literal["retry", "elsewhere", "fail"]] = field(default_factory=dict)
+    statuses: Mapping[Status, Literal["retry", "rebind", "elsewhere", "fail"]] = field(default_factory=dict)
     response_timeout_seconds: Positive = 60.0
     late_response_seconds: Positive = 60.0
     enquire_link_seconds: Positive = 30.0
@@ -144,6 +148,7 @@ class UpstreamConfig:
     receipt_per: Literal["part", "message"] = "part"
     message_id_base: Literal["as_sent", "hex", "decimal", "any"] = "any"
     message_id_match: Literal["loose", "exact"] = "loose"
+    user_message_reference: bool = False
     unmatched_receipt_hours: Positive = 72.0
     in_doubt: InDoubt = "resend"
     replace_if_present: bool = False
@@ -151,9 +156,9 @@ class UpstreamConfig:
     repeats: Literal["merge", "deliver"] = "merge"
     reassembly_timeout_seconds: Positive = 1800.0
     validity_seconds: NotNegative = 0.0
-    validity_period: Annotated[
-        str, matching(r"([0-9]{15}[-+R])?", 'an SMPP time such as "000007000000000R", or nothing')
-    ] = ""
+    validity_period: Annotated[str, Check('an SMPP time such as "000007000000000R", or nothing', is_time)] = (
+        ""
+    )
     priority_flag: Annotated[int, between(0, 3)] = 0
     service_type: Annotated[str, matching(r"[ -~]{0,5}", "at most 5 ASCII characters")] = ""
     backlog: Count = 10_000
@@ -169,6 +174,11 @@ class UpstreamConfig:
             low, high = getattr(self, f"{kind}_min_seconds"), getattr(self, f"{kind}_max_seconds")
             if high < low:
                 yield f"{kind}_max_seconds", high, f"at least {kind}_min_seconds, which is {low}"
+        named: dict[int, str] = {}
+        for key, verdict in self.statuses.items():
+            first = named.setdefault(status_number(key), key)
+            if first != key:
+                yield f"statuses.{key}", verdict, f"no second verdict on {first}"
         if self.tls and not self.tls_verify and not self.tls_pins:
             yield "tls_verify", False, "true, or tls_pins: else anybody could be the SMSC"
         for key in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):

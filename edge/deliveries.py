@@ -5,25 +5,43 @@ lease), and from the table after a restart, for a retry, when memory was full or
 another server's lease ran out. An attempt's outcome is committed before another one can be planned; a crash
 in between repeats the attempt under the same delivery id. An outcome that comes when the lease is another
 server's is refused.
+
+Every delivery has an end, whatever its handler does: one that raises, answers nonsense or never answers is
+tried again ever more seldom, and what is not over when its handler's time is up has failed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge.claims import Claims
 from edge.delivery_lanes import lane_of
-from edge.handlers import Delivered, Failed, Handler, Job, Outcome, Retry
+from edge.handlers import (
+    EXCERPT_CHARACTERS,
+    GIVE_UP_SECONDS,
+    Delivered,
+    Failed,
+    Handler,
+    Job,
+    Outcome,
+    Retry,
+)
+from edge.handlers.base import DIDHandler
+from edge.handlers.faults import Faults
 from edge.outage import not_stored
+from edge.outcomes import after_fault, answered, checked, in_time, unwell
 from edge.refill import Refill
 from edge.targets import Limits, Target, Targets
 from storage import deliveries
 from storage.deliveries import DueDelivery
-from storage.errors import Stale
+from storage.errors import Stale, StoreUnavailable
 from storage.records import AttemptRecord, DeliveryState, Did
 from storage.store import Store
 
@@ -31,10 +49,10 @@ log = structlog.get_logger(__name__)
 
 AGAIN_SECONDS = 1.0
 LEASE_SECONDS = 60.0
-BROKEN_AFTER_SECONDS = 300.0
+UNAVAILABLE_SECONDS = 30.0
+ATTEMPT_SECONDS = 300.0  # a handler that has a reason to take longer says so: `attempt_seconds`
+OVERDUE_POLL_SECONDS = 10.0
 DEFAULTS = Limits()
-SERVER_ERRORS = range(500, 600)
-TOO_MANY_REQUESTS = 429
 
 
 @dataclass(slots=True)
@@ -44,6 +62,7 @@ class Counters:
     delivered: int = 0
     retried: int = 0
     failed: int = 0
+    broken: int = 0  # attempts that the handler's own fault ended
     refused: int = 0  # outcomes that came too late
 
 
@@ -81,12 +100,17 @@ class Outbox:
         self._refill = Refill(
             self._claims, self._targets, clock, wall_ms, self.target_key, self._something_changed
         )
+        self._faults = Faults()
+        self._under_way: dict[int, tuple[_Attempt, Deferred[Any]]] = {}
+        self._overdue = LoopingCall(self._end_overdue)
+        self._overdue.clock = clock
         self._stopping = False
         self._idle: list[Deferred[None]] = []
 
     def start(self) -> None:
         """Begin with what the table has, and look there each second for what becomes due."""
         self._refill.start()
+        self._overdue.start(OVERDUE_POLL_SECONDS, now=False)
 
     def drain(self) -> Deferred[None]:
         """Begin no more attempts; fires when the running ones are stored and the rest is given back."""
@@ -95,7 +119,12 @@ class Outbox:
         done: Deferred[None] = Deferred()
         self._idle.append(done)
         self._check_idle()
-        return done.addCallback(lambda _: self._refill.stop())
+        return done.addCallback(self._drained)
+
+    def _drained(self, _: None) -> None:
+        self._refill.stop()
+        if self._overdue.running:
+            self._overdue.stop()
 
     def look(self) -> None:
         """For operators, after they have changed something in the table."""
@@ -119,7 +148,13 @@ class Outbox:
     def target_key(self, handler: str, target: str) -> str:
         """What deliveries share that fail together, as `storage.paused` names it."""
         found = self._handlers.get(handler)
-        return f"{handler} {target if found is None else found.target_key(target)}"
+        if found is None:
+            return f"{handler} {target}"
+        try:
+            return f"{handler} {found.target_key(target)}"
+        except Exception as error:  # a message is being stored, or claimed: that goes on
+            self._faults.tell(handler, "target_key", error)
+            return f"{handler} {target}"
 
     # -- the pipelines' side ----------------------------------------------------------------------
 
@@ -190,37 +225,90 @@ class Outbox:
             self._let_go(due)
             self._targets.ended(target)
             return
+        asked: Deferred[Any] = maybeDeferred(self._deliver, due)
+        self._under_way[delivery.id] = attempt, asked
+        judged: Deferred[Outcome] = asked.addCallback(self._ended, attempt)
+        judged.addErrback(self._broken, attempt).addCallback(self._heard, attempt)
+
+    def _deliver(self, due: DueDelivery) -> Outcome | Deferred[Outcome]:
+        delivery, settings = due.delivery, self._settings(due)
         handler = self._handlers.get(delivery.handler)
         if handler is None:
-            self._finish(Failed("handler_unknown"), attempt)
-            return
-        job = Job(delivery, due.message, delivery.attempts + 1, self._settings(due))
-        outcome: Deferred[Outcome] = maybeDeferred(handler.deliver, job).addCallbacks(
-            self._ended,
-            _broken,
-            callbackArgs=(target, getattr(handler, "unwell", _unwell)),
-            errbackArgs=(delivery.id,),
-        )
-        outcome.addCallback(self._finish, attempt)
+            return Failed("handler_unknown")
+        if not delivery.target and isinstance(handler, DIDHandler):
+            # It could not be said when the message came, and somebody has it tried again.
+            targets = handler.targets(settings, due.message.peer)
+            if not targets:
+                return Failed("no_target")
+            delivery = delivery._replace(target=targets[0])
+        return handler.deliver(Job(delivery, due.message, delivery.attempts + 1, settings))
+
+    def _heard(self, outcome: Outcome, attempt: _Attempt) -> None:
+        """The first word on an attempt counts; what comes after its time was up does not."""
+        if self._is_under_way(attempt):
+            del self._under_way[attempt.due.delivery.id]
+            self._finish(outcome, attempt)
+
+    def _is_under_way(self, attempt: _Attempt) -> bool:
+        known = self._under_way.get(attempt.due.delivery.id)
+        return known is not None and known[0] is attempt
+
+    def _end_overdue(self) -> None:
+        now = self._clock.seconds()
+        overdue = [
+            pair for pair in self._under_way.values() if now - pair[0].started >= self._time_of(pair[0])
+        ]
+        for attempt, asked in overdue:
+            late = TimeoutError(f"no outcome within {self._time_of(attempt):.0f} s")
+            self._heard(self._broken(Failure(late), attempt), attempt)
+            with suppress(Exception):  # what is left of it is the handler's
+                asked.cancel()
+
+    def _time_of(self, attempt: _Attempt) -> float:
+        """How long an attempt may take."""
+        handler = self._handlers.get(attempt.due.delivery.handler)
+        return float(getattr(handler, "attempt_seconds", ATTEMPT_SECONDS))
+
+    def _judge(self, due: DueDelivery) -> Callable[[Outcome], bool]:
+        """Who says whether an outcome tells that the target as a whole takes nothing now."""
+        judge: Callable[[Outcome], bool] = getattr(self._handlers.get(due.delivery.handler), "unwell", unwell)
+        return judge
 
     def _settings(self, due: DueDelivery) -> Mapping[str, object]:
         did = self._did(due.message.did)
         setting = None if did is None else did.handlers.get(due.delivery.handler)
         return {} if setting is None else setting.settings
 
-    def _ended(self, outcome: Outcome, target: Target, unwell: Callable[[Outcome], bool]) -> Outcome:
-        now = self._clock.seconds()
-        if unwell(outcome):
+    def _ended(self, outcome: Outcome, attempt: _Attempt) -> Outcome:
+        checked(outcome)
+        now, target = self._clock.seconds(), attempt.target
+        if answered(outcome):
+            target.answers += 1
+        elif isinstance(outcome, Retry):
+            target.answers = 0
+        if self._judge(attempt.due)(outcome):
             if target.circuit.failed(now):
                 log.warning("target_failing", target=target.key, outcome=outcome.outcome)
                 self._refill.give_back(target)
-        elif _answered(outcome) and target.circuit.succeeded(now):
+        elif answered(outcome) and target.circuit.succeeded(now):
             log.info("target_back", target=target.key)
         return outcome
+
+    def _broken(self, failure: Failure, attempt: _Attempt) -> Outcome:
+        """A handler that raises is at fault itself; unless it is only that the store is away."""
+        if failure.check(StoreUnavailable):
+            return Retry("unavailable", UNAVAILABLE_SECONDS)
+        delivery = attempt.due.delivery
+        if self._is_under_way(attempt) and failure.value is not None:
+            self.counters.broken += 1
+            self._faults.tell(delivery.handler, "deliver", failure.value)
+        return after_fault((self._wall_ms() - delivery.begun_at) / 1000)
 
     def _finish(self, outcome: Outcome, attempt: _Attempt) -> None:
         now_ms = self._wall_ms()
         delivery = attempt.due.delivery
+        seconds = getattr(self._handlers.get(delivery.handler), "give_up_seconds", GIVE_UP_SECONDS)
+        outcome = in_time(outcome, (now_ms - delivery.begun_at) / 1000, seconds)
         record = AttemptRecord(
             delivery_id=delivery.id,
             number=delivery.attempts + 1,
@@ -228,7 +316,7 @@ class Outbox:
             duration_ms=round((self._clock.seconds() - attempt.started) * 1000),
             outcome=outcome.outcome,
             status_code=outcome.status_code,
-            excerpt=outcome.excerpt,
+            excerpt=None if outcome.excerpt is None else outcome.excerpt[:EXCERPT_CHARACTERS],
         )
         state, due_at = self._next(outcome, now_ms)
         self._store_outcome(record, state, due_at, attempt)
@@ -283,27 +371,3 @@ class Outbox:
             idle, self._idle = self._idle, []
             for done in idle:
                 done.callback(None)
-
-
-def _answered(outcome: Outcome) -> bool:
-    """Was the target there, whatever it said about this message?"""
-    return isinstance(outcome, Delivered) or outcome.status_code is not None
-
-
-def _unwell(outcome: Outcome) -> bool:
-    """Does this say that the target as a whole takes nothing now: no answer, or a server's that cannot?
-
-    So it is in HTTP; a handler that speaks otherwise has an ``unwell`` of its own.
-    """
-    if isinstance(outcome, Delivered):
-        return False
-    status = outcome.status_code
-    if status is None:
-        return isinstance(outcome, Retry)
-    return status in SERVER_ERRORS or status == TOO_MANY_REQUESTS
-
-
-def _broken(failure: Failure, delivery_id: int) -> Outcome:
-    """A handler that raises is our own fault: logged with its traceback, and tried again later."""
-    log.error("handler_broken", delivery=delivery_id, error=failure.getTraceback())
-    return Retry("internal_error", after=BROKEN_AFTER_SECONDS)

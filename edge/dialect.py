@@ -11,7 +11,8 @@ from edge.config import UpstreamConfig
 from edge.policy import numbers
 from edge.policy.numbers import NumberFormat, NumberKind, WireAddress
 from protocols.smpp.pdu import DataSm, DeliverSm, SubmitSm
-from protocols.smpp.tlv import Tag, unpack_tlvs
+from protocols.smpp.shapes import Tlvs
+from protocols.smpp.tlv import Tag, encode, unpack_tlvs
 from protocols.sms import (
     Alphabet,
     Concatenation,
@@ -28,6 +29,7 @@ from protocols.sms import (
 from protocols.sms.data_coding import Coding, read
 from protocols.sms.header import UDHI
 from storage.parts import QueuedPart
+from storage.receipt_parts import reference_of
 from storage.records import InboundPartRecord, PartFlag
 
 RECEIPT_REQUESTED = 0x01
@@ -109,8 +111,13 @@ class Dialect:
             replace_if_present_flag=1 if again else 0,
             data_coding=part.data_coding,
             short_message=part.user_data,
-            tlvs=unpack_tlvs(part.tlvs, 0) if part.tlvs else (),
+            tlvs=(*(unpack_tlvs(part.tlvs, 0) if part.tlvs else ()), *self._reference(part.id)),
         )
+
+    def _reference(self, part_id: int) -> Tlvs:
+        if not self.config.user_message_reference:
+            return ()
+        return (encode(Tag.USER_MESSAGE_REFERENCE, reference_of(part_id)),)
 
     def _address(self, number: str) -> WireAddress:
         address = numbers.to_wire(number, self._format, self._region)
@@ -129,12 +136,18 @@ class Dialect:
             default_alphabet=self._alphabet,
         )
         return Inbound(
-            numbers.from_wire(pdu.source_addr, pdu.source_addr_ton, self._format, self._region),
-            numbers.from_wire(pdu.destination_addr, pdu.dest_addr_ton, self._format, self._region),
+            *self.ends(pdu),
             octets,
             decoded,
             decoded.concatenation or sar(pdu),
             read(pdu.data_coding, self._alphabet),
+        )
+
+    def ends(self, pdu: DeliverSm | DataSm) -> tuple[str, str]:
+        """Whom it is from and to, as the store has numbers."""
+        return (
+            numbers.from_wire(pdu.source_addr, pdu.source_addr_ton, self._format, self._region),
+            numbers.from_wire(pdu.destination_addr, pdu.dest_addr_ton, self._format, self._region),
         )
 
     def joined(self, parts: Sequence[InboundPartRecord]) -> tuple[Joined, Coding]:

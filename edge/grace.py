@@ -1,4 +1,4 @@
-"""Parts whose answer is overdue on a link that lives: the SMSC is given some more time."""
+"""Parts whose answer is overdue on a link that lives: the rest of their messages waits some more time."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from storage.parts import QueuedPart
 
 
 class Grace:
-    """I give each overdue part ``seconds``, then ``over`` decides."""
+    """I give each overdue part ``seconds``, then ``over`` is told."""
 
     def __init__(self, clock: IReactorTime, seconds: float, over: Callable[[QueuedPart], None]) -> None:
         self._clock = clock
@@ -36,6 +36,6 @@ class Grace:
         self._over(item)
 
     def stop(self) -> None:
-        """Decide nothing more: the next start does."""
+        """Tell nothing more."""
         for part_id in list(self._timers):
             self.end(part_id)

@@ -9,6 +9,7 @@ Nothing is answered ESME_ROK before its commit. When the store fails the answer 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -21,17 +22,19 @@ from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.dialect import Inbound as Received
 from edge.directory import Directory
+from edge.handlers import INTERNAL_ERROR
 from edge.outage import not_stored
 from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.sms import Coding, Concatenation, Element
 from protocols.sms.reassembly import other_elements
-from storage import inbound_parts, messages
+from storage import events, inbound_parts, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
 from storage.statements import Write
 from storage.store import Store
+from storage.text import clean
 
 log = structlog.get_logger(__name__)
 
@@ -123,8 +126,13 @@ class Inbound:
         now_ms = self._wall_ms()
         done: Deferred[None] = succeed(None)
         for whole in self._assembly.overdue(now_ms, self._policy.reassembly_timeout_seconds):
-            self._log.warning("message_incomplete", parts=len(whole.part_ids), total=whole.total)
-            done = self._flush(whole, now_ms)
+            if whole.message.repetition:
+                self._log.info("parts_repeated", parts=len(whole.part_ids), total=whole.total)
+                stored = self._store.writer.run("repeated parts", partial(_remove, whole.part_ids))
+            else:
+                self._log.warning("message_incomplete", parts=len(whole.part_ids), total=whole.total)
+                stored = self._flush(whole, now_ms)
+            done = stored.addErrback(self._not_flushed, whole)
         return done
 
     # -- one PDU ----------------------------------------------------------------------------------
@@ -256,6 +264,7 @@ class Inbound:
         else:
             message = self._joined(whole, did, seen.at_ms)
             stored = self._commit(message, did, inbound_parts.insert(record), whole)
+            stored.addCallback(lambda _: self._assembly.committed(whole))
         stored.addCallbacks(
             self._stored,
             self._part_lost,
@@ -304,8 +313,13 @@ class Inbound:
         self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
-        due = self._outbox.expect([] if did is None else deliveries_of(message, did, self._store.ids.next))
-        unit = [*writes, *messages.insert(message, (), [item.delivery for item in due])]
+        message = clean(message)  # a handler is told the same text at once and from the store
+        owed = [] if did is None else deliveries_of(message, did, self._store.ids.next)
+        due = self._outbox.expect([item for item in owed if item.delivery.state == DeliveryState.PENDING])
+        dead = [self._outbox.stamp(item) for item in owed if item.delivery.state == DeliveryState.FAILED]
+        unit = [*writes, *messages.insert(message, (), [item.delivery for item in (*due, *dead)])]
+        for item in dead:
+            unit += events.delivery_changed(item.delivery, DeliveryState.FAILED, message.created_at)
         if whole is not None:
             unit += inbound_parts.assign(whole.part_ids, message.id)
 
@@ -321,13 +335,11 @@ class Inbound:
 
     def _flush(self, whole: Whole, now_ms: int) -> Deferred[None]:
         did = self._directory.did(whole.parts[0].destination)
-        stored = self._commit(self._joined(whole, did, now_ms), did, [], whole)
+        return self._commit(self._joined(whole, did, now_ms), did, [], whole)
 
-        def failed(failure: Failure) -> None:
-            self._assembly.put_back(whole)
-            not_stored(self._log, "incomplete_not_stored", failure)
-
-        return stored.addErrback(failed)
+    def _not_flushed(self, failure: Failure, whole: Whole) -> None:
+        self._assembly.put_back(whole)
+        not_stored(self._log, "incomplete_not_stored", failure)
 
     # -- answers ----------------------------------------------------------------------------------
 
@@ -366,7 +378,7 @@ class Inbound:
 
 
 def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) -> list[DueDelivery]:
-    """One delivery for each handler that the DID's owner switched on."""
+    """One delivery for each handler that the DID's owner switched on; a broken one's has failed."""
     return [
         DueDelivery(
             DeliveryRecord(
@@ -375,12 +387,13 @@ def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) 
                 account_id=did.account_id,
                 did_id=did.id,
                 handler=duty.handler,
-                target=duty.target,
-                state=DeliveryState.PENDING,
+                target=duty.target or "",
+                state=DeliveryState.FAILED if duty.target is None else DeliveryState.PENDING,
                 attempts=0,
                 due_at=message.created_at,
                 created_at=message.created_at,
                 updated_at=message.created_at,
+                last_outcome=INTERNAL_ERROR if duty.target is None else None,
             ),
             message,
         )
@@ -424,3 +437,7 @@ def _mark_of(part: InboundPartRecord) -> bytes:
 
 def _nothing(connection: object) -> None:
     """A unit that only waits for its commit."""
+
+
+def _remove(part_ids: list[int], connection: Connection) -> None:
+    inbound_parts.remove(connection, part_ids)

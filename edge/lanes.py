@@ -19,6 +19,7 @@ class Lanes:
     """
 
     def __init__(self) -> None:
+        self._holder: dict[int, int] = {}  # the part of each message that is on its way
         self._behind: dict[int, list[QueuedPart]] = {}
         self._barred: OrderedDict[int, None] = OrderedDict()
 
@@ -29,16 +30,22 @@ class Lanes:
             return True
         behind = self._behind.get(part.message_id)
         if behind is None:
+            self._holder[part.message_id] = part.id
             self._behind[part.message_id] = []
             return True
         behind.append(item)
         return False
 
     def leave(self, item: QueuedPart) -> list[QueuedPart]:
-        """This part is not on its way any more; those that were held behind it."""
-        if item.part.total == 1:
+        """This part is not on its way any more; those that were held behind it.
+
+        Nothing, if it had left before: the one that went after it holds the others now.
+        """
+        part = item.part
+        if part.total == 1 or self._holder.get(part.message_id) != part.id:
             return []
-        return self._behind.pop(item.part.message_id, [])
+        del self._holder[part.message_id]
+        return self._behind.pop(part.message_id)
 
     def clear(self) -> list[QueuedPart]:
         """Hold nothing; what was held. The parts on their way stay known."""

@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO, cast
@@ -22,6 +23,7 @@ from edge.log_lines import json_line, text_line
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "critical": ERROR}
+KEPT_LINES = 1_000
 _NAMES = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error"}
 
 
@@ -36,6 +38,7 @@ class Output:
         self._file: BinaryIO | None = None
         self._render = json_line
         self._lock = threading.Lock()
+        self._last: deque[str] = deque(maxlen=KEPT_LINES)
         self._second = -1
         self._second_text = ""
 
@@ -57,7 +60,12 @@ class Output:
         line = {"time": self._now(), "level": _NAMES[level], "logger": logger, "event": event, **fields}
         self._write(self._render(line))
 
+    def last(self, count: int) -> list[str]:
+        """The newest of the last KEPT_LINES lines, the newest at the end."""
+        return list(self._last)[-count:] if count > 0 else []
+
     def _write(self, line: str) -> None:
+        self._last.append(line)
         data = line.encode() + b"\n"
         with self._lock:
             if self._stream is None:

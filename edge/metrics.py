@@ -8,13 +8,10 @@ from types import MappingProxyType
 
 from protocols.smpp.commands import CommandId
 from protocols.smpp.errors import status_name
-from protocols.smpp.settings import Counters
+from protocols.smpp.settings import OTHER, Counters, count_error
 
 RESPONSE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """The upper bounds of the response times' classes; one more class is for what took longer."""
-
-OTHER = 0xFFFFFFFF
-MOST_STATUSES = 256  # the peer chooses them, so there is room for only so many
 
 Pdus = Mapping[tuple[str, str], int]
 """How many PDUs, by the names of command and status."""
@@ -47,39 +44,19 @@ class BindSnapshot:
 class BindMetrics:
     """I outlive the sessions of one bind: the counters of each are added when it ends."""
 
-    __slots__ = (
-        "errors_in",
-        "errors_out",
-        "histogram",
-        "reconnects",
-        "seconds",
-        "sessions",
-        "throttles",
-    )
+    __slots__ = ("histogram", "reconnects", "seconds", "sessions", "throttles")
 
     def __init__(self) -> None:
         self.reconnects = 0
         self.throttles = 0
         self.histogram = [0] * (len(RESPONSE_SECONDS) + 1)
         self.seconds = 0.0
-        self.errors_in: dict[tuple[int, int], int] = {}
-        self.errors_out: dict[tuple[int, int], int] = {}
         self.sessions = Counters()
 
-    def answered(self, command_id: int, status: int, elapsed: float) -> None:
+    def answered(self, elapsed: float) -> None:
         """A response to one of our requests, ``elapsed`` seconds after it."""
         self.histogram[bisect_left(RESPONSE_SECONDS, elapsed)] += 1
         self.seconds += elapsed
-        if status:
-            _count(self.errors_in, command_id, status)
-
-    def bind_refused(self, command_id: int, status: int) -> None:
-        """The response to a bind that was not accepted."""
-        _count(self.errors_in, command_id, status)
-
-    def refused(self, command_id: int, status: int) -> None:
-        """We answered a request with an error."""
-        _count(self.errors_out, command_id, status)
 
     def ended(self, counters: Counters) -> None:
         """A session is over."""
@@ -94,10 +71,14 @@ def added(one: Counters, other: Counters) -> Counters:
     """Both together."""
     total = Counters()
     for counters in (one, other):
-        for name in ("received", "sent", "statuses_received", "statuses_sent"):
+        for name in ("received", "sent"):
             into = getattr(total, name)
             for key, count in getattr(counters, name).items():
                 into[key] += count
+        for name in ("errors_received", "errors_sent"):
+            errors = getattr(total, name)
+            for (command_id, status), count in getattr(counters, name).items():
+                count_error(errors, command_id, status, count)
         for name in ("refused", "unknown_responses", "expired", "late", "lost"):
             setattr(total, name, getattr(total, name) + getattr(counters, name))
     return total
@@ -114,15 +95,5 @@ def by_status(commands: Mapping[int, int], errors: Mapping[tuple[int, int], int]
     return MappingProxyType({key: count for key, count in sorted(found.items()) if count > 0})
 
 
-def _count(errors: dict[tuple[int, int], int], command_id: int, status: int) -> None:
-    key = (command_id, status)
-    if key not in errors and len(errors) >= MOST_STATUSES:
-        key = (command_id, OTHER)
-    errors[key] = errors.get(key, 0) + 1
-
-
 def _command(command_id: int) -> str:
-    try:
-        return CommandId(command_id).name.lower()
-    except ValueError:
-        return f"0x{command_id:08X}"
+    return "unknown" if command_id == OTHER else CommandId(command_id).name.lower()

@@ -49,6 +49,17 @@ class Mover:
         """The SMSC would not take this part: see `edge.upstreams.Observer.elsewhere`."""
         return Deferred.fromCoroutine(self._refused(upstream, item)).addErrback(_not_moved)
 
+    async def move(self, upstream: Upstream, message_id: int, to: str, busy: frozenset[int]) -> Sequence[int]:
+        """Give a message to this very upstream, up or not, while the other's queue is withdrawn and all but
+        ``busy`` stand still; the ids of its old parts, none when it has gone on."""
+        waiting = await self._store.read(moves.waiting_one, upstream.name, message_id)
+        if waiting is None or any(part.id in busy for part in waiting.parts):
+            return ()
+        plan = self._planner().plan_elsewhere(waiting.message, lambda name: name == to)
+        if plan is None or not await self._hand_over(waiting, plan, waiting.parts[0].refused_by):
+            return ()
+        return [part.id for part in waiting.parts]
+
     async def _look(self) -> None:
         for upstream in list(self._upstreams().values()):
             if not upstream.usable and self._has_another(upstream.name):
@@ -121,16 +132,22 @@ class Mover:
         plan = self._planner().plan_elsewhere(waiting.message, self._up, refused_by.split())
         if plan is None:
             return ()
+        if not await self._hand_over(waiting, plan, refused_by):
+            return ()
+        return [part.id for part in waiting.parts]
+
+    async def _hand_over(self, waiting: Waiting, plan: NewPlan, refused_by: str | None) -> bool:
         parts = self._parts(waiting, plan, refused_by)
+        upstream, message_id = waiting.parts[0].upstream, waiting.message.id
 
         def work(conn: Connection) -> bool:
             return moves.move(conn, waiting, plan.upstream, plan.segmented.encoding.name, parts)
 
         if not await self._store.writer.run("message to another upstream", work):
-            return ()
-        log.info("message_moved", message=item.part.message_id, upstream=upstream.name, to=plan.upstream)
+            return False
+        log.info("message_moved", message=message_id, upstream=upstream, to=plan.upstream)
         self._wake(plan.upstream)
-        return [part.id for part in waiting.parts]
+        return True
 
     def _parts(self, waiting: Waiting, plan: NewPlan, refused_by: str | None) -> list[PartRecord]:
         first = waiting.parts[0]

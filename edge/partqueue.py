@@ -113,14 +113,15 @@ class PartQueue:
         """They did not go, or were refused for now: to their old places, before what is behind them."""
         for item in items:
             self._backlog.put_back(item)
-            self._release(item)
+            self.release(item)
 
     def done(self, item: QueuedPart) -> None:
         """Nothing of this part is left to do here; the next one of its message may go."""
         self._backlog.done(item.part.id)
-        self._release(item)
+        self.release(item)
 
-    def _release(self, item: QueuedPart) -> None:
+    def release(self, item: QueuedPart) -> None:
+        """The next one of its message may go; this part itself stays known."""
         for behind in self._lanes.leave(item):
             self._backlog.put_back(behind)
 

@@ -2,12 +2,13 @@
 
 A receipt is stored as it came before anything else is thought about it, and answered ESME_ROK after
 that commit, matched or not: one that finds no part waits in the store and is tried again when the
-SMSC's ids of new parts are known. The id is compared as it was sent first, then without regard to case
-and leading zeros, then in the other base (some SMSCs answer in hexadecimal and report in decimal).
+SMSC's ids of new parts are known. What its id may mean is in `edge.receipt_ids`; a second choice is taken
+only when no part that left before the receipt can still get the id that it names, so such a receipt is
+read again for as long as an answer may take. A part whose id is not known, because the link was lost before
+the answer, is found by our own reference or by the numbers and the time, where that is one part only.
 """
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,29 +19,30 @@ from twisted.python.failure import Failure
 from edge import statuses
 from edge.config import UpstreamConfig
 from edge.deliveries import Outbox
-from edge.dialect import user_data
+from edge.dialect import Dialect, user_data
 from edge.groups import Group
 from edge.outage import not_stored
+from edge.receipt_ids import LONGEST_ID, readings
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.receipt import MessageState, Receipt
 from storage import receipts
 from storage.deliveries import DueDelivery
-from storage.receipts import Report
+from storage.receipt_parts import Traits
+from storage.receipts import LIKELY, SURE, Matches, Report
 from storage.records import PartState, ReceiptRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
 Answer = Callable[[int], None]
-Matched = tuple[int | None, list[DueDelivery]]  # the part's id, and what is due because of it
+# A part's id, what is due because of it, and with the last receipt of a batch all that was found.
+Matched = tuple[int | None, list[DueDelivery], Matches | None]
 
-DECIMAL = re.compile(r"[0-9]+", re.ASCII)
-HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
-PADDINGS = (8, 10)  # digits that SMSCs pad ids to
 UNMATCHED_COUNTED = 1_000
 PURGED_AT_ONCE = 10_000
-LONGEST_ID = 64  # octets of message_id (SMPP 3.4 §5.2.23); also bounds the arithmetic
+READ_AT_ONCE = 10_000  # readings: a receipt has up to a dozen
+SLACK_SECONDS = 5.0
 
 # SMPP 3.4 §5.2.28. A state that is not here does not close a part.
 PART_STATES = {
@@ -62,15 +64,20 @@ class Counters:
 
 
 class Receipts:
-    """I take the receipts of one upstream; their parts may be those of any upstream of its ``group``."""
+    """I take the receipts of one upstream; their parts may be those of any upstream of its ``group``.
+
+    ``settled`` is called with parts that were in doubt, which the SMSC has.
+    """
 
     def __init__(
         self,
         config: UpstreamConfig,
+        dialect: Dialect,
         group: Group,
         store: Store,
         outbox: Outbox,
         wall_ms: Callable[[], int],
+        settled: Callable[[Sequence[int]], None],
     ) -> None:
         self.counters = Counters()
         self._upstream = config.name
@@ -82,6 +89,11 @@ class Receipts:
         self._store = store
         self._outbox = outbox
         self._wall_ms = wall_ms
+        self._settled = settled
+        self._dialect = dialect
+        self._references = config.user_message_reference
+        self._answer_ms = round((config.response_timeout_seconds + SLACK_SECONDS) * 1000)
+        self._read_again_until = 0
         self._log = log.bind(upstream=config.name)
 
     def start(self) -> Deferred[None]:
@@ -92,6 +104,8 @@ class Receipts:
 
     def _count(self, unmatched: Sequence[ReceiptRecord]) -> None:
         self._group.unmatched += len(unmatched)
+        if unmatched:
+            self._expect_answers()
 
     def purge(self) -> Deferred[None]:
         """Forget the receipts that have waited too long for their parts."""
@@ -110,7 +124,7 @@ class Receipts:
     def receive(self, pdu: DeliverSm | DataSm, receipt: Receipt, answer: Answer) -> None:
         """Take one receipt; ``answer`` is called once, with the command_status for the response."""
         now_ms = self._wall_ms()
-        state = PART_STATES.get(receipt.state)
+        state = PART_STATES.get(receipt.state) if receipt.final else None
         record = ReceiptRecord(
             id=self._store.ids.next(),
             upstream=self._upstream,
@@ -121,26 +135,47 @@ class Receipts:
             received_at=now_ms,
             part_state=None if state is None else str(state),
         )
-        spelled = _as_sent if self._exact else spellings
-        candidates = [spelling for sent in receipt.message_ids for spelling in spelled(sent, self._base)]
-        report = Report(record, candidates, self._group.upstreams, self._whole)
+        ids = readings(receipt.message_ids, self._base, exact=self._exact)
+        report = Report(
+            record,
+            ids.same,
+            self._group.upstreams,
+            self._whole,
+            ids.sent,
+            ids.others,
+            self._reach,
+            now_ms - self._keep_ms,
+            self._traits(pdu, receipt),
+        )
         self._store.writer.collect("receipts", self._match, report).addCallbacks(
             self._stored, self._not_stored, callbackArgs=(answer,), errbackArgs=(answer,)
         )
 
+    @property
+    def _reach(self) -> int:
+        return LIKELY if self._group.converts else SURE
+
+    def _traits(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Traits:
+        peer, did = self._dialect.ends(pdu)
+        reference = receipt.reference if self._references else None
+        return Traits(did, peer, reference, receipt.submit_date)
+
     def _match(self, conn: Connection, reports: list[Report]) -> list[Matched]:
         """In the writer's thread, for all receipts of a batch at once."""
         now_ms = self._wall_ms()
-        part_ids = receipts.store_and_match_all(conn, reports, now_ms)
+        matches = receipts.store_and_match_all(conn, reports, now_ms)
         final = {
             part_id
-            for part_id, report in zip(part_ids, reports, strict=True)
-            if part_id is not None and report.record.part_state is not None
+            for part_id, report in zip(matches.part_ids, reports, strict=True)
+            if part_id is not None and (report.record.part_state is not None or part_id in matches.settled)
         }
         due = statuses.due(conn, final, self._store.ids.next, self._outbox.stamp, now_ms) if final else []
         # The status callbacks of the batch go out with its last answer.
         last = len(reports) - 1
-        return [(part_id, due if index == last else []) for index, part_id in enumerate(part_ids)]
+        return [
+            (part_id, due, matches) if index == last else (part_id, [], None)
+            for index, part_id in enumerate(matches.part_ids)
+        ]
 
     def accepted(self, smsc_message_id: str) -> None:
         """The SMSC's id of a part is in the store now: its receipt may have come before."""
@@ -153,6 +188,23 @@ class Receipts:
             return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
 
         self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
+
+    def read_again(self) -> None:
+        """A receipt may wait only because an answer could still have come that had its very id."""
+        now_ms = self._wall_ms()
+        if not self._group.unmatched or now_ms >= self._read_again_until:
+            return
+
+        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
+            matched = receipts.read_again(
+                conn, self._group.upstreams, self._reach, now_ms, READ_AT_ONCE, self._whole
+            )
+            return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
+
+        self._store.writer.run("receipt read again", work).addCallbacks(self._matched_late, self._try_later)
+
+    def _expect_answers(self) -> None:
+        self._read_again_until = self._wall_ms() + self._answer_ms
 
     def failed(self, part_ids: Sequence[int]) -> None:
         """These parts will not be sent: their senders may want to know."""
@@ -169,13 +221,19 @@ class Receipts:
         self._store.writer.run("status told", work).addCallbacks(self._matched_late, self._try_later)
 
     def _stored(self, result: Matched, answer: Answer) -> None:
-        part_id, due = result
+        part_id, due, matches = result
         if part_id is None:
             self.counters.unmatched += 1
             self._group.unmatched += 1
+            self._expect_answers()
         else:
             self.counters.matched += 1
         answer(CommandStatus.ESME_ROK)
+        if matches is not None and matches.settled:
+            self._settled(matches.settled)
+        if matches is not None and matches.converted and not self._group.converts:
+            self._group.converts = True
+            self._log.info("receipts_in_another_base", hint="message_id_base says so at once")
         self._offer(due)
 
     def _not_stored(self, failure: Failure, answer: Answer) -> None:
@@ -195,33 +253,3 @@ class Receipts:
     def _offer(self, due: Sequence[DueDelivery]) -> None:
         if due:
             self._outbox.offer(due)
-
-
-def _as_sent(sent: str, base: str) -> list[str]:
-    return [sent[:LONGEST_ID]]
-
-
-def spellings(sent: str, base: str) -> list[str]:
-    """The ids under which a part may be known whose receipt names ``sent``, the likeliest first.
-
-    ``base`` is the upstream's `message_id_base`: "as_sent" compares case and zeros only, "hex" means that
-    submit_sm_resp has hexadecimal and receipts have decimal ids, "decimal" the reverse, "any" tries both.
-    """
-    return list(dict.fromkeys(_spellings(sent[:LONGEST_ID], base)))
-
-
-def _spellings(sent: str, base: str) -> Iterator[str]:
-    yield from _variants(sent)
-    if base in ("hex", "any") and DECIMAL.fullmatch(sent):
-        yield from _variants(f"{int(sent):x}")
-    if base in ("decimal", "any") and HEXADECIMAL.fullmatch(sent):
-        yield from _variants(str(int(sent, 16)))
-
-
-def _variants(spelling: str) -> Iterator[str]:
-    for text in (spelling, spelling.lower(), spelling.upper()):
-        yield text
-        bare = text.lstrip("0") or "0"
-        yield bare
-        if HEXADECIMAL.fullmatch(bare):
-            yield from (bare.zfill(width) for width in PADDINGS)

@@ -11,10 +11,10 @@ from storage.records import Did
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One handler that must deliver a message, and where to."""
+    """One handler that must deliver a message, and where to; None when it is broken and cannot tell."""
 
     handler: str
-    target: str
+    target: str | None
 
 
 def duties(did: Did, peer: str, handlers: Registry | None = None) -> list[Duty]:

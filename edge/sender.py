@@ -43,6 +43,7 @@ class Sender:
     ) -> None:
         self.binds: list[Bind] = []
         self.draining = False
+        self.held = False  # by an operator: what is accepted waits
         self.queue = PartQueue(config.name, config.backlog, store, wall_ms, self.pump)
         self.recorder = Recorder(config.name, store, clock, self.hold_back, idle)
         self._dialect = dialect
@@ -76,7 +77,7 @@ class Sender:
 
     def reserve(self) -> Bind | None:
         """A bind that holds room for a part, if it could leave at once and nothing waits."""
-        if not self.queue.empty or self._pause is not None or self.draining:
+        if not self.queue.empty or self._pause is not None or self.draining or self.held:
             return None
         bind = self._roomiest()
         if bind is None or bind.free <= 0 or not self._allowance():
@@ -126,7 +127,7 @@ class Sender:
 
     def pump(self) -> None:
         """Take what has room, in order, and commit that it is being sent."""
-        while self.queue and self._pause is None and not self.draining:
+        while self.queue and self._pause is None and not self.draining and not self.held:
             bind = self._roomiest()
             room = 0 if bind is None else min(bind.free, self._allowance(), DISPATCH_PARTS)
             if bind is None or room <= 0:
@@ -199,6 +200,11 @@ class Sender:
             self.pump()
 
         self.recorder.persist(writes, requeued)
+
+    def release(self, item: QueuedPart) -> None:
+        """What is behind this part in its message may go, though its answer has not come."""
+        self.queue.release(item)
+        self.pump()
 
     def leave_to_table(self, items: Sequence[QueuedPart]) -> None:
         """What has become of them only the table knows: a receipt may have settled the doubt."""

@@ -6,14 +6,17 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 
 import os
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -25,11 +28,14 @@ from edge.actions import Actions
 from edge.binds import Bind, bind_names
 from edge.circuit import CircuitSettings
 from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
+from edge.console.server import Server
+from edge.console.service import ConsoleService
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
+from edge.events import Events
 from edge.groups import Group
 from edge.handlers import registry
 from edge.handlers.base import CallbackTimes, Tools
@@ -42,26 +48,33 @@ from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.indexing import Indexing
+from edge.interventions import Interventions
+from edge.lag import Lag
 from edge.mail.names import MailNames
 from edge.mail.service import MailEdge
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
+from edge.purging import Purging
 from edge.receipts import Receipts
 from edge.references import References
+from edge.reload import Reloaded
 from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.service import SipEdge
 from edge.targets import Limits
 from edge.upstreams import Upstream
+from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import make_site
+from storage import paused
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
+READ_AGAIN_SECONDS = 1.0
 PROBE_SECONDS = 1.0
 
 
@@ -73,6 +86,12 @@ class Line:
     incoming: Incoming
     flush: LoopingCall
     purge: LoopingCall
+    read_again: LoopingCall
+
+    @property
+    def loops(self) -> tuple[LoopingCall, ...]:
+        """What is done from time to time."""
+        return self.flush, self.purge, self.read_again
 
 
 class TrunklineService(Service):
@@ -97,10 +116,10 @@ class TrunklineService(Service):
         self._random = random
         self._fatal = fatal
         self._ready = False
-        self._reloading = False
-        self._reload_again = False
+        self._reloads = DeferredLock()
         self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
+        self._metrics_port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
         self._resolver = NameResolver(reactor, outgoing.nameservers(config))
@@ -118,6 +137,7 @@ class TrunklineService(Service):
             config.outbox.lease_seconds,
         )
         self.indexing = Indexing(store, self._clock)
+        self.events = Events(store, self._clock, reactor)
         self.lines: dict[str, Line] = {}
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
@@ -129,6 +149,10 @@ class TrunklineService(Service):
             self.lines[upstream.name] = self._line(upstream)
         self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms, self.outbox.stamp)
         self.outbound.draining = True  # until the start is over
+        self.lag = Lag(reactor)
+        self.purging = Purging(store, reactor, wall_ms)
+        self.interventions = Interventions(store, self.outbox, self.mover, self.upstreams, wall_ms)
+        self.console = ConsoleService(config.console, self._server(), reactor, {"service": self})
         self._watch = LoopingCall(self._ask_store)
         self._watch.clock = self._clock
 
@@ -231,7 +255,9 @@ class TrunklineService(Service):
     def _line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
         group = self._groups[config.group_name]
-        receipts = Receipts(config, group, self.store, self.outbox, self._wall_ms)
+        receipts = Receipts(
+            config, dialect, group, self.store, self.outbox, self._wall_ms, self._receipts_settled
+        )
         inbound = Inbound(
             Policy(
                 config.name,
@@ -253,15 +279,51 @@ class TrunklineService(Service):
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):
             upstream.binds.append(Bind(name, kind, config, endpoint, self._clock, self._random, upstream))
-        loops = [LoopingCall(inbound.flush_overdue), LoopingCall(receipts.purge)]
+        loops = [LoopingCall(call) for call in (inbound.flush_overdue, receipts.purge, receipts.read_again)]
         for loop in loops:
             loop.clock = self._clock
         return Line(upstream, incoming, *loops)
 
+    def _server(self) -> Server:
+        return Server(
+            reactor=self._reactor,
+            wall_ms=self._wall_ms,
+            started_ms=self._wall_ms(),
+            config=lambda: self.config,
+            store=self.store,
+            directory=self.directory,
+            upstreams=self.upstreams,
+            outbound=self.outbound,
+            outbox=self.outbox,
+            actions=Actions(self.store, self.outbox, self._wall_ms),
+            endpoints=self.endpoints,
+            doubts=self.doubts,
+            interventions=self.interventions,
+            lag=self.lag,
+            sip=self.sip,
+            ready=self.readiness,
+            reload=self.reload,
+            drain=self._reactor.stop,
+            kill_switch=self.kill_switch,
+        )
+
+    def _receipts_settled(self, part_ids: Sequence[int]) -> None:
+        """The parts may be those of any upstream of a group."""
+        for line in self.lines.values():
+            line.upstream.known_taken(part_ids)
+
     # -- life -------------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
-        """Take the HTTP port: if it is not free, the start fails here and nothing runs."""
+        """Take the ports of HTTP and the console: if one is not to be had, that is told and nothing runs."""
+        try:
+            self._listen()
+        except (CannotListenError, OSError) as error:
+            log.error("start_refused", reason=str(error))
+            print(f"trunkline: {error}", file=sys.__stderr__)  # Twisted has taken the other
+            raise SystemExit(1) from error
+
+    def _listen(self) -> None:
         host, port = host_and_port(self.config.http.listen)
         site = make_site(
             WebServices(
@@ -277,6 +339,11 @@ class TrunklineService(Service):
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
+        self.console.start()
+        if self.config.metrics is not None:
+            host, port = host_and_port(self.config.metrics.listen)
+            metrics = MetricsSite(self.bind_snapshots, self._reactor)
+            self._metrics_port = self._reactor.listenTCP(port, metrics, interface=host)
 
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
@@ -305,6 +372,9 @@ class TrunklineService(Service):
             await self._start_line(line)
         self._moving.start(LOOK_SECONDS, now=False)
         self.indexing.start()
+        self.purging.start()
+        self.lag.start()
+        self.events.start()
         self.outbound.draining = False
         if self.mail is not None:
             self.mail.start()
@@ -313,10 +383,12 @@ class TrunklineService(Service):
 
     async def _start_line(self, line: Line) -> None:
         await self._holder.take(f"upstream {line.upstream.name}")
+        line.upstream.hold(_switch(line.upstream.name) in await self.store.read(paused.paused))
         await line.incoming.inbound.start()
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
         line.purge.start(PURGE_SECONDS, now=False)
+        line.read_again.start(READ_AGAIN_SECONDS, now=False)
         await line.upstream.start()
 
     async def stop(self) -> None:
@@ -330,6 +402,7 @@ class TrunklineService(Service):
             await _quietly(self._port.stopListening())
         if self.mail is not None:
             await self.mail.stop()
+        self.purging.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
         await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
         for line in self.lines.values():
@@ -342,13 +415,18 @@ class TrunklineService(Service):
         if self._watch.running:
             self._watch.stop()
         self.indexing.stop()
+        self.lag.stop()
+        await _quietly(self.console.stop())
+        await _quietly(self.events.stop())
         self.http.close()
+        if self._metrics_port is not None:
+            await _quietly(self._metrics_port.stopListening())
         await _quietly(self._holder.close())
         await self.store.close()
         log.info("server_stopped")
 
     async def _stop_line(self, line: Line) -> None:
-        for loop in (line.flush, line.purge):
+        for loop in line.loops:
             if loop.running:
                 loop.stop()
         await self._at_most(line.upstream.stop(), 5.0)
@@ -390,36 +468,40 @@ class TrunklineService(Service):
         """What every bind has counted."""
         return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
 
-    def reload(self) -> None:
+    def kill_switch(self, on: bool) -> Deferred[None]:
+        """Stop, or let go on, everything that goes out to carriers; it holds over a restart."""
+        for line in self.lines.values():
+            line.upstream.hold(on)
+        names, now_ms = list(self.lines), self._wall_ms()
+
+        def write(conn: Connection) -> None:
+            for name in names:
+                if on:
+                    paused.pause(conn, _switch(name), "kill-switch", now_ms)
+                else:
+                    paused.resume(conn, _switch(name))
+
+        log.warning("kill_switch", on=on, upstreams=names)
+        return self.store.writer.run("kill switch", write)
+
+    def reload(self) -> Deferred[Reloaded]:
         """Read the configuration file again and apply what changed; on an error keep what is.
 
-        Asked for again meanwhile, it is done once more after.
+        Reloads are done one after another.
         """
-        if self._reloading:
-            self._reload_again = True
-            return
-        self._reloading = True
-        Deferred.fromCoroutine(self._reload()).addErrback(
-            lambda failure: log.error("reload_failed", error=failure.getTraceback())
-        ).addBoth(lambda _: self._reloaded())
+        return self._reloads.run(lambda: Deferred.fromCoroutine(self._reload())).addErrback(_reload_failed)
 
-    def _reloaded(self) -> None:
-        self._reloading = False
-        if self._reload_again:
-            self._reload_again = False
-            self.reload()
-
-    async def _reload(self) -> None:
+    async def _reload(self) -> Reloaded:
         try:
             fresh = configuration.load(self.config.path)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("config_not_reloaded", problem=problem)
-            return
+            return Reloaded(problems=tuple(map(str, error.problems)))
         logging.configure(fresh.log)  # also when it is as before: the file may have been rotated
-        await self._apply(fresh)
+        return await self._apply(fresh)
 
-    async def _apply(self, fresh: Config) -> None:
+    async def _apply(self, fresh: Config) -> Reloaded:
         """Only what changed is touched: a changed upstream binds again, the others do not notice."""
         old = {upstream.name: upstream for upstream in self.config.upstreams}
         new = {upstream.name: upstream for upstream in fresh.upstreams}
@@ -430,6 +512,7 @@ class TrunklineService(Service):
                 "server",
                 "store",
                 "http",
+                "metrics",
                 "numbers",
                 "callback",
                 "webhook",
@@ -438,6 +521,7 @@ class TrunklineService(Service):
                 "simulator",
                 "sip",
                 "mail",
+                "console",
             )
             if getattr(fresh, key) != getattr(self.config, key)
         ]
@@ -456,7 +540,24 @@ class TrunklineService(Service):
         for name in new:
             if name in changed or name not in old:
                 await self._start_line(self.lines[name])
-        log.info("config_reloaded", upstreams_changed=changed, restart_needed_for=needs_restart)
+        added = [name for name in new if name not in old]
+        log.info(
+            "config_reloaded",
+            upstreams_changed=changed,
+            upstreams_added=added,
+            restart_needed_for=needs_restart,
+        )
+        return Reloaded((*changed, *added), tuple(needs_restart))
+
+
+def _switch(upstream: str) -> str:
+    """What `storage.paused` has while the kill-switch is on for this upstream."""
+    return f"upstream {upstream}"
+
+
+def _reload_failed(failure: Failure) -> Reloaded:
+    log.error("reload_failed", error=failure.getTraceback())
+    return Reloaded(problems=(failure.getErrorMessage(),))
 
 
 def _limits(config: OutboxConfig) -> Limits:

@@ -20,7 +20,7 @@ from edge.config import Config, ConfigError
 from edge.holder import Taken
 from edge.service import TrunklineService
 from storage import migrate
-from storage.engines import open_engine
+from storage.engines import missing_file, open_engine
 from storage.errors import StoreError
 from storage.ids import IdSource
 from storage.store import Store
@@ -67,6 +67,9 @@ def build(config: Config) -> TrunklineService:
     reactor.seconds = time.monotonic
     os.umask(PRIVATE)
     logging.configure(config.log)
+    missing = missing_file(config.store.url)
+    if missing is not None:
+        _give_up([f"There is no store at {missing} yet. Run: trunkline db upgrade"], EXIT_FAILED)
     try:
         engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
         engine.check_durable()

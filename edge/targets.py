@@ -2,8 +2,9 @@
 
 Targets take turns, and in each target its lanes do (a lane is one DID's deliveries there). A target has at
 most ``per_target`` attempts under way, and about half as many as there are free places left: each target that
-hangs gets less than the one before, and there is room for those that do not, until a circuit opens. A lane
-has no more waiting than memory has left.
+hangs gets less than the one before, and there is room for those that do not, until a circuit opens. A target
+begins with FIRST_PLACES and gets one more for each answer, so that one that hangs from the start does not
+cost the others the making of all its connections. A lane has no more waiting than memory has left.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 
 from edge.circuit import Circuit, CircuitSettings, State
 from storage.deliveries import DueDelivery
+
+FIRST_PLACES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,13 @@ class Limits:
 
 @dataclass(slots=True)
 class Target:
-    """One place that deliveries go to. ``key`` is as in `storage.paused`."""
+    """One place that deliveries go to. ``key`` is as in `storage.paused`; ``answers`` are counted since it
+    was last silent."""
 
     key: str
     circuit: Circuit
     running: int = 0
+    answers: int = 0
     paused: bool = False
     lanes: "OrderedDict[int, deque[DueDelivery]]" = field(default_factory=OrderedDict)
 
@@ -145,7 +150,7 @@ class Targets:
     def _may_start(self, target: Target, free: int, now: float) -> bool:
         return (
             not target.paused
-            and target.running < self._limits.per_target
+            and target.running < min(self._limits.per_target, FIRST_PLACES + target.answers)
             and 2 * target.running < free
             and target.circuit.may_start(now)
         )

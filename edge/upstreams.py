@@ -3,7 +3,8 @@
 A part leaves only after its `sending` was committed; what the SMSC answers is committed after. So a
 part that the store shows as `sending` after a crash, or when a link is lost, is in doubt: the SMSC may
 have it. The policy decides then: `resend` (flagged as a possible duplicate) or `hold`. While a link lives,
-an answer that is merely late does not lead to a second send.
+an answer that is overdue may still come on it, so nothing is sent a second time; and what the SMSC took
+once stays taken, whatever it answers to another attempt.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from edge.config import UpstreamConfig
 from edge.dialect import Dialect
 from edge.grace import Grace
 from edge.partqueue import PartQueue
+from edge.recorder import RETRY_SECONDS
 from edge.sender import Sender
 from edge.verdicts import Verdict
 from protocols.smpp import events
@@ -108,7 +110,9 @@ class Upstream:
         self._sender = Sender(config, dialect, store, clock, wall_ms, self._check_idle, self._impossible)
         self._recorder = self._sender.recorder
         self._verdict = verdicts.table(config.statuses)
+        self._doubts: dict[int, tuple[Bind, QueuedPart]] = {}  # overdue, on links that live
         self._grace = Grace(clock, config.late_response_seconds, self._grace_over)
+        self._taken: set[int] = set()  # sent again, and then the first attempt was answered ESME_ROK
         self._lost: list[QueuedPart] = []
         self._looking = LoopingCall(self.look)
         self._expiring = LoopingCall(self._expire)
@@ -126,6 +130,16 @@ class Upstream:
     def queue(self) -> PartQueue:
         """What waits for me."""
         return self._sender.queue
+
+    @property
+    def held(self) -> bool:
+        """An operator has stopped all sending to me."""
+        return self._sender.held
+
+    def hold(self, on: bool) -> None:
+        """Send nothing more, or go on; what is accepted meanwhile waits in the store."""
+        self._sender.held = on
+        self._sender.pump()
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -221,7 +235,16 @@ class Upstream:
 
     def settled(self, part_ids: Sequence[int]) -> None:
         """Somebody has decided what becomes of these parts, which were in doubt."""
-        self._sender.leave_to_table([item for part_id in part_ids if (item := self._grace.end(part_id))])
+        self._sender.leave_to_table([item for part_id in part_ids if (item := self._end_doubt(part_id))])
+
+    def known_taken(self, part_ids: Sequence[int]) -> None:
+        """A receipt told of these, which were in doubt: they are not sent again."""
+        self.queue.bar(part_ids)
+        for part_id in part_ids:
+            item = self._end_doubt(part_id)
+            if item is not None:
+                self.queue.done(item)
+        self._sender.pump()
 
     # -- time that is over ------------------------------------------------------------------------
 
@@ -229,8 +252,19 @@ class Upstream:
         """What waits in the table or in memory, whether or not there is a link."""
 
         def over(part_ids: Sequence[int]) -> None:
-            if part_ids and not self._sender.draining:
-                self._write_off(part_ids)
+            if self._sender.draining:
+                return
+            now_ms = self._wall_ms()
+            doubtful = [
+                item
+                for _, item in self._doubts.values()
+                if item.part.expires_at is not None and item.part.expires_at <= now_ms
+            ]
+            if part_ids or doubtful:
+                self._write_off([*part_ids, *(item.part.id for item in doubtful)])
+            for item in doubtful:
+                self._end_doubt(item.part.id)
+                self.queue.done(item)
 
         def unread(failure: Failure) -> None:
             outage.not_stored(self._log, "expiry_not_read", failure)
@@ -261,8 +295,12 @@ class Upstream:
         self._sender.pump()
 
     def bind_down(self, bind: Bind) -> None:
-        """Settle by policy what was outstanding on it."""
+        """Settle by policy what was outstanding on it, overdue or not: no answer can come any more."""
         lost, self._lost = self._lost, []
+        overdue = [item for where, item in self._doubts.values() if where is bind]
+        lost += [item for item in overdue if self._end_doubt(item.part.id)]
+        lost.sort(key=lambda item: item.part.id)
+        self._taken.difference_update(item.part.id for item in lost)
         if lost:
             self._log.warning("parts_in_doubt", parts=len(lost), bind=bind.name)
             self._recorder.persist(
@@ -280,7 +318,7 @@ class Upstream:
             case events.RequestReceived():
                 self._observer.received(self, bind, event.pdu)
             case events.RequestExpired(context=QueuedPart() as item):
-                self._overdue(item)
+                self._overdue(bind, item)
             case events.RequestLost(context=QueuedPart() as item):
                 self.counters.lost += 1
                 self._lost.append(item)
@@ -292,7 +330,7 @@ class Upstream:
         self.counters.late += event.late
         status = event.response.command_status
         smsc_message_id = getattr(event.response, "message_id", None) or ""
-        if event.late and self._grace.end(item.part.id) is None:
+        if event.late and self._end_doubt(item.part.id) is None:
             self._answered_too_late(item, status, smsc_message_id)
         elif status == CommandStatus.ESME_ROK:
             bind.accepted()
@@ -306,6 +344,7 @@ class Upstream:
 
     def _accepted(self, item: QueuedPart, smsc_message_id: str) -> None:
         self.counters.sent += 1
+        self._taken.discard(item.part.id)
         self.queue.done(item)
         self._recorder.persist(
             parts.record_sent(item.part.id, smsc_message_id, self._wall_ms()),
@@ -313,30 +352,45 @@ class Upstream:
         )
 
     def _answered_too_late(self, item: QueuedPart, status: int, smsc_message_id: str) -> None:
-        """The policy has decided already: wrongly, if the SMSC took it and no new attempt has begun."""
+        """Somebody has decided already: wrongly, if the SMSC took it. A new attempt that is on its way may be
+        refused now, as a duplicate or for any reason, and that means nothing."""
         self._log.warning("response_after_decision", part=item.part.id, status=status_name(status))
         if status != CommandStatus.ESME_ROK:
             return
-        part, now_ms = item.part, self._wall_ms()
+        self.queue.bar([item.part.id])
+        if any(bind.outstanding for bind in self.binds):
+            self._taken.add(item.part.id)
+        self._record_late(item, smsc_message_id, self._wall_ms())
 
-        def told(in_time: bool) -> None:
-            if in_time:
-                self.queue.bar([part.id])
+    def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
+        def told(news: bool) -> None:
+            self._recorder.unsettled -= 1
+            if news:
                 self._observer.accepted(self, item, smsc_message_id)
+            self._check_idle()
 
         def untold(failure: Failure) -> None:
+            self._recorder.unsettled -= 1
             outage.not_stored(self._log, "outcome_not_stored", failure)
+            self._clock.callLater(RETRY_SECONDS, self._record_late, item, smsc_message_id, now_ms)
 
+        self._recorder.unsettled += 1
         self._store.writer.run(
             "late response",
-            lambda conn: parts.record_late(conn, part.id, part.attempts, smsc_message_id, now_ms),
+            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id, now_ms),
         ).addCallbacks(told, untold)
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
         verdict = self._verdict(status)
-        if verdict is Verdict.RETRY:
+        if item.part.id in self._taken:
+            self._taken.discard(item.part.id)
+            self.queue.done(item)
+        elif verdict is Verdict.RETRY:
             self.counters.throttled += 1
             bind.throttled(status)
+            self._sender.requeue([item], status)
+        elif verdict is Verdict.REBIND:
+            bind.rebind(status)
             self._sender.requeue([item], status)
         elif verdict is Verdict.ELSEWHERE:
             self._recorder.persist(
@@ -378,14 +432,22 @@ class Upstream:
 
     # -- doubt ------------------------------------------------------------------------------------
 
-    def _overdue(self, item: QueuedPart) -> None:
+    def _overdue(self, bind: Bind, item: QueuedPart) -> None:
         self.counters.overdue += 1
         self._log.warning("response_overdue", part=item.part.id, message=item.part.message_id)
+        self._doubts[item.part.id] = bind, item
         self._grace.begin(item)
         self._recorder.persist(parts.mark_in_doubt(item.part.id))
 
     def _grace_over(self, item: QueuedPart) -> None:
-        self._recorder.persist(self._doubtful(item), lambda: self._sender.leave_to_table([item]))
+        """It stays in doubt, but the rest of its message waits for it no longer."""
+        self._sender.release(item)
+
+    def _end_doubt(self, part_id: int) -> QueuedPart | None:
+        """The part, if it was overdue on a link that lives: that doubt is over."""
+        self._grace.end(part_id)
+        _, item = self._doubts.pop(part_id, (None, None))
+        return item
 
     def _doubtful(self, item: QueuedPart) -> list[Write]:
         part = item.part

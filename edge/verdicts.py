@@ -1,4 +1,4 @@
-"""What the answer to a submit_sm means for the part: try again, try another upstream, or give up.
+"""What the answer to a submit_sm means for the part: try again, perhaps elsewhere, or give up.
 
 SMPP 3.4 §5.1.3 names the statuses, and every carrier has its own idea of them; so an upstream's
 configuration may say otherwise for each.
@@ -12,9 +12,11 @@ from protocols.smpp.errors import CommandStatus as Status
 
 
 class Verdict(Enum):
-    """``RETRY`` pauses the bind, ``ELSEWHERE`` is FAIL where the route has no other upstream."""
+    """``RETRY`` pauses the bind, ``REBIND`` ends it and tries on the next one, ``ELSEWHERE`` is FAIL
+    where the route has no other upstream."""
 
     RETRY = "retry"
+    REBIND = "rebind"
     ELSEWHERE = "elsewhere"
     FAIL = "fail"
 
@@ -24,6 +26,7 @@ DEFAULTS: Mapping[int, Verdict] = {
     Status.ESME_RMSGQFUL: Verdict.RETRY,
     Status.ESME_RSYSERR: Verdict.RETRY,
     Status.ESME_RX_T_APPN: Verdict.RETRY,
+    Status.ESME_RINVBNDSTS: Verdict.REBIND,  # it has forgotten our bind: the fault is not the message's
     Status.ESME_RSUBMITFAIL: Verdict.ELSEWHERE,
     Status.ESME_RSERTYPUNAUTH: Verdict.ELSEWHERE,
     Status.ESME_RPROHIBITED: Verdict.ELSEWHERE,

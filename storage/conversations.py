@@ -109,10 +109,27 @@ def mark_read(
     events.write(connection, [(account_id, kind, row.last_message_id, now_ms)])
 
 
-def mark_unread(connection: Connection, account_id: int, did: str, peer: str, now_ms: int) -> None:
-    """The newest message from the peer counts as unread again. Raises NotFound."""
+def mark_unread(
+    connection: Connection, account_id: int, did: str, peer: str, now_ms: int, from_id: int | None = None
+) -> None:
+    """What came from ``from_id`` on counts as unread again, or else the peer's newest. Raises NotFound."""
     row = _held(connection, account_id, did, peer)
-    _tell(connection, row, now_ms, read_id=max(min(row.read_id, row.last_inbound_id - 1), 0))
+    first = row.last_inbound_id if from_id is None else from_id
+    _tell(connection, row, now_ms, read_id=max(min(row.read_id, first - 1), 0))
+
+
+def unread_of(connection: Connection, account_id: int, found: Iterable[MessageView]) -> set[int]:
+    """The ids of those of these messages that came in and that nobody has read."""
+    inbound = [view.message for view in found if view.message.direction == "mo"]
+    wanted = sorted({(record.did, record.peer) for record in inbound})
+    place = tuple_(conversation.c.did, conversation.c.peer)
+    read: dict[Key, int] = {}
+    for start in range(0, len(wanted), 500):
+        query = select(conversation.c.did, conversation.c.peer, conversation.c.read_id).where(
+            conversation.c.account_id == account_id, place.in_(wanted[start : start + 500])
+        )
+        read.update({(row.did, row.peer): row.read_id for row in connection.execute(query)})
+    return {record.id for record in inbound if record.id > read.get((record.did, record.peer), record.id)}
 
 
 def set_state(

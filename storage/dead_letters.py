@@ -3,15 +3,17 @@
 from sqlalchemy import Connection, literal_column, select
 
 from storage.messages import delivery_record
-from storage.records import DeliveryRecord
+from storage.records import DeliveryRecord, DeliveryState
 from storage.tables import delivery
 
 MAX_LIMIT = 1_000
 
 
-def find(connection: Connection, account_id: int, delivery_id: int) -> DeliveryRecord | None:
-    """One delivery of this account."""
-    query = select(delivery).where(delivery.c.id == delivery_id, delivery.c.account_id == account_id)
+def find(connection: Connection, account_id: int | None, delivery_id: int) -> DeliveryRecord | None:
+    """One delivery of this account; None asks for an operator, here and below."""
+    query = select(delivery).where(delivery.c.id == delivery_id)
+    if account_id is not None:
+        query = query.where(delivery.c.account_id == account_id)
     row = connection.execute(query).first()
     return None if row is None else delivery_record(row)
 
@@ -38,5 +40,24 @@ def dead(
         query = query.where(delivery.c.id >= from_id)
     if to_id is not None:
         query = query.where(delivery.c.id <= to_id)
+    rows = connection.execute(query.order_by(delivery.c.id).limit(min(max(limit, 1), MAX_LIMIT)))
+    return [delivery_record(row) for row in rows]
+
+
+def some(
+    connection: Connection,
+    account_id: int | None,
+    state: DeliveryState,
+    handler: str | None,
+    from_id: int,
+    to_id: int,
+    limit: int,
+) -> list[DeliveryRecord]:
+    """Deliveries in a state, by their ids. For operators: it may read much of the table."""
+    query = select(delivery).where(delivery.c.state == state.value, delivery.c.id.between(from_id, to_id))
+    if account_id is not None:
+        query = query.where(delivery.c.account_id == account_id)
+    if handler is not None:
+        query = query.where(delivery.c.handler == handler)
     rows = connection.execute(query.order_by(delivery.c.id).limit(min(max(limit, 1), MAX_LIMIT)))
     return [delivery_record(row) for row in rows]

@@ -135,7 +135,10 @@ def skip(connection: Connection, delivery_id: int, account_id: int | None, why: 
 
 
 def replay(connection: Connection, delivery_ids: Sequence[int], account_id: int | None, now_ms: int) -> int:
-    """Owe these again if they failed, under their ids and with their history; how many that were."""
+    """Owe these again if they failed, under their ids and with their history; how many that were.
+
+    Each begins its handler's schedule anew, here and in `replay_failed`.
+    """
     failed = delivery.c.state == DeliveryState.FAILED.value
     clause = update(delivery).where(*_of(account_id), delivery.c.id.in_(delivery_ids), failed)
     return connection.execute(clause.values(_due(now_ms))).rowcount
@@ -171,6 +174,8 @@ def _of(account_id: int | None) -> Sequence[ColumnElement[bool]]:
 
 def _due(now_ms: int) -> dict[str, Any]:
     return {
+        "replayed_at": now_ms,
+        "tries_before": delivery.c.attempts,
         "state": DeliveryState.PENDING.value,
         "due_at": now_ms,
         "updated_at": now_ms,

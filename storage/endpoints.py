@@ -16,7 +16,8 @@ class Endpoint(NamedTuple):
 
 
 class EndpointRecord(NamedTuple):
-    """A failing endpoint. ``failing_since`` is the first failure after the last success."""
+    """A failing endpoint. ``failing_since`` is the first of the failures that have come one after the other
+    since; ``last_failed_at`` may be an hour behind."""
 
     account_id: int
     handler: str
@@ -24,6 +25,7 @@ class EndpointRecord(NamedTuple):
     failing_since: int
     paused_at: int | None
     last_outcome: str
+    last_failed_at: int = 0
 
     @property
     def endpoint(self) -> Endpoint:
@@ -31,9 +33,11 @@ class EndpointRecord(NamedTuple):
         return Endpoint(self.account_id, self.handler, self.url)
 
 
-def failing(connection: Connection) -> list[EndpointRecord]:
-    """All of them, the longest failing first."""
+def failing(connection: Connection, account_id: int | None = None) -> list[EndpointRecord]:
+    """All of them, or an account's, the longest failing first."""
     query = select(endpoint).order_by(endpoint.c.failing_since, endpoint.c.url)
+    if account_id is not None:
+        query = query.where(endpoint.c.account_id == account_id)
     return [EndpointRecord._make(row) for row in connection.execute(query)]
 
 

@@ -68,13 +68,16 @@ def heard_of(connection: Connection, did_id: int, since_ms: int) -> list[Talk]:
     return [Talk._make(row) for row in connection.execute(query)]
 
 
-def hear(connection: Connection, did_id: int, peer: str, at_ms: int, since_ms: int) -> list[Talk]:
+def hear(
+    connection: Connection, did_id: int, peer: str, at_ms: int, since_ms: int, forget_ms: int
+) -> list[Talk]:
     """``peer`` wrote at ``at_ms``: everybody who is heard of since ``since_ms``, he among them.
 
-    A tag is kept while its owner is heard of; then it is free for the next one.
+    A tag is kept while its owner is heard of; then it is free for the next one. Who had one is remembered
+    until nobody has heard of him since ``forget_ms``.
     """
     connection.execute(
-        delete(forward_talk).where(forward_talk.c.did_id == did_id, forward_talk.c.last_at < since_ms)
+        delete(forward_talk).where(forward_talk.c.did_id == did_id, forward_talk.c.last_at < forget_ms)
     )
     known = {talk.peer: talk for talk in heard_of(connection, did_id, since_ms)}
     mine = forward_talk.c.did_id == did_id, forward_talk.c.peer == peer
@@ -82,6 +85,7 @@ def hear(connection: Connection, did_id: int, peer: str, at_ms: int, since_ms: i
         latest = max(at_ms, known[peer].last_at)
         connection.execute(update(forward_talk).where(*mine).values(last_at=latest))
     else:
+        connection.execute(delete(forward_talk).where(*mine))
         tag = _free(talk.tag for talk in known.values())
         values = {"did_id": did_id, "peer": peer, "tag": tag, "last_at": at_ms}
         connection.execute(insert(forward_talk).values(values))

@@ -1,8 +1,8 @@
 """The segments of long MO messages, durable while their message is incomplete."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from storage.ids import lowest_at
 from storage.records import InboundPartRecord
@@ -27,6 +27,12 @@ def insert(record: InboundPartRecord) -> list[Write]:
 def assign(part_ids: Iterable[int], message_id: int) -> list[Write]:
     """These segments now belong to this message; part of the unit that inserts it."""
     return [(_ASSIGN, (part_id, message_id)) for part_id in part_ids]
+
+
+def remove(connection: Connection, part_ids: Collection[int]) -> None:
+    """These segments, which belong to no message, were copies of others that are there."""
+    open_ones = inbound_part.c.id.in_(part_ids), inbound_part.c.message_id.is_(None)
+    connection.execute(delete(inbound_part).where(*open_ones))
 
 
 def open_parts(connection: Connection, upstream: str) -> list[InboundPartRecord]:

@@ -72,6 +72,12 @@ def get(connection: Connection, account_id: int, message_id: int) -> MessageView
     return found[0] if found else None
 
 
+def find(connection: Connection, message_id: int) -> MessageView | None:
+    """One message, whoever's it is: for operators."""
+    found = views(connection, select(message).where(message.c.id == message_id))
+    return found[0] if found else None
+
+
 def search(
     connection: Connection,
     account_id: int,

@@ -1,7 +1,8 @@
 """The parts of MT messages on their way to an upstream.
 
 queued → sending → sent → delivered | failed | expired; what a crash or a lost bind leaves in ``sending`` is
-``in_doubt`` (and then queued again) or ``held``. No write here takes a part out of a final state.
+``in_doubt`` (and then queued again) or ``held``. What the upstream said of a part, or a receipt told, is
+not taken back: only `record_late` takes a part out of a final state, one in which we had given it up.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Select,
     Text,
     Update,
+    and_,
     literal_column,
     or_,
     select,
@@ -29,6 +31,7 @@ from storage.tables import PART_OPEN, PART_PASSING, Id, message, part
 NOT_FINAL = part.c.state.not_in(sorted(PartState.FINAL))
 # A doubt is settled once: what the upstream answered meanwhile, or a receipt told, is not taken back.
 ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
+NOT_TAKEN = (PartState.QUEUED, *ON_ITS_WAY, PartState.HELD)
 
 
 class QueuedPart(NamedTuple):
@@ -70,6 +73,7 @@ _RECORD_SENT = hot_update(
 )
 _RECORD_FAILED = hot_update(
     _change(
+        *NOT_TAKEN,
         state=PartState.FAILED.value,
         command_status=given("status", BigInteger()),
         answered_at=given("now", BigInteger()),
@@ -95,7 +99,12 @@ _REQUEUE = hot_update(
 _HOLD = hot_update(_change(*ON_ITS_WAY, state=PartState.HELD.value), "part_id")
 _IN_DOUBT = hot_update(_change(PartState.SENDING, state=PartState.IN_DOUBT.value), "part_id")
 _EXPIRE = hot_update(
-    _change(PartState.QUEUED, state=PartState.EXPIRED.value, final_at=given("now", BigInteger())),
+    _change(
+        PartState.QUEUED,
+        PartState.IN_DOUBT,
+        state=PartState.EXPIRED.value,
+        final_at=given("now", BigInteger()),
+    ),
     "part_id",
     "now",
 )
@@ -168,16 +177,23 @@ def decide(
     return found
 
 
-def record_late(
-    connection: Connection, part_id: int, attempt: int, smsc_message_id: str, now_ms: int
-) -> bool:
-    """The upstream took it after all, in the attempt of this number; False if it was sent again since."""
-    states = (PartState.QUEUED, PartState.IN_DOUBT, PartState.HELD)
+def record_late(connection: Connection, part_id: int, smsc_message_id: str, now_ms: int) -> bool:
+    """The upstream took it after all, in whichever attempt: that outweighs what we decided meanwhile, and a
+    refusal of another attempt. False if it is known to be taken already, or a receipt told its end."""
+    given_up = and_(
+        part.c.state.in_((PartState.FAILED, PartState.EXPIRED)),
+        part.c.smsc_message_id.is_(None),
+        part.c.receipt_state.is_(None),
+    )
     taken = (
         update(part)
-        .where(part.c.id == part_id, part.c.attempts == attempt, part.c.state.in_(states))
+        .where(part.c.id == part_id, or_(part.c.state.in_(NOT_TAKEN), given_up))
         .values(
-            state=PartState.SENT.value, smsc_message_id=smsc_message_id, command_status=0, answered_at=now_ms
+            state=PartState.SENT.value,
+            smsc_message_id=smsc_message_id,
+            command_status=0,
+            answered_at=now_ms,
+            final_at=None,
         )
     )
     return connection.execute(taken).rowcount == 1
@@ -194,7 +210,7 @@ def record_sent(part_id: int, smsc_message_id: str | None, now_ms: int) -> list[
 
 
 def record_failed(part_id: int, command_status: int | None, now_ms: int) -> list[Write]:
-    """The upstream refused it for good."""
+    """The upstream refused it for good; nothing changes if it took another attempt."""
     return [(_RECORD_FAILED, (part_id, command_status, now_ms))]
 
 
@@ -214,7 +230,7 @@ def mark_in_doubt(part_id: int) -> list[Write]:
 
 
 def expire(part_id: int, now_ms: int) -> list[Write]:
-    """Its time is over, if it still waits."""
+    """Its time is over, if it still waits, or waits for an answer."""
     return [(_EXPIRE, (part_id, now_ms))]
 
 

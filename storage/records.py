@@ -159,6 +159,7 @@ class DeliveryRecord(NamedTuple):
     ``event`` is None for the message itself, else the name of what became of it (a message has each once).
     ``lane`` is whose turn it is in (see `storage.queue`). Before ``lease_until`` only ``owner``, a server,
     may work it; without an owner it is free for all from then on, which is when it is due.
+    A replay begins its schedule anew: at ``replayed_at``, after ``tries_before`` attempts.
     """
 
     id: int
@@ -177,6 +178,13 @@ class DeliveryRecord(NamedTuple):
     lane: int = 0
     owner: int | None = None
     lease_until: int = 0
+    replayed_at: int | None = None
+    tries_before: int = 0
+
+    @property
+    def begun_at(self) -> int:
+        """When its schedule began: with itself, or with the last replay."""
+        return self.created_at if self.replayed_at is None else self.replayed_at
 
 
 class AttemptRecord(NamedTuple):

@@ -235,6 +235,8 @@ delivery = Table(
     Column("lane", BigInteger, nullable=False, server_default="0"),
     Column("owner", BigInteger),
     Column("lease_until", BigInteger, nullable=False, server_default="0"),
+    Column("replayed_at", BigInteger),
+    Column("tries_before", Integer, nullable=False, server_default="0"),
 )
 _partial("ix_delivery_failed", "state = 'failed'", delivery.c.account_id, delivery.c.id)
 _partial("ix_delivery_lane", "state = 'pending'", delivery.c.lane, delivery.c.lease_until, delivery.c.id)
@@ -286,13 +288,15 @@ receipt = Table(
 Index("ix_receipt_smsc", receipt.c.upstream, receipt.c.smsc_message_id)
 _partial("ix_receipt_unmatched", "part_id IS NULL", receipt.c.upstream, receipt.c.id)
 
-# The ids under which an unmatched receipt may still find its part; a row goes when the receipt is matched.
+# The ids under which an unmatched receipt may still find its part, and how far from what was sent each is (as
+# storage/receipts.py says). A row goes when the receipt is matched.
 receipt_candidate = Table(
     "receipt_candidate",
     metadata,
     Column("upstream", Text, primary_key=True),
     Column("smsc_message_id", Text, primary_key=True),
     Column("receipt_id", Id, primary_key=True, autoincrement=False, index=True),
+    Column("distance", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -306,6 +310,7 @@ endpoint = Table(
     Column("failing_since", BigInteger, nullable=False),
     Column("paused_at", BigInteger),
     Column("last_outcome", Text, nullable=False),
+    Column("last_failed_at", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 

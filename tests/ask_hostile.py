@@ -1,7 +1,8 @@
-"""A process that asks every hostile URL, to be watched from outside: python -m tests.ask_hostile [URL]
+"""A process that asks every hostile URL, to be watched from outside: python -m tests.ask_hostile [URL…]
 
-Prints how many were refused, by reason. The client may reach 127.0.0.2 only; with a URL, that is
-asked as well in the end, so that who watches sees what a connection looks like.
+Prints how many were refused, by reason. The client may reach 127.0.0.2 only; the URLs given are asked as well
+in the end, so that who watches sees what a connection looks like; what came of each is printed in a line.
+`rebind.example` is at 127.0.0.2 the first time that it is looked up, and at 127.0.0.1 from then on.
 """
 
 import sys
@@ -27,11 +28,12 @@ NAMES = {
     "mapped.example": [["::ffff:127.0.0.1"]],
     "alias.example": [["loopback.example", "127.0.0.1"]],
 }
+REBOUND = {"rebind.example": [["127.0.0.2"], ["127.0.0.1"]]}
 
 
 async def main(reactor: Any) -> None:
     """Ask them all."""
-    names = Names(reactor, NAMES)
+    names = Names(reactor, NAMES | REBOUND)
     resolver = NameResolver(reactor, [names.start()], Path("/dev/null"))
     settings = HTTPSettings(addresses=policy(["127.0.0.2"]), max_redirects=3)
     http = HTTPClient(reactor, settings, resolver)
@@ -45,7 +47,10 @@ async def main(reactor: Any) -> None:
             reasons["ANSWERED"] += 1
     print(" ".join(f"{reason}={count}" for reason, count in sorted(reasons.items())))
     for url in sys.argv[1:]:
-        print((await http.get(url)).status)
+        try:
+            print((await http.get(url)).status)
+        except NoAnswer as error:
+            print(error.reason)
     await names.stop()
 
 

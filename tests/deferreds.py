@@ -34,4 +34,4 @@ def failure(deferred: Deferred[Any], *expected: type[E]) -> E:
 
 def pending(deferred: Deferred[Any]) -> None:
     """Nothing has come of it yet."""
-    assert not deferred.called, f"it has fired: {deferred!r}"
+    assert not deferred.called or deferred.paused, f"it has fired: {deferred!r}"

@@ -10,10 +10,16 @@ PATIENCE_SECONDS = 60.0
 
 
 class Sink:
-    """I record every request; I answer each with ``answer`` (a body; ``ok`` from the start)."""
+    """I record every request; I answer each with ``answer`` (a body; ``ok`` from the start) and ``status``.
+
+    A target in ``redirects`` is answered with a redirect. With ``close_each`` a connection ends after one.
+    """
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.answer = b"ok"
+        self.status = 200
+        self.redirects: dict[str, str] = {}
+        self.close_each = False
         self.targets: list[str] = []
         self.bodies: list[bytes] = []
         self._answering = threading.Event()
@@ -36,7 +42,12 @@ class Sink:
                 if len(sink.targets) > sink._at_once:
                     sink._answering.wait(PATIENCE_SECONDS)
                 with suppress(ConnectionError):  # who asked may have gone
-                    self.send_response(200)
+                    location = sink.redirects.get(self.path)
+                    self.send_response(sink.status if location is None else 302)
+                    if location is not None:
+                        self.send_header("Location", location)
+                    if sink.close_each:
+                        self.send_header("Connection", "close")
                     self.send_header("Content-Length", str(len(sink.answer)))
                     self.end_headers()
                     self.wfile.write(sink.answer)

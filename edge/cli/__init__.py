@@ -6,9 +6,13 @@ import click
 
 from edge import __version__, layout
 from edge.cli.accounts import account, key, user
+from edge.cli.binds import binds
 from edge.cli.common import Commands, config_option, json_option, load, say
+from edge.cli.ctl import ctl, operator_hash
 from edge.cli.database import db
+from edge.cli.deliveries import deliveries_group
 from edge.cli.dids import did
+from edge.cli.endpoints import endpoint
 from edge.cli.messages import explain, send
 from edge.cli.sip_accounts import sip_account
 
@@ -22,7 +26,22 @@ def trunkline() -> None:
     layout.check()
 
 
-for command in (db, account, user, did, key, sip_account, send, explain):
+COMMANDS = (
+    db,
+    account,
+    user,
+    did,
+    key,
+    sip_account,
+    send,
+    explain,
+    binds,
+    deliveries_group,
+    endpoint,
+    ctl,
+    operator_hash,
+)
+for command in COMMANDS:
     trunkline.add_command(command)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from edge.cli.common import Failed, config_option, desk, json_option, say, table, when
+from edge.cli.common import Failed, config_option, desk, json_option, say
+from edge.tabular import table, when
 from storage.records import ApiKey, User
 
 

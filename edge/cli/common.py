@@ -1,9 +1,8 @@
 """What the commands share: options, answers as text or JSON, errors as one line and an exit code."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,20 +92,6 @@ def load(config_file: Path) -> Config:
 def say(as_json: bool, sentence: str, document: object) -> None:
     """Answer, in one of the two ways."""
     click.echo(json.dumps(document, ensure_ascii=False) if as_json else sentence)
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as columns; the first row is the head."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def when(at_ms: int | None) -> str | None:
-    """A wall-clock time for people and programs."""
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def on_off(switch: object) -> str:

@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from edge import outgoing
 from edge.config import Config
@@ -26,7 +25,7 @@ from edge.passwords import MAX_CHARACTERS, hash_password
 from edge.policy import numbers as spelling
 from storage import accounts, endpoints, mail, migrate, numbers, sessions
 from storage.endpoints import Endpoint
-from storage.engines import Engine, open_engine
+from storage.engines import Engine, file_of, missing_file, open_engine
 from storage.errors import Conflict, NotFound
 from storage.highest import highest_id
 from storage.ids import IdSource
@@ -78,9 +77,9 @@ def engine_of(config: Config) -> Iterator[Engine]:
 @contextmanager
 def open_desk(config: Config, clock_ms: Callable[[], int] = wall_ms) -> Iterator["Desk"]:
     """A desk on a store that has this release's schema. Raises SchemaMismatch with the command that helps."""
-    file = _file_of(config)
-    if file is not None and not file.exists():
-        raise DeskError(f"There is no store at {file} yet. Run: trunkline db upgrade")
+    missing = missing_file(config.store.url)
+    if missing is not None:
+        raise DeskError(f"There is no store at {missing} yet. Run: trunkline db upgrade")
     with engine_of(config) as engine:
         migrate.check(engine)
         yield Desk(engine, outgoing.rules(config), clock_ms)
@@ -91,7 +90,7 @@ def upgrade(config: Config) -> tuple[str | None, str]:
 
     The folder of an SQLite file is made if need be.
     """
-    file = _file_of(config)
+    file = file_of(config.store.url)
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +131,11 @@ class Desk:
         with self.transaction() as conn:
             known = accounts.find_account(conn, name)
             return known or accounts.add_account(conn, self.ids.next, name, self.clock_ms()), known is None
+
+    def account(self, name: str) -> Account:
+        """The one of this name. Raises NotFound."""
+        with self.engine.snapshot() as conn:
+            return _account(conn, name)
 
     def accounts(self) -> list[Account]:
         """All of them."""
@@ -226,8 +230,9 @@ class Desk:
         except SettingError as error:
             raise DeskError(f"{error.field}: {error.sentence}") from error
         if change.enabled:
-            for target in handlers.kinds[name].targets(setting.settings, ""):
-                endpoints.forget(conn, Endpoint(did.account_id, name, bare(target)))
+            for target in handlers.targets_of(handlers.kinds[name], setting.settings, ""):
+                if target is not None:
+                    endpoints.forget(conn, Endpoint(did.account_id, name, bare(target)))
         before = did.handlers.get(name)
         gone = dict.fromkeys(before.settings) if before is not None else {}
         settings = {**gone, **setting.settings}
@@ -264,6 +269,8 @@ class Desk:
         e164 = spelling.destination(number, self._rules.region, "did")
         if not e164.startswith("+"):
             raise DeskError(f"{number} is a short code; a DID is a whole number such as +12025550100.")
+        if not spelling.is_possible(e164):
+            raise DeskError(f"{e164} has no country's code, or not the length of that country's numbers.")
         return e164
 
 
@@ -275,11 +282,6 @@ def new_token() -> str:
 def token_hash(token: str) -> str:
     """What the store keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _file_of(config: Config) -> Path | None:
-    url = make_url(config.store.url)
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _account(conn: Connection, name: str) -> Account:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from edge.cli.common import config_option, desk, json_option, on_off, say, table
+from edge.cli.common import config_option, desk, json_option, on_off, say
 from edge.cli.desk import DidChange, HandlerChange
 from edge.handlers import registry
 from edge.handlers.base import SWITCHES, DIDHandler
 from edge.handlers.endpoints import bare
+from edge.tabular import table
 from storage.endpoints import Endpoint
 from storage.records import Did, HandlerSetting
 
@@ -165,8 +166,11 @@ def _document(item: Did, paused: set[Endpoint], owner: str | None = None) -> dic
 
 def _is_paused(item: Did, kind: type[DIDHandler], paused: set[Endpoint]) -> bool:
     setting = item.handlers.get(kind.name)
-    targets = () if setting is None else kind.targets(setting.settings, "")
-    return any(Endpoint(item.account_id, kind.name, bare(target)) in paused for target in targets)
+    targets = () if setting is None else registry.installed().targets_of(kind, setting.settings, "")
+    return any(
+        target is not None and Endpoint(item.account_id, kind.name, bare(target)) in paused
+        for target in targets
+    )
 
 
 def _handlers(item: Did, paused: set[Endpoint]) -> str:

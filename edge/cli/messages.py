@@ -7,7 +7,7 @@ from random import SystemRandom
 
 import click
 
-from edge.cli.common import FAILED, config_option, json_option, load, say, when
+from edge.cli.common import FAILED, config_option, json_option, load, say
 from edge.cli.desk import Desk, DeskError, open_desk
 from edge.config import Config
 from edge.dialect import Dialect
@@ -15,6 +15,7 @@ from edge.outbound import Draft, Planner, records
 from edge.policy import numbers as spelling
 from edge.references import References
 from edge.routing import choose, route_for, routes_of
+from edge.tabular import when
 from protocols.sms import SegmentOptions, count
 from storage import messages, numbers
 from storage.records import Did, MessageRecord, MessageStatus, MessageView, PartState

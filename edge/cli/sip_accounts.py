@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from edge.cli.accounts import account_option, generate_option, new_password, stdin_option
-from edge.cli.common import Failed, config_option, desk, json_option, load, say, table
+from edge.cli.common import Failed, config_option, desk, json_option, load, say
 from edge.cli.desk import Desk, DeskError
 from edge.config import SIPConfig
+from edge.tabular import table
 from protocols.sip.digest import Algorithm
 from storage import accounts, numbers, sip_accounts
 from storage.errors import NotFound

@@ -16,7 +16,22 @@ from twisted.internet.defer import Deferred
 from edge.http.answer import EXCERPT_CHARACTERS
 from storage.records import DeliveryRecord, MessageRecord
 
-__all__ = ["EXCERPT_CHARACTERS", "Delivered", "Failed", "Handler", "Job", "Outcome", "Retry"]
+__all__ = [
+    "EXCERPT_CHARACTERS",
+    "INTERNAL_ERROR",
+    "Delivered",
+    "Failed",
+    "Handler",
+    "Job",
+    "Outcome",
+    "Retry",
+]
+
+INTERNAL_ERROR = "internal_error"
+"""The outcome when the handler itself is at fault."""
+
+GIVE_UP_SECONDS = 7 * 86400.0
+"""How long a delivery is tried, unless its handler says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,11 @@ class Job:
     message: MessageRecord
     attempt: int
     settings: Mapping[str, object]
+
+    @property
+    def turn(self) -> int:
+        """The attempt's number in its schedule, which a replay begins anew: what the next wait goes by."""
+        return self.attempt - self.delivery.tries_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +85,10 @@ class Handler(Protocol):
     """What the outbox needs of a handler.
 
     ``ordered``: a delivery waits until the earlier ones of its conversation to the same target are final;
-    with ``one_line`` (which a handler may lack) until all earlier ones to the same target are. ``unwell``
-    (which it may lack too) says whether an outcome tells that the target as a whole takes nothing now.
+    with ``one_line`` (which a handler may lack) until all earlier ones to the same target are. A delivery
+    that has not ended after ``give_up_seconds`` (which it may lack too: GIVE_UP_SECONDS) fails.
+    ``attempt_seconds`` is how long an attempt may take, ``unwell`` says whether an outcome tells that the
+    target as a whole takes nothing now (both, if lacking: as the outbox and HTTP have it).
     """
 
     name: str
@@ -77,7 +99,7 @@ class Handler(Protocol):
         ...
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
-        """Make one attempt. Every trouble with the target is an Outcome; an errback is our own bug."""
+        """Make one attempt. Every trouble with the target is an Outcome; an errback is the handler's bug."""
         ...
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from twisted.internet.defer import Deferred
 
-from edge.handlers import Job, Outcome
+from edge.handlers import GIVE_UP_SECONDS, Job, Outcome
 from edge.http import urls
 from edge.http.addresses import AddressPolicy
 from edge.http.errors import URLRefused
@@ -108,13 +108,15 @@ class DIDHandler(ABC):
 
     ``ordered``: the deliveries of one conversation to one target go out in order, one at a time; with
     ``one_line`` those of all conversations to it do. ``main`` is the key without
-    which there is nothing to do; ``always_on`` handlers need no switch.
+    which there is nothing to do; ``always_on`` handlers need no switch. A delivery that is not over after
+    ``give_up_seconds`` (since it was owed, or replayed) is a dead letter, whatever `deliver` says.
     """
 
     name: str
     ordered: ClassVar[bool] = False
     one_line: ClassVar[bool] = False
     always_on: ClassVar[bool] = False
+    give_up_seconds: float = GIVE_UP_SECONDS
     keys: ClassVar[tuple[Key, ...]] = ()
     main: ClassVar[str] = ""
 
@@ -200,7 +202,7 @@ class DIDHandler(ABC):
 
     @abstractmethod
     def deliver(self, job: Job) -> Deferred[Outcome]:
-        """Make one attempt. Every trouble with the target is an Outcome; an errback is our own bug."""
+        """Make one attempt. Every trouble with the target is an Outcome; an errback is the handler's bug."""
 
 
 def _switch(field: str, value: object) -> bool:

@@ -1,8 +1,8 @@
 """The URL callback: a GET to the DID's URL template; the page says `ok`, or is asked again.
 
 With retry on, any other answer means the same message again every 30 minutes (± jitter) until the
-page says `ok` or the message is too old: then it is a dead letter (failed, `gave_up`), which can be replayed.
-With retry off there is one attempt. The id is the same each time.
+page says `ok` or it has gone on for too long: then it is a dead letter (failed, `gave_up`), which can be
+replayed. With retry off there is one attempt. The id is the same each time.
 """
 
 from collections.abc import Callable
@@ -50,6 +50,7 @@ class CallbackHandler(DIDHandler):
     ) -> None:
         self._http = http
         self._times = times
+        self.give_up_seconds = times.give_up_seconds
         self._zone = ZoneInfo(times.timezone)
         self._random = random
         self._wall_ms = wall_ms
@@ -110,7 +111,7 @@ class CallbackHandler(DIDHandler):
         if not job.settings.get("retry", False):
             return Failed(outcome, status, excerpt)
         after = times.retry_seconds * self._random.uniform(1 - times.jitter, 1 + times.jitter)
-        age_ms = self._wall_ms() - job.message.created_at
+        age_ms = self._wall_ms() - job.delivery.begun_at
         if age_ms + after * 1000 > times.give_up_seconds * 1000:
             return Failed("gave_up", status, excerpt)
         return Retry(outcome, after, status, excerpt)

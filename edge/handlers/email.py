@@ -50,6 +50,7 @@ class EmailHandler(DIDHandler):
 
     name = "email"
     main = "to"
+    attempt_seconds = 1_800.0  # a mail server may take minutes for each answer (RFC 5321 §4.5.3.2)
     keys: ClassVar[tuple[Key, ...]] = (
         Key("to", "text", f"one address, or up to {MAX_ADDRESSES} with commas between", "addresses"),
         Key("html", "switch", "the mail has an HTML part too"),
@@ -62,13 +63,12 @@ class EmailHandler(DIDHandler):
         send: Callable[[Envelope], Deferred[Verdict]],
         key: Callable[[str], str],
         patience: Patience,
-        wall_ms: Callable[[], int],
     ) -> None:
         self._writing = writing
         self._send = send
         self._key = key
         self._patience = patience
-        self._wall_ms = wall_ms
+        self.give_up_seconds = patience.give_up_seconds
 
     @classmethod
     def available(cls, tools: Tools) -> bool:
@@ -143,11 +143,7 @@ class EmailHandler(DIDHandler):
             return Delivered("sent", status, excerpt)
         if verdict.final:
             return Failed(verdict.outcome, status, excerpt)
-        wait = self._patience.after(job.attempt)
-        age = (self._wall_ms() - job.delivery.created_at) / 1000
-        if age + wait > self._patience.give_up_seconds:
-            return Failed("gave_up", status, excerpt)
-        return Retry(verdict.outcome, wait, status, excerpt)
+        return Retry(verdict.outcome, self._patience.after(job.turn), status, excerpt)
 
 
 def status_target(to: Address, message_id: str) -> str:

@@ -1,23 +1,28 @@
 """Endpoints that fail: remembered since when, and paused after days of nothing but failure.
 
-A paused endpoint is asked no more: what is due for it becomes a dead letter at once, until somebody
-switches the handler on again (`trunkline did set … webhook=on`); then the dead letters can be replayed.
-One that answers well is not remembered at all, so nothing is written while all is well.
+A paused endpoint is asked no more: what is due for it becomes a dead letter at once, until somebody resumes
+it (`trunkline endpoint resume`, the API, or by switching the handler on again); then the dead letters can be
+replayed. The owner is told by an event in the feed, by the API, and on the portal's pages.
+One that answers well is not remembered at all, so nothing is written while all is well. After a long silence
+nobody knows what it would have answered meanwhile, so the days are counted anew.
 """
 
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from storage import endpoints
+from storage import endpoints, events
 from storage.endpoints import Endpoint, EndpointRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
 PAUSE_AFTER_SECONDS = 5 * 86400.0
+SILENCE_MS = 36 * 3_600_000  # longer than the longest wait of a schedule, Retry-After included
+REMEMBERED_EACH_MS = 3_600_000  # how often the last failure is written
 
 
 class Endpoints:
@@ -50,28 +55,40 @@ class Endpoints:
                 "endpoint recovered", lambda conn: endpoints.forget(conn, which)
             ).addErrback(self._not_stored)
 
-    def failed(self, which: Endpoint, outcome: str) -> None:
+    def failed(self, which: Endpoint, outcome: str, delivery_id: int) -> None:
         """It did not."""
         now_ms = self._wall_ms()
         known = self._failing.get(which)
-        if known is None:
-            self._put(EndpointRecord(*which, now_ms, None, outcome))
+        if known is None or (known.paused_at is None and now_ms - known.last_failed_at > SILENCE_MS):
+            self._put(EndpointRecord(*which, now_ms, None, outcome, now_ms))
         elif known.paused_at is None and now_ms - known.failing_since >= self._pause_after_ms:
-            days = (now_ms - known.failing_since) / 86_400_000
-            log.warning(
-                "endpoint_paused",
-                handler=which.handler,
-                account=which.account_id,
-                failing_days=round(days, 1),
-                outcome=outcome,
+            self._pause(
+                known._replace(paused_at=now_ms, last_outcome=outcome, last_failed_at=now_ms), delivery_id
             )
-            self._put(known._replace(paused_at=now_ms, last_outcome=outcome))
+        elif now_ms - known.last_failed_at >= REMEMBERED_EACH_MS:
+            self._put(known._replace(last_outcome=outcome, last_failed_at=now_ms))
 
-    def _put(self, record: EndpointRecord) -> None:
-        self._failing[record.endpoint] = record
-        self._store.writer.run("endpoint failing", lambda conn: endpoints.put(conn, record)).addErrback(
-            self._not_stored
+    def _pause(self, record: EndpointRecord, delivery_id: int) -> None:
+        """Its owner is told in the same transaction."""
+        days = (record.last_failed_at - record.failing_since) / 86_400_000
+        log.warning(
+            "endpoint_paused",
+            handler=record.handler,
+            account=record.account_id,
+            failing_days=round(days, 1),
+            outcome=record.last_outcome,
         )
+        notice = (record.account_id, events.Kind.ENDPOINT_PAUSED, delivery_id, record.last_failed_at)
+        self._put(record, notice)
+
+    def _put(self, record: EndpointRecord, *notices: tuple[int | None, events.Kind, int, int]) -> None:
+        self._failing[record.endpoint] = record
+
+        def put(conn: Connection) -> None:
+            endpoints.put(conn, record)
+            events.write(conn, notices)
+
+        self._store.writer.run("endpoint failing", put).addErrback(self._not_stored)
 
     def _restore(self, records: list[EndpointRecord]) -> None:
         self._failing = {record.endpoint: record for record in records}

@@ -29,6 +29,7 @@ REPLY = "reply"
 """The target of an answer's delivery: who it is for is decided when it is worked."""
 
 DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS  # so long a tag that the owner has read is known to be one
 HOUR_MS = 3_600_000
 MAX_HOPS = 3
 RETRY_SECONDS = 30.0
@@ -129,7 +130,12 @@ class ForwardHandler(DIDHandler):
             talks = await self._store.writer.run(
                 "forward heard",
                 lambda conn: forwards.hear(
-                    conn, did.id, message.peer, message.created_at, message.created_at - DAY_MS
+                    conn,
+                    did.id,
+                    message.peer,
+                    message.created_at,
+                    message.created_at - DAY_MS,
+                    message.created_at - WEEK_MS,
                 ),
             )
         text = replies.tagged(message.text, message.peer, talks, bool(job.settings.get("prefix")))
@@ -148,9 +154,10 @@ class ForwardHandler(DIDHandler):
 
     async def _answer(self, job: Job, did: Did) -> Outcome:
         message = job.message
-        talks = await self._store.read(forwards.heard_of, did.id, message.created_at - DAY_MS)
+        known = await self._store.read(forwards.heard_of, did.id, message.created_at - WEEK_MS)
+        talks = [talk for talk in known if talk.last_at >= message.created_at - DAY_MS]
         ask = job.settings.get("untagged") == "ask"
-        choice = replies.choose(message.text, talks, message.created_at, ask)
+        choice = replies.choose(message.text, talks, message.created_at, ask, tags=len(known) > 1)
         if isinstance(choice, replies.Reply):
             try:
                 accepted = await self._send(job, did, choice.peer, choice.text, 1)

@@ -97,6 +97,6 @@ def _outcome(verdict: Verdict, job: Job) -> Outcome:
 
 
 def _again(job: Job, outcome: str, status: int, excerpt: str | None = None) -> Outcome:
-    if job.attempt >= ATTEMPTS:
+    if job.turn >= ATTEMPTS:
         return Failed("gave_up", status, excerpt)
     return Retry(outcome, WAIT_SECONDS, status, excerpt)

@@ -1,8 +1,9 @@
 """POSTs of JSON documents: when they are tried again, when never, and how they are signed.
 
 One mechanism for webhooks and status callbacks. Any 2xx ends a delivery; else it is tried again after
-WAITS ± JITTER under the same id, then it is a dead letter (failed, `gave_up`). `Retry-After` may put the
-next try off, up to LONGEST_PUT_OFF or twice the planned wait; it never brings it forward. 410 Gone ends it.
+WAITS ± JITTER under the same id, then it is a dead letter (failed, `gave_up`); a replay begins the WAITS
+anew. `Retry-After` may put the next try off, up to LONGEST_PUT_OFF or twice the planned wait; it never brings
+it forward. 410 Gone ends it.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ class Poster:
             self._endpoints.succeeded(which)
             return Delivered("accepted", answer.status, answer.excerpt)
         if answer.status == GONE:
-            self._endpoints.failed(which, "gone")
+            self._endpoints.failed(which, "gone", job.delivery.id)
             return Failed("gone", answer.status, answer.excerpt)
         asked = retry_after(answer, self._wall_ms() / 1000)
         return self._again(job, which, "http_error", answer.status, answer.excerpt, asked)
@@ -85,10 +86,10 @@ class Poster:
     def _again(
         self, job: Job, which: Endpoint, outcome: str, status: int | None, excerpt: str, asked: float
     ) -> Outcome:
-        self._endpoints.failed(which, outcome)
-        if job.attempt > len(WAITS):
+        self._endpoints.failed(which, outcome, job.delivery.id)
+        if job.turn > len(WAITS):
             return Failed("gave_up", status, excerpt)
-        wait = WAITS[job.attempt - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)
+        wait = WAITS[job.turn - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)
         put_off = min(asked, max(LONGEST_PUT_OFF, 2 * wait))
         return Retry(outcome, max(wait, put_off), status, excerpt)
 
@@ -103,6 +104,8 @@ def retry_after(answer: Answer, now: float) -> float:
         return float(written[:9])
     try:
         at = parsedate_to_datetime(written)
-    except ValueError:
+        until = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        # The parser takes more than dates: years and zones that overflow, and shapes that it trips over.
         return 0.0
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    return max(0.0, until - now)

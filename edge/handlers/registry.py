@@ -3,17 +3,20 @@
     [project.entry-points."trunkline.handlers"]
     pager = "pager_for_trunkline:PagerHandler"
 
-Both are loaded the same way, once, when somebody first asks. A third party's handler that cannot be loaded,
-or that takes a name that is taken, is left out and said so: the others serve on.
+Both are loaded the same way, once, when somebody first asks. A third party's handler that cannot be loaded or
+built, or that takes a name that is taken, is left out and said so: the others serve on. One that raises when
+it is asked for its targets owes a delivery all the same, which has failed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import structlog
 
 from edge.handlers.base import DIDHandler, Rules, SettingError, Settings, Tools
+from edge.handlers.faults import Faults
 from storage.records import Did, HandlerSetting
 
 log = structlog.get_logger(__name__)
@@ -37,23 +40,42 @@ class Registry:
 
     def __init__(self, kinds: Iterable[type[DIDHandler]]) -> None:
         self.kinds: Mapping[str, type[DIDHandler]] = {kind.name: kind for kind in kinds}
+        self._faults = Faults()
 
     def __iter__(self) -> Iterator[type[DIDHandler]]:
         return iter(self.kinds.values())
 
-    def targets(self, did: Did, peer: str) -> list[tuple[str, str]]:
-        """(handler, target) of each delivery that a message from ``peer`` owes, in the order of the names."""
+    def targets(self, did: Did, peer: str) -> list[tuple[str, str | None]]:
+        """(handler, target) of each delivery that a message from ``peer`` owes, in the order of the names.
+
+        The target is None for a handler that is broken: it cannot be said where the message would go.
+        """
         on = [
             (kind, did.handlers[name].settings)
             for name, kind in sorted(self.kinds.items())
             if name in did.handlers and did.handlers[name].enabled
         ]
-        alone = [(kind, settings) for kind, settings in on if kind.claims(settings, peer)]
+        alone = [(kind, settings) for kind, settings in on if self._claims(kind, settings, peer)]
         return [
             (kind.name, target)
             for kind, settings in alone[:1] or on
-            for target in kind.targets(settings, peer)
+            for target in self.targets_of(kind, settings, peer)
         ]
+
+    def targets_of(self, kind: type[DIDHandler], settings: Settings, peer: str) -> Sequence[str | None]:
+        """Those of one handler; (None,) when it raises, or gives what can be none."""
+        try:
+            return _storable(kind.targets(settings, peer))
+        except Exception as error:  # whatever it does: the message must be stored and answered
+            self._faults.tell(kind.name, "targets", error)
+            return (None,)
+
+    def _claims(self, kind: type[DIDHandler], settings: Settings, peer: str) -> bool:
+        try:
+            return bool(kind.claims(settings, peer))
+        except Exception as error:  # the others get the message
+            self._faults.tell(kind.name, "claims", error)
+            return False
 
     def settle(
         self, did: Did, name: str, change: Settings, enabled: bool | None, rules: Rules
@@ -77,8 +99,30 @@ class Registry:
         return HandlerSetting(name, enabled, after)
 
     def build(self, tools: Tools) -> dict[str, DIDHandler]:
-        """Those that deliver, by name."""
-        return {kind.name: kind.build(tools) for kind in self if not kind.always_on and kind.available(tools)}
+        """Those that deliver, by name. Raises what one of our own raises: that is no server to run."""
+        built = {kind.name: self._build(kind, tools) for kind in self if not kind.always_on}
+        return {name: handler for name, handler in built.items() if handler is not None}
+
+    def _build(self, kind: type[DIDHandler], tools: Tools) -> DIDHandler | None:
+        try:
+            return kind.build(tools) if kind.available(tools) else None
+        except Exception as error:
+            if kind.name in {entry.name for entry in OURS}:
+                raise
+            self._faults.tell(kind.name, "build", error)
+            return None
+
+
+def _storable(targets: Any) -> Sequence[str]:
+    """These, which every store takes. Raises TypeError or ValueError when they are none."""
+    if isinstance(targets, str):
+        raise TypeError("targets gave a text, not a sequence of them")
+    found = tuple(targets)
+    for target in found:
+        if not isinstance(target, str) or not target or "\0" in target:
+            raise TypeError(f"{target!r} is no target: it is no text, empty, or has a NUL in it")
+        target.encode()
+    return found
 
 
 @lru_cache(1)

@@ -1,6 +1,7 @@
 """Who an answer from the owner's phone is for. Pure: the text and who has been talking decide.
 
-A text that begins with a tag (`#2 yes`) goes to whoever the tag stands for. Without one it goes to the last
+A text that begins with a tag (`#2 yes`) goes to whoever the tag stands for; where nobody else has been
+talking, no tags were shown, and `#1 fan` is what it says. Without one it goes to the last
 sender, unless that may be somebody else than the owner thinks: when several are talking and the last one
 wrote only a moment ago, or when the owner wants to be asked each time. Then nothing is sent on, and the owner
 is told whom the tags stand for.
@@ -34,14 +35,15 @@ class Note:
     sentence: str
 
 
-def choose(text: str, talks: Sequence[Talk], at_ms: int, ask: bool) -> Reply | Note:
+def choose(text: str, talks: Sequence[Talk], at_ms: int, ask: bool, tags: bool) -> Reply | Note:
     """``talks``, the last one first, are those of the last day; ``at_ms`` is when the answer came.
 
-    ``ask``: without a tag it is for nobody while several are talking.
+    ``ask``: without a tag it is for nobody while several are talking. ``tags``: the owner may have read of
+    tags, since several were talking at some time not long ago.
     """
     if not talks:
         return Note("Not sent: nobody has written here in the last 24 hours.")
-    tagged = _TAGGED.fullmatch(text)
+    tagged = _TAGGED.fullmatch(text) if tags else None
     if tagged is not None:
         return _tagged(int(tagged[1]), (tagged[2] or "").strip(), talks)
     if len(talks) > 1 and (ask or talks[0].last_at > at_ms - CROSSING_MS):

@@ -71,6 +71,7 @@ class SipHandler(DIDHandler):
         self._delivery = delivery
         self._store = store
         self._settings = settings
+        self.give_up_seconds = settings.keep_seconds + OFF_SECONDS  # it says `expired` itself, before
         self._look = look
         self._wall_ms = wall_ms
         self._lines: dict[str, _Line] = {}
@@ -136,7 +137,7 @@ class SipHandler(DIDHandler):
         return outcome
 
     def _attempt(self, line: _Line, job: Job) -> Deferred[Outcome]:
-        left = self._settings.keep_seconds - (self._wall_ms() - job.message.created_at) / 1000
+        left = self._settings.keep_seconds - (self._wall_ms() - job.delivery.begun_at) / 1000
         if left <= 0:
             return succeed(Failed("expired"))
         user, _, _ = job.delivery.target.removeprefix("sip:").partition("@")

@@ -34,6 +34,7 @@ _CACHED = 4_096
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
 # RFC 3986 §3.3, §3.4: what may stand in a path or query, "%" with its two digits apart.
+_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LEFT_ALONE = "%!$&'()*+,;=:@/?-._~[]|^`\\\""
 
 
@@ -105,7 +106,8 @@ def _split(template: str) -> tuple[str, str]:
 
 
 def _ascii(literal: str) -> str:
-    return quote(literal, safe=_LEFT_ALONE, errors="replace")
+    """A "%" without digits of its own is meant as such: left alone it would take those that are filled in."""
+    return quote(_PERCENT.sub("%25", literal), safe=_LEFT_ALONE, errors="replace")
 
 
 def _encoded(value: str, in_path: bool) -> str:

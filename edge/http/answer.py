@@ -19,8 +19,8 @@ class Answer:
 
     @property
     def successful(self) -> bool:
-        """2xx, and the body came whole."""
-        return 200 <= self.status < 300 and not self.cut
+        """2xx: the status decides, whatever became of the body."""
+        return 200 <= self.status < 300
 
     @property
     def excerpt(self) -> str:

@@ -1,8 +1,8 @@
 """The client that handlers use: GET and POST with limits, to origins that are vetted.
 
-A request never waits for more than the time allowed once its turn has come, is never repeated, and is
-redirected only as far as the settings say; each hop is vetted like the first. Nothing is kept between
-requests but connections: no cookies, no cached answers.
+A request has one deadline for everything: its turn, looking the name up, connecting, the answer, and all
+redirects. It is never repeated, and is redirected only as far as the settings say; each hop is vetted like
+the first. Nothing is kept between requests but connections: no cookies, no cached answers.
 """
 
 import re
@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.python.failure import Failure
@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from edge.http.addresses import PUBLIC_ONLY, AddressPolicy
 from edge.http.answer import Answer
 from edge.http.connecting import Connector, TLSOptions
-from edge.http.connection import Connection, lost
+from edge.http.connection import Connection
 from edge.http.errors import NoAnswer, URLRefused
 from edge.http.pool import Pool
 from edge.http.resolving import Resolver
@@ -35,8 +35,9 @@ _ORIGIN = re.compile(r"[^:/?#]*://[^/?#]*")
 
 @dataclass(frozen=True, slots=True)
 class HTTPSettings:
-    """Seconds for the whole and for the connection alone; connections kept open to one origin; how many
-    redirects are followed; which networks and ports may be reached."""
+    """Seconds for the whole (the wait for a turn and redirects included) and for the connection alone;
+    connections kept open to one origin; how many redirects are followed; which networks and ports may be
+    reached."""
 
     timeout: float = 30.0
     connect_timeout: float = 10.0
@@ -77,7 +78,7 @@ class HTTPClient:
 
     def get(self, url: str) -> Deferred[Answer]:
         """GET; errback NoAnswer."""
-        return self._follow(url, _Request("GET", b"", b""), self._settings.max_redirects)
+        return self._in_time(self._follow(url, _Request("GET", b"", b""), self._settings.max_redirects))
 
     def post_json(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Deferred[Answer]:
         """POST of a JSON document; errback NoAnswer. ``headers`` are in ASCII, without line ends."""
@@ -86,11 +87,24 @@ class HTTPClient:
             head.encode("ascii"),
             len(body),
         )
-        return self._follow(url, _Request("POST", lines, body), self._settings.max_redirects)
+        return self._in_time(self._follow(url, _Request("POST", lines, body), self._settings.max_redirects))
 
     def send(self, url: str, method: str, head: bytes, body: bytes) -> Deferred[Answer]:
         """Any other request, not redirected; for `edge.http.agent`."""
-        return self._follow(url, _Request(method, head, body), 0)
+        return self._in_time(self._follow(url, _Request(method, head, body), 0))
+
+    def _in_time(self, asking: Deferred[Answer]) -> Deferred[Answer]:
+        """The whole within the time allowed; cancelling ends whatever it waits for just now."""
+        timer = self._clock.callLater(self._settings.timeout, asking.cancel)
+
+        def ended(result: Answer | Failure) -> Answer | Failure:
+            if timer.active():
+                timer.cancel()
+            if isinstance(result, Failure) and result.check(CancelledError):
+                raise NoAnswer("timeout", "no complete answer in time")
+            return result
+
+        return asking.addBoth(ended)
 
     def _follow(self, url: str, request: _Request, redirects: int) -> Deferred[Answer]:
         sent = self._once(url, request)
@@ -106,10 +120,20 @@ class HTTPClient:
         follows = answer.status in (REDIRECTS if request.method == "GET" else SAME_METHOD)
         if location is None or not follows:
             return answer
-        target = urljoin(url, location)
-        if url.startswith("https:") and not target.startswith("https:"):
+        return self._follow(self._target(url, location), request, redirects - 1)
+
+    def _target(self, url: str, location: str) -> str:
+        """Where a redirect leads. What begins with https is never continued without TLS."""
+        try:
+            target = urljoin(url, location)
+            here, there = self._address(url)[0], self._address(target)[0]
+        except URLRefused as error:
+            raise _refused_there(error) from error
+        except ValueError as error:
+            raise NoAnswer("redirect_refused", f"the page redirects to what is no URL: {error}") from error
+        if here.scheme == "https" and there.scheme != "https":
             raise NoAnswer("redirect_refused", "a redirect from https leads to something else")
-        return self._follow(target, request, redirects - 1).addErrback(_redirect_refused)
+        return target
 
     def _once(self, url: str, request: _Request) -> Deferred[Answer]:
         try:
@@ -137,23 +161,13 @@ class HTTPClient:
         return origin, lines.encode("ascii")
 
     def _ask(self, connection: Connection, origin: Origin, octets: bytes) -> Deferred[Answer]:
-        left = self._settings.timeout - connection.took
-        connection.took = 0.0
-        asked = connection.ask(octets)
-        timer = self._clock.callLater(left, asked.cancel)
-
         def ended(result: Answer | Failure) -> Answer | Failure:
-            if timer.active():
-                timer.cancel()
             self.pool.release(origin, connection)
-            if isinstance(result, Failure) and not result.check(NoAnswer):
-                raise lost(result)
             return result
 
-        return asked.addBoth(ended)
+        return connection.ask(octets).addBoth(ended)
 
 
-def _redirect_refused(failure: Failure) -> Answer:
+def _refused_there(error: URLRefused) -> NoAnswer:
     """Where a page points to is its answer of today, not our URL."""
-    failure.trap(URLRefused)
-    raise NoAnswer("redirect_refused", f"the page redirects to a URL that may not be asked: {failure.value}")
+    return NoAnswer("redirect_refused", f"the page redirects to a URL that may not be asked: {error.detail}")

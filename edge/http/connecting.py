@@ -40,18 +40,9 @@ class Connector:
 
     def connect(self, origin: Origin, gone: Callable[[Connection], None]) -> Deferred[Connection]:
         """A new connection within the time allowed; the addresses are tried in order. Errback NoAnswer."""
-        begun = self._clock.seconds()
         looked_up = vetted(self._resolver, origin, self.policy)
         connecting = looked_up.addCallback(lambda addresses: self._first(origin, addresses, gone))
-        return connecting.addTimeout(self._seconds, self._clock).addCallbacks(
-            self._connected, _not_connected, callbackArgs=(begun,)
-        )
-
-    def _connected(self, connection: Connection, begun: float) -> Connection:
-        if connection.refused is not None:
-            raise connection.refused
-        connection.took = self._clock.seconds() - begun
-        return connection
+        return connecting.addTimeout(self._seconds, self._clock).addCallbacks(_connected, _not_connected)
 
     def _first(
         self, origin: Origin, addresses: list[str], gone: Callable[[Connection], None]
@@ -105,11 +96,15 @@ REASONS = (
 )
 
 
+def _connected(connection: Connection) -> Connection:
+    if connection.refused is not None:
+        raise connection.refused
+    return connection
+
+
 def _not_connected(failure: Failure) -> Connection:
     if failure.check(NoAnswer):
         failure.raiseException()
-    if failure.check(CancelledError):
-        raise NoAnswer("timeout", "no complete answer in time")
     for kind, reason in REASONS:
         if failure.check(kind):
             raise NoAnswer(reason, failure.getErrorMessage())

@@ -10,7 +10,7 @@ from typing import Any
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -30,7 +30,6 @@ class Connection(Protocol):
     def __init__(self, made: Callable[[Any], None], gone: Callable[["Connection"], None]) -> None:
         self.open = True
         self.idle_since = 0.0
-        self.took = 0.0  # seconds that it took to connect, to be counted to the first request
         self.refused: NoAnswer | None = None
         self._made = made
         self._gone = gone
@@ -81,20 +80,34 @@ class Connection(Protocol):
             self.close()  # nobody asked
             return
         self._octets += len(data)
+        problem = self._feed(data)
+        # Only now, with all octets parsed: who gets the answer may ask again on this connection at once.
+        if self._answer is not None:
+            self._complete()
+        elif problem is not None:
+            self._end(NoAnswer("answer_invalid", problem))
+        elif self._octets > (MAX_OCTETS if self._head_done else MAX_HEAD_OCTETS):
+            self._end(NoAnswer("answer_invalid", "there are too many octets before the body, or around it"))
+
+    def _feed(self, data: bytes) -> str | None:
+        """Parse; what is wrong. What follows a whole answer is nobody's, and ends the connection."""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
-            self._end(NoAnswer("answer_invalid", "the server changed the protocol"))
+            problem = "the server changed the protocol"
         except HttpParserError as error:
-            self._end(NoAnswer("answer_invalid", f"this is not HTTP: {error}"))
-        if self._octets > (MAX_OCTETS if self._head_done else MAX_HEAD_OCTETS) and self._waiting is not None:
-            self._end(NoAnswer("answer_invalid", "there are too many octets before the body, or around it"))
+            problem = f"this is not HTTP: {error}"
+        else:
+            return None
+        self.open = False
+        return problem
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The other side closed, or the network did."""
         self.open = False
         if self._waiting is not None:
             if self._until_close and reason.check(ConnectionDone):
+                self._ready()
                 self._complete()
             else:
                 self._fire(lost(reason))
@@ -102,12 +115,20 @@ class Connection(Protocol):
 
     # -- what the parser calls --------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """A response begins; a second one was not asked for."""
+        if self._answer is not None:
+            self.open = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
-        self._headers.append((name.lower(), value))
+        if self._answer is None:
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole. A response with neither length nor chunks ends with the connection."""
+        if self._answer is not None:
+            return
         self._head_done = True
         self._status = self._parser.get_status_code()
         self._until_close = self._status >= 200 and not any(
@@ -115,23 +136,24 @@ class Connection(Protocol):
         )
 
     def on_body(self, octets: bytes) -> None:
-        """Octets of the body, without the chunks' lengths."""
+        """Octets of the body, without the chunks' lengths. Of one that is too long the rest is not read."""
+        if self._answer is not None:
+            return
         self._body += octets
-        if len(self._body) >= MAX_BODY_OCTETS and self._waiting is not None:
-            self._cut = True
-            self._complete()
-            self.close()
+        if len(self._body) > MAX_BODY_OCTETS:
+            self.open = False
+            self._ready(cut=True)
 
     def on_message_complete(self) -> None:
         """The response is whole, unless it was only a 100 Continue or the like."""
+        if self._answer is not None:
+            return
         if self._status < 200:
             self._begin()
-        elif self._waiting is not None:
-            if not self._parser.should_keep_alive():
-                self.open = False
-            self._complete()
-            if not self.open:
-                self.close()
+            return
+        if not self._parser.should_keep_alive():
+            self.open = False
+        self._ready()
 
     # -- answers ----------------------------------------------------------------------------------
 
@@ -141,16 +163,23 @@ class Connection(Protocol):
         self._status = 0
         self._head_done = False
         self._until_close = False
-        self._cut = False
+        self._answer: Answer | None = None
+
+    def _ready(self, cut: bool = False) -> None:
+        body = bytes(self._body[:MAX_BODY_OCTETS])
+        self._answer = Answer(self._status, body, cut, tuple(self._headers))
 
     def _complete(self) -> None:
-        body = bytes(self._body[:MAX_BODY_OCTETS])
-        self._fire(Answer(self._status, body, self._cut, tuple(self._headers)))
+        """Hand the answer over, and close first what will not be used again: who is told may use it."""
+        answer, self._answer = self._answer, None
+        assert answer is not None
+        if not self.open:
+            self.close()
+        self._fire(answer)
 
     def _end(self, error: NoAnswer) -> None:
-        self.open = False
-        self._fire(error)
         self.close()
+        self._fire(error)
 
     def _fire(self, result: Answer | NoAnswer) -> None:
         waiting, self._waiting = self._waiting, None
@@ -171,8 +200,6 @@ def lost(reason: Failure) -> NoAnswer:
     error: Any = reason.value
     if isinstance(error, SSL.Error | VerificationError):
         return NoAnswer("tls_failed", _tls_detail(error))
-    if isinstance(error, CancelledError):
-        return NoAnswer("timeout", "no complete answer in time")
     return NoAnswer("connection_lost", reason.getErrorMessage())
 
 

@@ -27,12 +27,18 @@ class Connects(Protocol):
 
 @dataclass(slots=True)
 class Lane:
-    """What goes to one origin. ``open`` counts connections, idle or not, and those that are being made."""
+    """What goes to one origin. ``lent`` counts the connections in use, ``connecting`` those being made."""
 
     origin: Origin
     idle: list[Connection] = field(default_factory=list)
-    open: int = 0
+    lent: int = 0
+    connecting: int = 0
     waiting: deque[Deferred[Connection]] = field(default_factory=deque)
+
+    @property
+    def open(self) -> int:
+        """All of them. It is never counted up or down, so none can be forgotten."""
+        return len(self.idle) + self.lent + self.connecting
 
 
 class Pool:
@@ -51,31 +57,28 @@ class Pool:
         return sum(lane.open for lane in self._lanes.values())
 
     def acquire(self, origin: Origin) -> Deferred[Connection]:
-        """A connection to use for one request. Errback NoAnswer; then there is nothing to release."""
+        """A connection to use for one request. Errback NoAnswer; then there is nothing to release.
+
+        Cancelling gives the turn up; a connection that is being made for it is for whoever comes next.
+        """
         lane = self._lanes.get(origin)
         if lane is None:
             lane = self._lanes[origin] = Lane(origin)
         while lane.idle:
             connection = lane.idle.pop()
             if connection.reusable:
+                lane.lent += 1
                 return succeed(connection)
-        if lane.open < self._limit:
-            return self._connect(lane)
         waiter: Deferred[Connection] = Deferred(lane.waiting.remove)
         lane.waiting.append(waiter)
+        self._supply(lane)
         return waiter
 
     def release(self, origin: Origin, connection: Connection) -> None:
         """The request is over, well or not."""
         lane = self._lanes[origin]
-        if not connection.reusable:
-            self._left(lane)
-        elif lane.waiting:
-            lane.waiting.popleft().callback(connection)
-        else:
-            connection.idle_since = self._clock.seconds()
-            lane.idle.append(connection)
-            self._sweep_later()
+        lane.lent -= 1
+        self._free(lane, connection)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -83,30 +86,48 @@ class Pool:
             for connection in list(lane.idle):
                 connection.close()
 
-    def _connect(self, lane: Lane) -> Deferred[Connection]:
-        lane.open += 1
-        return self._connector.connect(lane.origin, lambda gone: self._gone(lane, gone)).addErrback(
-            self._not_connected, lane
-        )
+    def _supply(self, lane: Lane) -> None:
+        """Make a connection for each that waits, as far as there is room."""
+        while lane.connecting < len(lane.waiting) and lane.open < self._limit:
+            lane.connecting += 1
+            self._connector.connect(lane.origin, lambda gone: self._gone(lane, gone)).addCallbacks(
+                self._connected, self._not_connected, callbackArgs=(lane,), errbackArgs=(lane,)
+            )
 
-    def _not_connected(self, failure: Failure, lane: Lane) -> Failure:
-        self._left(lane)
-        return failure
+    def _connected(self, connection: Connection, lane: Lane) -> None:
+        lane.connecting -= 1
+        self._free(lane, connection)
+
+    def _not_connected(self, failure: Failure, lane: Lane) -> None:
+        """The one that has waited longest is told; the others get a try of their own."""
+        lane.connecting -= 1
+        if lane.waiting:
+            lane.waiting.popleft().errback(failure)
+        self._settle(lane)
+
+    def _free(self, lane: Lane, connection: Connection) -> None:
+        """A connection is nobody's: for whoever waits, if it can be used at all."""
+        if connection.reusable:
+            if lane.waiting:
+                lane.lent += 1
+                lane.waiting.popleft().callback(connection)
+                return
+            connection.idle_since = self._clock.seconds()
+            lane.idle.append(connection)
+            self._sweep_later()
+        self._settle(lane)
 
     def _gone(self, lane: Lane, connection: Connection) -> None:
         """Only an idle one is missed here; one in use is released by whoever uses it."""
         if connection in lane.idle:
             lane.idle.remove(connection)
-            self._left(lane)
+            self._settle(lane)
 
-    def _left(self, lane: Lane) -> None:
-        """One connection fewer: room for whoever waits."""
-        lane.open -= 1
-        if lane.waiting:
-            waiter = lane.waiting.popleft()
-            self._connect(lane).addCallbacks(waiter.callback, waiter.errback)
-        elif not lane.open:
-            self._lanes.pop(lane.origin, None)
+    def _settle(self, lane: Lane) -> None:
+        """There may be room for whoever waits, or nothing left to know."""
+        self._supply(lane)
+        if not lane.open and not lane.waiting and self._lanes.get(lane.origin) is lane:
+            del self._lanes[lane.origin]
 
     def _sweep_later(self) -> None:
         if not self._sweep_due:

@@ -77,7 +77,7 @@ class MailEdge:
         self.sender = Sender(way_of(config), names, resolver, policy, reactor)
         patience = Patience(config.give_up_days * DAY_SECONDS, random)
         send = self.sender.send
-        self.handler = EmailHandler(self.writing, send, self.sender.key, patience, wall_ms)
+        self.handler = EmailHandler(self.writing, send, self.sender.key, patience)
         self.notices = Notices(self.writing, send, patience, store, reactor, wall_ms)
         self.intake = Intake(
             config,

@@ -94,6 +94,11 @@ def destination(written: str, region: str, field: str = "to") -> str:
     return number
 
 
+def is_possible(number: str) -> bool:
+    """Has this E.164 number a country, and a length that it may have there?"""
+    return _parse(number, "ZZ") is not None
+
+
 @lru_cache(CACHED)
 def from_wire(addr: str, ton: int, number_format: NumberFormat, region: str) -> str:
     """The number in a PDU that a carrier sent, as E.164; a short code or a name stays as it is.

@@ -36,7 +36,11 @@ log = structlog.get_logger(__name__)
 
 HERE = Path(__file__).parent
 BODY_OCTETS = 65_536
-STATIC = {"simulator.css": b"text/css; charset=utf-8", "simulator.js": b"text/javascript; charset=utf-8"}
+STATIC = {
+    "simulator.css": b"text/css; charset=utf-8",
+    "simulator.js": b"text/javascript; charset=utf-8",
+    "phone.svg": b"image/svg+xml",
+}
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"

@@ -27,7 +27,8 @@ from protocols.smpp.pdu import Request
 log = structlog.get_logger(__name__)
 
 GOODBYE_SECONDS = 2.0
-DEFAULT = Behaviour()
+ID_MS = 100
+"""The clock's step that one more message id is worth: see `by_clock`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Simulator:
     """I listen for the server's binds, keep the phones, and bring their texts to the server.
 
     ``wall_ms`` gives milliseconds since the Unix epoch, UTC; ``region`` is the country whose national numbers
-    are understood.
+    are understood. ``behaviour`` is the usual one, with `by_clock`'s ids, unless another is given.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Simulator:
         config: SimulatorConfig,
         reactor: Any,
         wall_ms: Callable[[], int],
-        behaviour: Behaviour = DEFAULT,
+        behaviour: Behaviour | None = None,
         region: str = "US",
     ) -> None:
+        behaviour = behaviour or Behaviour(first_id=by_clock(wall_ms()))
         self.config = config
         self._reactor = reactor
         self._book = Phones(config.phones, wall_ms)
@@ -185,3 +187,9 @@ class _Progress:
     missing: int
     done: "Deferred[None]"
     refused: MessageRefused | None = None
+
+
+def by_clock(wall_ms: int) -> int:
+    """A first message id that an earlier run has hardly used; 8 hexadecimal or 10 decimal digits have room
+    for it and its successors."""
+    return wall_ms // ID_MS % 2**32

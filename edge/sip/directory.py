@@ -43,6 +43,10 @@ class SipDirectory:
         """The account of this username."""
         return self._accounts.get(username)
 
+    def accounts(self) -> list[SipAccount]:
+        """All of this domain."""
+        return list(self._accounts.values())
+
     def _begin(self) -> None:
         self._poll.start(POLL_SECONDS, now=False)
 

@@ -65,6 +65,9 @@ class _Recent(Generic[K, V]):
     def drop(self, key: K) -> None:
         self._table.pop(key, None)
 
+    def items(self) -> list[tuple[K, V]]:
+        return list(self._table.items())
+
 
 @dataclass(slots=True)
 class _Mischief:
@@ -132,6 +135,18 @@ class Guard:
     def right(self, host: str, username: str) -> None:
         """A right answer: what this address did wrong as this user is forgotten."""
         self._mischief.drop((host, username))
+
+    def bans(self, now: float) -> list[tuple[str, str, float]]:
+        """Who is banned: address, user ("" for any), seconds left; the longest first."""
+        found = [(*key, mischief.until - now) for key, mischief in self._mischief.items()]
+        return sorted((ban for ban in found if ban[2] > 0), key=lambda ban: -ban[2])
+
+    def forgive(self, host: str) -> int:
+        """Forget what an address did wrong; how many measures of it there were."""
+        keys = [key for key, _ in self._mischief.items() if key[0] == host]
+        for key in keys:
+            self._mischief.drop(key)
+        return len(keys)
 
     def _is_banned(self, key: tuple[str, str], now: float) -> bool:
         found = self._mischief.get(key)

@@ -99,6 +99,17 @@ class SipEdge:
         if self._tidy.running:
             self._tidy.stop()
 
+    def kick(self, sip_account_id: int) -> Deferred[int]:
+        """Forget where the phones of an account are; how many contacts there were."""
+        gone = [binding.record.id for binding in self.bindings.of(sip_account_id)]
+
+        def forgotten(_: None) -> int:
+            self.bindings.apply(sip_account_id, gone, ())
+            return len(gone)
+
+        done = self._store.writer.run("SIP kick", lambda conn: registrations.change(conn, gone, ()))
+        return done.addCallback(forgotten)
+
     def _begin(self, taken: dict[str, int]) -> None:
         config = self._config
         self.intake = Intake(

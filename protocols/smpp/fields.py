@@ -15,6 +15,7 @@ _DATE = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"  # YYMMDD
 _CLOCK = r"(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9][0-9]"  # hhmmsst, t in tenths of a second
 _ZONE = r"(?:[0-3][0-9]|4[0-8])[+-]"  # nn, quarters of an hour from UTC, and their sign
 _TIME = re.compile(rf"{_DATE}{_CLOCK}{_ZONE}|[0-9]{{15}}R")  # absolute, or R: so long from now
+_SHORT_MONTHS = {"02": 29, "04": 30, "06": 30, "09": 30, "11": 30}
 
 MAX_SHORT_MESSAGE = 254
 MAX_DESTINATIONS = 254
@@ -117,7 +118,17 @@ class Time(CString):
 
 def is_time(value: str) -> bool:
     """Whether an SMPP time is well formed: empty, a date that there can be, or a relative one (§7.1.1)."""
-    return not value or _TIME.fullmatch(value) is not None
+    if not value:
+        return True
+    return _TIME.fullmatch(value) is not None and (value[-1] == "R" or _in_calendar(value))
+
+
+def _in_calendar(value: str) -> bool:
+    """Whether the month of an absolute time has its day; YY is of this century, where every fourth leaps."""
+    month, day = value[2:4], int(value[4:6])
+    if month == "02" and int(value[:2]) % 4:
+        return day <= 28
+    return day <= _SHORT_MONTHS.get(month, 31)
 
 
 @dataclass(frozen=True, slots=True)

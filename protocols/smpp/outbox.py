@@ -7,7 +7,7 @@ from protocols.smpp.codec import pack
 from protocols.smpp.commands import RESPONSE
 from protocols.smpp.errors import RecoverableError
 from protocols.smpp.pdu import PDU_CLASSES, GenericNack, Pdu, Request, Response
-from protocols.smpp.settings import Counters, count_status
+from protocols.smpp.settings import Counters, count_error
 
 MAX_SEQUENCE = 0x7FFFFFFF
 
@@ -35,7 +35,7 @@ class Outbox:
         self._octets.append(pack(pdu))
         self._counters.sent[pdu.command_id] += 1
         if pdu.command_status:
-            count_status(self._counters.statuses_sent, pdu.command_status)
+            count_error(self._counters.errors_sent, pdu.command_id, pdu.command_status)
 
     def send_numbered(self, pdu: P) -> P:
         """Give `pdu` the next sequence number and queue it. EncodeError: it has not been queued."""

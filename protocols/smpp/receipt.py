@@ -18,11 +18,13 @@ from protocols.smpp.tlv import (
     message_state,
     network_error_code,
     receipted_message_id,
+    user_message_reference,
 )
 
 _TYPE = 0x3C  # esm_class bits 5-2: the message type
 _SMSC_RECEIPT = 0x04
 _INTERMEDIATE = 0x20
+_OF_PEOPLE = frozenset((0x08, 0x10, 0x18))  # the receiving SME's acknowledgements, and its end of a talk
 _UDHI = 0x40
 
 _KEY = re.compile(r"\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:", re.IGNORECASE)
@@ -95,6 +97,8 @@ class Receipt:
     `message_ids`: the ids as sent, that of the TLV before that of the text, without repeats; there may be
     none. `error`: the carrier's code as written in the text, else that of network_error_code in decimal,
     else None. Dates are the carrier's, in its own time zone, None when missing or impossible.
+    `intermediate`: esm_class says that this is not the last word, whatever the state is. `reference`: the
+    user_message_reference of the message (§5.3.2.17), 16 bits, if the carrier gives it back.
     """
 
     message_ids: tuple[str, ...]
@@ -102,35 +106,45 @@ class Receipt:
     error: str | None = None
     submit_date: datetime | None = None
     done_date: datetime | None = None
+    intermediate: bool = False
+    reference: int | None = None
 
     @property
     def final(self) -> bool:
         """Whether the message has reached its end; intermediate receipts do not close it."""
-        return self.state.final
+        return self.state.final and not self.intermediate
 
 
 def parse(pdu: Pdu, pattern: re.Pattern[str] | None = None) -> Receipt | None:
     """The receipt in a deliver_sm or data_sm; None when it is a message of a person.
 
-    A PDU is a receipt when esm_class says so or it has a receipted_message_id; its text alone never makes
-    it one, for anybody can write such a text. `pattern` is for a carrier with a text of its own: its named
-    groups `id`, `stat`, `err`, `submit_date`, `done_date` replace the reading of Appendix B where it
-    matches.
+    A PDU is a receipt when esm_class says so. Where esm_class says nothing, what only an SMSC can write
+    makes it one: a receipted_message_id, or a message_state with a text that has the id and the state. Its
+    text alone never does, for anybody can write such a text; nor do TLVs what esm_class says is of the
+    receiving SME. `pattern` is for a carrier with a text of its own: its named groups `id`, `stat`, `err`,
+    `submit_date`, `done_date` replace the reading of Appendix B where it matches.
     """
     if not isinstance(pdu, DeliverSm | DataSm):
         return None
     kind = pdu.esm_class & _TYPE
-    tlv_id = receipted_message_id(pdu.tlvs)
-    if kind not in (_SMSC_RECEIPT, _INTERMEDIATE) and tlv_id is None:
+    flagged = kind in (_SMSC_RECEIPT, _INTERMEDIATE)
+    if not flagged and (kind in _OF_PEOPLE or not pdu.tlvs):
+        return None
+    tlv_id, tlv_state = receipted_message_id(pdu.tlvs), message_state(pdu.tlvs)
+    if not flagged and tlv_id is None and tlv_state is None:
         return None
     values = _read(_text_of(pdu), pattern)
+    if not flagged and tlv_id is None and not ("id" in values and "stat" in values):
+        return None
     ids = (tlv_id, values.get("id"))
     return Receipt(
         tuple(dict.fromkeys(message_id for message_id in ids if message_id)),
-        _state(message_state(pdu.tlvs), values.get("stat", "")),
+        _state(tlv_state, values.get("stat", "")),
         values.get("err") or _network_error(pdu),
         _date(values.get("submit date", "")),
         _date(values.get("done date", "")),
+        kind == _INTERMEDIATE,
+        user_message_reference(pdu.tlvs),
     )
 
 

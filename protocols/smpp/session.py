@@ -10,6 +10,7 @@ from collections import deque
 from typing import cast
 
 from protocols.smpp.codec import Framer, unpack
+from protocols.smpp.commands import RESPONSE, CommandId
 from protocols.smpp.errors import (
     CommandStatus,
     NotAllowed,
@@ -48,9 +49,18 @@ from protocols.smpp.pdu import (
     UnbindResp,
     make,
 )
-from protocols.smpp.settings import Counters, SessionSettings, count_status
+from protocols.smpp.settings import OTHER, Counters, SessionSettings, count_error
 from protocols.smpp.shapes import Tlvs
-from protocols.smpp.states import BIND_INPUTS, BOUND, PERMITTED, REPERTOIRE, Input, Role, SessionState
+from protocols.smpp.states import (
+    BIND_INPUTS,
+    BINDS,
+    BOUND,
+    PERMITTED,
+    REPERTOIRE,
+    Input,
+    Role,
+    SessionState,
+)
 from protocols.smpp.tlv import Tag
 from protocols.smpp.window import Window
 
@@ -58,6 +68,8 @@ __all__ = ["Counters", "Role", "Session", "SessionSettings", "SessionState"]
 
 REMEMBERED_ENQUIRIES = 8
 """How many of our enquire_links may be answered late, or never by a peer that lives."""
+
+COMMANDS = frozenset(CommandId)
 
 INTERFACE_VERSION: Tlvs = ((Tag.SC_INTERFACE_VERSION, b"\x34"),)
 """What accept_bind says of us: SMPP 3.4 (§5.3.2.25)."""
@@ -200,9 +212,7 @@ class Session:
         try:
             pdu = unpack(octets)
         except RecoverableError as error:
-            self._refuse(error.detached(), events)
-            if isinstance(error.salvaged, Response):
-                self._on_response(error.salvaged, now, events)
+            self._on_bad_pdu(error.detached(), now, events)
             return
         command_id = pdu.command_id
         self.counters.received[command_id] += 1
@@ -217,9 +227,22 @@ class Session:
         else:
             events.append(NotificationReceived(cast(Notification, pdu)))
 
+    def _on_bad_pdu(self, error: RecoverableError, now: float, events: list[Event]) -> None:
+        """What should not be here at all is told so, before it matters what is wrong within it."""
+        command_id = error.command_id
+        known = command_id in COMMANDS
+        self.counters.received[command_id if known else OTHER] += 1
+        misplaced = self._misplaced(command_id) if known and not command_id & RESPONSE else None
+        if misplaced is None:
+            self._refuse(error, events)
+        else:
+            self._refuse_number(command_id, error.sequence_number, misplaced, events)
+        if isinstance(error.salvaged, Response):
+            self._on_response(error.salvaged, now, events)
+
     def _on_response(self, response: Response, now: float, events: list[Event]) -> None:
         if response.command_status:
-            count_status(self.counters.statuses_received, response.command_status)
+            count_error(self.counters.errors_received, response.command_id, response.command_status)
         taken = self.window.take(response)
         if taken is not None:
             self._liveness.active(now)
@@ -263,16 +286,30 @@ class Session:
 
     def _on_session_request(self, pdu: Pdu, now: float, events: list[Event]) -> None:
         """What is not the application's to answer: link management, and all that is out of place."""
-        if isinstance(pdu, EnquireLink):
+        misplaced = self._misplaced(pdu.command_id)
+        if misplaced is not None:
+            self._refuse_number(pdu.command_id, pdu.sequence_number, misplaced, events)
+        elif isinstance(pdu, EnquireLink):
             self._outbox.send(EnquireLinkResp(sequence_number=pdu.sequence_number))
-        elif isinstance(pdu, Unbind) and (self.state in BOUND or self.state is SessionState.UNBINDING):
+        elif isinstance(pdu, Unbind):
             self._on_unbind(pdu, now, events)
-        elif isinstance(pdu, Bind) and self.role is Role.SMSC:
-            self._on_bind(pdu, events)
-        elif isinstance(pdu, Unbind) or pdu.command_id in REPERTOIRE[self.role.peer]:
-            self._refuse_pdu(pdu, CommandStatus.ESME_RINVBNDSTS, f"not allowed in {self.state.name}", events)
         else:
-            self._refuse_pdu(pdu, CommandStatus.ESME_RINVCMDID, "not supported", events)
+            self._on_bind(cast(Bind, pdu), events)
+
+    def _misplaced(self, command_id: int) -> tuple[CommandStatus, str] | None:
+        """Why a request of the peer cannot be taken in this state or from this role, or None if it can."""
+        state = self.state
+        if command_id in self._life.may_receive or command_id == CommandId.ENQUIRE_LINK:
+            return None
+        if command_id == CommandId.UNBIND and (state in BOUND or state is SessionState.UNBINDING):
+            return None
+        if command_id in BINDS and self.role is Role.SMSC:
+            if state is SessionState.OPEN:
+                return None
+            return CommandStatus.ESME_RALYBND, f"bind in {state.name}"
+        if command_id == CommandId.UNBIND or command_id in REPERTOIRE[self.role.peer]:
+            return CommandStatus.ESME_RINVBNDSTS, f"not allowed in {state.name}"
+        return CommandStatus.ESME_RINVCMDID, "not supported"
 
     def _on_unbind(self, pdu: Unbind, now: float, events: list[Event]) -> None:
         if self.state is SessionState.UNBINDING:  # both sides want to end: ours is still to be answered
@@ -292,17 +329,14 @@ class Session:
         self._life.close("unbound by the peer")
 
     def _on_bind(self, pdu: Bind, events: list[Event]) -> None:
-        if self.state is not SessionState.OPEN:
-            self._refuse_pdu(pdu, CommandStatus.ESME_RALYBND, f"bind in {self.state.name}", events)
-            return
         self._bind = pdu
         self._life.move(Input.BIND, self._life.deadline)
         events.append(BindRequested(pdu))
 
-    def _refuse_pdu(self, pdu: Pdu, status: int, reason: str, events: list[Event]) -> None:
-        error = RecoverableError(
-            status, reason, command_id=pdu.command_id, sequence_number=pdu.sequence_number
-        )
+    def _refuse_number(
+        self, command_id: int, sequence_number: int, fault: tuple[CommandStatus, str], events: list[Event]
+    ) -> None:
+        error = RecoverableError(*fault, command_id=command_id, sequence_number=sequence_number)
         self._refuse(error, events)
 
     def _refuse(self, error: RecoverableError, events: list[Event]) -> None:

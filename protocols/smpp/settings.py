@@ -27,19 +27,25 @@ class SessionSettings:
     remember_expired: int = 10_000
 
 
-MAX_STATUSES = 256
-OTHER_STATUSES = 0xFFFFFFFF
-"""Where statuses are counted once a peer has used MAX_STATUSES different ones."""
+MAX_ERRORS = 256
+OTHER = 0xFFFFFFFF
+"""What unknown commands are counted as, and statuses once a peer has used MAX_ERRORS different ones."""
+
+Errors = defaultdict[tuple[int, int], int]
 
 
-def count_status(counts: defaultdict[int, int], status: int) -> None:
-    """Count one command_status: the peer chooses it, so there is room for only so many."""
-    if len(counts) >= MAX_STATUSES and status not in counts:
-        status = OTHER_STATUSES
-    counts[status] += 1
+def count_error(counts: Errors, command_id: int, status: int, times: int = 1) -> None:
+    """Count a command_status: the peer chooses it, so there is room for only so many."""
+    if len(counts) >= MAX_ERRORS and (command_id, status) not in counts:
+        status = OTHER
+    counts[command_id, status] += times
 
 
 def _counts() -> defaultdict[int, int]:
+    return defaultdict(int)
+
+
+def _errors() -> Errors:
     return defaultdict(int)
 
 
@@ -47,14 +53,15 @@ def _counts() -> defaultdict[int, int]:
 class Counters:
     """What passed through one session.
 
-    `received` and `sent` count PDUs by command_id, the statuses by command_status where it is not ESME_ROK;
+    `received` and `sent` count all PDUs by command_id (`OTHER`: commands that nobody knows),
+    `errors_received` and `errors_sent` those of them whose command_status is not ESME_ROK, by both.
     `refused` counts the PDUs of the peer that were wrong.
     """
 
     received: defaultdict[int, int] = field(default_factory=_counts)
     sent: defaultdict[int, int] = field(default_factory=_counts)
-    statuses_received: defaultdict[int, int] = field(default_factory=_counts)
-    statuses_sent: defaultdict[int, int] = field(default_factory=_counts)
+    errors_received: Errors = field(default_factory=_errors)
+    errors_sent: Errors = field(default_factory=_errors)
     refused: int = 0
     unknown_responses: int = 0
     expired: int = 0

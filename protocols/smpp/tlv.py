@@ -207,6 +207,12 @@ def receipted_message_id(tlvs: Tlvs) -> str | None:
     return string(tlvs, Tag.RECEIPTED_MESSAGE_ID)
 
 
+def user_message_reference(tlvs: Tlvs) -> int | None:
+    """§5.3.2.17: the sender's own number of a message, which many SMSCs give back in its receipt; 16 bits."""
+    value = find(tlvs, Tag.USER_MESSAGE_REFERENCE)
+    return int.from_bytes(value) if value is not None and len(value) == 2 else None
+
+
 def message_state(tlvs: Tlvs) -> int | None:
     """§5.3.2.35: the state of the message that a receipt is about (§5.2.28)."""
     return integer(tlvs, Tag.MESSAGE_STATE)

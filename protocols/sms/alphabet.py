@@ -2,14 +2,15 @@
 
 Septets are one to an octet here, an escape pair (1B and a code) two; `packing` puts them together.
 An alphabet is a basic table of 128 places and an extension table of 128 more behind the escape. So every
-character has a place in 256, and one pass of `codecs.charmap_encode` finds it: the extension table is the
-half with the high bit set, and only texts that use it need a second look. Two places are never a
-character's: 1B of the basic table is the escape, 1B of the extension table is reserved. The first is lent
-to the character at 00, for Python makes its fast table only when 00 stands for U+0000; the second then
-says that a U+0000 was in the text.
+character has a place in 256, and one pass of `bytes.translate` (for a Latin-1 text) or of
+`codecs.charmap_encode` finds it: the extension table is the half with the high bit set, and only texts that
+use it need a second look. Two places are never a character's: 1B of the basic table is the escape, 1B of the
+extension table is reserved. The first is lent to the character at 00, for Python makes its fast table only
+when 00 stands for U+0000; the second then says that a U+0000 was in the text.
 """
 
 import codecs
+from codecs import latin_1_encode
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ ESCAPE = 0x1B
 _RESERVED = 0x80 | ESCAPE
 REPLACEMENT = "\ufffd"
 """What stands for a code without a character, in a basic table too."""
+_LOW = bytes(range(0x80))
 _BLANK = 0xE000
 _NOTHING = "\ufffe"  # charmap_build's word for a place without a character
 
@@ -51,8 +53,8 @@ EXTENSION: Mapping[int, str] = {
 class Septets:
     """I turn text into septets and back with one pair of tables; without state.
 
-    `characters` are all that the tables have. `ascii` translates the octets of an ASCII text: to septets when
-    it needs no escape, else to octets that are not all below 80.
+    `characters` are all that the tables have. `latin1` translates the octets of a Latin-1 text: to septets
+    when it needs no escape, else to octets that are not all below 80.
     """
 
     __slots__ = (
@@ -62,8 +64,8 @@ class Septets:
         "_escapes",
         "_fix",
         "_pairs",
-        "ascii",
         "characters",
+        "latin1",
     )
 
     def __init__(self, basic: str = BASIC, extension: Mapping[int, str] = EXTENSION) -> None:
@@ -74,20 +76,21 @@ class Septets:
         self._blanks = {ord(c): REPLACEMENT for c in places if ord(c) >= _BLANK}
         self._decoding = "".join(places) + REPLACEMENT * 0x80
         self._escapes = {places[code]: character for code, character in extension.items()}
-        self._pairs = [(bytes((0x80 | code,)), bytes((ESCAPE, code))) for code in extension]
+        self._pairs = {0x80 | code: (bytes((0x80 | code,)), bytes((ESCAPE, code))) for code in extension}
         self.characters = (frozenset(basic) | frozenset(extension.values())) - {"\x1b", REPLACEMENT}
         self._encoding, self._fix = _encoding(basic, extension)
-        self.ascii = _ascii_table(basic, extension)
+        self.latin1 = _latin1_table(basic, extension)
 
     def encode(self, text: str) -> bytes:
         """The septets of a text, one an octet. Raises UnicodeEncodeError when a character has none."""
-        if text.isascii():
-            octets = text.encode().translate(self.ascii)
+        octets = latin_1_encode(text, "ignore")[
+            0
+        ]  # a miss is seen by the length, at less than an exception costs
+        if len(octets) == len(text):
+            octets = octets.translate(self.latin1)
         else:
             octets = self._charmap(text).translate(self._fix)
-        if octets.isascii():
-            return octets
-        return self._escaped(text, octets)
+        return octets if octets.isascii() else self._escaped(text, octets)
 
     def _charmap(self, text: str) -> bytes:
         try:
@@ -102,9 +105,8 @@ class Septets:
         if _RESERVED in octets:
             start = octets.index(_RESERVED)
             raise UnicodeEncodeError("gsm7", text, start, start + 1, "not in the alphabet")
-        for place, pair in self._pairs:
-            if place in octets:
-                octets = octets.replace(place, pair)
+        for place in set(octets.translate(None, _LOW)):
+            octets = octets.replace(*self._pairs[place])
         return octets
 
     def decode(self, septets: bytes) -> str:
@@ -144,10 +146,10 @@ def _encoding(basic: str, extension: Mapping[int, str]) -> tuple[Any, bytes]:
     return codecs.charmap_build("".join(places)), bytes(fix)
 
 
-def _ascii_table(basic: str, extension: Mapping[int, str]) -> bytes:
+def _latin1_table(basic: str, extension: Mapping[int, str]) -> bytes:
     table = bytearray((_RESERVED,)) * 0x100
     for code, character in reversed([*enumerate(basic), *((0x80 | c, x) for c, x in extension.items())]):
-        if character.isascii() and character != "\x1b":
+        if character < "\u0100" and character != "\x1b":
             table[ord(character)] = code
     return bytes(table)
 

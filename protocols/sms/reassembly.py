@@ -1,9 +1,13 @@
 """Long messages while they come in: parts in any order, repeated, mixed up, or never; a model without I/O.
 
 Parts belong together by who sent them to whom, the reference, the kind of reference and the total. A part
-that is equal to one that is there is a repetition. A different one in its place means that the sender has
-used the reference again, and starts a new message; the parts after it are taken to be of that one as long
-as it lacks them, and then of the one before. How long a message may wait is for the caller to say.
+that is equal to one that waits is a repetition. A different one in its place means that the sender has used
+the reference again, and starts a new message; the parts after it are taken to be of that one as long as it
+lacks them, and then of the one before. How long a message may wait is for the caller to say.
+
+A part that is equal to one of a message that has become whole may be either: the sender's second try, or of
+the next message under the same reference (a template's last part, a fixed reference). It waits for the others
+like any part. If they come, it was a message; if all that came by the end were copies, it was a repetition.
 """
 
 from collections import OrderedDict
@@ -29,6 +33,9 @@ MISSING = "[…]"
 
 REMEMBER_SECONDS = 300.0
 MAX_SETS = 16
+MAX_WHOLE = 20_000
+MAX_PARTS = 100_000
+"""How many parts of all keys wait at most: a peer that only begins messages must not fill memory."""
 
 _FULL_OCTETS = 139  # of user data; a sender that cuts UCS-2 at any octet fills its parts, one too many aside
 _REPLACEMENT_OCTETS = b"\xff\xfd"
@@ -70,11 +77,15 @@ class Joined(NamedTuple):
 
 
 class Message(NamedTuple):
-    """The parts of a message by number; `first_at` is when the first came, in the caller's seconds."""
+    """The parts of a message by number; `first_at` is when the first came, in the caller's seconds.
+
+    A `repetition` is not whole, and all its parts are copies of those of a message that was.
+    """
 
     key: Key
     parts: tuple[Part, ...]
     first_at: float
+    repetition: bool = False
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -91,23 +102,26 @@ class Added(NamedTuple):
 
 
 class _Waiting:
-    __slots__ = ("first_at", "parts")
+    __slots__ = ("copies", "first_at", "parts")
 
-    def __init__(self, first_at: float) -> None:
+    def __init__(self, first_at: float, *, copies: bool = True) -> None:
         self.first_at = first_at
         self.parts: dict[int, Part] = {}
+        self.copies = copies  # of the parts of a message that was whole, all of them so far
 
 
 class Reassembly:
     """I hold the messages that are not whole.
 
-    ``remember`` is for how long, in the caller's seconds, a message that became whole is known: an SMSC that
-    missed an answer sends a part again after the message is out. Of one key at most MAX_SETS messages wait;
-    one more makes the oldest overdue.
+    ``remember`` is for how long, in the caller's seconds, a message that became whole is known (the last
+    MAX_WHOLE of them): an SMSC that missed an answer sends a part again after the message is out. Of one key
+    at most MAX_SETS messages wait, of all together ``most`` parts; one more makes the oldest overdue.
     """
 
-    def __init__(self, remember: float = REMEMBER_SECONDS) -> None:
+    def __init__(self, remember: float = REMEMBER_SECONDS, most: int = MAX_PARTS) -> None:
         self._remember = remember
+        self._most = most
+        self._parts = 0
         self._waiting: dict[Key, list[_Waiting]] = {}
         self._whole: OrderedDict[Key, Message] = OrderedDict()
         self._whole_at: dict[Key, float] = {}
@@ -115,34 +129,45 @@ class Reassembly:
 
     def __len__(self) -> int:
         """How many parts are held."""
-        return sum(len(one.parts) for waiting in self._waiting.values() for one in waiting)
+        return self._parts
 
     def add(self, key: Key, part: Part, now: float) -> Added:
         """Take a part. A number that is not from 1 to the total is a ValueError: `decode` gives none such."""
         if not 1 <= part.number <= key.total:
             raise ValueError(f"there is no part {part.number} of {key.total}")
-        if self._repeats(key, part, now):
+        if self._is_waiting(key, part):
             return Added(repeated=True)
+        self._forget_old(now)
         place = self._place(key, part, now)
         place.parts[part.number] = part
+        place.copies = place.copies and self._was_in_whole(key, part)
+        self._parts += 1
         if len(place.parts) < key.total:
+            if self._parts > self._most:
+                oldest = next(iter(self._waiting))
+                self._crowded_out.append(self._take(oldest, self._waiting[oldest][0]))
             return Added()
-        message = self._take(key, place)
+        message = self._take(key, place)._replace(repetition=False)
         self._whole[key], self._whole_at[key] = message, now
         self._whole.move_to_end(key)
+        if len(self._whole) > MAX_WHOLE:
+            self._forget(next(iter(self._whole)))
         return Added(message=message)
 
     def waits(self, key: Key, part: Part) -> bool:
         """Is an equal part here, or was it in a message that became whole a while ago?"""
-        if any(one.parts.get(part.number) == part for one in self._waiting.get(key, ())):
-            return True
+        return self._is_waiting(key, part) or self._was_in_whole(key, part)
+
+    def _is_waiting(self, key: Key, part: Part) -> bool:
+        return any(one.parts.get(part.number) == part for one in self._waiting.get(key, ()))
+
+    def _was_in_whole(self, key: Key, part: Part) -> bool:
         whole = self._whole.get(key)
         return whole is not None and part in whole.parts
 
-    def _repeats(self, key: Key, part: Part, now: float) -> bool:
+    def _forget_old(self, now: float) -> None:
         while self._whole and now - self._whole_at[next(iter(self._whole))] > self._remember:
             self._forget(next(iter(self._whole)))
-        return self.waits(key, part)
 
     def _forget(self, key: Key) -> None:
         self._whole.pop(key, None)
@@ -164,6 +189,7 @@ class Reassembly:
         for one in self._waiting.get(key, []):
             if one.parts.get(part.number) == part:
                 del one.parts[part.number]
+                self._parts -= 1
                 if not one.parts:
                     self._drop(key, one)
                 return
@@ -171,8 +197,9 @@ class Reassembly:
     def put_back(self, message: Message) -> None:
         """Let a message wait again that was handed out and could not be taken."""
         self._forget(message.key)
-        waiting = _Waiting(message.first_at)
+        waiting = _Waiting(message.first_at, copies=message.repetition)
         waiting.parts.update((part.number, part) for part in message.parts)
+        self._parts += len(waiting.parts)
         self._waiting.setdefault(message.key, []).append(waiting)
 
     def overdue(self, now: float, timeout: float) -> list[Message]:
@@ -189,7 +216,9 @@ class Reassembly:
 
     def _take(self, key: Key, one: _Waiting) -> Message:
         self._drop(key, one)
-        return Message(key, tuple(one.parts[number] for number in sorted(one.parts)), one.first_at)
+        self._parts -= len(one.parts)
+        parts = tuple(one.parts[number] for number in sorted(one.parts))
+        return Message(key, parts, one.first_at, one.copies)
 
     def _drop(self, key: Key, one: _Waiting) -> None:
         waiting = self._waiting[key]

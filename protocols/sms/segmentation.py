@@ -27,7 +27,7 @@ _NUMBER_OCTETS = _OCTET[1:]
 _GSM7 = Encoding.GSM7
 _UDH8, _SAR, _PAYLOAD = LongMessageMode.UDH8, LongMessageMode.SAR, LongMessageMode.PAYLOAD
 _SEPARATE = LongMessageMode.SEPARATE
-_ASCII = alphabet.default().ascii
+_LATIN1 = alphabet.default().latin1
 _new = tuple.__new__  # half the cost of calling a NamedTuple
 
 
@@ -62,7 +62,7 @@ def segment(text: str, reference: int = 0, options: SegmentOptions = DEFAULT) ->
     for more than 255 parts, NotEncodable for a text with half a surrogate pair.
     """
     if len(text) <= 160 and text.isascii() and options.scheme.plain:
-        octets = text.encode().translate(_ASCII)  # what most messages are, without what others need
+        octets = text.encode().translate(_LATIN1)  # what most messages are, without what others need
         if octets.isascii():
             return _new(Segmented, (_GSM7, (_new(Segment, (1, 1, octets, 0, 0, ())),), None, ()))
     written = write(text, options)

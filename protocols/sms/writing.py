@@ -164,10 +164,10 @@ def offending_characters(written: Written, options: SegmentOptions) -> str:
     A carriage return alone is one where it would be taken for the padding of packed septets. With national
     tables they are those that no table has; where each has a table, but none has all, those of no default.
     """
-    characters = dict.fromkeys(transliterate(written.text, options.transliterate)[0])
     if options.scheme.gsm:
+        characters = dict.fromkeys(transliterate(written.text, options.transliterate)[0])
         beyond = "".join(c for c in characters if c not in _DEFAULT.characters)
         tables = [national.septets(*pair).characters for pair in national.choices(options.languages)]
         return "".join(c for c in beyond if not any(c in table for table in tables)) or beyond or "\r"
     end = 0x80 if options.default_alphabet is Alphabet.ASCII else 0x100
-    return "".join(c for c in characters if ord(c) >= end)
+    return "".join(c for c in dict.fromkeys(written.text) if ord(c) >= end)

@@ -40,16 +40,22 @@ async def test_an_answer_after_our_deadline_is_an_answer(smsc: FakeSMSC, tmp_pat
 
 
 @pytest_twisted.ensureDeferred
-async def test_without_any_answer_it_is_sent_again_flagged_and_only_then(
+async def test_without_any_answer_it_is_sent_again_flagged_when_the_link_ends_and_only_then(
     smsc: FakeSMSC, tmp_path: Path
 ) -> None:
     edge = Edge(tmp_path, {"up": smsc}, response_timeout_seconds=0.1, late_response_seconds=0.1)
     link = await bound(smsc)
-    message = (await edge.submit("never")).message_id
+    message = (await edge.submit("never " * 40)).message_id
     await link.await_pdu(SubmitSm)
-    again = await link.await_pdu(SubmitSm)
-    link.respond(again, message_id="2")
-    (part,) = await edge.until(message, lambda parts: parts[0].state == "sent")
+    second = await link.await_pdu(SubmitSm)  # after the first was given all its time
+    link.respond(second, message_id="second")
+    parts = await edge.until(message, lambda parts: parts[1].state == "sent")
+    assert (parts[0].state, parts[0].attempts) == ("in_doubt", 1)
+    assert len([pdu for pdu in link.received if isinstance(pdu, SubmitSm)]) == 2
+    link.cut()
+    link = await bound(smsc)
+    link.respond(await link.await_pdu(SubmitSm), message_id="2")
+    part, _ = await edge.until(message, lambda parts: parts[0].state == "sent")
     assert (part.attempts, flagged(part.flags), part.smsc_message_id) == (2, True, "2")
     await edge.stop()
 

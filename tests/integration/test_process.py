@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -238,3 +239,52 @@ def test_a_message_from_the_command_line_goes_out_through_the_running_server(
         assert identity is not None
         shown: dict[str, Any] = server.call("GET", f"/v1/messages/{identity[1]}", key=KEY)[1]
         assert (shown["leg"], shown["text"]) == ("cli", "From the shell")
+
+
+@pytest.mark.parametrize("command", [["twistd", "-n", "--pidfile=", "trunkline"], ["trunkline", "run"]])
+def test_a_taken_port_and_a_missing_store_are_one_line(
+    tmp_path: Path, sqlite_url: str, command: list[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        file = tmp_path / "trunkline.toml"
+        listen = f'[http]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"\n'
+        file.write_text(f'[store]\nurl = "{sqlite_url}"\n{listen}')
+        ended = run([*command, "-c", str(file)], tmp_path)
+        (line,) = (line for line in ended.stderr.splitlines() if line)
+        assert ended.returncode == 1
+        assert line.startswith("trunkline: Couldn't listen on 127.0.0.1")
+    file.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/none.db"\n')
+    ended = run([*command, "-c", str(file)], tmp_path)
+    assert ended.returncode == 1
+    assert f"There is no store at {tmp_path}/none.db yet. Run: trunkline db upgrade" in ended.stderr
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_the_binds_of_the_running_server_are_seen_in_its_metrics_and_by_the_command(
+    sqlite_url: str, tmp_path: Path, smsc: Peer
+) -> None:
+    provision(sqlite_url, [DID])
+    port, listen = free_port(), f"127.0.0.1:{free_port()}"
+    with Server(tmp_path, sqlite_url, port, tables={"metrics": {"listen": listen}}) as server:
+        command = ["trunkline", "binds", "-c", str(server.config)]
+        ended = run(command, tmp_path)
+        assert ended.returncode == 1
+        assert "does not answer" in ended.stderr
+        start(smsc, server, port)
+        ended = run(command, tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        head, row = ended.stdout.splitlines()
+        assert head.split()[:4] == ["bind", "bound", "paused", "window"]
+        assert row.split()[:4] == ["carrier/transceiver", "yes", "no", "0/50"]
+        ended = run([*command, "--json"], tmp_path)
+        assert json.loads(ended.stdout)[0]["bind_transceiver"] == 1
+
+
+def test_without_metrics_the_command_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "trunkline.toml"
+    file.write_text("")
+    ended = run(["trunkline", "binds", "-c", str(file)], tmp_path)
+    assert ended.returncode == 1
+    assert "has no [metrics] table" in ended.stderr

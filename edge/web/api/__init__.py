@@ -3,6 +3,7 @@
 from twisted.web.resource import IResource, Resource
 
 from edge.web.api.deliveries import Deliveries
+from edge.web.api.endpoints import FailingEndpoints
 from edge.web.api.health import Live, Ready
 from edge.web.api.messages import Messages
 from edge.web.api.problems import NotFoundEverywhere
@@ -14,6 +15,7 @@ def add_api(root: Resource, services: WebServices) -> dict[bytes, IResource]:
     v1 = NotFoundEverywhere()
     messages = Messages(services)
     v1.putChild(b"messages", messages)
+    v1.putChild(b"endpoints", FailingEndpoints(services))
     if services.deliveries is not None:
         v1.putChild(b"deliveries", Deliveries(services, services.deliveries))
     root.putChild(b"v1", v1)

@@ -1,7 +1,8 @@
-"""/v1/messages: send, list, look at one."""
+"""/v1/messages: send, list, look at one, mark as read or unread."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
@@ -12,14 +13,17 @@ from edge.web.api.members import identifier, limit, members, parse_identifier, t
 from edge.web.api.problems import NotFound, Problem
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
-from storage import messages
-from storage.records import ApiKey, Direction, MessageView
+from storage import conversations, messages
+from storage.records import ApiKey, Direction, MessageRecord, MessageView
 
 LEG = "api"
 SENT_WITH = frozenset({"from", "to", "text", "status_callback"})
 LISTED_BY = frozenset({"direction", "did", "peer", "since_id", "before_id", "limit"})
 NONE = frozenset[str]()
 PAGE = 50
+
+Found = tuple[MessageView, bool]
+"""A message, and whether it is unread."""
 
 
 class Messages(Endpoint):
@@ -31,10 +35,15 @@ class Messages(Endpoint):
     def __init__(self, services: WebServices) -> None:
         super().__init__(services)
         self._one = Message(services)
+        self._marks = {b"read": Read(services), b"unread": Unread(services)}
 
     def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
-        """/v1/messages/ID; a slash at the end changes nothing."""
-        if request.postpath:
+        """/v1/messages/ID and /v1/messages/ID/read; a slash at the end changes nothing."""
+        rest = request.postpath or []
+        if path and len(rest) == 1 and rest[0] in self._marks:
+            request.prepath, request.postpath = [*(request.prepath or []), rest[0]], []
+            return self._marks[rest[0]]
+        if rest:
             return NotFound()
         return self._one if path else self
 
@@ -56,7 +65,7 @@ class Messages(Endpoint):
         found = members(request, LISTED_BY)
         rows = limit(found, PAGE)
         return self.services.store.read(
-            messages.search,
+            _search,
             key.account_id,
             direction=_direction(found),
             did=_number(found, "did"),
@@ -78,7 +87,64 @@ class Message(Endpoint):
         identity = parse_identifier((request.prepath or [b""])[-1].decode("latin-1"))
         if identity is None:
             raise _unknown()
-        return self.services.store.read(messages.get, key.account_id, identity).addCallback(_shown)
+        return self.services.store.read(_get, key.account_id, identity).addCallback(_shown)
+
+
+class Mark(Endpoint):
+    """I mark a message that came in, and with it others of its conversation, as read or unread."""
+
+    methods: ClassVar[dict[bytes, str]] = {b"POST": "mark"}
+
+    def mark(self, request: EdgeRequest, key: ApiKey) -> Deferred[Reply]:
+        """200 with the message as it is then."""
+        members(request, NONE)
+        identity = parse_identifier((request.prepath or [b"", b""])[-2].decode("latin-1"))
+        if identity is None:
+            raise _unknown()
+        account_id, now_ms = key.account_id, self.services.wall_ms()
+
+        def mark(conn: Connection) -> Found | None:
+            view = messages.get(conn, account_id, identity)
+            if view is None:
+                return None
+            if view.message.direction != "mo":
+                raise Problem(409, "state_wrong", "Only a message that came in can be read or unread.")
+            self.how(conn, view.message, now_ms)
+            return _get(conn, account_id, identity)
+
+        return self.services.store.writer.run("mark message", mark).addCallback(_shown)
+
+    def how(self, conn: Connection, record: MessageRecord, now_ms: int) -> None:
+        """Which mark."""
+        raise NotImplementedError
+
+
+class Read(Mark):
+    """This message and what came before it in its conversation."""
+
+    def how(self, conn: Connection, record: MessageRecord, now_ms: int) -> None:
+        """See `Mark`."""
+        conversations.mark_read(conn, record.account_id or 0, record.did, record.peer, record.id, now_ms)
+
+
+class Unread(Mark):
+    """This message and what came after it in its conversation."""
+
+    def how(self, conn: Connection, record: MessageRecord, now_ms: int) -> None:
+        """See `Mark`."""
+        conversations.mark_unread(
+            conn, record.account_id or 0, record.did, record.peer, now_ms, from_id=record.id
+        )
+
+
+def _search(connection: Connection, /, account_id: int, **wanted: Any) -> tuple[list[MessageView], set[int]]:
+    found = messages.search(connection, account_id, **wanted)
+    return found, conversations.unread_of(connection, account_id, found)
+
+
+def _get(conn: Connection, account_id: int, identity: int) -> Found | None:
+    view = messages.get(conn, account_id, identity)
+    return None if view is None else (view, bool(conversations.unread_of(conn, account_id, [view])))
 
 
 def _direction(found: dict[str, object]) -> Direction | None:
@@ -114,14 +180,16 @@ def _accepted(accepted: Accepted) -> Reply:
     }
 
 
-def _listed(found: list[MessageView], rows: int) -> Reply:
-    return 200, {"messages": [views.message(view) for view in found], "more": len(found) == rows}
+def _listed(result: tuple[list[MessageView], set[int]], rows: int) -> Reply:
+    found, unread = result
+    documents = [views.message(view, view.message.id in unread) for view in found]
+    return 200, {"messages": documents, "more": len(found) == rows}
 
 
-def _shown(view: MessageView | None) -> Reply:
-    if view is None:
+def _shown(found: Found | None) -> Reply:
+    if found is None:
         raise _unknown()
-    return 200, views.message(view)
+    return 200, views.message(*found)
 
 
 def _unknown() -> Problem:

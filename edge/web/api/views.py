@@ -22,8 +22,8 @@ def iso(ms: int | None) -> str | None:
     return f"{datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec='milliseconds')[:23]}Z"
 
 
-def message(view: MessageView) -> dict[str, object]:
-    """A message with its parts (MT) and deliveries (MO)."""
+def message(view: MessageView, unread: bool) -> dict[str, object]:
+    """A message with its parts (MT) and deliveries (MO); ``unread``: it came in, and nobody has read it."""
     record = view.message
     outgoing = record.direction == "mt"
     return {
@@ -35,6 +35,7 @@ def message(view: MessageView) -> dict[str, object]:
         "peer": record.peer,
         "text": record.text,
         "status": status_of(record, view.parts),
+        "unread": unread,
         "leg": record.leg,
         "upstream": record.upstream,
         "encoding": record.encoding,

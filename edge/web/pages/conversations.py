@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from twisted.web.resource import Resource
 
 from edge.errors import Refused, Unavailable
+from edge.outage import not_stored
 from edge.outbound import Draft
 from edge.web.headers import Header
 from edge.web.pages import views
@@ -17,7 +19,10 @@ from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import numbers
+from storage.conversations import mark_read
 from storage.records import Did
+
+log = structlog.get_logger(__name__)
 
 LEG = "portal"
 DEPTH = 2  # DID and peer
@@ -97,9 +102,19 @@ class Conversation(MemberPage):
         if not page.views and not await self._is_own_did(visitor):
             raise not_found()
         newest = before is None and after is None
+        if page.unread:
+            self._read(visitor, max(page.unread))
         counting = self.portal.counting(visitor, self._did, self._peer)
         variables |= {"text": text, "setback": setback, "newest": newest, "counting": counting}
         return self.portal.page("conversation.html", visitor, setback.status, setback.headers, **variables)
+
+    def _read(self, visitor: Visitor, up_to_id: int) -> None:
+        """What was shown was read. The page does not wait for that, and does without it."""
+        account_id, now_ms = visitor.account_id, self.portal.services.wall_ms()
+        self.portal.services.store.writer.run(
+            "conversation read",
+            lambda conn: mark_read(conn, account_id, self._did, self._peer, up_to_id, now_ms),
+        ).addErrback(lambda failure: not_stored(log, "conversation_not_marked", failure))
 
     async def _is_own_did(self, visitor: Visitor) -> bool:
         dids: list[Did] = await self.portal.services.store.read(numbers.list_dids, visitor.account_id)

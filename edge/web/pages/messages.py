@@ -18,7 +18,8 @@ from edge.web.pages.page import MemberPage, is_refresh
 from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
-from storage import messages, numbers
+from storage import conversations, endpoints, messages, numbers
+from storage.endpoints import EndpointRecord
 from storage.records import Did, Direction, MessageView
 
 PAGE = 50
@@ -27,11 +28,15 @@ DIRECTIONS = ("mo", "mt")
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A page of a list, newest first, and the cursors to the next ones (None: there are none)."""
+    """A page of a list, newest first, and the cursors to the next ones (None: there are none).
+
+    ``unread`` are the ids of those on it that nobody has read.
+    """
 
     views: tuple[MessageView, ...]
     older: int | None
     newer: int | None
+    unread: frozenset[int] = frozenset()
 
 
 def read_slice(
@@ -60,7 +65,7 @@ def read_slice(
         return Slice((), None, None)
     older = ids[-1] if more or after is not None else None
     newer = ids[0] if before is not None or (after is not None and more) else None
-    return Slice(tuple(page), older, newer)
+    return Slice(tuple(page), older, newer, frozenset(conversations.unread_of(conn, account_id, page)))
 
 
 def cursors(request: EdgeRequest) -> tuple[int | None, int | None]:
@@ -100,9 +105,18 @@ class Messages(MemberPage):
         if is_refresh(request):
             return self.portal.page("list.html", page=page, link=link)
         dids: list[Did] = await store.read(numbers.list_dids, visitor.account_id)
+        failing: list[EndpointRecord] = await store.read(endpoints.failing, visitor.account_id)
+        paused = [record for record in failing if record.paused_at is not None]
         newest = before is None and after is None
         return self.portal.page(
-            "messages.html", visitor, page=page, link=link, filters=filters, dids=dids, newest=newest
+            "messages.html",
+            visitor,
+            page=page,
+            link=link,
+            filters=filters,
+            dids=dids,
+            newest=newest,
+            paused=paused,
         )
 
     def _filters(self, fields: Fields) -> dict[str, str]:

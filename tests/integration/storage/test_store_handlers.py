@@ -33,15 +33,37 @@ def test_an_endpoint_fails_is_paused_and_recovers(engine: Engine) -> None:
 def test_tags_are_kept_freed_and_given_again(engine: Engine) -> None:
     day = 86_400_000
     with engine.transaction() as conn:
-        assert forwards.hear(conn, 7, "+1", NOW, NOW - day) == [Talk("+1", 1, NOW)]
-        assert forwards.hear(conn, 7, "+2", NOW + 1, NOW - day) == [
+        assert forwards.hear(conn, 7, "+1", NOW, NOW - day, 0) == [Talk("+1", 1, NOW)]
+        assert forwards.hear(conn, 7, "+2", NOW + 1, NOW - day, 0) == [
             Talk("+2", 2, NOW + 1),
             Talk("+1", 1, NOW),
         ]
-        assert forwards.hear(conn, 7, "+1", NOW + 2, NOW - day)[0] == Talk("+1", 1, NOW + 2)
-        assert forwards.hear(conn, 7, "+1", NOW, NOW - day)[0].last_at == NOW + 2
-        assert forwards.hear(conn, 8, "+9", NOW, NOW - day) == [Talk("+9", 1, NOW)]
-        assert forwards.hear(conn, 7, "+3", NOW + 3, NOW + 2)[0] == Talk("+3", 2, NOW + 3)
+        assert forwards.hear(conn, 7, "+1", NOW + 2, NOW - day, 0)[0] == Talk("+1", 1, NOW + 2)
+        assert forwards.hear(conn, 7, "+1", NOW, NOW - day, 0)[0].last_at == NOW + 2
+        assert forwards.hear(conn, 8, "+9", NOW, NOW - day, 0) == [Talk("+9", 1, NOW)]
+        assert forwards.hear(conn, 7, "+3", NOW + 3, NOW + 2, 0)[0] == Talk("+3", 2, NOW + 3)
+        remembered = {talk.peer for talk in forwards.heard_of(conn, 7, 0)}
+        assert remembered == {"+1", "+2", "+3"}
+        again = forwards.hear(conn, 7, "+2", NOW + 4, NOW + 2, NOW + 3)
+        assert again == [Talk("+2", 1, NOW + 4), Talk("+3", 2, NOW + 3)]
+        assert forwards.heard_of(conn, 7, 0) == again
+
+
+def test_a_replay_knows_when_and_after_how_many_tries(engine: Engine) -> None:
+    about = mo()
+    failed = delivery_of(about, state=DeliveryState.FAILED, attempts=8)
+    other = delivery_of(about, state=DeliveryState.FAILED, attempts=3)
+    store_all(engine, [write for record in (failed, other) for write in deliveries.insert(record)])
+    with engine.transaction() as conn:
+        assert deliveries.replay(conn, [failed.id], None, NOW + 5) == 1
+        assert deliveries.replay_failed(conn, None, NOW + 6) == [other.id]
+    with engine.snapshot() as conn:
+        found = [dead_letters.find(conn, failed.account_id, record.id) for record in (failed, other)]
+    assert [(one.replayed_at, one.tries_before, one.begun_at) for one in found if one is not None] == [
+        (NOW + 5, 8, NOW + 5),
+        (NOW + 6, 3, NOW + 6),
+    ]
+    assert failed.begun_at == failed.created_at
 
 
 def test_a_delivery_makes_one_message(engine: Engine) -> None:

@@ -132,23 +132,34 @@ def test_the_rest_of_a_message_fails_with_the_part_that_was_refused(engine: Engi
 
 
 @pytest.mark.parametrize(
-    ("state", "attempts", "taken"),
+    ("state", "told", "taken"),
     [
-        (PartState.HELD, 1, True),
-        (PartState.QUEUED, 1, True),
-        (PartState.IN_DOUBT, 1, True),
-        (PartState.SENDING, 2, False),
-        (PartState.QUEUED, 2, False),
-        (PartState.DELIVERED, 1, False),
+        (PartState.HELD, None, True),
+        (PartState.QUEUED, None, True),
+        (PartState.IN_DOUBT, None, True),
+        (PartState.SENDING, None, True),
+        (PartState.FAILED, None, True),
+        (PartState.EXPIRED, None, True),
+        (PartState.FAILED, "UNDELIVERABLE", False),
+        (PartState.SENT, None, False),
+        (PartState.DELIVERED, "DELIVERED", False),
     ],
 )
-def test_a_late_response_counts_unless_it_was_sent_again(
-    engine: Engine, state: PartState, attempts: int, taken: bool
+def test_a_late_response_counts_unless_a_receipt_or_a_response_told_more(
+    engine: Engine, state: PartState, told: str | None, taken: bool
 ) -> None:
-    record, (its,) = stored(engine, 1, state=state, attempts=attempts)
-    assert done(engine, parts.record_late, its.id, 1, "4d", NOW + 1) is taken
+    record, (its,) = stored(engine, 1, state=state, attempts=2, receipt_state=told)
+    assert done(engine, parts.record_late, its.id, "4d", NOW + 1) is taken
     (after,) = parts_of(engine, record)
     assert (after.state, after.smsc_message_id) == (("sent", "4d") if taken else (state, None))
+
+
+def test_a_refusal_of_a_second_attempt_does_not_undo_the_first(engine: Engine) -> None:
+    record, (its,) = stored(engine, 1, state=PartState.SENDING, attempts=2)
+    assert done(engine, parts.record_late, its.id, "4d", NOW + 1)
+    write(engine, parts.record_failed(its.id, 0x0B, NOW + 2))
+    (after,) = parts_of(engine, record)
+    assert (after.state, after.smsc_message_id, after.command_status) == ("sent", "4d", 0)
 
 
 @pytest.mark.parametrize("resend", [True, False])

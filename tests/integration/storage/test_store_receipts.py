@@ -1,18 +1,20 @@
 """Receipts find their parts: early, late, repeated, in another spelling; on both engines."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from storage import messages, receipts
+from storage import messages, parts, receipts
 from storage.engines import Engine
-from storage.receipts import Report
-from storage.records import PartRecord, PartState, ReceiptRecord
+from storage.receipt_parts import Traits, reference_of
+from storage.receipts import LIKELY, SURE, Report
+from storage.records import PartFlag, PartRecord, PartState, ReceiptRecord
 from storage.statements import execute
 from storage.tables import part, receipt, receipt_candidate
-from tests.samples import NOW, UPSTREAM, mt, part_of, receipt_for
+from tests.samples import DID, NOW, PEER, UPSTREAM, mt, part_of, receipt_for
 
 
 def sent(engine: Engine, smsc_message_id: str | None = "77", **fields: Any) -> PartRecord:
@@ -126,6 +128,200 @@ def test_an_id_that_is_used_again_means_the_open_part_then_the_newest(engine: En
     assert now_of(engine, old).receipt_state is None
 
 
+def test_a_reused_id_closes_its_new_part_though_the_old_one_was_told_the_very_same(engine: Engine) -> None:
+    old = sent(engine)
+    assert report(engine, receipt_for("77", error="000")) == old.id
+    new = sent(engine)
+    assert report(engine, receipt_for("77", error="000"), now=NOW + 1) == new.id
+    assert now_of(engine, new).state is PartState.DELIVERED
+    assert [report(engine, receipt_for("77", error="000")) for _ in range(3)] == [new.id] * 3
+    assert len(stored(engine)) == 2
+
+
+def test_a_repeat_for_the_newest_part_does_not_close_an_older_one_with_its_id(engine: Engine) -> None:
+    stuck, newest = sent(engine), sent(engine)
+    assert [report(engine, receipt_for("77")) for _ in range(2)] == [newest.id] * 2
+    assert now_of(engine, stuck).state is PartState.SENT
+
+
+DAY = 86_400_000
+
+
+def test_an_early_receipt_for_an_id_that_was_used_long_ago_waits_for_its_part(engine: Engine) -> None:
+    old = sent(engine)
+    with engine.transaction() as connection:
+        told = Report(receipt_for("77", part_state="delivered"), ["77"])
+        assert receipts.store_and_match_all(connection, [told], NOW).part_ids == [old.id]
+    later = NOW + 4 * DAY
+    with engine.transaction() as connection:
+        again = Report(
+            receipt_for("77", part_state="delivered", received_at=later), ["77"], since_ms=later - 3 * DAY
+        )
+        assert receipts.store_and_match_all(connection, [again, again], later).part_ids == [None, None]
+    new = sent(engine, due_at=later - 1)
+    with engine.transaction() as connection:
+        assert receipts.rematch(connection, [UPSTREAM], ["77"], later) == [new.id]
+    assert now_of(engine, new).state is PartState.DELIVERED
+    assert now_of(engine, old).final_at == NOW
+
+
+def test_a_receipt_is_not_about_what_was_not_there_when_it_came(engine: Engine) -> None:
+    assert report(engine, receipt_for("77", received_at=NOW)) is None
+    record = sent(engine, due_at=NOW + 3_600_000)
+    with engine.transaction() as connection:
+        assert receipts.rematch(connection, [UPSTREAM], ["77"], NOW + 3_600_001) == []
+    assert now_of(engine, record).state is PartState.SENT
+
+
+def told_by(engine: Engine, *reports: Report) -> list[int | None]:
+    with engine.transaction() as connection:
+        return receipts.store_and_match_all(connection, reports, NOW).part_ids
+
+
+def delivered(name: str, **fields: Any) -> ReceiptRecord:
+    return receipt_for(name, part_state="delivered", **fields)
+
+
+def test_every_id_as_sent_comes_before_any_other_spelling(engine: Engine) -> None:
+    by_text, by_spelling = sent(engine, "77"), sent(engine, "4d")
+    ids = ["0004D", "77", "4d", "0077"]
+    assert told_by(engine, Report(delivered("0004D"), ids, sent=2)) == [by_text.id]
+    assert now_of(engine, by_spelling).state is PartState.SENT
+
+
+def test_the_exact_part_wins_though_its_answer_is_still_awaited(engine: Engine) -> None:
+    """ "16" read as decimal is the hexadecimal "10", which is another part."""
+    other = sent(engine, "10")
+    its = sent(engine, None, state=PartState.SENDING, sent_at=NOW - 5)
+    early = Report(delivered("16"), ["16"], others=[("10", SURE)])
+    assert told_by(engine, early, early) == [None, None]
+    with engine.transaction() as connection:
+        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == []
+        write = parts.record_sent(its.id, "16", NOW)
+        for statement, row in write:
+            execute(connection, statement, [row])
+        assert receipts.rematch(connection, [UPSTREAM], ["16"], NOW) == [its.id]
+        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == []
+    assert now_of(engine, its).state is PartState.DELIVERED
+    assert now_of(engine, other).state is PartState.SENT
+
+
+def test_another_base_is_read_when_no_answer_can_come_any_more(engine: Engine) -> None:
+    record = sent(engine, "a1f")
+    blocking = sent(engine, None, state=PartState.SENDING, sent_at=NOW - 5)
+    assert told_by(engine, Report(delivered("2591"), ["2591"], others=[("a1f", SURE)])) == [None]
+    with engine.transaction() as connection:
+        assert receipts.rematch(connection, [UPSTREAM], ["a1f"], NOW) == []  # a second choice only
+        for statement, row in parts.record_sent(blocking.id, "a20", NOW):
+            execute(connection, statement, [row])
+        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW + 1, 10) == [record.id]
+    assert now_of(engine, record).state is PartState.DELIVERED
+    assert waiting(engine) == 0
+
+
+@pytest.mark.parametrize(("reach", "found"), [(SURE, False), (LIKELY, True)])
+def test_digits_that_both_bases_have_are_read_so_only_as_far_as_asked(
+    engine: Engine, reach: int, found: bool
+) -> None:
+    record = sent(engine, "10")
+    assert told_by(engine, Report(delivered("16"), ["16"], others=[("10", LIKELY)], reach=reach)) == [
+        record.id if found else None
+    ]
+    with engine.transaction() as connection:
+        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10) == []
+        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == [record.id] * (not found)
+
+
+def test_that_a_reading_was_sure_is_told(engine: Engine) -> None:
+    sent(engine, "a1f")
+    with engine.transaction() as connection:
+        one = Report(delivered("2591"), ["2591"], others=[("a1f", SURE)])
+        assert receipts.store_and_match_all(connection, [one], NOW).converted
+
+
+def test_news_that_are_not_final_are_not_the_same_as_final_ones(engine: Engine) -> None:
+    record = sent(engine)
+    assert told_by(engine, Report(receipt_for("77", part_state=None), ["77"])) == [record.id]
+    assert now_of(engine, record).state is PartState.SENT
+    assert told_by(engine, Report(delivered("77"), ["77"])) == [record.id]
+    assert now_of(engine, record).state is PartState.DELIVERED
+
+
+def doubted(engine: Engine, **fields: Any) -> PartRecord:
+    values = {"state": PartState.IN_DOUBT, "sent_at": NOW, "attempts": 1}
+    return sent(engine, None, **(values | fields))
+
+
+ZONED = datetime.fromtimestamp(NOW / 1000, UTC).replace(tzinfo=None, second=0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"state": PartState.HELD},
+        {"state": PartState.QUEUED, "flags": int(PartFlag.POSSIBLE_DUPLICATE)},
+    ],
+)
+@pytest.mark.parametrize("final", [True, False])
+def test_a_part_in_doubt_is_settled_by_our_own_reference(
+    engine: Engine, fields: dict[str, Any], final: bool
+) -> None:
+    record, other = doubted(engine, **fields), doubted(engine)
+    assert reference_of(record.id) != reference_of(other.id)
+    traits = Traits(DID, PEER, reference_of(record.id))
+    with engine.transaction() as connection:
+        told = Report(receipt_for("77", part_state="delivered" if final else None), ["77"], traits=traits)
+        found = receipts.store_and_match_all(connection, [told], NOW + 1)
+    assert (found.part_ids, found.settled) == ([record.id], [record.id])
+    after = now_of(engine, record)
+    assert (after.state, after.smsc_message_id) == ("delivered" if final else "sent", "77")
+    assert now_of(engine, other) == other
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [
+        Traits(DID, "+12025550111", 1),
+        Traits("+12025550111", PEER, 1),
+        Traits(DID, PEER),
+        Traits(DID, PEER, None, ZONED + timedelta(minutes=5)),
+        Traits(DID, PEER, None, ZONED + timedelta(hours=15)),
+    ],
+)
+def test_what_does_not_fit_settles_nothing(engine: Engine, traits: Traits) -> None:
+    record = doubted(engine)
+    if traits.reference is not None:
+        traits = traits._replace(reference=reference_of(record.id))
+    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [None]
+    assert now_of(engine, record) == record
+
+
+@pytest.mark.parametrize("zone", [timedelta(), timedelta(hours=2), timedelta(hours=-3, minutes=-30)])
+def test_a_part_in_doubt_is_settled_by_the_time_in_any_time_zone_if_it_is_the_only_one(
+    engine: Engine, zone: timedelta
+) -> None:
+    record = doubted(engine)
+    traits = Traits(DID, PEER, None, ZONED + zone)
+    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [record.id]
+    one, another = doubted(engine), doubted(engine)
+    assert told_by(engine, Report(delivered("78"), ["78"], traits=traits)) == [None]
+    assert [now_of(engine, each).state for each in (one, another)] == ["in_doubt"] * 2
+
+
+def test_the_time_alone_settles_nothing_while_an_answer_is_awaited(engine: Engine) -> None:
+    doubted(engine, state=PartState.SENDING)
+    traits = Traits(DID, PEER, None, ZONED)
+    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [None]
+
+
+def test_an_id_that_is_known_comes_before_what_else_a_receipt_tells(engine: Engine) -> None:
+    record, doubtful = sent(engine, "77"), doubted(engine)
+    traits = Traits(DID, PEER, reference_of(doubtful.id))
+    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [record.id]
+    assert now_of(engine, doubtful).state is PartState.IN_DOUBT
+
+
 def test_an_id_of_another_upstream_is_another_id(engine: Engine) -> None:
     record = sent(engine, upstream="other")
     assert report(engine, receipt_for("77")) is None
@@ -194,7 +390,7 @@ def test_many_receipts_are_matched_together(engine: Engine) -> None:
         Report(receipt_for("1", state="ENROUTE"), ["1"]),
     ]
     with engine.transaction() as connection:
-        found = receipts.store_and_match_all(connection, reports, NOW)
+        found = receipts.store_and_match_all(connection, reports, NOW).part_ids
     assert found == [first.id, None, second.id, first.id, first.id, first.id]
     assert now_of(engine, first).receipt_state == "DELIVERED"
     assert [now_of(engine, one).state for one in (first, second)] == [PartState.DELIVERED, PartState.FAILED]
@@ -207,8 +403,8 @@ def test_a_receipt_on_another_upstream_of_the_group_finds_its_part(engine: Engin
     told = receipt_for("77", upstream="other")
     with engine.transaction() as connection:
         alone, together = Report(told, ["77"]), Report(told, ["77"], ("other", UPSTREAM))
-        assert receipts.store_and_match_all(connection, [alone._replace(record=told)], NOW) == [None]
-        assert receipts.store_and_match_all(connection, [together], NOW) == [record.id]
+        assert receipts.store_and_match_all(connection, [alone], NOW).part_ids == [None]
+        assert receipts.store_and_match_all(connection, [together], NOW).part_ids == [record.id]
 
 
 def test_a_receipt_that_came_early_on_another_upstream_of_the_group_is_found_again(engine: Engine) -> None:

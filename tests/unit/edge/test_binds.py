@@ -13,7 +13,17 @@ from edge.config import Secret, UpstreamConfig
 from protocols.smpp import events
 from protocols.smpp.codec import Framer, pack, unpack
 from protocols.smpp.errors import CommandStatus
-from protocols.smpp.pdu import BindTransceiver, DeliverSm, DeliverSmResp, Pdu, Response, SubmitSm
+from protocols.smpp.pdu import (
+    BindTransceiver,
+    DeliverSm,
+    DeliverSmResp,
+    Pdu,
+    Response,
+    SubmitSm,
+    SubmitSmResp,
+    Unbind,
+    UnbindResp,
+)
 from tests.unit.edge.conftest import Time
 
 
@@ -248,6 +258,50 @@ def test_what_it_counts(rig: Rig) -> None:
     assert sum(snapshot.response_seconds) == 2
     assert snapshot.response_seconds_sum == pytest.approx(0.4)
     assert three.sequence_number == two.sequence_number + 1
+
+
+def test_a_bind_that_the_smsc_has_forgotten_is_ended_in_order_and_made_anew() -> None:
+    rig = Rig()
+    rig.connect()
+    rig.bind.request(SubmitSm(), "one")
+    rig.bind.request(SubmitSm(), "two")
+    _, two = rig.sent()
+    for _ in range(2):
+        rig.bind.rebind(CommandStatus.ESME_RINVBNDSTS)
+    (unbind,) = rig.sent()
+    assert isinstance(unbind, Unbind)
+    assert rig.bind.free == 0
+    rig.answer(two, 0)
+    assert isinstance(rig.owner.events[-1], events.ResponseReceived)
+    rig.receive(UnbindResp(unbind.sequence_number, CommandStatus.ESME_RINVBNDSTS))
+    rig.lose()
+    assert rig.owner.told == ["up", "down"]
+    rig.time.advance(1.0)
+    rig.connect()
+    assert rig.bind.transmits
+
+
+def test_what_the_session_answers_by_itself_and_what_answers_nothing_is_counted_as_what_it_is() -> None:
+    rig = Rig()
+    rig.connect()
+    broken = bytearray(pack(DeliverSm(sequence_number=3)))
+    broken[-1] = 9  # sm_length, beyond the end
+    rig.protocol.dataReceived(bytes(broken))
+    rig.protocol.dataReceived((16).to_bytes(4) + (0x0BAD).to_bytes(4) + bytes(4) + (4).to_bytes(4))
+    rig.receive(SubmitSmResp(sequence_number=99, command_status=CommandStatus.ESME_RSYSERR))
+    snapshot = rig.bind.snapshot()
+    assert snapshot.pdus_out == {
+        ("bind_transceiver", "ESME_ROK"): 1,
+        ("deliver_sm_resp", "ESME_RINVMSGLEN"): 1,
+        ("generic_nack", "ESME_RINVCMDID"): 1,
+    }
+    assert snapshot.pdus_in == {
+        ("bind_transceiver_resp", "ESME_ROK"): 1,
+        ("deliver_sm", "ESME_ROK"): 1,
+        ("submit_sm_resp", "ESME_RSYSERR"): 1,
+        ("unknown", "ESME_ROK"): 1,
+    }
+    assert (snapshot.refused, snapshot.unknown_responses) == (2, 1)
 
 
 def test_a_quiet_link_is_unbound_where_it_is_set_so() -> None:

@@ -159,6 +159,8 @@ def test_a_did_is_added_once_in_any_spelling(acme: Run) -> None:
     acme("account", "add", "other")
     assert "another account" in acme("did", "add", "--account", "other", "2025550100", exit_code=1).stderr
     assert "short code" in acme("did", "add", "--account", "acme", "12345", exit_code=1).stderr
+    for mistyped in ("+1202555", "+120255501000", "+9991234567"):
+        assert mistyped in acme("did", "add", "--account", "acme", mistyped, exit_code=1).stderr
     assert "not a telephone number" in acme("did", "add", "--account", "acme", "hello", exit_code=1).stderr
     (row,) = answer(acme("did", "list", "--account", "acme", "--json"))
     assert (row["number"], row["account"], row["sms"]) == ("+12025550100", "acme", True)

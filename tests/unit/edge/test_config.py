@@ -10,6 +10,7 @@ from edge.config import (
     Config,
     ConfigError,
     MailConfig,
+    MetricsConfig,
     RouteConfig,
     Secret,
     SimulatorConfig,
@@ -56,7 +57,13 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
         imap=imap,
     )
     assert config == Config(
-        path=FILE, upstreams=(upstream,), routes=(route,), simulator=simulator, sip=sip, mail=mail
+        path=FILE,
+        upstreams=(upstream,),
+        routes=(route,),
+        metrics=MetricsConfig(),
+        simulator=simulator,
+        sip=sip,
+        mail=mail,
     )
 
 
@@ -130,6 +137,22 @@ def test_values_arrive_as_they_are_typed() -> None:
         ),
         (UPSTREAM + 'password="x"\nvalidity_period = "7d"', 'validity_period = "7d": expected an SMPP time'),
         (
+            UPSTREAM + 'password="x"\nvalidity_period = "991332000000000+"',
+            'validity_period = "991332000000000+": expected an SMPP time',
+        ),
+        (UPSTREAM + 'password="x"\nvalidity_period = "270230120000000+"', "expected an SMPP time"),
+        *(
+            (
+                UPSTREAM + f'password="x"\nstatuses = {{"{name}" = "fail"}}',
+                "expected a key that is a command_st",
+            )
+            for name in ("ESME_ROK", "0", "0x00", "4294967296")
+        ),
+        (
+            UPSTREAM + 'password="x"\nstatuses = {ESME_RTHROTTLED = "retry", 088 = "fail"}',
+            'statuses.088 = "fail": expected no second verdict on ESME_RTHROTTLED',
+        ),
+        (
             UPSTREAM + 'password="x"\nreconnect_max_seconds = 0.5',
             '["carrier"].reconnect_max_seconds = 0.5: expected at least reconnect_min_seconds, which is 1.0',
         ),
@@ -140,7 +163,7 @@ def test_values_arrive_as_they_are_typed() -> None:
         ),
         (
             UPSTREAM + 'password="x"\nstatuses = {"0x58" = "again"}',
-            'expected one of "retry", "elsewhere", "fail"',
+            'expected one of "retry", "rebind", "elsewhere", "fail"',
         ),
         (
             UPSTREAM + 'password="x"\nstatuses = 1',

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from edge.deliveries import Outbox
 from edge.handlers import Delivered, Failed, Handler, Job, Outcome, Retry, origin
-from edge.targets import Limits
+from edge.targets import FIRST_PLACES, Limits
 from storage import deliveries, messages, paused
 from storage.deliveries import DueDelivery
 from storage.ids import IdSource
@@ -233,6 +233,28 @@ def test_a_target_that_hangs_holds_its_own_places_only(rig: Rig) -> None:
     assert rig.handler.asked[10:] == ["http://well/"] * 3
 
 
+def test_a_target_gets_more_places_as_it_answers_and_few_again_once_it_is_silent(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did, Limits(concurrency=400, per_target=40, memory=500))
+    rig.receive(200)
+    assert rig.outbox.running == FIRST_PLACES
+    rig.handler.end(Delivered("ok"))
+    assert rig.outbox.running == FIRST_PLACES + 1
+    rig.handler.end(Retry("not_ok", 1800.0, 200))
+    assert rig.outbox.running == FIRST_PLACES + 2
+    for _ in range(60):
+        rig.handler.end(Delivered("ok"))
+    assert rig.outbox.running == 40
+    rig.handler.end(Retry("timeout", 1800.0))
+    assert rig.outbox.running == 39
+    for _ in range(40):
+        rig.handler.end(Failed("refused by ourselves"))
+    assert rig.outbox.running == FIRST_PLACES
+    rig.handler.end(Delivered("ok"))
+    assert rig.outbox.running == FIRST_PLACES + 1
+
+
 def test_many_targets_that_hang_leave_a_place_for_one_that_does_not(rig: Rig) -> None:
     for number in range(8):
         rig.receive(10, target=f"http://hangs-{number}/")
@@ -416,7 +438,7 @@ def test_what_one_server_has_in_hand_another_does_not_take(rig: Rig) -> None:
     other.outbox.start()
     rig.outbox.start()
     (due,) = rig.receive()
-    rig.time.pump([1.0] * 600)
+    rig.time.pump([1.0] * 280)
     assert len(rig.handler.jobs) == 1
     assert other.handler.jobs == []
     rig.handler.end(Delivered("ok"))
@@ -467,6 +489,32 @@ def test_a_lease_that_was_lost_while_it_waited_costs_no_attempt(
 
 
 # -- order --------------------------------------------------------------------------------------------------
+
+
+class Postman(Scripted):
+    """Takes his time, and knows what his numbers mean."""
+
+    attempt_seconds = 1_800.0
+
+    def unwell(self, outcome: Outcome) -> bool:
+        return outcome.status_code == 421
+
+
+def test_a_handler_says_itself_how_long_it_takes_and_when_a_target_is_unwell(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did, handler=Postman())
+    rig.outbox.start()
+    (slow,) = rig.receive(1)
+    time.pump([60.0] * 29)
+    assert rig.view(slow).attempts == ()
+    time.pump([60.0] * 3)
+    assert [item.outcome for item in rig.view(slow).attempts] == ["internal_error"]
+    for code in (550, 421):
+        rig.receive(40, target=f"http://{code}/")
+        rig.end_all(Failed("refused", code))
+        begun = rig.handler.asked.count(f"http://{code}/")
+        assert (begun == 40) if code == 550 else (begun < 40), code
 
 
 class Ordered(Scripted):

@@ -195,6 +195,43 @@ def test_a_repeated_part_is_answered_after_the_first_ones_commit(rig: Rig) -> No
     assert [item.text for item in rig.stored()] == ["one two"]
 
 
+def test_a_copy_of_the_last_part_while_the_message_is_stored_waits_for_that(rig: Rig) -> None:
+    rig.part(1, 2, b"one ")
+    rig.store.writer.held = True
+    rig.part(2, 2, b"two")
+    rig.part(2, 2, b"two")
+    rig.store.writer.release()
+    assert rig.answers == [CommandStatus.ESME_ROK] * 3
+    rig.time.advance(1_000_000)
+    rig.inbound.flush_overdue()
+    assert [item.text for item in rig.stored()] == ["one two"]
+
+
+def test_the_next_message_under_a_reference_may_have_the_same_parts(rig: Rig) -> None:
+    for _ in range(2):
+        rig.part(1, 2, b"one ")
+        rig.part(2, 2, b"two")
+    rig.part(1, 2, b"ONE ")
+    rig.part(2, 2, b"two")
+    assert rig.answers == [CommandStatus.ESME_ROK] * 6
+    assert [item.text for item in rig.stored()] == ["one two", "one two", "ONE two"]
+
+
+def test_a_late_copy_of_a_part_becomes_no_message(rig: Rig, inline_store: InlineStore) -> None:
+    rig.part(1, 2, b"one ")
+    rig.part(2, 2, b"two")
+    rig.time.advance(60)
+    rig.part(2, 2, b"two")
+    rig.time.advance(1_000_000)
+    rig.store.writer.failing = True
+    rig.inbound.flush_overdue()
+    rig.store.writer.failing = False
+    rig.inbound.flush_overdue()
+    assert [item.text for item in rig.stored()] == ["one two"]
+    with inline_store.engine.snapshot() as conn:
+        assert inbound_parts.open_parts(conn, "up") == []
+
+
 def test_a_part_that_could_not_be_stored_comes_again(rig: Rig) -> None:
     rig.part(1, 2, b"one ")
     rig.store.writer.failing = True

@@ -1,35 +1,43 @@
 """What a bind counts."""
 
-from edge import metrics as module
 from edge.metrics import RESPONSE_SECONDS, BindMetrics, by_status
 from protocols.smpp.commands import CommandId
-from protocols.smpp.settings import Counters
+from protocols.smpp.settings import MAX_ERRORS, OTHER, Counters, count_error
 
 SUBMIT_SM_RESP = CommandId.SUBMIT_SM_RESP
 
 
-def test_responses_by_time_and_status() -> None:
+def test_responses_by_time() -> None:
     metrics = BindMetrics()
-    for elapsed, status in ((0.001, 0), (0.005, 0), (0.02, 0x58), (100.0, 0x58)):
-        metrics.answered(SUBMIT_SM_RESP, status, elapsed)
+    for elapsed in (0.001, 0.005, 0.02, 100.0):
+        metrics.answered(elapsed)
     assert len(metrics.histogram) == len(RESPONSE_SECONDS) + 1
     assert (metrics.histogram[0], metrics.histogram[2], metrics.histogram[-1]) == (2, 1, 1)
     assert metrics.seconds == 100.026
-    assert by_status({SUBMIT_SM_RESP: 4, 0x999: 1}, metrics.errors_in) == {
-        ("0x00000999", "ESME_ROK"): 1,
+
+
+def test_pdus_by_command_and_status() -> None:
+    assert by_status(
+        {SUBMIT_SM_RESP: 4, OTHER: 1}, {(SUBMIT_SM_RESP, 0x58): 1, (SUBMIT_SM_RESP, OTHER): 1}
+    ) == {
+        ("unknown", "ESME_ROK"): 1,
         ("submit_sm_resp", "ESME_ROK"): 2,
-        ("submit_sm_resp", "ESME_RTHROTTLED"): 2,
+        ("submit_sm_resp", "ESME_RTHROTTLED"): 1,
+        ("submit_sm_resp", "other"): 1,
     }
 
 
-def test_an_smsc_cannot_fill_the_memory_with_statuses() -> None:
+def test_an_smsc_cannot_fill_the_memory_with_statuses_in_any_number_of_sessions() -> None:
     metrics = BindMetrics()
-    for status in range(1, 1_000):
-        metrics.refused(SUBMIT_SM_RESP, status)
-    assert len(metrics.errors_out) == module.MOST_STATUSES + 1
-    assert sum(metrics.errors_out.values()) == 999
-    counted = by_status({SUBMIT_SM_RESP: 999}, metrics.errors_out)
-    assert counted["submit_sm_resp", "other"] == 999 - module.MOST_STATUSES
+    for session in range(10):
+        counters = Counters()
+        for status in range(1, 101):
+            count_error(counters.errors_received, SUBMIT_SM_RESP, session * 100 + status)
+        metrics.ended(counters)
+    errors = metrics.totals(None).errors_received
+    assert len(errors) == MAX_ERRORS + 1
+    assert sum(errors.values()) == 1_000
+    assert errors[SUBMIT_SM_RESP, OTHER] == 1_000 - MAX_ERRORS
 
 
 def test_the_counters_of_sessions_add_up() -> None:

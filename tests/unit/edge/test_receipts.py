@@ -1,21 +1,27 @@
 """Receipts: stored, then answered; matched early, late and repeated; and the sender is told once."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from edge.config import Secret, UpstreamConfig
+from edge.dialect import Dialect
 from edge.groups import Group
 from edge.receipts import Receipts
 from protocols.smpp import receipt as receipt_text
+from protocols.smpp import tlv
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DeliverSm
+from protocols.smpp.tlv import Tag, encode
 from storage import messages, parts, receipts
 from storage.deliveries import DueDelivery
+from storage.parts import QueuedPart
+from storage.receipt_parts import reference_of
 from storage.records import Did, PartRecord, PartState
+from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import success
-from tests.unit.edge.conftest import Time, part_of, record
+from tests.unit.edge.conftest import DID, PEER, Time, part_of, record
 from tests.unit.edge.test_inbound import Box
 
 TEXT = "id:{id} sub:001 dlvrd:001 submit date:2601011200 done date:2601011201 stat:{stat} err:{err} text:"
@@ -28,7 +34,17 @@ class Rig:
         self.store, self.time, self.did, self.box = store, time, did, Box()
         self.answers: list[int] = []
         config = UpstreamConfig(name="up", port=1, system_id="x", password=Secret("x"), **changes)
-        self.receipts = Receipts(config, Group(("up",)), store, self.box, time.wall_ms)  # type: ignore[arg-type]
+        self.settled: list[int] = []
+        self.dialect = Dialect(config, "US")
+        self.receipts = Receipts(
+            config,
+            self.dialect,
+            Group(("up",)),
+            cast(Store, store),
+            cast(Any, self.box),
+            time.wall_ms,
+            self.settled.extend,
+        )
         success(self.receipts.start())
 
     def message(self, *smsc_ids: str | None, status_callback: str | None = None) -> int:
@@ -49,8 +65,9 @@ class Rig:
         success(self.store.writer.write(messages.insert(about, rows)))
         return about.id
 
-    def report(self, name: str, stat: str = "DELIVRD", err: str = "000") -> None:
-        pdu = DeliverSm(esm_class=4, short_message=TEXT.format(id=name, stat=stat, err=err).encode())
+    def report(self, name: str, stat: str = "DELIVRD", err: str = "000", **more: Any) -> None:
+        text = TEXT.format(id=name, stat=stat, err=err).encode()
+        pdu = DeliverSm(**{"esm_class": 4, "short_message": text, **more})
         found = receipt_text.parse(pdu)
         assert found is not None
         self.receipts.receive(pdu, found, self.answers.append)
@@ -208,3 +225,78 @@ def test_one_receipt_for_the_whole_message_early_or_not(
     rig.report("a3")
     assert rig.status(identity) == "delivered"
     assert [item.delivery.event for item in rig.box.offered] == ["delivered"]
+
+
+def test_an_intermediate_notification_closes_nothing_whatever_its_state_and_the_receipt_does(
+    rig: Rig,
+) -> None:
+    identity = rig.message("a1")
+    rig.report("a1", esm_class=0x20)
+    assert rig.part(identity).state == "sent"
+    rig.report("a1")
+    assert rig.part(identity).state == "delivered"
+
+
+def test_an_id_in_the_text_that_is_exact_comes_before_another_base_of_the_one_in_the_tlv(rig: Rig) -> None:
+    exact, other = rig.message("77"), rig.message("a1f")
+    rig.report("77", tlvs=((Tag.RECEIPTED_MESSAGE_ID, b"2591\0"),))
+    assert (rig.part(exact).state, rig.part(other).state) == ("delivered", "sent")
+
+
+def test_a_stray_receipt_of_digits_is_not_taken_for_a_part_with_that_number_in_hexadecimal(rig: Rig) -> None:
+    identity = rig.message("10")
+    rig.report("16")
+    for _ in range(5):
+        rig.time.advance(1.0)
+        rig.receipts.read_again()
+    assert rig.part(identity).state == "sent"
+
+
+def test_an_early_receipt_waits_for_its_own_part_and_for_no_longer_than_an_answer_may_take(rig: Rig) -> None:
+    other, its = rig.message("a1f"), rig.message(None)
+    rig.report("2591")
+    rig.receipts.read_again()
+    assert rig.part(other).state == "sent"
+    success(rig.store.writer.write(parts.record_sent(rig.part(its).id, "2591", rig.time.wall_ms())))
+    rig.receipts.accepted("2591")
+    rig.receipts.read_again()
+    assert (rig.part(other).state, rig.part(its).state) == ("sent", "delivered")
+
+
+def test_an_smsc_that_changes_the_base_is_found_out_by_an_id_with_a_letter(rig: Rig) -> None:
+    one, other, third = rig.message("a1f"), rig.message("10"), rig.message("11")
+    rig.report("16")
+    assert rig.part(other).state == "sent"
+    rig.report("2591")
+    assert rig.part(one).state == "delivered"
+    rig.report("17")
+    assert rig.part(third).state == "delivered"
+    rig.receipts.read_again()
+    assert rig.part(other).state == "delivered"
+
+
+def test_a_base_that_is_configured_is_the_meaning(inline_store: InlineStore, time: Time, did: Did) -> None:
+    rig = Rig(inline_store, time, did, message_id_base="hex")
+    ten, sixteen = rig.message("10"), rig.message("16")
+    rig.report("16")
+    assert (rig.part(ten).state, rig.part(sixteen).state) == ("delivered", "sent")
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_part_whose_answer_was_lost_is_found_by_our_reference(
+    inline_store: InlineStore, time: Time, did: Did, on: bool
+) -> None:
+    rig = Rig(inline_store, time, did, user_message_reference=on)
+    identity = rig.message(None, status_callback="http://x/")
+    part = rig.part(identity)
+    success(rig.store.writer.write(parts.mark_in_doubt(part.id)))
+    pdu = rig.dialect.submit_sm(QueuedPart(part, DID, PEER), time.wall_ms())
+    given = tlv.user_message_reference(pdu.tlvs)
+    assert (given is not None) is on
+    reference = encode(Tag.USER_MESSAGE_REFERENCE, reference_of(part.id) if given is None else given)
+    rig.report(
+        "never told", "ENROUTE", source_addr=PEER, destination_addr=DID, tlvs=(reference,), source_addr_ton=1
+    )
+    assert rig.part(identity).state == ("sent" if on else "in_doubt")
+    assert rig.settled == [part.id] * on
+    assert [item.delivery.event for item in rig.box.offered] == ["sent"] * on

@@ -47,6 +47,21 @@ def test_every_variable_arrives_and_the_origin_stays(text: str, which: int) -> N
     assert dict(parse_qsl(parts.query, keep_blank_values=True, errors="strict")) == filled
 
 
+@given(
+    st.sampled_from(["/in/{}/end", "/in?a={}", "/in?a={}&b=%"]),
+    st.sampled_from(["%", "%4", "100%", "%%", "%2", "%zz", "%25", "%20x", "é%"]),
+    st.text(st.characters(codec="utf-8")),
+)
+def test_a_percent_sign_before_a_variable_takes_nothing_of_it(place: str, literal: str, text: str) -> None:
+    url = fill("http://host.example" + place.format(literal + "{MESSAGE}"), values(text))
+    parts = urlsplit(url)
+    before = unquote(literal, errors="strict")
+    if parts.query:
+        assert dict(parse_qsl(parts.query, keep_blank_values=True, errors="strict"))["a"] == before + text
+    else:
+        assert unquote(parts.path.split("/")[2], errors="strict") == before + text
+
+
 @given(st.text(max_size=60))
 def test_any_template_is_refused_or_gives_an_ascii_url_of_its_own_origin(text: str) -> None:
     try:
@@ -92,6 +107,7 @@ def test_what_is_refused_and_why(template: str, says: str) -> None:
         ("http://host/a?x=1#part", "http://host/a?x=1"),
         ("http://[::1]:8000/{ID}", "http://[::1]:8000/7"),
         ("http://bücher.example/ü?q=é%20", "http://xn--bcher-kva.example/%C3%BC?q=%C3%A9%20"),
+        ("http://host/100%?off=20%&x=%2f%zz", "http://host/100%25?off=20%25&x=%2f%25zz"),
         ("http://host/{ID}{ID}?{MESSAGE}.{MESSAGE}", "http://host/77?a.b.a.b"),
     ],
 )

@@ -51,6 +51,9 @@ class FakeBind:
         self.paused = True
         self.pauses += 1
 
+    def rebind(self, status: int) -> None:
+        self.up = False
+
     def accepted(self) -> None:
         """Nothing to learn from it."""
 
@@ -269,6 +272,16 @@ def test_throttling_pauses_the_bind_and_neither_loses_nor_reorders_anything(rig:
     assert not rig.part(long[1]).flags
 
 
+def test_an_smsc_that_has_forgotten_the_bind_gets_another_and_the_part_on_that(rig: Rig) -> None:
+    ids = rig.submit(2)
+    rig.answer(CommandStatus.ESME_RINVBNDSTS)
+    assert (rig.sent, rig.bind.up) == ([], False)
+    assert [rig.part(part_id).state for part_id in ids] == ["queued", "queued"]
+    rig.link_back()
+    assert rig.sent == ids[:1]
+    assert not rig.part(ids[0]).flags
+
+
 def test_a_message_that_cannot_be_whole_is_not_sent_to_its_end(rig: Rig) -> None:
     ids = rig.submit(3)
     other = rig.submit()
@@ -390,8 +403,8 @@ def test_with_hold_a_late_answer_settles_it(inline_store: InlineStore, time: Tim
     rig = Rig(inline_store, time, did, in_doubt="hold")
     (part_id,) = rig.submit()
     forgotten = rig.expire()
-    rig.time.advance(30.0)
-    assert rig.part(part_id).state == "held"
+    rig.time.advance(3000.0)
+    assert rig.part(part_id).state == "in_doubt"
     rig.bind.on_wire.insert(0, forgotten)
     rig.answer(late=True, message_id="at last")
     assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "at last")
@@ -409,16 +422,25 @@ def test_the_rest_of_a_message_goes_on_when_a_part_is_held(
     assert rig.sent == [ids[1]]
 
 
+def operator_resends(rig: Rig, part_id: int) -> None:
+    """What `edge.doubts` does."""
+    decided = success(
+        rig.store.writer.run("", lambda conn: parts.decide(conn, [part_id], rig.time.wall_ms(), resend=True))
+    )
+    assert decided == [(part_id, "up")]
+    rig.upstream.settled([part_id])
+
+
 def test_a_late_answer_that_comes_before_the_second_send_prevents_it(rig: Rig) -> None:
     (part_id,) = rig.submit()
     forgotten = rig.expire()
-    rig.bind.up = False
-    rig.time.advance(30.0)
+    rig.bind.paused = True
+    operator_resends(rig, part_id)
     assert rig.part(part_id).state == "queued"
     rig.bind.on_wire.insert(0, forgotten)
     rig.answer(late=True, message_id="at last")
     assert rig.part(part_id).state == "sent"
-    rig.link_back()
+    rig.resume()
     rig.time.pump([1.0] * 3)
     assert rig.sent == []
     assert rig.part(part_id).smsc_message_id == "at last"
@@ -435,18 +457,119 @@ def test_an_answer_that_is_late_while_the_link_lives_causes_no_second_send(rig: 
     assert rig.sent == []
 
 
-def test_without_any_answer_it_is_sent_again_flagged_after_a_second_time_out(rig: Rig) -> None:
+def test_without_any_answer_nothing_is_sent_again_as_long_as_the_link_lives(rig: Rig) -> None:
     (part_id,) = rig.submit()
     forgotten = rig.expire()
-    rig.time.advance(30.0)
+    for _ in range(10):
+        rig.time.pump([60.0] * 10)
+        assert (rig.sent, rig.part(part_id).state, rig.part(part_id).attempts) == ([], "in_doubt", 1)
+    (other,) = rig.submit()
+    assert rig.sent == [other]
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="a1")
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "a1")
+
+
+@pytest.mark.parametrize(("policy", "state"), [("resend", "sending"), ("hold", "held")])
+def test_when_the_link_of_an_overdue_answer_ends_the_policy_decides(
+    inline_store: InlineStore, time: Time, did: Did, policy: str, state: str
+) -> None:
+    rig = Rig(inline_store, time, did, in_doubt=policy)
+    (part_id,) = rig.submit()
+    rig.expire()
+    rig.time.pump([60.0] * 3)
+    rig.lose_link()
+    rig.link_back()
+    assert rig.part(part_id).state == state
+    assert rig.sent == [part_id] * (policy == "resend")
+    assert bool(rig.part(part_id).flags & PartFlag.POSSIBLE_DUPLICATE) is (policy == "resend")
+
+
+def test_the_end_of_another_link_decides_nothing(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    rig.expire()
+    rig.upstream.bind_down(FakeBind(name="up/other"))  # type: ignore[arg-type]
+    assert rig.part(part_id).state == "in_doubt"
+
+
+def test_the_rest_of_a_message_does_not_wait_for_ever_for_an_answer(rig: Rig) -> None:
+    first, second, third = rig.submit(3)
+    forgotten = rig.expire()
+    rig.time.advance(29.0)
+    assert rig.sent == []
     rig.time.advance(1.0)
-    assert rig.sent == [part_id]
-    assert rig.part(part_id).flags == PartFlag.POSSIBLE_DUPLICATE
+    assert rig.sent == [second]
+    assert rig.part(first).state == "in_doubt"
+    rig.bind.on_wire.append(forgotten)
+    rig.bind.on_wire.reverse()
+    rig.answer(late=True, message_id="1")
+    assert rig.sent == [second]  # the third still waits for the second
+    rig.answer(message_id="2")
+    assert rig.sent == [third]
+
+
+def test_a_doubt_ends_with_the_time_of_its_part(rig: Rig) -> None:
+    (part_id,) = rig.submit(expires_at=rig.time.wall_ms() + 100_000)
+    forgotten = rig.expire()
+    rig.time.pump([1.0] * 99)
+    assert rig.part(part_id).state == "in_doubt"
+    rig.time.pump([1.0] * 10)
+    assert rig.part(part_id).state == "expired"
+    assert ("failed", part_id) in rig.watcher.told
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="after all")
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "after all")
+    assert rig.part(part_id).final_at is None
+
+
+@pytest.mark.parametrize("status", [CommandStatus.ESME_RINVDSTADR, CommandStatus.ESME_RTHROTTLED])
+@pytest.mark.parametrize("late_first", [True, False])
+def test_what_was_taken_once_stays_taken_whatever_becomes_of_a_second_attempt(
+    rig: Rig, late_first: bool, status: int
+) -> None:
+    first, second = rig.submit(2)
+    forgotten = rig.expire()
+    operator_resends(rig, first)
+    assert rig.sent == [first]
+    if late_first:
+        rig.bind.on_wire.insert(0, forgotten)
+        rig.answer(late=True, message_id="old")
+        assert (rig.part(first).state, rig.part(first).smsc_message_id) == ("sent", "old")
+        rig.answer(status)
+        rig.resume()
+        assert ("failed", first) not in rig.watcher.told
+        assert rig.sent == [second]
+    else:
+        rig.answer(status)
+        rig.bind.on_wire.insert(0, forgotten)
+        rig.answer(late=True, message_id="old")
+        rig.resume()
+        assert first not in rig.sent
+    assert (rig.part(first).state, rig.part(first).smsc_message_id) == ("sent", "old")
+    assert ("accepted", "old") in rig.watcher.told
+
+
+def test_a_late_answer_that_cannot_be_stored_is_stored_later(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    forgotten = rig.expire()
+    operator_resends(rig, part_id)
+    rig.store.writer.failing = True
     rig.bind.on_wire.insert(0, forgotten)
     rig.answer(late=True, message_id="old")
+    rig.store.writer.failing = False
     assert rig.part(part_id).state == "sending"
+    rig.time.pump([1.0] * 2)
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "old")
+
+
+def test_when_both_attempts_were_taken_the_newer_id_is_kept(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    forgotten = rig.expire()
+    operator_resends(rig, part_id)
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="old")
     rig.answer(message_id="new")
-    assert rig.part(part_id).smsc_message_id == "new"
+    assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "new")
 
 
 def test_a_receipt_settles_a_doubt_before_the_second_send(rig: Rig) -> None:
@@ -454,10 +577,31 @@ def test_a_receipt_settles_a_doubt_before_the_second_send(rig: Rig) -> None:
     rig.expire()
     with rig.store.engine.transaction() as conn:
         conn.exec_driver_sql("UPDATE part SET state = 'delivered' WHERE id = ?", (part_id,))
-    rig.time.advance(30.0)
+    rig.lose_link()
+    rig.link_back()
     rig.time.pump([1.0] * 3)
     assert rig.sent == []
     assert rig.part(part_id).state == "delivered"
+
+
+def test_what_a_receipt_told_is_not_sent_again_though_it_waits_for_that(rig: Rig) -> None:
+    first, second = rig.submit(2)
+    rig.expire()
+    rig.lose_link()
+    rig.time.pump([1.0] * 2)
+    assert rig.part(first).state == "queued"
+    with rig.store.engine.transaction() as conn:
+        conn.exec_driver_sql("UPDATE part SET state = 'delivered' WHERE id = ?", (first,))
+    rig.upstream.known_taken([first])
+    rig.link_back()
+    assert rig.sent == [second]
+
+
+def test_what_a_receipt_told_while_its_answer_is_overdue_holds_nothing_up(rig: Rig) -> None:
+    first, second = rig.submit(2)
+    rig.expire()
+    rig.upstream.known_taken([first])
+    assert rig.sent == [second]
 
 
 def test_what_a_crash_left_in_sending_is_in_doubt_at_the_start(

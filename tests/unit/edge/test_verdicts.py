@@ -11,10 +11,11 @@ def test_defaults() -> None:
     assert verdict(CommandStatus.ESME_RSUBMITFAIL) is Verdict.ELSEWHERE
     assert verdict(CommandStatus.ESME_RINVDSTADR) is Verdict.FAIL
     assert verdict(0x410) is Verdict.FAIL
+    assert verdict(CommandStatus.ESME_RINVBNDSTS) is Verdict.REBIND
 
 
 def test_a_carrier_may_mean_something_else() -> None:
-    verdict = table({"ESME_RTHROTTLED": "fail", "0x0410": "retry", "1041": "elsewhere"})
+    verdict = table({"ESME_RTHROTTLED": "fail", "0x0410": "retry", "01041": "elsewhere"})
     assert verdict(0x58) is Verdict.FAIL
     assert verdict(0x410) is Verdict.RETRY
     assert verdict(0x411) is Verdict.ELSEWHERE

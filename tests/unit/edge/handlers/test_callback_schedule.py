@@ -19,7 +19,7 @@ from edge.handlers.base import CallbackTimes
 from edge.handlers.callback import CallbackHandler
 from edge.http.answer import Answer
 from edge.http.errors import NoAnswer
-from storage import messages, numbers
+from storage import deliveries, messages, numbers
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, DeliveryView, Did
 from storage.store import Store
@@ -146,6 +146,20 @@ def test_after_the_longest_time_it_is_a_dead_letter(inline_store: InlineStore, t
     view = rig.view()
     assert (view.delivery.state, view.delivery.last_outcome) == ("failed", "gave_up")
     assert (view.attempts[-1].status_code, view.attempts[-1].excerpt) == (500, "ok")
+
+
+def test_a_replay_gets_the_whole_time_anew(inline_store: InlineStore, time: Time, did: Did) -> None:
+    rig = Rig(inline_store, time, did, NOT_OK["500"], give_up_seconds=6 * HALF_HOUR)
+    rig.run(20 * HALF_HOUR)
+    tries = len(rig.sink.asked)
+    with inline_store.engine.transaction() as conn:
+        assert deliveries.replay(conn, [rig.view().delivery.id], None, time.wall_ms()) == 1
+    rig.run(20 * HALF_HOUR)
+    assert 2 * tries - 1 <= len(rig.sink.asked) <= 2 * tries + 1
+    assert [number for _, _, number in rig.sink.asked] == [
+        str(number) for number in range(1, len(rig.sink.asked) + 1)
+    ]
+    assert rig.view().delivery.last_outcome == "gave_up"
 
 
 def test_a_restart_keeps_the_time_of_the_next_try(inline_store: InlineStore, time: Time, did: Did) -> None:

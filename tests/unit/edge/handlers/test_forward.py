@@ -233,6 +233,26 @@ def test_a_tag_stays_while_its_owner_is_heard_of_and_is_free_then(two_way: Rig) 
     assert two_way.sent()[-1][2] == "#1 +12025550151: new"
 
 
+def test_a_text_to_the_only_sender_keeps_what_looks_like_a_tag(two_way: Rig) -> None:
+    two_way.arrives("who are you?", ANNA)
+    for text in ("#1 fan", "#2 of 3 is late"):
+        assert two_way.answers(text).outcome == "replied"
+    assert two_way.sent()[1:] == [(DID, ANNA, "#1 fan"), (DID, ANNA, "#2 of 3 is late")]
+
+
+def test_a_tag_that_was_shown_is_never_taken_for_a_text_to_another(two_way: Rig) -> None:
+    """Bert has gone silent; an answer to him must not reach Anna, and Anna's own tag still is hers."""
+    two_way.arrives("one", ANNA)
+    two_way.arrives("two", PEER)
+    two_way.time.advance(DAY_MS / 1000 - 60)
+    two_way.arrives("and?", ANNA)
+    two_way.time.advance(3600)
+    assert two_way.answers("#2 to Bert").outcome == "asked_back"
+    assert two_way.answers("#1 to Anna").outcome == "replied"
+    assert two_way.sent()[-1] == (DID, ANNA, "to Anna")
+    assert "to Bert" not in [text for _, _, text in two_way.sent()]
+
+
 def test_a_name_cannot_be_answered_and_the_owner_is_told(two_way: Rig) -> None:
     two_way.arrives("your code is 7", "ACME")
     assert two_way.answers("thanks").outcome == "asked_back"

@@ -27,7 +27,12 @@ CROSSED = [Talk(BERT, 2, NOW - CROSSING_MS + 1), Talk(ANNA, 1, NOW - 3_600_000)]
     ],
 )
 def test_it_is_for_one(text: str, talks: list[Talk], ask: bool, chosen: Reply) -> None:
-    assert choose(text, talks, NOW, ask) == chosen
+    assert choose(text, talks, NOW, ask, tags=True) == chosen
+
+
+@pytest.mark.parametrize("text", ["#1 fan", "#2 yes", "#1", " #7  x "])
+def test_where_no_tags_were_shown_there_are_none(text: str) -> None:
+    assert choose(text, ONE, NOW, ask=True, tags=False) == Reply(ANNA, text)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,7 @@ def test_it_is_for_one(text: str, talks: list[Talk], ask: bool, chosen: Reply) -
 def test_it_is_for_nobody_and_the_owner_is_told_why(
     text: str, talks: list[Talk], ask: bool, says: str
 ) -> None:
-    chosen = choose(text, talks, NOW, ask)
+    chosen = choose(text, talks, NOW, ask, tags=True)
     assert isinstance(chosen, Note)
     assert says in chosen.sentence
     assert chosen.sentence.startswith("Not sent")
@@ -53,7 +58,7 @@ def test_it_is_for_nobody_and_the_owner_is_told_why(
 
 def test_a_note_names_only_a_few() -> None:
     many = [Talk(f"+1202555{number:04d}", number, NOW) for number in range(1, 9)]
-    note = choose("yes", many, NOW, ask=False)
+    note = choose("yes", many, NOW, ask=False, tags=True)
     assert isinstance(note, Note)
     assert note.sentence.endswith("#5 +12025550005 and 3 more.")
 

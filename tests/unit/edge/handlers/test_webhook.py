@@ -6,16 +6,20 @@ from random import Random
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from twisted.internet.defer import Deferred, fail, succeed
 
-from edge.handlers import Delivered, Failed, Job, Retry
+from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Retry
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.posting import WAITS, Poster, retry_after
 from edge.handlers.status import StatusHandler
 from edge.handlers.webhook import WebhookHandler
 from edge.http.answer import Answer
+from edge.http.connection import MAX_BODY_OCTETS
 from edge.http.errors import NoAnswer
-from storage import endpoints, messages
+from storage import endpoints, events, messages
 from storage.endpoints import Endpoint
 from storage.records import DeliveryRecord, DeliveryState, Did, HandlerSetting, PartState
 from storage.store import Store
@@ -49,19 +53,19 @@ class Rig:
         self.poster = Poster(cast(Any, self.hook), self.endpoints, Random(1), time.wall_ms)
         self.webhook = WebhookHandler(self.poster)
 
-    def job(self, attempt: int = 1, **settings: object) -> Job:
-        """A message to the DID."""
+    def job(self, attempt: int = 1, before: int = 0, **settings: object) -> Job:
+        """A message to the DID; ``before``: so many attempts when it was replayed."""
         now = self.time.wall_ms()
         about = record(self.store, self.did, now, "mo", text="Grüße")
         delivery = DeliveryRecord(
             self.store.ids.next(), about.id, self.did.account_id, self.did.id, "webhook", URL,
-            DeliveryState.PENDING, attempt - 1, now, now, now,
+            DeliveryState.PENDING, attempt - 1, now, now, now, tries_before=before,
         )  # fmt: skip
         return Job(delivery, about, attempt, settings)
 
-    def deliver(self, attempt: int = 1, **settings: object) -> Any:
+    def deliver(self, attempt: int = 1, before: int = 0, **settings: object) -> Any:
         """One attempt."""
-        return success(self.webhook.deliver(self.job(attempt, **settings)))
+        return success(self.webhook.deliver(self.job(attempt, before, **settings)))
 
     def says(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         """What the endpoint answers from now on."""
@@ -125,6 +129,15 @@ def test_the_schedule_and_its_end(rig: Rig) -> None:
     assert rig.deliver(len(WAITS) + 1) == Failed("gave_up", 500, "no")
 
 
+def test_a_replay_begins_the_schedule_anew(rig: Rig) -> None:
+    rig.says(500)
+    before = len(WAITS) + 1
+    for attempt, wait in enumerate(WAITS, before + 1):
+        assert 0.8 * wait <= rig.deliver(attempt, before).after <= 1.2 * wait
+    assert rig.deliver(before + len(WAITS) + 1, before) == Failed("gave_up", 500, "no")
+    assert rig.hook.posts[-1][2]["webhook-attempt"] == str(before + len(WAITS) + 1)
+
+
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 429, 500, 503])
 def test_whatever_is_no_2xx_is_tried_again(rig: Rig, status: int) -> None:
     rig.says(status)
@@ -153,6 +166,9 @@ def test_gone_is_the_end_and_silence_is_not(rig: Rig) -> None:
         (b"soon", 1, 4, 6),
         (b"-5", 1, 4, 6),
         (b"Sat, 31 Jan 1976 12:00:00 GMT", 1, 4, 6),
+        (b"1 Jan 99999999999 00:00:00 GMT", 1, 4, 6),
+        (b"1 Jan 9999 00:00:00 -9999999999", 1, 4, 6),
+        (b"Fri, 31 Dec 9999 23:59:59 GMT", 1, 3600, 3600),
     ],
 )
 def test_retry_after_puts_off_within_bounds(
@@ -167,15 +183,28 @@ def test_retry_after_as_a_date() -> None:
     assert retry_after(answer, 1_769_860_800) == 90
 
 
+@given(
+    st.text(st.characters(max_codepoint=0xFF))
+    | st.from_regex(r"\A([A-Z][a-z]{2}, )?[0-9]+ [A-Z][a-z]{2} [0-9]+ [0-9:]+ ([+-][0-9]+|GMT)\Z")
+)
+def test_no_retry_after_is_an_error_or_brings_the_next_try_forward(written: str) -> None:
+    answer = Answer(503, b"", cut=False, headers=((b"retry-after", written.encode("latin-1")),))
+    assert 0 <= retry_after(answer, 1_769_860_800) < 1e12
+
+
+def test_a_2xx_counts_whatever_its_body(rig: Rig) -> None:
+    rig.hook.answer = Answer(200, b"x" * MAX_BODY_OCTETS, cut=True)
+    assert rig.deliver() == Delivered("accepted", 200, "x" * EXCERPT_CHARACTERS)
+
+
 # -- endpoints ------------------------------------------------------------------------------------
 
 
 def test_an_endpoint_is_paused_after_five_days_of_nothing_but_failure(rig: Rig) -> None:
     rig.says(500)
-    rig.deliver()
-    rig.time.advance(4.9 * DAY)
-    assert isinstance(rig.deliver(), Retry)
-    rig.time.advance(0.1 * DAY)
+    for _ in range(5):
+        assert isinstance(rig.deliver(), Retry)
+        rig.time.advance(DAY)
     assert isinstance(rig.deliver(), Retry)
     asked = len(rig.hook.posts)
     assert rig.deliver() == Failed("endpoint_paused")
@@ -190,28 +219,79 @@ def test_an_endpoint_is_paused_after_five_days_of_nothing_but_failure(rig: Rig) 
     assert (row.paused_at, row.last_outcome) == (rig.time.wall_ms(), "http_error")
 
 
+def test_two_failures_with_days_of_silence_between_them_are_no_days_of_failure(rig: Rig) -> None:
+    """Nobody knows what it would have answered meanwhile."""
+    rig.says(500)
+    for _ in range(3):
+        for _ in range(3):
+            assert isinstance(rig.deliver(), Retry)
+        rig.time.advance(5.1 * DAY)
+    with rig.store.engine.snapshot() as conn:
+        (row,) = endpoints.failing(conn)
+    assert row.paused_at is None
+    assert rig.time.wall_ms() - row.failing_since == round(5.1 * DAY * 1000)
+
+
+def test_the_count_goes_on_over_a_restart(rig: Rig) -> None:
+    rig.says(500)
+    for _ in range(5):
+        rig.deliver()
+        rig.time.advance(DAY)
+    again = Rig(rig.store, rig.time, rig.did)
+    success(again.endpoints.start())
+    again.says(500)
+    assert isinstance(again.deliver(), Retry)
+    assert again.deliver() == Failed("endpoint_paused")
+
+
+def test_its_owner_is_told_of_a_pause(rig: Rig) -> None:
+    rig.says(500)
+    with rig.store.engine.snapshot() as conn:
+        before = events.head(conn)
+    with capture_logs() as lines:
+        for _ in range(7):
+            rig.deliver()
+            rig.time.advance(DAY)
+    with rig.store.engine.snapshot() as conn:
+        (notice,) = events.read_after(conn, before, rig.did.account_id).events
+    assert (notice.kind, notice.at) == ("endpoint.paused", rig.time.wall_ms() - 2 * round(DAY * 1000))
+    assert [line["failing_days"] for line in lines if line["event"] == "endpoint_paused"] == [5.0]
+
+
+def test_failures_are_written_once_an_hour(rig: Rig) -> None:
+    rig.says(500)
+    before = rig.store.writer.units
+    for _ in range(50):
+        rig.deliver()
+    assert rig.store.writer.units == before + 1
+    rig.time.advance(3600)
+    rig.deliver()
+    assert rig.store.writer.units == before + 2
+
+
 def test_one_success_starts_the_days_anew(rig: Rig) -> None:
     rig.says(500)
-    rig.deliver()
-    rig.time.advance(4 * DAY)
+    for _ in range(4):
+        rig.deliver()
+        rig.time.advance(DAY)
     rig.says(204)
     assert isinstance(rig.deliver(), Delivered)
     with rig.store.engine.snapshot() as conn:
         assert endpoints.failing(conn) == []
     rig.says(500)
     rig.time.advance(4 * DAY)
-    rig.deliver()
-    rig.time.advance(4 * DAY)
+    for _ in range(4):
+        rig.deliver()
+        rig.time.advance(DAY)
     assert isinstance(rig.deliver(), Retry)
     assert isinstance(rig.deliver(), Retry)
 
 
 def test_a_pause_lasts_over_a_restart_and_ends_when_somebody_says_so(rig: Rig) -> None:
     rig.says(500)
-    for _ in range(2):
+    for _ in range(6):
         rig.deliver()
-        rig.time.advance(5 * DAY)
-    rig.deliver()
+        rig.time.advance(DAY)
     again = Rig(rig.store, rig.time, rig.did)
     success(again.endpoints.start())
     assert again.deliver() == Failed("endpoint_paused")

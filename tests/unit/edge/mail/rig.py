@@ -70,7 +70,7 @@ class Rig:
             time.wall_ms,
         )
         patience = Patience(4 * DAYS, Random(1))
-        self.handler = EmailHandler(self.writing, self.sent, lambda domain: domain, patience, time.wall_ms)
+        self.handler = EmailHandler(self.writing, self.sent, lambda domain: domain, patience)
 
     @property
     def real(self) -> Store:

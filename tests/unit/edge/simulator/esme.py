@@ -67,7 +67,7 @@ class Link:
 class Scene:
     """A simulator on a reactor in memory."""
 
-    def __init__(self, behaviour: Behaviour = DEFAULT, **changes: object) -> None:
+    def __init__(self, behaviour: Behaviour | None = DEFAULT, **changes: object) -> None:
         self.reactor: Any = MemoryReactorClock()
         settings: dict[str, object] = {
             "system_id": "trunk",

@@ -1,6 +1,7 @@
 import pytest
 
 from edge.simulator import Behaviour, IdStyle
+from edge.simulator.simulator import by_clock
 from protocols.smpp import receipt, tlv
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import (
@@ -14,9 +15,16 @@ from protocols.smpp.pdu import (
 from protocols.smpp.receipt import MessageState
 from protocols.smpp.tlv import Tag
 from protocols.sms import segment
-from tests.unit.edge.simulator.esme import DID, PHONE, Scene, submit_sm
+from tests.unit.edge.simulator.esme import AT_MS, DID, PHONE, Scene, submit_sm
 
 LONG = "The quick brown fox jumps over the lazy dog. " * 8
+
+
+def test_a_restart_does_not_use_ids_again() -> None:
+    first, second = (Scene(None).bind().send(submit_sm(2))[0] for _ in range(2))
+    assert first == SubmitSmResp(sequence_number=2, message_id=f"{AT_MS // 100 % 2**32:08x}")
+    assert first == second, "the same moment"
+    assert by_clock(AT_MS + 60_000) == by_clock(AT_MS) + 600
 
 
 def test_a_text_is_answered_with_an_id_and_shows_on_the_phone() -> None:

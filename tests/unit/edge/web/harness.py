@@ -20,7 +20,8 @@ from edge.outbound import Accepted, Draft
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from protocols.sms import LongMessageMode, SegmentOptions
-from storage import accounts, messages, numbers
+from storage import accounts, endpoints, messages, numbers
+from storage.endpoints import EndpointRecord
 from storage.records import Account, Direction, MessageRecord, PartRecord
 from storage.statements import Writes
 from storage.testing import InlineStore
@@ -207,6 +208,11 @@ class Scene:
 
     def part(self, message: MessageRecord, **more: Any) -> PartRecord:
         return part_of(message, self.store.ids.next(), 1, **more)
+
+    def put(self, record: EndpointRecord) -> None:
+        """An endpoint that fails."""
+        with self.store.engine.transaction() as conn:
+            endpoints.put(conn, record)
 
     def write(self, writes: Writes) -> None:
         success(self.store.writer.write(writes))

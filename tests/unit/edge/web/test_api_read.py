@@ -49,6 +49,48 @@ def test_filters(scene: Scene, number: str) -> None:
     assert listed(scene, f"?did={OTHER_DID}") == []
 
 
+def test_what_came_in_is_unread_until_it_is_marked(scene: Scene) -> None:
+    first, second, sent, other = (
+        scene.message().id,
+        scene.message().id,
+        scene.message("mt").id,
+        scene.message(peer="ACME").id,
+    )
+
+    def unread() -> list[int]:
+        return [item["id"] for item in listed(scene) if item["unread"]]
+
+    assert unread() == [other, second, first]
+    reply = scene.call("POST", f"/v1/messages/{first}/read")
+    assert (reply.status, reply.json["id"], reply.json["unread"]) == (200, first, False)
+    assert unread() == [other, second]
+    assert scene.call("POST", f"/v1/messages/{second}/read").status == 200
+    assert unread() == [other]
+    assert scene.call("GET", f"/v1/messages/{second}").json["unread"] is False
+    assert scene.call("GET", f"/v1/messages/{other}").json["unread"] is True
+    reply = scene.call("POST", f"/v1/messages/{first}/unread/")
+    assert reply.status == 404
+    assert scene.call("POST", f"/v1/messages/{first}/unread").json["unread"] is True
+    assert unread() == [other, second, first]
+    assert scene.call("POST", f"/v1/messages/{second}/read").status == 200
+    assert scene.call("POST", f"/v1/messages/{second}/unread").status == 200
+    assert unread() == [other, second]
+    refused = scene.call("POST", f"/v1/messages/{sent}/read")
+    assert (refused.status, refused.json["code"]) == (409, "state_wrong")
+
+
+@pytest.mark.parametrize("action", ["read", "unread"])
+def test_nobody_marks_the_messages_of_another(scene: Scene, action: str) -> None:
+    mine = scene.message().id
+    for target in (str(mine), "0", "x", str(mine + 1)):
+        reply = scene.call("POST", f"/v1/messages/{target}/{action}", token=OTHER_TOKEN)
+        assert (reply.status, reply.json["code"]) == (404, "message_unknown")
+    assert scene.call("GET", f"/v1/messages/{mine}/{action}").status == 405
+    assert scene.call("POST", f"/v1/messages/{mine}/{action}", {"a": 1}).status == 422
+    assert scene.call("POST", f"/v1/messages/{mine}/forget").status == 404
+    assert scene.call("GET", f"/v1/messages/{mine}").json["unread"] is True
+
+
 def test_no_account_sees_the_messages_of_another(scene: Scene) -> None:
     mine, theirs = scene.message().id, scene.message(owner=scene.other).id
     assert ids(listed(scene)) == [mine]

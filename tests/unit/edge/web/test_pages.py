@@ -12,10 +12,11 @@ from edge.errors import Refused, Unavailable
 from edge.web.pages.messages import PAGE
 from protocols.sms import LongMessageMode, SegmentOptions, rules
 from storage import deliveries, messages, numbers
+from storage.endpoints import EndpointRecord
 from storage.records import AttemptRecord, DeliveryState, MessageFlag, PartState
 from storage.testing import InlineStore
 from tests.samples import delivery_of
-from tests.unit.edge.conftest import Time
+from tests.unit.edge.conftest import START_MS, Time
 from tests.unit.edge.web.harness import DID, OTHER_DID, PEER, Browser, Form, Scene
 
 NASTY = "<script>alert(1)</script><b>\"q\" & 'a'</b> {{ 7*7 }} é👍🏽\u202egnp\nline two"
@@ -34,6 +35,45 @@ def test_the_list_is_newest_first_with_both_directions(scene: Scene, member: Bro
     assert 'class="badge received"' in page
     assert 'class="badge queued"' in page
     assert f"/conversations/{DID}/{PEER}" in page
+
+
+def test_what_came_in_is_unread_until_its_conversation_was_shown(scene: Scene, member: Browser) -> None:
+    scene.message(text="one")
+    scene.message("mt", text="went out")
+    scene.message(text="other", peer="ACME")
+
+    def unread() -> list[str]:
+        return re.findall(r'<li class="row \w+ unread".*?<p class="text" dir="auto">(.*?)</p>', shown(), re.S)
+
+    def shown() -> str:
+        return member.get("/messages").text
+
+    assert unread() == ["other", "one"]
+    assert member.get(f"{THREAD}?part=list").status == 200  # nobody looked
+    assert unread() == ["other", "one"]
+    assert member.get(THREAD).status == 200
+    assert unread() == ["other"]
+    scene.message(text="two")
+    assert unread() == ["two", "other"]
+
+
+def test_a_thread_is_shown_though_it_cannot_be_marked_as_read(scene: Scene, member: Browser) -> None:
+    scene.message(text="one")
+    scene.store.writer.held = True
+    assert texts(member.get(THREAD).text) == ["one"]
+
+
+def test_the_owner_of_a_paused_endpoint_is_told(scene: Scene, member: Browser) -> None:
+    hook = "https://example.net/<hook>"
+    record = EndpointRecord(scene.account.id, "webhook", hook, START_MS, None, "http_error", START_MS)
+    theirs = record._replace(account_id=scene.other.id, paused_at=START_MS)
+    for put in (record, theirs):
+        scene.put(put)
+    assert "asked" not in member.get("/messages").text
+    scene.put(record._replace(paused_at=START_MS))
+    page = member.get("/messages").text
+    assert page.count('<p class="problem" role="status">') == 1
+    assert html.escape(hook) in page
 
 
 def test_an_empty_list(member: Browser) -> None:

@@ -145,6 +145,32 @@ def test_an_id_in_a_tlv_makes_a_receipt_without_flags() -> None:
     assert receipt.message_ids == ("0123",)
 
 
+@pytest.mark.parametrize("esm_class", [0x08, 0x10, 0x18])
+def test_what_the_receiving_sme_acknowledges_is_no_receipt_whatever_it_names(esm_class: int) -> None:
+    tlvs = (encode(Tag.RECEIPTED_MESSAGE_ID, "0123"), encode(Tag.MESSAGE_STATE, 2))
+    assert parse(DeliverSm(esm_class=esm_class, short_message=STANDARD.encode(), tlvs=tlvs)) is None
+
+
+def test_a_state_in_a_tlv_and_a_receipt_text_make_a_receipt_without_flags() -> None:
+    state = (encode(Tag.MESSAGE_STATE, 5),)
+    receipt = receipt_of(STANDARD, esm_class=0, tlvs=state)
+    assert (receipt.message_ids, receipt.state) == (("0123",), S.UNDELIVERABLE)
+    for text in (b"hello", b"id:7", b"stat:DELIVRD"):
+        assert parse(DeliverSm(short_message=text, tlvs=state)) is None
+
+
+def test_what_is_flagged_as_intermediate_is_not_the_last_word() -> None:
+    receipt = receipt_of("id:7 stat:DELIVRD", esm_class=0x20)
+    assert (receipt.state, receipt.intermediate, receipt.final) == (S.DELIVERED, True, False)
+    assert receipt_of("id:7 stat:DELIVRD", esm_class=4).final
+
+
+def test_the_reference_comes_back() -> None:
+    assert receipt_of("id:7", tlvs=(encode(Tag.USER_MESSAGE_REFERENCE, 513),)).reference == 513
+    assert receipt_of("id:7", tlvs=((Tag.USER_MESSAGE_REFERENCE, b"\1"),)).reference is None
+    assert receipt_of("id:7").reference is None
+
+
 def test_other_pdus_are_no_receipts() -> None:
     assert parse(SubmitSm(esm_class=4, short_message=STANDARD.encode())) is None
     assert parse(EnquireLink()) is None

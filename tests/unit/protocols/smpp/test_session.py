@@ -51,6 +51,7 @@ from protocols.smpp.pdu import (
     UnbindResp,
 )
 from protocols.smpp.session import Role, SessionSettings, SessionState
+from protocols.smpp.settings import OTHER
 from tests.unit.protocols.smpp.links import SETTINGS, Peer, at
 
 # Binding, as an ESME
@@ -351,7 +352,7 @@ def test_answers_that_say_no_free_the_slot(answer: SubmitSmResp) -> None:
     assert isinstance(event, ResponseReceived)
     assert (event.context, event.response) == ("c", answer)
     assert smsc.session.window.in_use == 0
-    assert smsc.session.counters.statuses_received == {answer.command_status: 1}
+    assert smsc.session.counters.errors_received == {(answer.command_id, answer.command_status): 1}
 
 
 def test_a_response_of_another_command_is_not_the_answer() -> None:
@@ -750,17 +751,53 @@ def test_counters() -> None:
         CommandId.SUBMIT_SM_RESP: 1,
         CommandId.DELIVER_SM: 1,
     }
-    assert counters.statuses_received == {0x58: 1}
-    assert counters.statuses_sent == {0x64: 1}
+    assert counters.errors_received == {(CommandId.SUBMIT_SM_RESP, 0x58): 1}
+    assert counters.errors_sent == {(CommandId.DELIVER_SM_RESP, 0x64): 1}
+
+
+def test_what_the_session_itself_answers_is_counted_by_command_and_status_too() -> None:
+    smsc = Peer().bound()
+    broken = struct_pack(">IIII", 16, CommandId.DELIVER_SM, 0, 1)
+    unknown = struct_pack(">IIII", 16, 0x0BAD, 0, 2)
+    smsc.session.receive_data(broken + unknown + pack(BroadcastSm(sequence_number=3)), 0.0)
+    counters = smsc.session.counters
+    assert counters.received[CommandId.DELIVER_SM] == counters.received[OTHER] == 1
+    assert counters.received[CommandId.BROADCAST_SM] == 1
+    assert counters.errors_sent == {
+        (CommandId.DELIVER_SM_RESP, CommandStatus.ESME_RINVSERTYP): 1,
+        (CommandId.GENERIC_NACK, CommandStatus.ESME_RINVCMDID): 1,
+        (CommandId.BROADCAST_SM_RESP, CommandStatus.ESME_RINVCMDID): 1,
+    }
+    assert 0x0BAD not in counters.received
+
+
+@pytest.mark.parametrize("command", [CommandId.BROADCAST_SM, CommandId.SUBMIT_SM, CommandId.QUERY_SM])
+def test_a_broken_pdu_of_a_command_that_is_not_wanted_is_told_so_not_which_field_is_wrong(
+    command: CommandId,
+) -> None:
+    smsc = Peer().bound()
+    smsc.session.receive_data(struct_pack(">IIII", 17, command, 0, 5) + b"x", 0.0)
+    (answer,) = smsc.receives()
+    assert (answer.command_id, answer.sequence_number) == (command | 0x80000000, 5)
+    assert answer.command_status == CommandStatus.ESME_RINVCMDID
+    assert not smsc.session.closed
+
+
+def test_a_broken_pdu_that_may_not_come_now_is_told_that() -> None:
+    smsc = Peer().bound(BindTransmitter)
+    smsc.session.receive_data(struct_pack(">IIII", 17, CommandId.DELIVER_SM, 0, 5) + b"x", 0.0)
+    (answer,) = smsc.receives()
+    assert answer.command_status == CommandStatus.ESME_RINVBNDSTS
 
 
 def test_a_peer_that_makes_up_statuses_is_counted_in_bounded_memory() -> None:
     smsc = Peer().bound()
     for status in range(1, 2_001):
         smsc.sends(SubmitSmResp(sequence_number=9, command_status=status))
-    counts = smsc.session.counters.statuses_received
+    counts = smsc.session.counters.errors_received
     assert sum(counts.values()) == 2_000
-    assert (len(counts), counts[1], counts[0xFFFFFFFF]) == (257, 1, 2_000 - 256)
+    resp = CommandId.SUBMIT_SM_RESP
+    assert (len(counts), counts[resp, 1], counts[resp, OTHER]) == (257, 1, 2_000 - 256)
 
 
 def test_errors_in_events_keep_no_frames_alive() -> None:

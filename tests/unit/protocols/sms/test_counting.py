@@ -50,6 +50,17 @@ def test_counting(text: str, counted: Count) -> None:
     assert count(text) == counted
 
 
+@pytest.mark.parametrize(
+    ("alphabet", "text", "offending"),
+    [(Alphabet.LATIN1, "price “10”", "“”"), (Alphabet.ASCII, "a\u0300 中", "\u0300中")],
+)
+def test_an_alphabet_without_transliteration_is_offended_by_what_is_written(
+    alphabet: Alphabet, text: str, offending: str
+) -> None:
+    options = SegmentOptions(default_alphabet=alphabet, transliterate=Transliteration.FULL)
+    assert count(text, options).offending == offending
+
+
 def test_the_rules_are_json() -> None:
     for route in ROUTES:
         assert json.loads(json.dumps(rules(route))) == rules(route)

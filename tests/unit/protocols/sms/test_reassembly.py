@@ -148,17 +148,45 @@ def test_other_elements_are_kept() -> None:
     assert (result.text, result.elements) == ("ab", (Element(5, b"\x15\x81\x15\x82"),))
 
 
-def test_a_part_that_comes_again_after_all_is_done_is_a_repetition() -> None:
+def test_a_part_that_comes_again_after_all_is_done_is_a_repetition_when_nothing_follows() -> None:
     model = Reassembly(remember=60)
     model.add(OF_TWO, Part(1, b"one"), 0)
     assert model.add(OF_TWO, Part(2, b"two"), 1).message is not None
-    for now in (2, 61):
-        assert model.add(OF_TWO, Part(2, b"two"), now).repeated
-        assert model.waits(OF_TWO, Part(1, b"one"))
+    assert model.waits(OF_TWO, Part(1, b"one"))
+    assert model.add(OF_TWO, Part(2, b"two"), 2) == Added()
+    assert model.add(OF_TWO, Part(2, b"two"), 3).repeated
+    assert model.add(OF_TWO._replace(reference=8), Part(2, b"two"), 2) == Added()
+    copies, other = model.overdue(100, 60)
+    assert (copies.repetition, copies.parts) == (True, (Part(2, b"two"),))
+    assert not other.repetition
+    model.put_back(copies)
+    assert [message.repetition for message in model.overdue(100, 60)] == [True]
+    assert model.add(OF_TWO, Part(2, b"two"), 62) == Added()
+    assert [message.repetition for message in model.overdue(200, 60)] == [False], "too long after"
+
+
+def test_the_next_message_under_a_reference_may_share_parts_with_the_last() -> None:
+    model = Reassembly()
+    code, stop = Part(1, b"Your code is 111."), Part(2, b" Reply STOP to end.")
+    model.add(OF_TWO, code, 0)
+    assert model.add(OF_TWO, stop, 1).message is not None
+    another = code._replace(user_data=b"Your code is 222.")
+    for order in ((another, stop), (stop, another), (code, stop), (stop, code)):
+        assert model.add(OF_TWO, order[0], 2) == Added()
+        message = model.add(OF_TWO, order[1], 3).message
+        assert message is not None
+        assert (set(message.parts), message.repetition) == (set(order), False)
     assert len(model) == 0
-    assert not model.add(OF_TWO, Part(2, b"other"), 61).repeated
-    assert not model.add(OF_TWO._replace(reference=8), Part(2, b"two"), 61).repeated
-    assert not model.add(OF_TWO, Part(2, b"two"), 62).repeated, "a minute later it is another message"
+
+
+def test_copies_and_one_new_part_are_an_incomplete_message() -> None:
+    model = Reassembly()
+    for part in (ONE, TWO, THREE):
+        model.add(KEY, part, 0)
+    model.add(KEY, ONE, 1)
+    model.add(KEY, Part(2, b"new", udhi=False), 1)
+    (late,) = model.overdue(100, 60)
+    assert (late.repetition, late.missing) == (False, (3,))
 
 
 def test_a_message_that_could_not_be_taken_is_not_remembered() -> None:
@@ -180,6 +208,25 @@ def test_one_key_can_not_hold_any_number_of_messages() -> None:
     out = model.overdue(MAX_SETS + 3, 1_000)
     assert [message.parts[0].user_data for message in out] == [b"0", b"1", b"2"]
     assert model.overdue(MAX_SETS + 3, 1_000) == []
+
+
+def test_many_keys_can_not_hold_any_number_of_parts() -> None:
+    model = Reassembly(most=10)
+    for reference in range(12):
+        model.add(OF_TWO._replace(reference=reference), Part(1, b"%d" % reference), reference)
+    assert len(model) == 10
+    first = model.overdue(12, 1_000)
+    assert [message.parts[0].user_data for message in first] == [b"0", b"1"]
+    model.put_back(first[0])
+    assert model.add(first[0].key, Part(2, b"end"), 12).message is not None
+    assert len(model) == 10
+
+
+def test_a_part_that_makes_a_message_whole_crowds_out_none() -> None:
+    model = Reassembly(most=1)
+    model.add(OF_TWO, Part(1, b"one"), 0)
+    assert model.add(OF_TWO, Part(2, b"two"), 0).message is not None
+    assert (len(model), model.overdue(1, 1_000)) == (0, [])
 
 
 def test_elements_of_any_part_are_kept() -> None:

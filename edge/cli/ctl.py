@@ -1,0 +1,85 @@
+"""trunkline ctl: the console of the running server; and the hashes of its operators' passwords."""
+
+import contextlib
+import readline
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from edge.cli.common import FAILED, Failed, config_option, load
+from edge.console.ctl import Client
+from edge.passwords import hash_password
+
+PROMPT = "trunkline> "
+LEAVING = ("quit", "exit", "logout")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--usage"]})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def ctl(words: tuple[str, ...], config_file: Path, as_json: bool) -> None:
+    """Say a command of the console to the running server (`ctl help` lists them); without one, a prompt."""
+    config = load(config_file)
+    if not config.console.socket:
+        raise Failed("The console has no socket: console.socket is empty in the configuration.")
+    path = Path(config.console.socket)
+    try:
+        client = Client(path)
+    except OSError as error:
+        raise Failed(f"No server answers at {path} ({error.strerror or error}).") from error
+    with contextlib.closing(client):
+        if words:
+            if not _say(client, shlex.join(words), as_json):
+                raise SystemExit(FAILED)
+        else:
+            _talk(client, as_json)
+
+
+@click.command("operator-hash")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def operator_hash(password_stdin: bool) -> None:
+    """Print the hash of a password, for [console.operators] in the configuration."""
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        click.echo(hash_password(password))
+    except ValueError as error:
+        raise Failed(str(error)) from error
+
+
+def _say(client: Client, line: str, as_json: bool) -> bool:
+    answer = client.ask({"line": line})
+    if as_json:
+        click.echo(orjson.dumps(answer["document"]))
+    else:
+        click.echo(answer["text"] if answer["ok"] else f"error: {answer['text']}", err=not answer["ok"])
+    return bool(answer["ok"])
+
+
+def _talk(client: Client, as_json: bool) -> None:
+    """A prompt with history and completion, as far as the terminal has them; or lines from a file."""
+
+    def complete(text: str, state: int) -> str | None:
+        begun = readline.get_line_buffer()[: readline.get_endidx()]
+        words: list[Any] = client.ask({"complete": begun})["words"]
+        return str(words[state]) if state < len(words) else None
+
+    readline.set_completer(complete)
+    readline.set_completer_delims(" ")
+    readline.parse_and_bind("tab: complete")
+    while True:
+        try:
+            line = input(PROMPT if sys.stdin.isatty() else "").strip()
+        except (EOFError, KeyboardInterrupt):
+            break
+        if line in LEAVING:
+            break
+        if line:
+            _say(client, line, as_json)

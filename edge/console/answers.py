@@ -1,0 +1,75 @@
+"""Answers out of rows and fields, for people and for programs alike."""
+
+from collections.abc import Mapping, Sequence
+
+from edge.console.language import Answer, Given, Misused
+from edge.tabular import table, when
+
+MAX_LIMIT = 1_000
+
+
+def rows(found: Sequence[Mapping[str, object]], nothing: str = "There are none.") -> Answer:
+    """A table, one row for each; programs get the list."""
+    if not found:
+        return Answer(nothing, [])
+    head = list(found[0])
+    lines = [head, *([shown(row[key]) for key in head] for row in found)]
+    return Answer(table(lines), [dict(row) for row in found])
+
+
+def fields(found: Mapping[str, object]) -> Answer:
+    """One thing, a line for each of its fields."""
+    width = max(map(len, found), default=0)
+    return Answer("\n".join(f"{key:<{width}}  {shown(value)}" for key, value in found.items()), dict(found))
+
+
+def done(sentence: str, **document: object) -> Answer:
+    """Something was done."""
+    return Answer(sentence, {"done": sentence, **document})
+
+
+def shown(value: object) -> str:
+    """A value as people read it."""
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(map(shown, value)) or "-"
+        case dict():
+            return ", ".join(f"{key}={shown(item)}" for key, item in value.items()) or "-"
+        case float():
+            return f"{value:.3f}"
+        case _:
+            return str(value)
+
+
+def number(given: Given, name: str, default: int | None = None, most: int | None = None) -> int:
+    """A whole number that was given. Raises Misused."""
+    written = given.get(name)
+    if written is None and default is not None:
+        return default
+    if written is None or not written.isascii() or not written.isdigit():
+        raise Misused(f"{name} must be a whole number, not {written!r}.")
+    if most is not None and int(written) > most:
+        raise Misused(f"{name} may be at most {most}.")
+    return int(written)
+
+
+def limit(given: Given, default: int = 50) -> int:
+    """How many rows are wanted. Raises Misused."""
+    return max(number(given, "limit", default, MAX_LIMIT), 1)
+
+
+def choice(given: Given, name: str, of: Sequence[str]) -> str:
+    """One of these words. Raises Misused."""
+    written = given[name]
+    if written not in of:
+        raise Misused(f"{name} must be {' or '.join(of)}, not {written!r}.")
+    return written
+
+
+def time(at_ms: int | None) -> str | None:
+    """A wall-clock time."""
+    return when(at_ms)

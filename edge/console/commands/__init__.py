@@ -1,0 +1,20 @@
+"""What can be asked for, by subject."""
+
+from edge.console.commands import binds, deliveries, life, logs, messages, people, phones, queue
+from edge.console.language import Language
+
+
+def language() -> Language:
+    """Every command there is."""
+    commands = (
+        *life.COMMANDS,
+        *binds.COMMANDS,
+        *queue.COMMANDS,
+        *messages.COMMANDS,
+        *deliveries.COMMANDS,
+        *phones.COMMANDS,
+        *people.COMMANDS,
+        *logs.COMMANDS,
+    )
+    made = Language((*commands, life.help_command(lambda: made)))
+    return made

@@ -1,0 +1,195 @@
+"""The server itself: status, reload, drain, the reactor, backup, purge, version, help."""
+
+import gc
+import platform
+import resource
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted import __version__ as twisted_version
+
+from edge import __version__
+from edge.console.answers import done, fields, limit, rows, time
+from edge.console.language import Answer, Command, Given, Language, Misused, Parameter
+from edge.console.server import Server
+from storage import audit, operators
+from storage.backup import backup
+
+
+async def status(server: Server, given: Given) -> Answer:
+    """Whether traffic is taken, and how much waits where."""
+    ready, parts = server.ready()
+    counts = await server.store.read(operators.part_counts)
+    deliveries = await server.store.read(operators.delivery_counts)
+    binds = list(server.binds().values())
+    return fields(
+        {
+            "version": __version__,
+            "ready": ready,
+            "up_seconds": (server.wall_ms() - server.started_ms) // 1000,
+            "draining": server.outbound.draining,
+            "store": "ok" if parts["store"] else "takes nothing",
+            "store_waiting": server.store.writer.pending,
+            "store_commit_seconds": server.store.writer.commit_seconds,
+            "binds_bound": sum(bind.bound for bind in binds),
+            "binds": len(binds),
+            "parts": {f"{count.kind} {count.state}": count.rows for count in counts},
+            "deliveries": {f"{count.kind} {count.state}": count.rows for count in deliveries},
+            "deliveries_running": server.outbox.running,
+            "reactor_lag_seconds": server.lag.last,
+        }
+    )
+
+
+async def reload(server: Server, given: Given) -> Answer:
+    """Read the configuration again."""
+    found = await server.reload()
+    if found.problems:
+        raise Misused("Nothing was changed: " + "; ".join(found.problems))
+    sentence = f"Read again; upstreams changed: {', '.join(found.changed) or 'none'}."
+    if found.needs_restart:
+        sentence += f" A restart is needed for: {', '.join(found.needs_restart)}."
+    return done(sentence, changed=list(found.changed), needs_restart=list(found.needs_restart))
+
+
+def drain(server: Server, given: Given) -> Answer:
+    """As SIGTERM does; the answer goes out before the end."""
+    server.reactor.callLater(0.2, server.drain)
+    return done(f"Draining for at most {server.config().server.drain_seconds:g} s, then the server ends.")
+
+
+def reactor(server: Server, given: Given) -> Answer:
+    """How late it is, and what it waits for."""
+    calls = server.reactor.getDelayedCalls()
+    kinds = Counter(getattr(call.func, "__qualname__", type(call.func).__name__) for call in calls)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return fields(
+        {
+            "lag_seconds": server.lag.last,
+            "lag_worst_of_a_minute": server.lag.worst,
+            "timers": len(calls),
+            "timers_by_kind": dict(kinds.most_common(10)),
+            "sockets": len(server.reactor.getReaders()),
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "memory_peak_mib": usage.ru_maxrss // 1024,
+            "garbage_collections": [generation["collections"] for generation in gc.get_stats()],
+        }
+    )
+
+
+async def backup_to(server: Server, given: Given) -> Answer:
+    """A copy of the store while it works."""
+    target = Path(given["file"])
+    if not target.is_absolute():
+        raise Misused("Say the whole path: the server's folder may not be yours.")
+    await server.store.in_thread(lambda: backup(server.store.engine, target))
+    return done(f"The store is in {target}.", file=str(target))
+
+
+def version(server: Server, given: Given) -> Answer:
+    """Of what runs."""
+    return fields(
+        {
+            "trunkline": __version__,
+            "python": platform.python_version(),
+            "twisted": twisted_version,
+            "store": server.store.engine.name,
+            "configuration": str(server.config().path),
+        }
+    )
+
+
+async def kill_switch(server: Server, given: Given) -> Answer:
+    """Stop, or let go on, everything that goes out to carriers."""
+    if "state" in given:
+        if given["state"] not in ("on", "off"):
+            raise Misused("kill-switch on stops all sending, kill-switch off lets it go on.")
+        await server.kill_switch(given["state"] == "on")
+    held = [name for name, upstream in server.upstreams().items() if upstream.held]
+    if not held:
+        return done("Sending goes on.", stopped=[])
+    return done(f"Nothing is sent to: {', '.join(held)}. What is accepted waits in the store.", stopped=held)
+
+
+async def audit_ls(server: Server, given: Given) -> Answer:
+    """What was changed or asked for, by whom, newest first."""
+    found = await server.store.read(audit.everything, limit=limit(given))
+    return rows(
+        [
+            {
+                "at": time(entry.at),
+                "who": entry.actor,
+                "action": entry.action,
+                "subject": entry.subject,
+                "detail": dict(entry.detail),
+                "from": entry.address,
+            }
+            for entry in found
+        ]
+    )
+
+
+def limits(server: Server, given: Given) -> Answer:
+    """What bounds the server, as configured."""
+    config = server.config()
+    found = [
+        {
+            "upstream": upstream.name,
+            "rate": upstream.rate,
+            "burst": upstream.burst,
+            "window": upstream.window,
+            "binds": upstream.binds,
+            "backlog": upstream.backlog,
+        }
+        for upstream in config.upstreams
+    ]
+    answer = rows(found, "There is no upstream.")
+    outbox = {
+        "concurrency": config.outbox.concurrency,
+        "per_target": config.outbox.per_target,
+        "memory": config.outbox.memory,
+    }
+    return Answer(f"{answer.text}\n\n{fields(outbox).text}", {"upstreams": found, "deliveries": outbox})
+
+
+def help_command(language: Callable[[], Language]) -> Command:
+    """`help`, which needs to know all commands."""
+
+    def run(server: Server, given: Given) -> Answer:
+        text = language().help(given.get("command", ""))
+        commands = [{"usage": c.usage, "help": c.help} for c in language().commands]
+        return Answer(text, commands)
+
+    command = Parameter("command", "the first words of a command", required=False, rest=True)
+    return Command(("help",), "list the commands, or explain one", run, (command,))
+
+
+async def purge(server: Server, given: Given) -> Answer:
+    """What retention rules say is too old goes now, batch by batch."""
+    from edge.purging import purge as purge_all
+
+    gone = await purge_all(server.store, server.wall_ms)
+    return done(f"Gone: {', '.join(f'{n} {what}' for what, n in gone.items() if n) or 'nothing'}.", gone=gone)
+
+
+LIMIT = Parameter("limit", "how many rows, 50 if not said", named=True)
+SWITCH = Parameter("state", "on or off; without it the present state is shown", required=False)
+
+COMMANDS = (
+    Command(("status",), "whether traffic is taken, and how much waits where", status),
+    Command(("reload",), "read the configuration again; an error keeps what is", reload),
+    Command(("drain",), "end politely: take nothing new, finish what is on the wire, stop", drain),
+    Command(("kill-switch",), "stop all sending to carriers, or let it go on", kill_switch, (SWITCH,)),
+    Command(
+        ("backup",),
+        "copy the store while it works",
+        backup_to,
+        (Parameter("file", "a new file, with its whole path"),),
+    ),
+    Command(("purge",), "remove what is older than the retention rules allow", purge),
+    Command(("audit",), "who did what, newest first", audit_ls, (LIMIT,)),
+    Command(("limits",), "rates, windows and other bounds, as configured", limits),
+    Command(("reactor",), "how late the reactor is, its timers, CPU and memory", reactor),
+    Command(("version",), "what runs here", version),
+)

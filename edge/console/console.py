@@ -1,0 +1,98 @@
+"""Carrying a line out: understood, run, written down, answered; an error is an answer too."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from inspect import isawaitable
+
+import structlog
+from sqlalchemy import Connection
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+
+from edge.console.language import Answer, Invocation, Language, Misused
+from edge.console.server import Server
+from edge.errors import Refused, Unavailable
+from storage import audit
+from storage.errors import StoreError
+
+log = structlog.get_logger(__name__)
+
+ACTION = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who speaks: ``name`` as he proved it, ``where`` he speaks from ("ssh 127.0.0.1:40022")."""
+
+    name: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is said back: ``text`` for people; ``document`` is what --json shows, of an error its sentence."""
+
+    ok: bool
+    text: str
+    document: object
+    as_json: bool = False
+
+
+class Console:
+    """I carry out what operators say, one line at a time for each of them."""
+
+    def __init__(self, language: Language, server: Server) -> None:
+        self.language = language
+        self.server = server
+
+    def execute(self, line: str, operator: Operator) -> Deferred[Reply]:
+        """Carry out one line; never an errback. Everything but an empty line is in the log and the audit."""
+        return ensureDeferred(self._execute(line, operator))
+
+    def complete(self, line: str) -> list[str]:
+        """What the last word of a line may become."""
+        return self.language.complete(line, self.server)
+
+    async def _execute(self, line: str, operator: Operator) -> Reply:
+        try:
+            invocation = self.language.parse(line)
+        except Misused as error:
+            self._note(operator, "(not understood)", "misused")
+            return _failed(str(error), "misused", "--json" in line)
+        try:
+            answer = await self._run(invocation)
+        except (Misused, Refused, Unavailable, StoreError, OSError, CancelledError) as error:
+            sentence = getattr(error, "sentence", None) or str(error) or type(error).__name__
+            self._note(operator, invocation.shown(), "refused")
+            return _failed(sentence, getattr(error, "code", "refused"), invocation.as_json)
+        except Exception as error:
+            log.exception("console_command_failed", command=invocation.shown())
+            self._note(operator, invocation.shown(), "failed")
+            return _failed(
+                f"The server made a mistake; it has been logged: {error!r}", "failed", invocation.as_json
+            )
+        self._note(operator, invocation.shown(), "done")
+        return Reply(True, answer.text, answer.document, invocation.as_json)
+
+    async def _run(self, invocation: Invocation) -> Answer:
+        found: Answer | Awaitable[Answer] = invocation.command.run(self.server, invocation.given)
+        return await found if isawaitable(found) else found
+
+    def _note(self, operator: Operator, what: str, outcome: str) -> None:
+        """In the log always, in the store when it can be: with the store down the console must still work."""
+        log.info(
+            "console_command", operator=operator.name, where=operator.where, command=what, outcome=outcome
+        )
+        now_ms, ids = self.server.wall_ms(), self.server.store.ids.next
+
+        def write(conn: Connection) -> None:
+            detail = {"command": what, "outcome": outcome}
+            who = f"operator:{operator.name}"
+            audit.note(conn, ids, None, who, ACTION, "server", now_ms, detail=detail, address=operator.where)
+
+        self.server.store.writer.run("audit of the console", write).addErrback(
+            lambda failure: log.warning("audit_not_stored", error=failure.getErrorMessage())
+        )
+
+
+def _failed(sentence: str, code: str, as_json: bool) -> Reply:
+    return Reply(False, sentence, {"error": code, "sentence": sentence}, as_json)

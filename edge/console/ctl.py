@@ -1,0 +1,100 @@
+"""The console over a UNIX socket that only its owner may open: `trunkline ctl`.
+
+A request is a line of JSON, {"line": "queue ls"} or {"complete": "que"}; so is the answer: {"ok", "text",
+"document"} or {"words"}. Who speaks is the peer's user on this machine, as the kernel says (SO_PEERCRED).
+"""
+
+import pwd
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+import orjson
+from twisted.internet.protocol import Factory
+from twisted.protocols.basic import LineOnlyReceiver
+
+from edge.console.console import Console, Operator, Reply
+
+LONGEST_LINE = 65_536
+CLIENT_SECONDS = 600.0
+_UCRED = struct.Struct("3i")
+
+
+class CtlProtocol(LineOnlyReceiver):
+    """One connection: answers come in the order of the questions."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = LONGEST_LINE
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def lineReceived(self, line: bytes) -> None:
+        """One request."""
+        try:
+            asked = orjson.loads(line)
+            if "complete" in asked:
+                self._answer({"words": self._console.complete(str(asked["complete"]))})
+                return
+            said = str(asked["line"])
+        except (ValueError, KeyError, TypeError):
+            self._answer({"ok": False, "text": "expected a line of JSON with 'line'", "document": None})
+            return
+        self._console.execute(said, self._operator()).addCallback(self._reply)
+
+    def _reply(self, reply: Reply) -> None:
+        self._answer({"ok": reply.ok, "text": reply.text, "document": reply.document})
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        self.sendLine(orjson.dumps(document, default=str))
+
+    def _operator(self) -> Operator:
+        """Who the kernel says it is."""
+        handle = self.transport.getHandle()  # type: ignore[union-attr]
+        raw = handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        pid, uid, _ = _UCRED.unpack(raw)
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = str(uid)
+        return Operator(name, f"ctl pid {pid}")
+
+
+class CtlFactory(Factory):
+    """What listens at the socket."""
+
+    noisy = False
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def buildProtocol(self, address: Any) -> CtlProtocol:
+        """See `IProtocolFactory`."""
+        protocol = CtlProtocol(self._console)
+        protocol.factory = self
+        return protocol
+
+
+class Client:
+    """I ask a running server; for programs without a reactor. Raises OSError when there is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(CLIENT_SECONDS)
+        self._socket.connect(str(path))
+        self._file = self._socket.makefile("rb")
+
+    def ask(self, question: dict[str, str]) -> dict[str, Any]:
+        """One request, one answer."""
+        self._socket.sendall(orjson.dumps(question) + b"\n")
+        line = self._file.readline()
+        if not line:
+            raise ConnectionError("the server has closed the connection")
+        answer: dict[str, Any] = orjson.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """No more questions."""
+        self._file.close()
+        self._socket.close()

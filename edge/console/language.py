@@ -1,0 +1,234 @@
+"""The command language: words, then parameters; without I/O.
+
+    bind restart acme/transceiver            a command of two words and one parameter
+    queue ls upstream=acme limit=20 --json   parameters by name, in any order; --json for programs
+    send +12025550100 +12025550150 'Hello'   quotes as in a shell
+
+Words may be shortened as long as they are clear: ``q l`` is ``queue ls``.
+"""
+
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON = "--json"
+LONGEST_LINE = 8_192
+
+Given = Mapping[str, str]
+
+
+class Misused(Exception):
+    """A line that is no command; the sentence says what would be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command found or did: ``document`` for programs (as JSON has it), ``text`` for people."""
+
+    text: str
+    document: object
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter. ``named`` ones are written name=value and may be left out; a ``rest`` takes all words
+    that are left; a ``secret`` is never written down. ``values`` completes it, from the running server."""
+
+    name: str
+    help: str
+    required: bool = True
+    named: bool = False
+    rest: bool = False
+    secret: bool = False
+    values: "Callable[[Any], Sequence[str]] | None" = None
+
+    @property
+    def usage(self) -> str:
+        """As help shows it."""
+        if self.named:
+            return f"[{self.name}=…]"
+        shown = self.name.upper() + ("…" if self.rest else "")
+        return shown if self.required else f"[{shown}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that can be asked for: ``run(server, given)`` gives an `Answer`, at once or to be awaited.
+
+    It may raise Misused, or the errors of the rest of the server that have a sentence for people.
+    """
+
+    words: tuple[str, ...]
+    help: str
+    run: "Callable[[Any, Given], Answer | Awaitable[Answer]]"
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The words as one text."""
+        return " ".join(self.words)
+
+    @property
+    def usage(self) -> str:
+        """The words and what may follow them."""
+        return " ".join([self.name, *(parameter.usage for parameter in self.parameters)])
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A line that was understood."""
+
+    command: Command
+    given: Given
+    as_json: bool = False
+
+    def shown(self) -> str:
+        """The line as it may be written down: without what is secret."""
+        hidden = {parameter.name for parameter in self.command.parameters if parameter.secret}
+        values = [f"{name}={'***' if name in hidden else value}" for name, value in self.given.items()]
+        return " ".join([self.command.name, *map(shlex.quote, values)])
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """All commands there are."""
+
+    commands: tuple[Command, ...]
+    _tree: dict[tuple[str, ...], Command] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        tree = {command.words: command for command in self.commands}
+        if len(tree) != len(self.commands):
+            raise ValueError("two commands have the same words")
+        object.__setattr__(self, "_tree", tree)
+
+    def parse(self, line: str) -> Invocation:
+        """Understand a line. Raises Misused, with a sentence that helps."""
+        words = _words(line)
+        as_json = JSON in words
+        words = [word for word in words if word != JSON]
+        if not words:
+            raise Misused("There is no command. `help` lists them.")
+        command, rest = self._find(words)
+        return Invocation(command, _given(command, rest), as_json)
+
+    def complete(self, line: str, server: Any = None) -> list[str]:
+        """What the last word of an unfinished line may become, sorted; none when it is a matter of taste."""
+        try:
+            words = _words(line)
+        except Misused:
+            return []
+        if not line or line[-1].isspace():
+            words.append("")
+        done, last = words[:-1], words[-1]
+        path, rest = self._descend(done)
+        if path is None:
+            return []
+        if not rest:
+            heads = self._heads(path)
+            if heads:
+                return sorted({head for head in heads if head.startswith(last)})
+        command = self._tree.get(path)
+        return [] if command is None else _values(command, rest, last, server)
+
+    def help(self, line: str = "") -> str:
+        """Every command that begins with these words, with its parameters."""
+        words = _words(line)
+        path, rest = self._descend(words)
+        found = [] if path is None or rest else self._under(path)
+        if not found:
+            raise Misused(f"There is no command {line!r}. `help` lists them.")
+        if len(found) == 1:
+            command = found[0]
+            lines = [command.usage, "", f"  {command.help}"]
+            lines += [f"  {parameter.name:<12}{parameter.help}" for parameter in command.parameters]
+            return "\n".join(lines)
+        width = max(len(command.usage) for command in found)
+        return "\n".join(f"{command.usage:<{width}}  {command.help}" for command in found)
+
+    def _under(self, path: tuple[str, ...]) -> list[Command]:
+        return [command for command in self.commands if command.words[: len(path)] == path]
+
+    def _heads(self, path: tuple[str, ...]) -> list[str]:
+        """The words that may come after these."""
+        depth = len(path)
+        found = (c.words[depth] for c in self._under(path) if len(c.words) > depth)
+        return list(dict.fromkeys(found))
+
+    def _descend(self, words: Sequence[str]) -> tuple[tuple[str, ...] | None, list[str]]:
+        """The words of a command at the beginning, written out, and the rest; None if they are not clear."""
+        path: tuple[str, ...] = ()
+        for position, word in enumerate(words):
+            heads = self._heads(path)
+            chosen = [word] if word in heads else [head for head in heads if head.startswith(word)]
+            if not heads or (path in self._tree and not chosen):
+                return path, list(words[position:])
+            if len(chosen) != 1:
+                return None, list(words[position:])
+            path = (*path, chosen[0])
+        return path, []
+
+    def _find(self, words: Sequence[str]) -> tuple[Command, list[str]]:
+        path, rest = self._descend(words)
+        if path is not None and path in self._tree:
+            return self._tree[path], rest
+        if path is None:
+            before = " ".join(words[: len(words) - len(rest)])
+            known, _ = self._descend(words[: len(words) - len(rest)])
+            heads = self._heads(known or ())
+            near = [head for head in heads if head.startswith(rest[0])] or heads
+            what = f"{rest[0]!r} after {before!r}" if before else f"{rest[0]!r}"
+            raise Misused(f"{what} is no command: {', '.join(near)}.")
+        raise Misused(f"{' '.join(path)!r} needs one more word: {', '.join(self._heads(path))}.")
+
+
+def _words(line: str) -> list[str]:
+    if len(line) > LONGEST_LINE:
+        raise Misused(f"A line has at most {LONGEST_LINE} characters.")
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise Misused(f"The quotes do not match ({error}).") from error
+
+
+def _given(command: Command, words: list[str]) -> dict[str, str]:
+    named = {parameter.name: parameter for parameter in command.parameters if parameter.named}
+    given: dict[str, str] = {}
+    left: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and name in named:
+            given[name] = value
+        else:
+            left.append(word)
+    for parameter in command.parameters:
+        if parameter.named:
+            continue
+        if not left:
+            if parameter.required:
+                raise Misused(f"{parameter.name.upper()} is missing. Usage: {command.usage}")
+            continue
+        if parameter.rest:
+            given[parameter.name], left = " ".join(left), []
+        else:
+            given[parameter.name] = left.pop(0)
+    if left:
+        raise Misused(f"{left[0]!r} is one word too many. Usage: {command.usage}")
+    return given
+
+
+def _values(command: Command, rest: list[str], last: str, server: Any) -> list[str]:
+    name, equals, begun = last.partition("=")
+    if equals:
+        chosen = next((p for p in command.parameters if p.named and p.name == name), None)
+        known = [] if chosen is None or chosen.values is None else chosen.values(server)
+        return sorted(f"{name}={value}" for value in known if value.startswith(begun))
+    keys = {parameter.name for parameter in command.parameters if parameter.named}
+    placed = [word for word in rest if word.partition("=")[0] not in keys]
+    plain = [parameter for parameter in command.parameters if not parameter.named]
+    found = [f"{key}=" for key in keys if key.startswith(last)]
+    if len(placed) < len(plain):
+        values = plain[len(placed)].values
+        found += [value for value in (values(server) if values else ()) if value.startswith(last)]
+    return sorted(found)

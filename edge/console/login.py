@@ -1,0 +1,49 @@
+"""Operators' passwords: hashes in the configuration, wrong ones wait longer and longer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThreadPool
+
+from edge.passwords import NOBODY, verify
+from edge.web.pages.backoff import Backoff
+
+log = structlog.get_logger(__name__)
+
+FREE_TRIES = 3
+
+
+class Login:
+    """I know ``operators``: name → argon2 hash. I am for all connections: a new one forgets nothing."""
+
+    def __init__(self, operators: Callable[[], Mapping[str, str]], reactor: Any) -> None:
+        self._operators = operators
+        self._reactor = reactor
+        self._backoff = Backoff(FREE_TRIES, reactor.seconds)
+
+    def check(self, name: str, password: str, where: str) -> Deferred[bool]:
+        """Is it his password? Who has guessed wrong too often is refused for a while without a look."""
+        keys = (name, where.partition(":")[0])
+        if any(self._backoff.wait(key) > 0 for key in keys):
+            self._tell(name, where, "too many wrong passwords: wait")
+            return succeed(False)
+        for key in keys:
+            self._backoff.failed(key)  # before the look, so that tries at the same moment count too
+        hashed = self._operators().get(name, NOBODY)
+        pool = self._reactor.getThreadPool()
+        looked: Deferred[bool] = deferToThreadPool(self._reactor, pool, verify, hashed, password)
+        return looked.addCallback(self._looked, name, where, keys)
+
+    def _looked(self, right: bool, name: str, where: str, keys: tuple[str, str]) -> bool:
+        if right:
+            for key in keys:
+                self._backoff.forget(key)
+            log.info("console_login", operator=name, where=where)
+        else:
+            self._tell(name, where, "wrong password")
+        return right
+
+    def _tell(self, name: str, where: str, why: str) -> None:
+        log.warning("console_login_refused", operator=name[:64], where=where, reason=why)

@@ -1,0 +1,52 @@
+"""What the commands need of the running server."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from edge.actions import Actions
+from edge.binds import Bind
+from edge.config import Config
+from edge.deliveries import Outbox
+from edge.directory import Directory
+from edge.doubts import Doubts
+from edge.handlers.endpoints import Endpoints
+from edge.interventions import Interventions
+from edge.lag import Lag
+from edge.outbound import Outbound
+from edge.reload import Reloaded
+from edge.sip.service import SipEdge
+from edge.upstreams import Upstream
+from storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The parts of one server; what a reload replaces is behind a function. Times are wall-clock
+    milliseconds, durations those of ``reactor.seconds``."""
+
+    reactor: Any
+    wall_ms: Callable[[], int]
+    started_ms: int
+    config: Callable[[], Config]
+    store: Store
+    directory: Directory
+    upstreams: Callable[[], Mapping[str, Upstream]]
+    outbound: Outbound
+    outbox: Outbox
+    actions: Actions
+    endpoints: Endpoints
+    doubts: Doubts
+    interventions: Interventions
+    lag: Lag
+    sip: SipEdge | None
+    ready: Callable[[], tuple[bool, dict[str, object]]]
+    reload: Callable[[], Deferred[Reloaded]]
+    drain: Callable[[], None]
+    kill_switch: Callable[[bool], Deferred[None]]
+
+    def binds(self) -> dict[str, Bind]:
+        """Every bind by its name."""
+        return {bind.name: bind for upstream in self.upstreams().values() for bind in upstream.binds}

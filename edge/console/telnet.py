@@ -1,0 +1,147 @@
+"""Telnet, on loopback only: plain clients that negotiate nothing get plain lines, others a terminal.
+
+The server offers to echo (RFC 857) and to suppress go-ahead (RFC 858) and waits for no answer. A client that
+agrees to the echo edits its lines with us; one that says nothing (nc, a script) sends whole lines and shows
+them itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.conch.insults.insults import ServerProtocol
+from twisted.conch.telnet import ECHO, NAWS, SGA, TelnetProtocol, TelnetTransport
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import ServerFactory
+from twisted.python.failure import Failure
+
+from edge.console.console import Console
+from edge.console.dialogue import Dialogue
+from edge.console.login import Login
+from edge.console.terminal import Terminal
+
+LONGEST_LINE = 16_384
+MOST_CONNECTIONS = 20
+IDLE_SECONDS = 3_600.0
+LOGIN_SECONDS = 60.0
+
+
+class TelnetConsole(TelnetProtocol):
+    """One connection; I begin with lines and become a terminal when the client lets us echo."""
+
+    transport: Any
+
+    def __init__(self, make: Callable[..., Dialogue], clock: IReactorTime) -> None:
+        self._make = make
+        self._clock = clock
+        self._buffer = b""
+        self._dialogue: Dialogue | None = None
+        self._terminal: ServerProtocol | None = None
+        self._idle = clock.callLater(LOGIN_SECONDS, self._too_long)
+
+    def connectionMade(self) -> None:
+        """Greet, and offer what makes a terminal."""
+        self._dialogue = self._make(self._say, self.transport.loseConnection)
+        self._dialogue.begin()
+        for option in (ECHO, SGA):
+            self.transport.will(option).addErrback(_refused)
+        self.transport.do(NAWS).addErrback(_refused)
+
+    def enableLocal(self, option: bytes) -> bool:
+        """The client asks for, or agrees to, what we do."""
+        if option == ECHO and self._terminal is None and self._dialogue is not None:
+            self._become_terminal(self._dialogue)
+        return option in (ECHO, SGA)
+
+    def enableRemote(self, option: bytes) -> bool:
+        """What the client offers to do."""
+        return option == NAWS
+
+    def disableLocal(self, option: bytes) -> None:
+        """It wants no echo after all: it shows its lines itself, and may see them twice."""
+
+    def disableRemote(self, option: bytes) -> None:
+        """It will not tell its size."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """What is no telnet command."""
+        seconds = IDLE_SECONDS if self._dialogue and self._dialogue.operator else LOGIN_SECONDS
+        if self._idle.active():
+            self._idle.reset(seconds)
+        if self._terminal is not None:
+            self._terminal.dataReceived(_newlines(data, b"\r"))
+            return
+        self._buffer += _newlines(data, b"\n")
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            if self._dialogue is not None:
+                self._dialogue.line(line.decode("utf-8", "replace"))
+        if len(self._buffer) > LONGEST_LINE:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """See `IProtocol`."""
+        if self._idle.active():
+            self._idle.cancel()
+        if self._terminal is not None:
+            self._terminal.connectionLost(reason)
+        elif self._dialogue is not None:
+            self._dialogue.closed()
+
+    def _say(self, text: str) -> None:
+        self.transport.write(text.replace("\n", "\r\n").encode())
+
+    def _too_long(self) -> None:
+        self._say("\nNothing was said for too long.\n")
+        self.transport.loseConnection()
+
+    def _become_terminal(self, dialogue: Dialogue) -> None:
+        self._terminal = ServerProtocol(Terminal, dialogue.over)
+        self._terminal.makeConnection(self.transport)
+
+
+class TelnetFactory(ServerFactory):
+    """At most MOST_CONNECTIONS at a time."""
+
+    noisy = False
+
+    def __init__(self, console: Console, login: Login, reactor: Any) -> None:
+        self._console = console
+        self._login = login
+        self._reactor = reactor
+        self._open = 0
+
+    def buildProtocol(self, address: Any) -> TelnetTransport | None:
+        """None, which closes the connection, when there are too many."""
+        if self._open >= MOST_CONNECTIONS:
+            return None
+        where = f"{address.host}:{address.port} telnet"
+
+        def make(write: Callable[[str], None], close: Callable[[], None]) -> Dialogue:
+            return Dialogue(self._console, where, write, close, login=self._login)
+
+        transport = _Counted(self, TelnetConsole, make, self._reactor)
+        self._open += 1
+        return transport
+
+    def gone(self) -> None:
+        """One connection less."""
+        self._open -= 1
+
+
+class _Counted(TelnetTransport):
+    def __init__(self, factory: TelnetFactory, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._factory = factory
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        super().connectionLost(reason)
+        self._factory.gone()
+
+
+def _newlines(data: bytes, newline: bytes) -> bytes:
+    """Whatever a client sends for Return (RFC 854: CR LF or CR NUL), as one octet."""
+    return data.replace(b"\r\n", b"\n").replace(b"\r\0", b"\n").replace(b"\r", b"\n").replace(b"\n", newline)
+
+
+def _refused(failure: Failure) -> None:
+    """The client does not want it, or went before it said so."""

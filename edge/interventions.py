@@ -1,0 +1,108 @@
+"""What operators do about messages that wait for an upstream: hold, let go, cancel, hand to another upstream.
+
+The upstream's queue is withdrawn meanwhile, so that nothing of it leaves while the table is changed; what is
+on its way already is spared.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from edge import statuses
+from edge.deliveries import Outbox
+from edge.errors import Refused
+from edge.mover import Mover
+from edge.upstreams import Upstream
+from storage import operators
+from storage.deliveries import DueDelivery
+from storage.store import Store
+
+Change = Callable[[Connection, Collection[int]], list[int]]
+
+
+class Interventions:
+    """I change what waits; each answer is the ids of the parts that were changed, after the commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        mover: Mover,
+        upstreams: Callable[[], Mapping[str, Upstream]],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._mover = mover
+        self._upstreams = upstreams
+        self._wall_ms = wall_ms
+
+    def hold(self, message_id: int) -> Deferred[list[int]]:
+        """Nothing more of this message leaves until it is retried."""
+        return ensureDeferred(
+            self._change(message_id, lambda conn, busy: operators.hold(conn, message_id, busy))
+        )
+
+    def retry(self, message_id: int) -> Deferred[list[int]]:
+        """What waits or is held is due now; what an SMSC may have is flagged as a possible duplicate."""
+        now_ms = self._wall_ms()
+        return ensureDeferred(
+            self._change(message_id, lambda conn, busy: operators.retry(conn, message_id, busy, now_ms))
+        )
+
+    def cancel(self, message_id: int) -> Deferred[list[int]]:
+        """What waits or is held is given up, and the sender told."""
+        now_ms = self._wall_ms()
+        offered: list[DueDelivery] = []
+
+        def work(conn: Connection, busy: Collection[int]) -> list[int]:
+            ids = operators.cancel(conn, message_id, busy, now_ms)
+            offered.extend(statuses.due(conn, ids, self._store.ids.next, self._outbox.stamp, now_ms))
+            return ids
+
+        def tell(ids: list[int]) -> list[int]:
+            self._outbox.offer(offered)
+            return ids
+
+        return ensureDeferred(self._change(message_id, work)).addCallback(tell)
+
+    async def move(self, message_id: int, to: str) -> Sequence[int]:
+        """Hand a message of which nothing has left to another upstream. Raises Refused."""
+        if to not in self._upstreams():
+            raise Refused("upstream_unknown", f"There is no upstream {to!r}.", "to")
+        name = await self._store.read(operators.upstream_of, message_id)
+        upstream = self._known(message_id, name)
+        if upstream.name == to:
+            raise Refused("moved_nowhere", f"Message {message_id} waits for {to} already.", "to")
+        busy = upstream.queue.withdraw()
+        try:
+            moved = await self._mover.move(upstream, message_id, to, busy)
+        finally:
+            upstream.queue.resume()
+        if not moved:
+            why = f"a part has left, or may have, or {to} is on no route of it"
+            raise Refused("not_movable", f"Message {message_id} cannot move: {why}.")
+        return moved
+
+    async def _change(self, message_id: int, change: Change) -> list[int]:
+        name = await self._store.read(operators.upstream_of, message_id)
+        upstream = self._known(message_id, name)
+        busy = upstream.queue.withdraw()
+        try:
+            changed: list[int] = await self._store.writer.run(
+                "operator's change", lambda conn: change(conn, busy)
+            )
+        finally:
+            upstream.queue.resume()
+        return changed
+
+    def _known(self, message_id: int, name: str | None) -> Upstream:
+        if name is None:
+            raise Refused("nothing_waits", f"Nothing of message {message_id} waits or is held.", "message")
+        upstream = self._upstreams().get(name)
+        if upstream is None:
+            raise Refused(
+                "upstream_unknown", f"Its upstream {name!r} is not in the configuration.", "message"
+            )
+        return upstream

@@ -1,0 +1,144 @@
+"""What operators look at and change, of all accounts: queues, dead letters, counts. Never for customers."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Row, and_, case, func, literal_column, select, update
+
+from storage.messages import delivery_record, part_record, views
+from storage.records import DeliveryRecord, MessageRecord, MessageView, PartFlag, PartRecord, PartState
+from storage.tables import delivery, message, part
+
+MAX_LIMIT = 1_000
+WAITING = (PartState.QUEUED, PartState.HELD)
+
+
+class WaitingPart(NamedTuple):
+    """A part and its message."""
+
+    part: PartRecord
+    message: MessageRecord
+
+
+class Count(NamedTuple):
+    """How many there are of one kind in one state."""
+
+    kind: str
+    state: str
+    rows: int
+    oldest_at: int | None
+
+
+def part_counts(connection: Connection) -> list[Count]:
+    """The parts that are not done, by upstream and state."""
+    query = (
+        select(part.c.upstream, part.c.state, func.count(), func.min(part.c.due_at))
+        .where(part.c.state.in_([s.value for s in PartState if not s.final and s is not PartState.SENT]))
+        .group_by(part.c.upstream, part.c.state)
+        .order_by(part.c.upstream, part.c.state)
+    )
+    return [Count(*row) for row in connection.execute(query)]
+
+
+def delivery_counts(connection: Connection) -> list[Count]:
+    """The deliveries that wait or have failed, by handler."""
+    query = (
+        select(delivery.c.handler, delivery.c.state, func.count(), func.min(delivery.c.due_at))
+        .where(delivery.c.state.in_((literal_column("'pending'"), literal_column("'failed'"))))
+        .group_by(delivery.c.handler, delivery.c.state)
+        .order_by(delivery.c.handler, delivery.c.state)
+    )
+    return [Count(*row) for row in connection.execute(query)]
+
+
+def waiting_parts(connection: Connection, upstream: str | None, limit: int) -> list[WaitingPart]:
+    """The parts that wait for an upstream, or for any: queued or held, the ones due first in front."""
+    query = (
+        select(part, message)
+        .join(message, message.c.id == part.c.message_id)
+        .where(part.c.state.in_([state.value for state in WAITING]))
+        .order_by(part.c.due_at, part.c.id)
+        .limit(_limited(limit))
+    )
+    if upstream is not None:
+        query = query.where(part.c.upstream == upstream)
+    return [_waiting(row) for row in connection.execute(query)]
+
+
+def message_view(connection: Connection, message_id: int) -> MessageView | None:
+    """One message with its parts, deliveries and attempts, whosever it is."""
+    found = views(connection, select(message).where(message.c.id == message_id))
+    return found[0] if found else None
+
+
+def hold(connection: Connection, message_id: int, on_their_way: Collection[int]) -> list[int]:
+    """Let the parts of a message that wait stay until they are retried; their ids."""
+    return _change(connection, message_id, on_their_way, (PartState.QUEUED,), {"state": PartState.HELD.value})
+
+
+def cancel(connection: Connection, message_id: int, on_their_way: Collection[int], now_ms: int) -> list[int]:
+    """Give up the parts of a message that wait; their ids."""
+    values = {"state": PartState.FAILED.value, "final_at": now_ms}
+    return _change(connection, message_id, on_their_way, WAITING, values)
+
+
+def retry(connection: Connection, message_id: int, on_their_way: Collection[int], now_ms: int) -> list[int]:
+    """Make the waiting parts of a message due now; a held one that an SMSC may have is flagged. Their ids."""
+    doubtful = and_(part.c.state == PartState.HELD.value, part.c.sent_at.is_not(None))
+    flagged = part.c.flags.bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
+    values = {
+        "state": PartState.QUEUED.value,
+        "due_at": now_ms,
+        "flags": case((doubtful, flagged), else_=part.c.flags),
+    }
+    return _change(connection, message_id, on_their_way, WAITING, values)
+
+
+def _change(
+    connection: Connection,
+    message_id: int,
+    spared: Collection[int],
+    states: Sequence[PartState],
+    values: dict[str, object],
+) -> list[int]:
+    waiting = select(part.c.id).where(
+        part.c.message_id == message_id, part.c.state.in_([state.value for state in states])
+    )
+    ids = [i for i in connection.scalars(waiting.order_by(part.c.id).with_for_update()) if i not in spared]
+    connection.execute(update(part).where(part.c.id.in_(ids)).values(values))
+    return ids
+
+
+def upstream_of(connection: Connection, message_id: int) -> str | None:
+    """Which upstream the waiting parts of a message wait for."""
+    query = select(part.c.upstream).where(
+        part.c.message_id == message_id, part.c.state.in_([state.value for state in WAITING])
+    )
+    return connection.scalars(query.limit(1)).first()
+
+
+def dead_letters(connection: Connection, handler: str | None, limit: int) -> list[DeliveryRecord]:
+    """Failed deliveries of all accounts, the oldest first."""
+    query = select(delivery).where(delivery.c.state == literal_column("'failed'"))
+    if handler is not None:
+        query = query.where(delivery.c.handler == handler)
+    rows = connection.execute(query.order_by(delivery.c.id).limit(_limited(limit)))
+    return [delivery_record(row) for row in rows]
+
+
+def pending(connection: Connection, handler: str | None, limit: int) -> list[DeliveryRecord]:
+    """Deliveries of all accounts that are not done, the ones due first in front."""
+    query = select(delivery).where(delivery.c.state == literal_column("'pending'"))
+    if handler is not None:
+        query = query.where(delivery.c.handler == handler)
+    rows = connection.execute(query.order_by(delivery.c.due_at, delivery.c.id).limit(_limited(limit)))
+    return [delivery_record(row) for row in rows]
+
+
+def _waiting(row: Row[tuple[object, ...]]) -> WaitingPart:
+    width = len(PartRecord._fields)
+    return WaitingPart(part_record(row[:width]), MessageRecord._make(row[width:]))
+
+
+def _limited(limit: int) -> int:
+    return min(max(limit, 1), MAX_LIMIT)

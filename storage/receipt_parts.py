@@ -1,0 +1,210 @@
+"""The parts that receipts are about: found by the id that the upstream gave them, or, where that is not
+known, by the numbers that they went between."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, select, text
+
+from storage.records import PartFlag, PartState, ReceiptRecord
+from storage.tables import PART_OPEN, message, part
+
+Upstreams = tuple[str, ...]
+
+TOLD_COLUMNS = (
+    part.c.id,
+    part.c.message_id,
+    part.c.smsc_message_id,
+    part.c.state,
+    part.c.receipt_state,
+    part.c.receipt_error,
+    part.c.final_at,
+    part.c.due_at,
+    part.c.sent_at,
+)
+IN_DOUBT = (PartState.IN_DOUBT, PartState.HELD, PartState.QUEUED)  # queued: to be sent again
+CLOCK_STEP_MS = 60_000  # by how much our own clock may have been set back between two rows
+QUARTER_MS = 15 * 60_000  # what time zones differ by
+MINUTE_MS = 60_000
+FARTHEST_ZONE_MS = 14 * 3_600_000
+MOST_DOUBTS = 1_000  # of one pair of numbers
+
+
+class ToldPart:
+    """A part as the receipts so far have left it."""
+
+    __slots__ = (
+        "due_at",
+        "error",
+        "final_at",
+        "id",
+        "message_id",
+        "named",
+        "said",
+        "sent_at",
+        "settled",
+        "state",
+        "touched",
+    )
+
+    def __init__(self, row: Any) -> None:
+        self.id: int = row.id
+        self.message_id: int = row.message_id
+        self.named: str | None = row.smsc_message_id
+        self.state: str = row.state
+        self.said: str | None = row.receipt_state
+        self.error: str | None = row.receipt_error
+        self.final_at: int | None = row.final_at
+        self.due_at: int = row.due_at
+        self.sent_at: int | None = row.sent_at
+        self.touched = False
+        self.settled = False
+
+    @property
+    def open(self) -> bool:
+        """Something may still be told of it."""
+        return self.state not in PartState.FINAL
+
+    def over_before(self, at_ms: int) -> bool:
+        """Its end is so long ago that a receipt is about another part, to which the upstream gave its id."""
+        return not self.open and (self.final_at or 0) < at_ms
+
+    def could_be(self, record: ReceiptRecord) -> bool:
+        """A receipt is about what was there when it came."""
+        return self.due_at <= record.received_at + CLOCK_STEP_MS
+
+    def tell(self, record: ReceiptRecord, now_ms: int) -> None:
+        """Non-final news never touches a final part; of final ones only "delivered" outranks another.
+        Whatever is told of a part that was in doubt, the upstream has it."""
+        state = record.part_state
+        outranks = state == PartState.DELIVERED and self.state != PartState.DELIVERED
+        if not self.open and not outranks:
+            return
+        self.touched = True
+        self.said, self.error = record.state, record.error
+        if self.state in IN_DOUBT:
+            self.settled = True
+            self.state = PartState.SENT.value
+        if state is not None:
+            self.state, self.final_at = str(state), now_ms
+
+
+ById = dict[tuple[Upstreams, str], list[ToldPart]]
+Seen = dict[int, ToldPart]
+
+
+def by_upstreams(wanted: Iterable[tuple[Upstreams, Iterable[str]]]) -> dict[Upstreams, set[str]]:
+    """The ids that are wanted of each group of upstreams."""
+    ids: dict[Upstreams, set[str]] = {}
+    for upstreams, some in wanted:
+        ids.setdefault(upstreams, set()).update(some)
+    return ids
+
+
+def by_id(connection: Connection, wanted: Iterable[tuple[Upstreams, Iterable[str]]], seen: Seen) -> ById:
+    """The parts that the upstreams gave these ids; each is one object in ``seen``, however it is found."""
+    found: ById = {}
+    for upstreams, ids in by_upstreams(wanted).items():
+        query = select(*TOLD_COLUMNS).where(part.c.upstream.in_(upstreams), part.c.smsc_message_id.in_(ids))
+        for row in connection.execute(query.order_by(part.c.id).with_for_update()):
+            match = seen.setdefault(row.id, ToldPart(row))
+            found.setdefault((upstreams, row.smsc_message_id), []).append(match)
+    return found
+
+
+def best(found: ById, upstreams: Upstreams, ids: Iterable[str], told: frozenset[int]) -> ToldPart | None:
+    """Upstreams use their ids again: of the parts of the first id that has any, the newest if it was ``told``
+    this already (so this is a repeat), else an open part before a final one, then the newest."""
+    for candidate in ids:
+        parts = found.get((upstreams, candidate))
+        if parts:
+            newest = max(parts, key=lambda match: match.id)
+            return newest if newest.id in told else max(parts, key=lambda match: (match.open, match.id))
+    return None
+
+
+def oldest_on_its_way(connection: Connection, upstreams: Upstreams) -> int | None:
+    """Since when the first of the parts that have no answer yet is on its way (milliseconds)."""
+    query = select(func.min(func.coalesce(part.c.sent_at, part.c.due_at))).where(
+        part.c.upstream.in_(upstreams), text(PART_OPEN), part.c.state == PartState.SENDING.value
+    )
+    found: int | None = connection.scalar(query)
+    return found
+
+
+class Traits(NamedTuple):
+    """What a receipt says of its message besides the id: our number and the peer's; our own reference, if we
+    sent one (`reference_of`); when the SMSC took it, by its own clock, which may be in any time zone."""
+
+    did: str
+    peer: str
+    reference: int | None = None
+    submitted: datetime | None = None
+
+
+def reference_of(part_id: int) -> int:
+    """The user_message_reference of a part: 16 bits that neighbours do not share."""
+    return (part_id * 0x9E3779B97F4A7C15 >> 32) & 0xFFFF
+
+
+def in_doubt(connection: Connection, upstreams: Upstreams, traits: Traits, seen: Seen) -> ToldPart | None:
+    """The one part without an id that this can be about; None when there is none, or more than one.
+
+    By reference it may be one whose answer is still awaited; by the time alone only one that is in doubt.
+    """
+    parts = _without_id(connection, upstreams, traits, seen)
+    if traits.reference is not None:
+        found = [match for match in parts if reference_of(match.id) == traits.reference]
+    elif traits.submitted is not None and len(parts) == 1 and parts[0].state in IN_DOUBT:
+        found = [match for match in parts if _same_minute(match.sent_at, traits.submitted)]
+    else:
+        return None
+    return found[0] if len(found) == 1 else None
+
+
+def _without_id(connection: Connection, upstreams: Upstreams, traits: Traits, seen: Seen) -> list[ToldPart]:
+    again = part.c.flags.bitwise_and(int(PartFlag.POSSIBLE_DUPLICATE)) != 0
+    states: tuple[tuple[ColumnElement[bool], ...], ...] = (
+        (text(PART_OPEN),),  # type: ignore[assignment]
+        (part.c.state == PartState.QUEUED.value, again),
+    )
+    found = []
+    for condition in states:
+        query = (
+            select(*TOLD_COLUMNS)
+            .join(message, message.c.id == part.c.message_id)
+            .where(
+                part.c.upstream.in_(upstreams),
+                *condition,
+                part.c.smsc_message_id.is_(None),
+                message.c.did == traits.did,
+                message.c.peer == traits.peer,
+            )
+            .order_by(part.c.id)
+            .limit(MOST_DOUBTS)
+        )
+        rows = connection.execute(query.with_for_update(of=part))
+        found += [seen.setdefault(row.id, ToldPart(row)) for row in rows]
+    return found
+
+
+def _same_minute(sent_at: int | None, submitted: datetime) -> bool:
+    """Whether the SMSC's time is ours in some time zone, give or take a minute."""
+    if sent_at is None:
+        return False
+    apart = round(submitted.replace(tzinfo=UTC).timestamp() * 1000) - sent_at
+    beside = (apart + QUARTER_MS // 2) % QUARTER_MS - QUARTER_MS // 2
+    return abs(apart) <= FARTHEST_ZONE_MS and -2 * MINUTE_MS < beside <= MINUTE_MS
+
+
+def siblings(connection: Connection, message_ids: Sequence[int], seen: Seen) -> dict[int, list[ToldPart]]:
+    """By message, its parts that have left."""
+    found: dict[int, list[ToldPart]] = {message_id: [] for message_id in message_ids}
+    if found:
+        query = select(*TOLD_COLUMNS).where(
+            part.c.message_id.in_(found), part.c.state != PartState.QUEUED.value
+        )
+        for row in connection.execute(query.order_by(part.c.id).with_for_update()):
+            found[row.message_id].append(seen.setdefault(row.id, ToldPart(row)))
+    return found

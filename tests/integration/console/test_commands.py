@@ -1,0 +1,269 @@
+"""Every command at least once, by the socket that `trunkline ctl` uses, on a running server."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.console.commands import language
+from edge.console.ctl import Client
+from tests.integration.console.conftest import DID, PHONE, Ways
+from tests.server import until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def client(ways: Ways) -> Iterator[Client]:
+    made = ways.client()
+    yield made
+    made.close()
+
+
+def say(client: Client, line: str) -> Any:
+    """The document of an answer that went well."""
+    answer = client.ask({"line": line})
+    assert answer["ok"], answer["text"]
+    assert answer["text"]
+    return answer["document"]
+
+
+def refused(client: Client, line: str) -> str:
+    answer = client.ask({"line": line})
+    assert not answer["ok"], answer["text"]
+    return str(answer["text"])
+
+
+SIMPLE = [
+    ("status", "ready"),
+    ("binds", "bind"),
+    ("limits", "upstreams"),
+    ("reactor", "timers"),
+    ("version", "python"),
+    ("audit limit=5", None),
+    ("account ls", "account"),
+    ("user ls test", None),
+    ("did ls account=test", "number"),
+    ("key ls test", "prefix"),
+    ("optout ls test", None),
+    ("queue ls", None),
+    ("indoubt ls", None),
+    ("receipts unmatched", None),
+    ("deadletter ls", None),
+    ("delivery ls", None),
+    ("callback ls", None),
+    ("target ls", None),
+    ("sip reg", None),
+    ("sip ban ls", None),
+    ("log tail lines=5", None),
+    ("log level", "level"),
+    ("help", "usage"),
+    ("help queue", "usage"),
+    (f"route test {DID} {PHONE}", "upstream"),
+    ("purge", "gone"),
+    ("kill-switch", "stopped"),
+]
+
+
+@pytest.mark.parametrize(("line", "member"), SIMPLE, ids=[line for line, _ in SIMPLE])
+def test_what_is_asked_is_answered(client: Client, line: str, member: str | None) -> None:
+    document = say(client, line)
+    first = document[0] if isinstance(document, list) and document else document
+    if member is not None:
+        assert member in first
+
+
+WRONG = [
+    ("queue show", "MESSAGE is missing"),
+    ("queue show abc", "message must be a whole number"),
+    ("queue show 7", "There is no message 7"),
+    ("queue hold 7", "Nothing of message 7 waits"),
+    ("queue retry 7", "Nothing of message 7 waits"),
+    ("queue cancel 7", "Nothing of message 7 waits"),
+    ("queue move 7 nowhere", "There is no upstream 'nowhere'"),
+    ("queue ls limit=5000", "limit may be at most 1000"),
+    ("indoubt resolve 7 resend", "Part 7 is not in doubt"),
+    ("indoubt resolve 7 maybe", "verdict must be resend or fail"),
+    ("deadletter replay 7", "None of these has failed"),
+    ("delivery retry 7", "Delivery 7 is not owed"),
+    ("delivery skip 7", "Delivery 7 is not owed"),
+    ("callback replay 7", "None of these has failed"),
+    ("target resume webhook https://a.example/x", "is not stopped"),
+    ("bind stop nothing", "There is no bind or upstream 'nothing'"),
+    ("bind trace carrier seconds=99999", "seconds may be at most"),
+    ("sip kick nobody", "There is no SIP account 'nobody'"),
+    ("sip unban 192.0.2.1", "192.0.2.1 is not banned"),
+    ("send +12025559999 +12025550150 hello", "+12025559999 is not a DID"),
+    (f"send {DID} nonsense hello", "is not a telephone number"),
+    (f"explain {DID} {PHONE} ''", "has no text"),
+    ("did add nobody +12025550177", "nobody"),
+    ("did add test +1202", "+1202"),
+    (f"did set {DID} colour=red", "expected KEY=VALUE"),
+    ("key revoke test nothing", "nothing"),
+    ("user add test 'no spaces'", "login"),
+    ("optout ls nobody", "There is no account 'nobody'"),
+    (f"optout remove test {PHONE}", "has not opted out"),
+    ("backup here.db", "the whole path"),
+    ("kill-switch maybe", "kill-switch on stops"),
+    ("log level loud", "level must be debug or info"),
+    ("make coffee", "'make' is no command"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence"), WRONG, ids=[line for line, _ in WRONG])
+def test_what_is_wrong_is_explained(client: Client, line: str, sentence: str) -> None:
+    assert sentence in refused(client, line)
+
+
+def test_a_message_is_sent_and_followed(client: Client) -> None:
+    sent = say(client, f"send {DID} {PHONE} 'where is it?'")
+    until(
+        lambda: say(client, f"queue show {sent['message']}")["status"] == "delivered",
+        "the message is delivered",
+    )
+    shown = say(client, f"queue show {sent['message']}")
+    assert [part["state"] for part in shown["parts"]] == ["delivered"]
+    assert "where is it" not in json.dumps(shown)
+    assert say(client, f"explain {DID} {PHONE} 'smile 😀'")["encoding"] == "UCS2"
+
+
+def test_the_kill_switch_keeps_what_is_accepted(client: Client, ways: Ways) -> None:
+    assert say(client, "kill-switch on")["stopped"] == ["carrier"]
+    sent = [say(client, f"send {DID} {PHONE} 'number {n}'")["message"] for n in range(4)]
+    (row,) = (row for row in say(client, "queue ls") if row["message"] == sent[0])
+    assert (row["state"], row["upstream"]) == ("queued", "carrier")
+    assert len(say(client, f"queue hold {sent[1]}")["parts"]) == 1
+    assert len(say(client, f"queue cancel {sent[2]}")["parts"]) == 1
+    assert len(say(client, f"queue retry {sent[3]}")["parts"]) == 1
+    assert "waits for carrier already" in refused(client, f"queue move {sent[0]} carrier")
+    say(client, "kill-switch off")
+    until(lambda: say(client, f"queue show {sent[0]}")["status"] == "delivered", "it goes on")
+    until(lambda: say(client, f"queue show {sent[3]}")["status"] == "delivered", "this one too")
+    assert say(client, f"queue show {sent[1]}")["parts"][0]["state"] == "held"
+    assert say(client, f"queue show {sent[2]}")["parts"][0]["state"] == "failed"
+    assert say(client, f"queue retry {sent[1]}")["parts"]
+    until(lambda: say(client, f"queue show {sent[1]}")["status"] == "delivered", "the held one goes on")
+
+
+def test_a_bind_is_stopped_started_and_traced(client: Client, ways: Ways) -> None:
+    (name,) = (row["bind"] for row in say(client, "binds"))
+    say(client, f"bind stop {name}")
+    assert say(client, "binds")[0]["state"] == "stopped"
+    say(client, "bind start carrier")
+    until(lambda: say(client, "binds")[0]["state"] == "bound_trx", "it binds")
+    say(client, f"bind trace {name} seconds=30")
+    say(client, f"send {DID} {PHONE} 'not to be seen'")
+    until(lambda: "bind_pdu" in ways.server.log.read_text(), "the trace in the log")
+    assert "not to be seen" not in ways.server.log.read_text()
+    say(client, "bind restart carrier")
+    until(lambda: say(client, "binds")[0]["state"] == "bound_trx", "it binds again")
+
+
+def test_people_are_added(client: Client) -> None:
+    assert say(client, "account add newcomer")["added"]
+    assert not say(client, "account add newcomer")["added"]
+    assert say(client, "did add newcomer +12025550133")["number"] == "+12025550133"
+    assert say(client, "did set +12025550133 sms=off")["sms"] is False
+    assert len(say(client, "user add newcomer zoe")["password"]) >= 12
+    token = say(client, "key add newcomer program")["token"]
+    assert token.startswith("tk_")
+    assert "There is a key program already" in refused(client, "key add newcomer program")
+    say(client, "key revoke newcomer program")
+    say(client, f"optout add newcomer {PHONE}")
+    assert say(client, "optout ls newcomer")[0]["number"] == PHONE
+    say(client, f"optout remove newcomer {PHONE}")
+
+
+def test_a_target_is_paused_and_resumed(client: Client) -> None:
+    say(client, "target pause callback https://shop.example/sms why='their wish'")
+    (row,) = say(client, "target ls")
+    assert (row["state"], row["why"]) == ("stopped", "their wish")
+    say(client, "target resume callback https://shop.example/sms")
+    assert say(client, "target ls") == []
+
+
+def test_a_backup_is_a_store(client: Client, ways: Ways) -> None:
+    target = ways.server.folder / "copy.db"
+    say(client, f"backup {target}")
+    assert target.stat().st_size > 0
+    assert "copy.db" in refused(client, f"backup {target}"), "it is there already"
+
+
+def test_a_reload_says_what_it_did(client: Client, ways: Ways) -> None:
+    assert say(client, "reload")["changed"] == []
+    good = ways.server.config.read_text()
+    try:
+        ways.server.config.write_text(good + "\n[nonsense]\n")
+        assert "nonsense" in refused(client, "reload")
+    finally:
+        ways.server.config.write_text(good)
+    assert say(client, "status")["ready"]
+
+
+def test_every_command_is_in_this_file() -> None:
+    text = Path(__file__).read_text() + Path(__file__).with_name("test_ways.py").read_text()
+    missing = [command.name for command in language().commands if command.name not in text]
+    assert missing == []
+
+
+def test_all_is_audited_and_nothing_secret_is(client: Client, ways: Ways) -> None:
+    say(client, f"send {DID} {PHONE} 'my pin is 4711'")
+    refused(client, "make tea")
+
+    def audited() -> list[Any]:
+        found = say(client, "audit limit=50")
+        outcomes = {entry["detail"]["outcome"] for entry in found if entry["action"] == "console"}
+        return found if {"done", "misused"} <= outcomes else []
+
+    entries = until(audited, "both are in the audit")
+    said = [entry["detail"] for entry in entries if entry["action"] == "console"]
+    assert any(detail["command"].startswith("send ") for detail in said)
+    assert "4711" not in json.dumps(said)
+    assert "4711" not in ways.server.log.read_text()
+    assert all(entry["from"].startswith(("ctl pid", "127.0.0.1", "ssh")) for entry in entries)
+
+
+def test_completion_knows_the_server(client: Client) -> None:
+    assert client.ask({"complete": "bind re"})["words"] == ["restart"]
+    assert client.ask({"complete": "bind stop "})["words"] == ["carrier", "carrier/transceiver"]
+    assert DID in client.ask({"complete": "send "})["words"]
+
+
+@pytest.mark.parametrize("request_line", [b"status\n", b"{}\n", b"[]\n", b'{"line"\n', b"\xff\xfe\n"])
+def test_what_is_no_request_is_answered(ways: Ways, request_line: bytes) -> None:
+    client = ways.client()
+    client._socket.sendall(request_line)
+    assert b'"ok":false' in client._file.readline()
+    client.close()
+
+
+def ctl(ways: Ways, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [str(Path(sys.executable).parent / "trunkline"), "ctl", "-c", str(ways.server.config), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, input=stdin)
+
+
+def test_trunkline_ctl(ways: Ways) -> None:
+    ended = ctl(ways, "version", "--json")
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["store"] == "sqlite"
+    ended = ctl(ways, "queue", "show", "7")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "error: There is no message 7.\n")
+    ended = ctl(ways, stdin="version\nbinds\nquit\nstatus\n")
+    assert ended.returncode == 0
+    assert "python" in ended.stdout
+    assert "bound_trx" in ended.stdout
+    assert "store_waiting" not in ended.stdout, "after quit nothing is said"
+    assert (ways.socket.stat().st_mode & 0o777) == 0o600
+
+
+def test_without_a_server_ctl_says_so(ways: Ways, tmp_path: Path) -> None:
+    config = tmp_path / "trunkline.toml"
+    config.write_text(f'[console]\nsocket = "{tmp_path}/none.sock"\n')
+    command = [str(Path(sys.executable).parent / "trunkline"), "ctl", "-c", str(config), "status"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1
+    assert "No server answers at" in ended.stderr

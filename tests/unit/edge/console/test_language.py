@@ -1,0 +1,122 @@
+"""The command language: what is understood, what is said about what is not, completion."""
+
+import re
+
+import pytest
+
+from edge.console.commands import language
+from edge.console.language import Answer, Command, Given, Language, Misused, Parameter
+
+
+def run(server: object, given: Given) -> Answer:
+    return Answer("", dict(given))
+
+
+NAME = Parameter("name", "whose", values=lambda server: ["alice", "albert", "bob"])
+LIMIT = Parameter("limit", "how many", named=True)
+COLOUR = Parameter("colour", "which", named=True, values=lambda server: ["red", "green"])
+WORDS = Parameter("text", "what", rest=True, secret=True)
+SMALL = Language(
+    (
+        Command(("queue", "ls"), "list", run, (LIMIT, COLOUR)),
+        Command(("queue", "show"), "show", run, (NAME,)),
+        Command(("query",), "ask", run, (Parameter("what", "it", required=False),)),
+        Command(("send",), "say", run, (NAME, WORDS)),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "given"),
+    [
+        ("queue ls", "queue ls", {}),
+        ("queue ls limit=3", "queue ls", {"limit": "3"}),
+        ("queu l colour=red limit=3", "queue ls", {"limit": "3", "colour": "red"}),
+        ("queue show bob", "queue show", {"name": "bob"}),
+        ("queue show name=bob", "queue show", {"name": "name=bob"}),
+        ("query", "query", {}),
+        ("query 'two words'", "query", {"what": "two words"}),
+        ("send bob hello  you 'and me'", "send", {"name": "bob", "text": "hello you and me"}),
+        ("  send   bob é😀 ", "send", {"name": "bob", "text": "é😀"}),
+    ],
+)
+def test_a_line_is_understood(line: str, name: str, given: dict[str, str]) -> None:
+    invocation = SMALL.parse(line)
+    assert (invocation.command.name, invocation.given) == (name, given)
+    assert not invocation.as_json
+    assert SMALL.parse(f"{line} --json").as_json
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("", "There is no command"),
+        ("delete", "'delete' is no command: queue, query, send"),
+        ("que", "'que' is no command: queue, query"),
+        ("queue", "'queue' needs one more word: ls, show"),
+        ("queue drop", "'drop' after 'queue' is no command: ls, show"),
+        ("queue show", "NAME is missing. Usage: queue show NAME"),
+        ("queue show bob alice", "'alice' is one word too many"),
+        ("queue ls size=3", "'size=3' is one word too many"),
+        ("send 'bob", "quotes do not match"),
+        ("x" * 10_000, "at most 8192 characters"),
+    ],
+)
+def test_what_is_not_understood_is_explained(line: str, sentence: str) -> None:
+    with pytest.raises(Misused, match=re.escape(sentence)):
+        SMALL.parse(line)
+
+
+def test_what_is_secret_is_not_shown() -> None:
+    assert SMALL.parse("send bob my pin is 1234").shown() == "send name=bob 'text=***'"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", ["query", "queue", "send"]),
+        ("qu", ["query", "queue"]),
+        ("queue ", ["ls", "show"]),
+        ("queue s", ["show"]),
+        ("queue show al", ["albert", "alice"]),
+        ("queue show ", ["albert", "alice", "bob"]),
+        ("queue show bob ", []),
+        ("queue ls ", ["colour=", "limit="]),
+        ("queue ls colour=g", ["colour=green"]),
+        ("queue ls limit=", []),
+        ("nonsense ", []),
+        ("send 'al", []),
+    ],
+)
+def test_completion(line: str, found: list[str]) -> None:
+    assert SMALL.complete(line) == found
+
+
+def test_help_shows_all_or_one() -> None:
+    assert SMALL.help().splitlines()[0] == "queue ls [limit=…] [colour=…]  list"
+    assert len(SMALL.help("queue").splitlines()) == 2
+    assert SMALL.help("send").splitlines() == [
+        "send NAME TEXT…",
+        "",
+        "  say",
+        "  name        whose",
+        "  text        what",
+    ]
+    with pytest.raises(Misused):
+        SMALL.help("queue drop")
+
+
+def test_two_commands_of_the_same_words_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match="same words"):
+        Language((*SMALL.commands, SMALL.commands[0]))
+
+
+def test_every_command_can_be_said_by_its_own_words_and_has_help() -> None:
+    whole = language()
+    for command in whole.commands:
+        words = " ".join(
+            ["x" for parameter in command.parameters if not parameter.named and parameter.required]
+        )
+        assert whole.parse(f"{command.name} {words}").command is command
+        assert command.help
+        assert all(parameter.help for parameter in command.parameters)
