@@ -231,10 +231,8 @@ class Session:
             self._wrong(501, "5.5.4 STARTTLS stands alone")
         else:
             self._say(220, "2.0.0 Go ahead")
-            self._buffer, self._position = (
-                b"",
-                0,
-            )  # what came in the clear must not be taken for what comes encrypted
+            # What came in the clear must not be taken for what comes encrypted.
+            self._buffer, self._position = b"", 0
             self._out.append(StartTLS())
 
     def _mail(self, argument: str) -> None:

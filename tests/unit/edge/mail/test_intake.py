@@ -4,6 +4,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any, cast
 
+import dkim
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 
@@ -31,7 +32,7 @@ from tests.deferreds import success
 from tests.unit.edge.conftest import DID, PEER, START_MS, Time
 from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN, OWNER, RING, Rig
 from tests.unit.edge.test_outbound import CONFIG, Carrier
-from tests.unit.protocols.mail.test_compose import KEY, record
+from tests.unit.protocols.mail.test_compose import KEY, pem, record
 
 SECOND = "+12025550101"
 THEIRS = "192.0.2.7"
@@ -312,10 +313,14 @@ def test_the_address_of_our_own_server_proves_nothing(inline_store: InlineStore,
 
 def test_what_proves_nothing(strict: Office) -> None:
     strict.zone.known["s1._domainkey.example.net"] = record()
+    whole = reply().as_bytes(policy=SMTP)
+    begun = dkim.sign(whole, b"s1", b"example.org", pem(KEY), length=True) + whole
+    assert dkim.verify(begun, dnsfunc=lambda name, timeout=5: record()), "it would count, but for its l="
     tries: list[EmailMessage | bytes] = [
         signed(reply(), "example.net"),
         signed(reply()).replace(b"Yes", b"No!"),
-        signed(reply()).replace(b"d=example.org;", b"d=example.org; l=4;"),
+        begun + b"and what somebody put behind it\r\n",
+        begun,
         reply(authentication_results="mx.here; dmarc=pass header.from=example.org"),
         b"DKIM-Signature: v=1; nonsense\r\n" + reply().as_bytes(policy=SMTP),
         b"DKIM-Signature: d=example.org; s=s1\r\n" + reply().as_bytes(policy=SMTP),

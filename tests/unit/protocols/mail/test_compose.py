@@ -163,6 +163,7 @@ def test_another_implementation_verifies_our_signature(html: bool) -> None:
         compose.text_mail(thread("Zoë " * 9), OWNER, "<a@b>", text("a  b \n\n.\n\n\n", html), True)
     )
     assert verified(octets)
+    assert b":From;" in octets, "once more than it is there"
     assert not verified(octets.replace(b"To: owner@", b"To: other@"))
     assert not verified(octets.replace(b"It is late", b"It is soon"))
     assert not verified(b"From: evil@example.net\r\n" + octets)
