@@ -44,7 +44,7 @@ WITHOUT = {
     "inbound_parts.recent": INBOUND,
     "listening.notify": "a word to other servers, no content",
     "mail.count_seen": MAIL,
-    "mail.due_notices": "the sender of notices, for all",
+    "mail.claim_notices": "the sender of notices, for all",
     "mail.find_conversation": MAIL,
     "mail.find_delivery": MAIL,
     "mail.find_seen": MAIL,
