@@ -15,7 +15,7 @@ from typing import get_type_hints
 import click
 
 from edge.cli import trunkline
-from edge.config import Config, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
+from edge.config import Config, RouteConfig, SimulatorConfig, SIPConfig, TrunkConfig, UpstreamConfig
 from edge.config_reader import expectation
 from protocols.smpp import states
 
@@ -25,7 +25,7 @@ NOTE = "<!-- Written by docs/generate.py: do not edit. -->\n"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _KEY = re.compile(r"#([a-z_]+) = (.+)")
 _DIAGRAM = re.compile(r"```mermaid\nstateDiagram-v2\n.*?```", re.DOTALL)
-_TABLE = re.compile(r"#?\[+([a-z]+)\]+")
+_TABLE = re.compile(r"#?\[+([a-z.]+)\]+")
 
 
 def configuration_page() -> str:
@@ -77,6 +77,7 @@ def expected(table: str, key: str) -> str:
         "route": RouteConfig,
         "simulator": SimulatorConfig,
         "sip": SIPConfig,
+        "sip.trunk": TrunkConfig,
     }
     kind = special.get(table) or get_type_hints(Config)[table]
     return expectation(get_type_hints(kind, include_extras=True)[key])
@@ -89,6 +90,7 @@ def tables() -> dict[str, set[str]]:
         "route": RouteConfig,
         "simulator": SimulatorConfig,
         "sip": SIPConfig,
+        "sip.trunk": TrunkConfig,
     }
     for field in fields(Config):
         if field.name not in ("upstreams", "routes", "simulator", "sip", "path"):
@@ -136,7 +138,7 @@ def main() -> None:
 
 
 def _title(table: str) -> str:
-    return f"[[{table}]]" if table in ("upstream", "route") else f"[{table}]"
+    return f"[[{table}]]" if table in ("upstream", "route", "sip.trunk") else f"[{table}]"
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:

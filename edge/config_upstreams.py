@@ -3,11 +3,22 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal
 
 from edge.config_reader import Check, Contradiction, between, matching
-from edge.config_types import Count, Credential, NotNegative, Password, Port, Positive
+from edge.config_types import (
+    Count,
+    Credential,
+    Host,
+    Name,
+    NotNegative,
+    Number,
+    Password,
+    Pin,
+    Port,
+    Positive,
+    tls_contradictions,
+)
 from protocols.smpp.errors import CommandStatus
 
 Alphabet = Literal["gsm7", "gsm7_packed", "latin1", "ascii"]
@@ -62,7 +73,6 @@ def status_number(value: str) -> int:
     return CommandStatus[value].value if value in CommandStatus.__members__ else int(value, 0)
 
 
-Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "a name of letters, digits, . _ -")]
 NameOrNone = Annotated[
     str, matching(r"([A-Za-z0-9][A-Za-z0-9._-]{0,31})?", "a name of letters, digits, . _ -, or nothing")
 ]
@@ -78,15 +88,7 @@ DataCoding = Annotated[
 ]
 Status = Annotated[str, Check('a command_status such as "ESME_RTHROTTLED", "0x58" or "88"', _is_status)]
 Pattern = Annotated[str, Check("a regular expression with a group named id, or nothing", _is_pattern)]
-Pin = Annotated[
-    str,
-    matching(
-        r"(sha256/)?[A-Za-z0-9+/]{43}=|([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}",
-        "a SHA-256 in hexadecimal or Base64",
-    ),
-]
 Prefix = Annotated[str, matching(r"\+?[0-9]{1,15}", 'the beginning of a number, such as "+44"')]
-DidNumber = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ class UpstreamConfig:
     port: Port
     system_id: Credential
     password: Password
-    host: Annotated[str, matching(r"\S+", "a host name or address")] = "127.0.0.1"
+    host: Host = "127.0.0.1"
     system_type: Annotated[str, matching(r"[ -~]{0,12}", "at most 12 ASCII characters")] = ""
     group: NameOrNone = ""
     bind: Literal["transceiver", "transmitter_receiver"] = "transceiver"
@@ -169,13 +171,7 @@ class UpstreamConfig:
             low, high = getattr(self, f"{kind}_min_seconds"), getattr(self, f"{kind}_max_seconds")
             if high < low:
                 yield f"{kind}_max_seconds", high, f"at least {kind}_min_seconds, which is {low}"
-        if self.tls and not self.tls_verify and not self.tls_pins:
-            yield "tls_verify", False, "true, or tls_pins: else anybody could be the SMSC"
-        for key in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
-            if (value := getattr(self, key)) and not Path(value).is_file():
-                yield key, value, "a file that is there"
-        if bool(self.tls_certificate_file) != bool(self.tls_key_file):
-            yield "tls_key_file", self.tls_key_file, "a key and a certificate, or neither"
+        yield from tls_contradictions(self, self.tls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +183,7 @@ class RouteConfig:
     weights: Mapping[Name, Count] = field(default_factory=dict)
     failover: tuple[Name, ...] = ()
     prefixes: tuple[Prefix, ...] = ()
-    dids: tuple[DidNumber, ...] = ()
+    dids: tuple[Number, ...] = ()
     accounts: tuple[Count, ...] = ()
     in_doubt: Literal["", "resend", "hold"] = ""
     validity_seconds: NotNegative = 0.0

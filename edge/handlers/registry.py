@@ -13,6 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 
 import structlog
 
+from edge.handlers import Handler
+from edge.handlers.absent import Absent
 from edge.handlers.base import DIDHandler, Rules, SettingError, Settings, Tools
 from storage.records import Did, HandlerSetting
 
@@ -27,6 +29,7 @@ OURS = tuple(
         ("webhook", "WebhookHandler"),
         ("forward", "ForwardHandler"),
         ("sip", "SipHandler"),
+        ("trunk", "TrunkHandler"),
     )
 )
 
@@ -75,9 +78,15 @@ class Registry:
             raise SettingError(name, f"it has no {label}: give {name}_{kind.main}=… too.")
         return HandlerSetting(name, enabled, after)
 
-    def build(self, tools: Tools) -> dict[str, DIDHandler]:
-        """Those that deliver, by name."""
-        return {kind.name: kind.build(tools) for kind in self if not kind.always_on and kind.available(tools)}
+    def build(self, tools: Tools) -> dict[str, Handler]:
+        """Those that deliver, by name; `Absent` for one that this server is not configured for."""
+        return {
+            kind.name: kind.build(tools)
+            if kind.available(tools)
+            else Absent(kind.name, tools.wall_ms, kind.ordered, kind.line)
+            for kind in self
+            if not kind.always_on
+        }
 
 
 @lru_cache(1)

@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge.sip.guard import Guard
+from edge.sip.ourselves import Ourselves
 from protocols.sip.answers import reply_address, response_to, stamp
 from protocols.sip.errors import BadValue, EncodeError, Malformed
 from protocols.sip.headers import parse_tokens
@@ -101,6 +102,7 @@ class UserAgent:
         clock: IReactorTime,
         token: Callable[[], str],
         overloaded: Callable[[], bool],
+        ourselves: Ourselves,
     ) -> None:
         self.counters = Counters()
         self.methods: Mapping[str, Method] = {}
@@ -109,6 +111,7 @@ class UserAgent:
         self._clock = clock
         self._token = token
         self._overloaded = overloaded
+        self._ourselves = ourselves
         self._server = ServerTransactions()
         self._client = ClientTransactions()
         self._timer: IDelayedCall | None = None
@@ -243,9 +246,7 @@ class UserAgent:
 
     def request(self, request: Request, flow: Flow) -> "Deferred[Response]":
         """Send a request, its Via still missing; the final answer. Errback NoAnswer, EncodeError."""
-        host, port = flow.local
-        spelled = f"[{host}]" if ":" in host else host
-        via = f"SIP/2.0/{flow.kind} {spelled}:{port};branch=z9hG4bK{self._token()};rport"
+        via = f"SIP/2.0/{flow.kind} {self._ourselves.at(*flow.local)};branch=z9hG4bK{self._token()};rport"
         request.headers.put_first("Via", via)
         done: Deferred[Response] = Deferred()
         try:

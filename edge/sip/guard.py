@@ -8,6 +8,7 @@ expire.
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Generic, TypeVar
@@ -77,12 +78,21 @@ class _Mischief:
 
 
 class Guard:
-    """I keep the measures of every address and account. ``now`` is monotonic seconds."""
+    """I keep the measures of every address and account. ``now`` is monotonic seconds.
+
+    ``befriended`` knows addresses that are trusted beside the networks.
+    """
 
     FADE_SECONDS = 120.0  # in which one wrong answer is forgotten
 
-    def __init__(self, limits: Limits, trusted: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        trusted: tuple[str, ...] = (),
+        befriended: Callable[[str], bool] = lambda host: False,
+    ) -> None:
         self.counters = Counters()
+        self._befriended = befriended
         self._limits = limits
         self._trusted = tuple(ip_network(network) for network in trusted)
         self._buckets: _Recent[tuple[str, str], tuple[float, float]] = _Recent()
@@ -90,8 +100,10 @@ class Guard:
         self._known: dict[str, bool] = {}
 
     def trusts(self, host: str) -> bool:
-        """Whether an address is in a trusted network: never banned, and believed when it asserts an
-        identity."""
+        """Whether an address is in a trusted network, or a trunk's: never banned, and believed when it
+        asserts an identity."""
+        if self._befriended(host):
+            return True
         if not self._trusted:
             return False
         known = self._known.get(host)

@@ -135,6 +135,13 @@ def quote(text: str) -> str:
     return f'"{escaped}"'
 
 
+def display_name(name: str) -> str:
+    """A name as it stands before <URI>: quoted, with a space behind it; nothing for none. What cannot be
+    printed, line ends first of all, is a space."""
+    plain = " ".join("".join(char if char.isprintable() else " " for char in name).split())
+    return f"{quote(plain)} " if plain else ""
+
+
 def parse_via(value: str) -> Via:
     """The first value of a Via field. Raises BadValue."""
     found = _VIA.match(value)
