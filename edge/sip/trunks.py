@@ -94,7 +94,7 @@ class Trunk:
         self.region = config.region or tools.region
         self.counters = Counters()
         self._tools = tools
-        self._domain = config.domain or config.host
+        self._domain = config.domain or in_uri(config.host)
         self._format = NumberFormat(config.number_format)
         self._networks = tuple(ip_network(network) for network in config.networks)
         where = config.host, config.port, config.transport.upper()
@@ -241,6 +241,11 @@ class Trunks:
     def _look_all(self) -> None:
         for trunk in self:
             trunk.look()
+
+
+def in_uri(host: str) -> str:
+    """A host as it stands in a URI: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _verdict(result: tuple[Response, Flow]) -> Verdict:

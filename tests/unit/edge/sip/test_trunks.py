@@ -170,6 +170,15 @@ def test_too_long_for_a_datagram_tries_tcp(inline_store: InlineStore, did: Did) 
     assert [client[:2] for client in net.reactor.tcpClients] == [PBX]
 
 
+@pytest.mark.parametrize("host", ["2001:db8::50", "[2001:db8::50]"])
+def test_a_trunk_by_ipv6(inline_store: InlineStore, did: Did, host: str) -> None:
+    net = network(inline_store, host=host, transport="tcp")
+    arrives(net, did)
+    [client] = net.reactor.tcpClients
+    assert client[:2] == ("2001:db8::50", 5060)
+    assert trunk_of(net).sends_from("2001:db8::50")
+
+
 # -- servers ------------------------------------------------------------------------------------------------
 
 
