@@ -9,6 +9,7 @@ nothing that a peer sends raises.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -60,8 +61,7 @@ class Counters:
     not_answered: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """One new request with its key fields and where it came from."""
 
     request: Request
@@ -69,8 +69,7 @@ class Incoming:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a method answers: status, reason (None: the usual one), more header fields."""
 
     status: int
@@ -86,7 +85,8 @@ class _Sent:
     flow: Flow
 
 
-Method = Callable[[Incoming], "Deferred[Reply]"]
+Method = Callable[[Incoming], "Reply | Deferred[Reply]"]
+"""What answers a request: at once where nothing has to be stored."""
 
 
 class NoAnswer(Exception):
@@ -189,10 +189,14 @@ class UserAgent:
         if reply is not None:
             self._answer(reply, transaction, request, flow, size)
             return
-        incoming = Incoming(request, keys, flow)
-        self.methods[request.method](incoming).addErrback(self._broken).addCallback(
-            self._answer, transaction, request, flow, size
-        )
+        try:
+            said = self.methods[request.method](Incoming(request, keys, flow))
+        except Exception:
+            said = self._broken(Failure())
+        if isinstance(said, Reply):
+            self._answer(said, transaction, request, flow, size)
+        else:
+            said.addErrback(self._broken).addCallback(self._answer, transaction, request, flow, size)
 
     def _refused(self, request: Request) -> Reply | None:
         """Everything that is answered without asking a method (RFC 3261 §8.2)."""

@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Generic, TypeVar
 
@@ -115,7 +116,7 @@ class Guard:
 
     def admits(self, host: str, user_agent: str | None, now: float) -> bool:
         """Whether a request of this address is looked at; if not it gets no answer."""
-        if user_agent is not None and SCANNERS.search(user_agent) is not None:
+        if user_agent is not None and _is_scanner(user_agent):
             self.counters.scanners += 1
             return False
         if self.trusts(host):
@@ -171,6 +172,11 @@ class Guard:
         self._buckets.put(key, (tokens - 1 if good else tokens, now))
         self.counters.too_many += not good
         return good
+
+
+@lru_cache(1_024)
+def _is_scanner(user_agent: str) -> bool:
+    return SCANNERS.search(user_agent) is not None
 
 
 def _inside(host: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

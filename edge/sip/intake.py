@@ -75,18 +75,18 @@ class Intake:
         """The requests that the last run took."""
         self._taken.update(dict.fromkeys(taken))
 
-    def __call__(self, incoming: Incoming) -> Deferred[Reply]:
+    def __call__(self, incoming: Incoming) -> Reply | Deferred[Reply]:
         """Take one MESSAGE."""
         sender = self._who(incoming)
         if isinstance(sender, Denied):
-            return succeed(Reply(sender.status, sender.reason, sender.fields))
+            return Reply(sender.status, sender.reason, sender.fields)
         try:
             return self._take(incoming, sender)
         except Refused as error:
-            return succeed(self._refuse(error))
+            return self._refuse(error)
         except BadValue as error:
             self.counters.refused += 1
-            return succeed(Reply(400, f"Bad {error.field}"))
+            return Reply(400, f"Bad {error.field}")
 
     def _take(self, incoming: Incoming, sender: Sender) -> Deferred[Reply]:
         source = sender.source(incoming)

@@ -5,8 +5,7 @@ the sender's default. The number to send to: the Request-URI's user, in the spel
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -25,8 +24,7 @@ IMDN = "imdn:"
 """What the status target of a message begins with whose sender wants a receipt on his phone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The number to send as, and whose it is."""
 
     account_id: int

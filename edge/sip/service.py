@@ -1,7 +1,7 @@
 """The SIP side of the server, built from its configuration: sockets, agent, gate, registrar, intake,
 handlers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -42,6 +42,7 @@ TAKEN_MS = 3_600_000
 """How long a request is remembered against its retransmission: far beyond the 32 seconds of RFC 3261."""
 
 TIDY_SECONDS = 600.0
+TOKEN_OCTETS, TOKENS_A_BLOCK = 8, 128
 MAX_PENDING = 2_000
 """Units that wait for the store; beyond this new requests are answered 503 while the queue is still short."""
 
@@ -187,8 +188,18 @@ def _purge(connection: Any, now_ms: int) -> None:
 
 
 def _tokens(octets: Callable[[int], bytes]) -> Callable[[], str]:
-    """Tags, branches and client nonces: each is new."""
-    return lambda: octets(8).hex()
+    """Tags, branches and client nonces: each is new, and nobody can guess the next.
+
+    Random octets are fetched by the block: a system call for each answer would cost more than the rest of it.
+    """
+
+    def tokens() -> Iterator[str]:
+        while True:
+            block = octets(TOKEN_OCTETS * TOKENS_A_BLOCK).hex()
+            for start in range(0, len(block), 2 * TOKEN_OCTETS):
+                yield block[start : start + 2 * TOKEN_OCTETS]
+
+    return tokens().__next__
 
 
 def _addresses(config: SIPConfig) -> tuple[Address, ...]:

@@ -230,6 +230,8 @@ class Trunks:
 
     def at(self, host: str) -> Trunk | None:
         """The trunk that requests of this address are from."""
+        if not self._trunks:
+            return None
         return next((trunk for trunk in self if trunk.sends_from(host)), None)
 
     def flow_gone(self, flow: Flow) -> None:

@@ -118,10 +118,13 @@ class Headers:
     @classmethod
     def of_wire(cls, block: str) -> "Headers | None":
         """From a header block, each line with its end; None when a line of it is no header field."""
-        made = cls.__new__(cls)
         items = _fields(block)
-        if items is None:
-            return None
+        return None if items is None else cls.of_fields(items)
+
+    @classmethod
+    def of_fields(cls, items: list[tuple[str, str]]) -> "Headers":
+        """From fields with canonical names whose values are known to hold no line end."""
+        made = cls.__new__(cls)
         made.items = items
         made._first = dict(items[::-1])
         made._more = {} if len(made._first) == len(items) else _repeated(items)
@@ -215,11 +218,12 @@ def _repeated(items: list[tuple[str, str]]) -> dict[str, list[str]]:
 class Message:
     """What requests and responses have in common. ``body`` is octets, cut to Content-Length."""
 
-    __slots__ = ("body", "headers")
+    __slots__ = ("_via", "body", "headers")
 
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
         self.headers = headers
         self.body = body
+        self._via: tuple[str, Via] | None = None  # as it was last read
 
     def require(self, name: str) -> str:
         """The value of a field that must be there once. Raises BadValue."""
@@ -235,7 +239,15 @@ class Message:
         value = self.headers.get("Via")
         if value is None:
             raise BadValue("Via", "is missing")
-        return parse_via(value)
+        if self._via is None or self._via[0] is not value:
+            self._via = value, parse_via(value)
+        return self._via[1]
+
+    def replace_via(self, via: Via) -> None:
+        """Put another topmost Via in place of the one that is there."""
+        value = str(via)
+        self.headers.set_first("Via", value)
+        self._via = value, via
 
     @property
     def from_(self) -> NameAddr:
