@@ -15,7 +15,15 @@ from typing import get_type_hints
 import click
 
 from edge.cli import trunkline
-from edge.config import Config, MetricsConfig, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
+from edge.config import (
+    Config,
+    MetricsConfig,
+    RouteConfig,
+    SimulatorConfig,
+    SIPConfig,
+    TrunkConfig,
+    UpstreamConfig,
+)
 from edge.config_reader import expectation
 from edge.console.commands import language
 from protocols.smpp import states
@@ -27,7 +35,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _KEY = re.compile(r"#([a-z_]+) = (.+)")
 _DIAGRAM = re.compile(r"```mermaid\nstateDiagram-v2\n.*?```", re.DOTALL)
 _COMMANDS = re.compile(r"<!-- commands:.*?<!-- /commands -->", re.DOTALL)
-_TABLE = re.compile(r"#?\[+([a-z]+)\]+")
+_TABLE = re.compile(r"#?\[+([a-z.]+)\]+")
 
 
 def configuration_page() -> str:
@@ -80,6 +88,7 @@ def expected(table: str, key: str) -> str:
         "metrics": MetricsConfig,
         "simulator": SimulatorConfig,
         "sip": SIPConfig,
+        "sip.trunk": TrunkConfig,
     }
     kind = special.get(table) or get_type_hints(Config)[table]
     return expectation(get_type_hints(kind, include_extras=True)[key])
@@ -93,6 +102,7 @@ def tables() -> dict[str, set[str]]:
         "metrics": MetricsConfig,
         "simulator": SimulatorConfig,
         "sip": SIPConfig,
+        "sip.trunk": TrunkConfig,
     }
     for field in fields(Config):
         if field.name not in ("upstreams", "routes", "metrics", "simulator", "sip", "path"):
@@ -154,7 +164,7 @@ def main() -> None:
 
 
 def _title(table: str) -> str:
-    return f"[[{table}]]" if table in ("upstream", "route") else f"[{table}]"
+    return f"[[{table}]]" if table in ("upstream", "route", "sip.trunk") else f"[{table}]"
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:

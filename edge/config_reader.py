@@ -123,8 +123,10 @@ class Reader:
                 continue
             here = f"{where}.{key}" if where else key
             if base(hints[field.name]) is Secret:
-                known |= dict.fromkeys((key, f"{key}_file", f"{key}_env"), True)
-                values[field.name] = self._secret(hints[field.name], table, key, where)
+                ways = (key, f"{key}_file", f"{key}_env")
+                known |= dict.fromkeys(ways, True)
+                if field.default is dataclasses.MISSING or not table.keys().isdisjoint(ways):
+                    values[field.name] = self._secret(hints[field.name], table, key, where)
                 continue
             known[key] = False
             if key in table:

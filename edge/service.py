@@ -38,6 +38,7 @@ from edge.endpoints import endpoint_for, host_and_port
 from edge.events import Events
 from edge.groups import Group
 from edge.handlers import registry
+from edge.handlers.absent import Absent
 from edge.handlers.base import CallbackTimes, Tools
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
@@ -59,6 +60,7 @@ from edge.references import References
 from edge.reload import Reloaded
 from edge.repeats import Repeats
 from edge.simulator import Simulator
+from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
 from edge.targets import Limits
 from edge.upstreams import Upstream
@@ -173,6 +175,9 @@ class TrunklineService(Service):
             self._wall_ms,
             os.urandom,
             self._look,
+            self.directory.did,
+            DNS(self._reactor, outgoing.nameservers(self.config)),
+            self._random.random,
         )
 
     def _look(self) -> None:
@@ -189,7 +194,7 @@ class TrunklineService(Service):
             endpoints=self.endpoints,
             random=self._random,
             wall_ms=self._wall_ms,
-            sip=None if self.sip is None else self.sip.handler,
+            sip={} if self.sip is None else self.sip.handlers(),
             callback=CallbackTimes(
                 retry_seconds=callback.retry_minutes * 60,
                 jitter=callback.retry_jitter,
@@ -200,7 +205,7 @@ class TrunklineService(Service):
         return {
             **registry.installed().build(tools),
             StatusHandler.name: StatusHandler.build(tools),
-            **({} if self.sip is None else {ImdnHandler.name: self.sip.imdn}),
+            ImdnHandler.name: tools.sip.get(ImdnHandler.name) or Absent(ImdnHandler.name, self._wall_ms),
         }
 
     def _submit(self, draft: Draft) -> Deferred[Accepted]:

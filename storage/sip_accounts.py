@@ -17,7 +17,9 @@ Digest = Literal["md5", "sha-256", "both"]
 class SipAccount:
     """One phone's account. ``dids`` are the E.164 numbers that it may send as, the first by default.
 
-    ``digest`` says which challenge it gets: most phones understand only one (see docs/sip.md).
+    ``digest`` says which challenge it gets: most phones understand only one (see docs/sip.md). ``region`` is
+    the country whose spelling of numbers it has; empty: the server's. With ``reports`` its texts come in
+    message/cpim and ask for receipts (RFC 5438), which not every phone can show.
     """
 
     id: int
@@ -29,6 +31,8 @@ class SipAccount:
     digest: Digest
     dids: tuple[str, ...]
     created_at: int
+    region: str = ""
+    reports: bool = False
 
     @property
     def aor(self) -> str:

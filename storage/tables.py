@@ -16,6 +16,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    text,
 )
 
 from storage.schema import Id, metadata
@@ -346,6 +348,8 @@ sip_account = Table(
     Column("digest", Text, nullable=False),
     Column("dids", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("region", Text, nullable=False, server_default=text("''")),
+    Column("reports", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("username", "domain"),
 )
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
-# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip and linphonec, and
-# environments for the foreign SMPP peers in Python.
+# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip, linphonec and
+# twinkle-console, Kamailio as a trunk, and environments for the foreign SMPP peers in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -13,6 +13,10 @@ have_postgresql() {
 
 have_kannel() {
     PATH="$PATH:/usr/sbin" command -v bearerbox >/dev/null
+}
+
+have_kamailio() {
+    PATH="$PATH:/usr/sbin" command -v kamailio >/dev/null && compgen -G '/usr/lib/*/kamailio/modules/tls.so' >/dev/null
 }
 
 have_npm() {
@@ -37,6 +41,8 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v sipp >/dev/null || missing+=(sip-tester)
 command -v baresip >/dev/null || missing+=(baresip-core)
 command -v linphonec >/dev/null || missing+=(linphone-cli)
+command -v twinkle-console >/dev/null || missing+=(twinkle-console)
+have_kamailio || missing+=(kamailio kamailio-tls-modules)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v strace >/dev/null || missing+=(strace)
 command -v telnet >/dev/null || missing+=(telnet)
@@ -68,6 +74,8 @@ command -v node >/dev/null || lacking+=("Node.js (Debian: nodejs)")
 command -v sipp >/dev/null || lacking+=("sipp (Debian: sip-tester)")
 command -v baresip >/dev/null || lacking+=("baresip (Debian: baresip-core)")
 command -v linphonec >/dev/null || lacking+=("linphonec (Debian: linphone-cli)")
+command -v twinkle-console >/dev/null || lacking+=("twinkle-console (Debian: twinkle-console)")
+have_kamailio || lacking+=("Kamailio with TLS (Debian: kamailio, kamailio-tls-modules)")
 command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
 have_kannel || lacking+=("Kannel (Debian: kannel)")
 command -v tshark >/dev/null || lacking+=("tshark (Debian: tshark)")

@@ -1,7 +1,7 @@
 """The SIP side of the server, built from its configuration: sockets, agent, gate, registrar, intake,
 handlers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -12,18 +12,27 @@ from edge.config import SIPConfig
 from edge.endpoints import host_and_port
 from edge.handlers.imdn import ImdnHandler
 from edge.handlers.sip import SipHandler, SipSettings
+from edge.handlers.trunk import TrunkHandler
 from edge.outbound import Outbound
 from edge.sip.agent import Incoming, UserAgent
 from edge.sip.bindings import Binding, Bindings
 from edge.sip.delivery import Delivery
 from edge.sip.directory import SipDirectory
+from edge.sip.flows import Flows
 from edge.sip.gate import Denied, Gate
 from edge.sip.guard import Guard, Limits
 from edge.sip.intake import Intake
 from edge.sip.listeners import Address, Certificate, Listeners
+from edge.sip.locating import Names
+from edge.sip.ourselves import Ourselves
 from edge.sip.registrar import Expiry, Registrar
+from edge.sip.reports import Reports
+from edge.sip.senders import PhoneSender, Sender, TrunkSender
+from edge.sip.trunks import Trunks, TrunkTools
 from protocols.sip.digest import Nonces
+from protocols.sip.transport import Flow
 from storage import registrations
+from storage.records import Did
 from storage.sip_accounts import SipAccount
 from storage.store import Store
 
@@ -33,6 +42,7 @@ TAKEN_MS = 3_600_000
 """How long a request is remembered against its retransmission: far beyond the 32 seconds of RFC 3261."""
 
 TIDY_SECONDS = 600.0
+TOKEN_OCTETS, TOKENS_A_BLOCK = 8, 128
 MAX_PENDING = 2_000
 """Units that wait for the store; beyond this new requests are answered 503 while the queue is still short."""
 
@@ -51,6 +61,9 @@ class SipEdge:
         wall_ms: Callable[[], int],
         octets: Callable[[int], bytes],
         look: Callable[[], None],
+        did: Callable[[str], Did | None],
+        names: Names,
+        draw: Callable[[], float],
     ) -> None:
         self._config = config
         self._region = region
@@ -60,23 +73,36 @@ class SipEdge:
         self._wall_ms = wall_ms
         self.directory = SipDirectory(store, reactor, config.domain)
         self.bindings = Bindings(wall_ms)
-        self.guard = Guard(_limits(config), config.trusted)
+        self._did = did
+        self.guard = Guard(_limits(config), config.trusted, lambda host: self.trunks.at(host) is not None)
         nonces = Nonces(octets(32), octets, config.nonce_seconds)
         self._gate = Gate(config.domain, self.directory.find, nonces, self.guard, config.allow_legacy_digest)
-        self.agent = UserAgent(self.guard, reactor, lambda: octets(8).hex(), self._overloaded)
-        self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, reactor)
-        delivery = Delivery(config.domain, self.agent, self.listeners, config.large_udp == "send")
+        ourselves = Ourselves(config.domain, config.public_address)
+        token = _tokens(octets)
+        self.agent = UserAgent(self.guard, reactor, token, self._overloaded, ourselves)
+        self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, ourselves, reactor)
+        self.flows = Flows(self.listeners, config.large_udp == "send")
+        self.delivery = Delivery(config.domain, self.agent, self.flows)
+        self.trunks = Trunks(
+            config.trunks,
+            TrunkTools(
+                config.domain, region, self.agent, self.flows, self.listeners, names, draw, token, reactor
+            ),
+        )
         settings = SipSettings(config.keep_hours * 3600.0, config.sms_to_header)
         find = self.directory.find
-        self.handler = SipHandler(find, self.bindings, delivery, store, settings, look, wall_ms)
-        self.imdn = ImdnHandler(config.domain, find, self.bindings, delivery)
+        self.handler = SipHandler(find, self.bindings, self.delivery, store, settings, look, wall_ms)
+        self.trunk_handler = TrunkHandler(self.trunks.get, store, settings.keep_seconds, wall_ms)
+        self.imdn = ImdnHandler(config.domain, find, self.bindings, self.delivery)
+        self.reports = Reports(store, wall_ms)
         self.intake: Intake | None = None
         self._tidy = LoopingCall(self._tidy_up)
         self._tidy.clock = reactor
 
     def handlers(self) -> dict[str, Any]:
         """For the outbox."""
-        return {self.handler.name: self.handler, self.imdn.name: self.imdn}
+        all_of_them = (self.handler, self.trunk_handler, self.imdn)
+        return {handler.name: handler for handler in all_of_them}
 
     async def start(self) -> None:
         """Load what the store has, then listen: nobody is answered by a server that knows nothing."""
@@ -88,10 +114,12 @@ class SipEdge:
         taken = await self._store.read(registrations.recently_taken, now_ms - TAKEN_MS)
         self._begin(taken)
         self.listeners.start()
+        self.trunks.start()
         log.info("sip_ready", domain=self._config.domain, bindings=len(known))
 
     async def stop(self) -> None:
         """Stop listening; what is under way is answered by nobody and comes again."""
+        await self.trunks.stop()
         await self.listeners.stop()
         self.agent.stop()
         self.directory.stop()
@@ -112,11 +140,10 @@ class SipEdge:
     def _begin(self, taken: dict[str, int]) -> None:
         config = self._config
         self.intake = Intake(
-            config.domain,
-            self._region,
-            self._identify,
+            self._who,
             self.guard,
             self._outbound(),
+            self.reports,
             self._reactor.seconds,
             self._wall_ms,
         )
@@ -132,12 +159,28 @@ class SipEdge:
             self.handler.registered,
         )
         self.agent.methods = {"REGISTER": registrar, "MESSAGE": self.intake}
-        self.agent.flow_gone = self.bindings.flow_gone
+        self.agent.flow_gone = self._flow_gone
         self.agent.start()
         self._tidy.start(TIDY_SECONDS, now=False)
 
     def _identify(self, incoming: Incoming) -> SipAccount | Denied:
         return self._gate.identify(incoming.request, incoming.flow.peer[0], self._reactor.seconds())
+
+    def _who(self, incoming: Incoming) -> Sender | Denied:
+        """A trunk is known by its address, a phone by its password."""
+        host = incoming.flow.peer[0]
+        trunk = self.trunks.at(host)
+        if trunk is not None:
+            trunk.counters.received += 1
+            return TrunkSender(trunk, self._config.domain, self._did)
+        account = self._identify(incoming)
+        if isinstance(account, Denied):
+            return account
+        return PhoneSender(account, self._config.domain, self._region, self.guard.trusts(host))
+
+    def _flow_gone(self, flow: Flow) -> None:
+        self.bindings.flow_gone(flow)
+        self.trunks.flow_gone(flow)
 
     def _overloaded(self) -> bool:
         return self._store.writer.pending > MAX_PENDING
@@ -153,6 +196,21 @@ class SipEdge:
 def _purge(connection: Any, now_ms: int) -> None:
     registrations.purge_bindings(connection, now_ms)
     registrations.purge_taken(connection, now_ms - TAKEN_MS)
+
+
+def _tokens(octets: Callable[[int], bytes]) -> Callable[[], str]:
+    """Tags, branches and client nonces: each is new, and nobody can guess the next.
+
+    Random octets are fetched by the block: a system call for each answer would cost more than the rest of it.
+    """
+
+    def tokens() -> Iterator[str]:
+        while True:
+            block = octets(TOKEN_OCTETS * TOKENS_A_BLOCK).hex()
+            for start in range(0, len(block), 2 * TOKEN_OCTETS):
+                yield block[start : start + 2 * TOKEN_OCTETS]
+
+    return tokens().__next__
 
 
 def _addresses(config: SIPConfig) -> tuple[Address, ...]:
