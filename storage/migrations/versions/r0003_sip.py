@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0003_sip"
-down_revision = "0002_sip"
+down_revision = "0003_handlers"
 branch_labels = None
 depends_on = None
 
