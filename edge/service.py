@@ -101,9 +101,8 @@ class TrunklineService(Service):
         self._port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
-        self.http = HTTPClient(
-            reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
-        )
+        self.resolver = NameResolver(reactor, outgoing.nameservers(config))
+        self.http = HTTPClient(reactor, outgoing.settings(config), self.resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
         self.outbox = Outbox(
@@ -254,6 +253,7 @@ class TrunklineService(Service):
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
+                resolver=self.resolver,
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)

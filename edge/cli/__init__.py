@@ -6,6 +6,7 @@ import click
 
 from edge import __version__, layout
 from edge.cli.accounts import account, key, user
+from edge.cli.api_access import api_access
 from edge.cli.common import Commands, config_option, json_option, load, say
 from edge.cli.database import db
 from edge.cli.dids import did
@@ -22,7 +23,7 @@ def trunkline() -> None:
     layout.check()
 
 
-for command in (db, account, user, did, key, sip_account, send, explain):
+for command in (db, account, user, did, key, api_access, sip_account, send, explain):
     trunkline.add_command(command)
 
 
