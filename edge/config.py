@@ -28,6 +28,7 @@ __all__ = [
     "ConfigError",
     "HTTPConfig",
     "LogConfig",
+    "LookAlikesConfig",
     "NumbersConfig",
     "OutboxConfig",
     "OutgoingConfig",
@@ -234,12 +235,22 @@ class SIPConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAlikesConfig:
+    """APIs of other gateways; see docs/lookalikes.md."""
+
+    kannel: bool = False
+    jasmin: bool = False
+    acrobits: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole file; ``path`` is where it was read."""
 
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     http: HTTPConfig = HTTPConfig()
+    lookalikes: LookAlikesConfig = LookAlikesConfig()
     log: LogConfig = LogConfig()
     numbers: NumbersConfig = NumbersConfig()
     callback: CallbackConfig = CallbackConfig()

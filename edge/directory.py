@@ -54,6 +54,10 @@ class Directory:
         """Every DID, in order."""
         return sorted(self._dids)
 
+    def dids_of(self, account_id: int) -> list[Did]:
+        """The DIDs of an account."""
+        return [did for did in self._dids.values() if did.account_id == account_id]
+
     def find(self, number: str) -> Deferred[Did | None]:
         """The same, after a fresh look at the store when memory does not have it."""
         return self.refresh().addCallback(lambda _: self._dids.get(number))

@@ -46,11 +46,13 @@ def page(
     kind: Kind | None = None,
     message_id: int | None = None,
     before_id: int | None = None,
+    after_id: int | None = None,
     limit: int = _STEP,
 ) -> list[TextView]:
     """Messages of this account that have a text or media, newest first; at most 5,000 at a time.
 
-    ``kind`` None stands for both; ``before_id`` leaves out that message and the newer ones.
+    ``kind`` None stands for both; ``before_id`` leaves out that message and the newer ones. With ``after_id``
+    they are those after it, oldest first.
     """
     query = select(*(message.c[name] for name in TextRow._fields)).where(*wanted.conditions(account_id))
     query = query.where(*_of_kind(kind))
@@ -58,7 +60,12 @@ def page(
         query = query.where(message.c.id == message_id)
     if before_id is not None:
         query = query.where(message.c.id < before_id)
-    query = query.order_by(wanted.order(connection, account_id).desc()).limit(min(max(limit, 1), _STEP))
+    order = wanted.order(connection, account_id)
+    if after_id is not None:
+        query = query.where(message.c.id > after_id).order_by(order)
+    else:
+        query = query.order_by(order.desc())
+    query = query.limit(min(max(limit, 1), _STEP))
     rows = [TextRow._make(row) for row in connection.execute(query)]
     states = _states(connection, [row.id for row in rows if row.direction == "mt"])
     with_media = [row.id for row in rows if row.flags & MessageFlag.MMS]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.web.media import OCTETS, new_token
-from edge.web.voipms.parameters import Parameters
+from edge.web.parameters import Parameters
 from edge.web.voipms.statuses import Rejected
 from storage.media import MediaRecord
 

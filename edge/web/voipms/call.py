@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred
 
-from edge.web.quota import Quota
+from edge.web.dispatch import Dispatch
 from edge.web.services import WebServices
 from edge.web.voipms.parameters import Parameters
 from edge.web.voipms.statuses import Rejected
@@ -19,7 +19,7 @@ class Call:
     """``address`` is where it comes from."""
 
     services: WebServices
-    quota: Quota
+    dispatch: Dispatch
     access: ApiAccess
     parameters: Parameters
     address: str

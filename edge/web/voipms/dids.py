@@ -15,7 +15,8 @@ from twisted.internet.defer import Deferred
 from edge import outgoing
 from edge.handlers import changing, registry
 from edge.handlers.base import SettingError
-from edge.web.voipms import answers, spelling
+from edge.web import spelling
+from edge.web.voipms import answers
 from edge.web.voipms.call import Call
 from edge.web.voipms.statuses import SENTENCES, Rejected
 from storage import numbers, sip_accounts

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
+from edge.web import spelling
 from edge.web.api.members import parse_identifier
 from edge.web.media import url_of
 from edge.web.services import WebServices
-from edge.web.voipms import answers, spelling, times
+from edge.web.voipms import answers, times
 from edge.web.voipms.call import Call
 from edge.web.voipms.sending import without_links
 from edge.web.voipms.statuses import Rejected

@@ -5,8 +5,9 @@ import re
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
+from edge.web import spelling
 from edge.web.api.members import parse_identifier
-from edge.web.voipms import answers, spelling
+from edge.web.voipms import answers
 from edge.web.voipms.call import Call
 from edge.web.voipms.statuses import Rejected
 from storage import contacts, phonebook

@@ -13,9 +13,9 @@ from twisted.web.server import NOT_DONE_YET
 
 from edge.errors import Unavailable
 from edge.web.access import Denied, Gate, Reason
+from edge.web.dispatch import Dispatch
 from edge.web.pages.origin import client_address
 from edge.web.program import JSON, UNAVAILABLE, Program, respond
-from edge.web.quota import Quota
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from edge.web.voipms import answers, parameters
@@ -51,12 +51,12 @@ class Rest(Program):
     max_body = MAX_BODY_OCTETS
 
     def __init__(
-        self, services: WebServices, gate: Gate, quota: Quota, methods: Mapping[str, Method] = METHODS
+        self, services: WebServices, gate: Gate, dispatch: Dispatch, methods: Mapping[str, Method] = METHODS
     ) -> None:
         super().__init__()
         self._services = services
         self._gate = gate
-        self._quota = quota
+        self._dispatch = dispatch
         self._methods = methods
         self._proxied = bool(services.config.http.public_url)
 
@@ -91,7 +91,7 @@ class Rest(Program):
         username, password = given.text("api_username"), given.text("api_password")
 
         def run(access: ApiAccess) -> Deferred[bytes]:
-            return method.run(Call(self._services, self._quota, access, given, address))
+            return method.run(Call(self._services, self._dispatch, access, given, address))
 
         return self._gate.admit(username, password, address, anywhere=method.anywhere).addCallback(run)
 

@@ -9,8 +9,10 @@ from twisted.python.failure import Failure
 
 from edge.errors import Refused
 from edge.outbound import Accepted, Draft
+from edge.web import spelling
+from edge.web.dispatch import LimitReached
 from edge.web.media import url_of
-from edge.web.voipms import answers, attachments, spelling
+from edge.web.voipms import answers, attachments
 from edge.web.voipms.attachments import Attachment
 from edge.web.voipms.call import Call
 from edge.web.voipms.statuses import Rejected
@@ -114,15 +116,11 @@ def _submit(
         return media.insert(attachments.records(found, message_id, call.account_id, tokens or [], next_id))
 
     def failed(failure: Failure) -> Failure:
-        call.quota.give_back(call.access)
-        error = failure.value
-        if not isinstance(error, Refused):
-            return failure
-        raise Rejected(REFUSALS.get(error.code, "sms_failed"), error.sentence) from error
+        match failure.value:
+            case Refused() as refused:
+                raise Rejected(REFUSALS.get(refused.code, "sms_failed"), refused.sentence) from refused
+            case LimitReached() as reached:
+                raise Rejected("limit_reached", str(reached)) from reached
+        return failure
 
-    def allowed(free: bool) -> Deferred[Accepted]:
-        if not free:
-            raise Rejected("limit_reached", f"This account may send {call.access.per_day} messages a day.")
-        return call.services.outbound.submit(draft, also if found else None).addErrback(failed)
-
-    return call.quota.take(call.access, call.now_ms).addCallback(allowed)
+    return call.dispatch.submit(call.access, draft, also if found else None).addErrback(failed)

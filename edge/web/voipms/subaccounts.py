@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from edge.sip import accounts as removing
+from edge.web import spelling
 from edge.web.api.members import parse_identifier
-from edge.web.voipms import answers, spelling, times
+from edge.web.voipms import answers, times
 from edge.web.voipms.call import Call
 from edge.web.voipms.statuses import Rejected
 from protocols.sip.digest import Algorithm

@@ -1,4 +1,4 @@
-"""Numbers at this API's edge: ten digits in North America, digits only in any case.
+"""Numbers at the edge of APIs for programs: ten digits in North America, digits only in any case.
 
 Inside there is E.164, with short codes and names as they are. What is written out is understood when it
 comes back: `read(shown(number)) == number` for every number that can be written to.
@@ -10,7 +10,7 @@ from edge.errors import Refused
 from edge.policy import numbers
 
 REGION = "US"
-"""The numbering plan of this API is the North American one, wherever the server stands."""
+"""The numbering plan of the VoIP.ms API is the North American one, wherever the server stands."""
 
 ABROAD = "011"
 NANP_DIGITS = 10
@@ -50,6 +50,23 @@ def read(written: str) -> str | None:
         return numbers.destination(text, REGION)
     except Refused:
         return None
+
+
+@lru_cache(65_536)
+def international(written: str, region: str) -> str | None:
+    """The number that a program wrote which leaves the "+" out, or writes 00 for it; None for what is none.
+
+    What can be a number of ``region``'s country is one.
+    """
+    text = written.strip()
+    if text.startswith("00"):
+        text = f"+{text.removeprefix('00')}"
+    for candidate in (text, f"+{text}"):
+        try:
+            return numbers.destination(candidate, region)
+        except Refused:
+            continue
+    return None
 
 
 def is_name(written: str) -> bool:

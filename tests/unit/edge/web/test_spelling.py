@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.web.voipms import spelling
+from edge.web import spelling
 
 NUMBERS = st.one_of(
     st.from_regex(r"\A\+1[2-9][0-9]{9}\Z"),
