@@ -35,6 +35,7 @@ from edge.handlers import registry
 from edge.handlers.base import CallbackTimes, Tools
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
+from edge.handlers.reports import ReportHandler
 from edge.handlers.status import StatusHandler
 from edge.holder import Holder, Taken
 from edge.http.client import HTTPClient
@@ -175,6 +176,7 @@ class TrunklineService(Service):
         return {
             **registry.installed().build(tools),
             StatusHandler.name: StatusHandler.build(tools),
+            ReportHandler.name: ReportHandler.build(tools),
             **({} if self.sip is None else {ImdnHandler.name: self.sip.imdn}),
         }
 

@@ -71,6 +71,7 @@ class Gate:
         self._names = _Names(resolver, seconds)
         self._secret = secrets.token_bytes(32)
         self._verified: dict[int, tuple[str, bytes]] = {}
+        self._asked: dict[tuple[str, bytes], list[Deferred[ApiAccess]]] = {}
         self._buckets: dict[int, tuple[int, TokenBucket]] = {}
         self._by_name = Backoff(FREE_BY_NAME, seconds)
         self._by_address = Backoff(FREE_BY_ADDRESS, seconds)
@@ -107,6 +108,12 @@ class Gate:
     def _verify(
         self, access: ApiAccess | None, username: str, password: str, address: str
     ) -> Deferred[ApiAccess]:
+        asked = (username.lower(), self._digest(password))
+        same = self._asked.get(asked)
+        if same is not None:  # a program that calls many times at once asks once
+            waiting: Deferred[ApiAccess] = Deferred()
+            same.append(waiting)
+            return waiting
         network = network_of(address)
         by_name = (network, username[:100].lower())
         if max(self._by_name.wait(by_name), self._by_address.wait(network)) > 0:
@@ -131,8 +138,14 @@ class Gate:
                 self._by_address.undo(network)
             return failure
 
+        self._asked[asked] = []
         checking = self._passwords.check(None if access is None else access.password_hash, password)
-        return checking.addCallbacks(verified, not_verified)
+        return checking.addCallbacks(verified, not_verified).addBoth(self._answered, asked)
+
+    def _answered(self, result: ApiAccess | Failure, asked: tuple[str, bytes]) -> ApiAccess | Failure:
+        for waiting in self._asked.pop(asked):
+            waiting.callback(result)
+        return result
 
     # -- what comes after it ----------------------------------------------------------------------
 

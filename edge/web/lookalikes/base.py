@@ -146,14 +146,16 @@ class LookAlike(Program):
         text: str,
         *,
         validity_seconds: float | None = None,
+        reports: str | None = None,
     ) -> Deferred[Accepted]:
-        """Within the account's limit."""
+        """Within the account's limit; ``reports`` is who is told of its states."""
         draft = Draft(
             visit.access.account_id,
             did.number,
             destination,
             text,
             self.leg,
+            reports,
             validity_seconds=validity_seconds,
         )
         return self._dispatch.submit(visit.access, draft)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred
 
+from edge.handlers.reports import JASMIN
 from edge.outbound import Accepted
 from edge.web import parameters
 from edge.web.lookalikes.base import BAD_REQUEST, FORBIDDEN, Answer, LookAlike, Visit, Wrong
@@ -33,7 +34,7 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
         "sdt": r"[0-9]{15}[+R-]",
         "validity-period": r"[0-9]{1,6}",
         "dlr": r"yes|no",
-        "dlr-url": r"https?://.*",
+        "dlr-url": r"https?://[!-~]{1,2000}",
         "dlr-level": r"[1-3]",
         "dlr-method": r"get|post",
         "tags": r"[-a-z0-9,]*",
@@ -85,7 +86,9 @@ class Send(LookAlike):
         did = self.own_did(visit, given.text("from"))
         destination = self.destination(given.text("to"))
         minutes = int(given.text("validity-period") or 0)
-        sending = self.send(visit, did, destination, text, validity_seconds=minutes * 60.0 or None)
+        sending = self.send(
+            visit, did, destination, text, validity_seconds=minutes * 60.0 or None, reports=_reports(given)
+        )
         return sending.addCallback(_success)
 
     def wrong(self, wrong: Wrong) -> Answer:
@@ -129,3 +132,11 @@ def _text(given: Parameters) -> str:
         return octets.decode(charset)
     except UnicodeError:
         raise Wrong(BAD_REQUEST, "content", f"The content is not {charset}.") from None
+
+
+def _reports(given: Parameters) -> str | None:
+    """Who is told of the message's states: a URL alone asks for level 1 by POST."""
+    url = given.text("dlr-url")
+    if not url or given.text("dlr").lower() == "no":
+        return None
+    return f"{JASMIN}:{given.text('dlr-level') or '1'}:{(given.text('dlr-method') or 'post').lower()}:{url}"

@@ -5,11 +5,12 @@ Several receivers stand in `to`, with blanks between; each gets a message of its
 (a user data header, 8-bit data) and what would not be done (to be sent later) is refused, not half done.
 """
 
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
-from edge.outbound import Accepted
+from edge.handlers.reports import KANNEL, WANTED
 from edge.web import parameters
 from edge.web.lookalikes.base import BAD_REQUEST, Answer, LookAlike, Visit, Wrong
 from edge.web.parameters import Parameters
@@ -20,8 +21,10 @@ from storage.records import Did
 PATH = b"/cgi-bin/sendsms"
 ACCEPTED = 202
 MAX_RECEIVERS = 100
+_URL = re.compile(r"https?://[!-~]+", re.ASCII | re.IGNORECASE)
 SEVEN_BIT, EIGHT_BIT, UCS2 = "0", "1", "2"
 HEADER = b"x-kannel-"
+MAX_URL = 2_000
 BODIES = (b"text/plain", b"application/octet-stream")
 
 # Kannel's words, for what goes wrong here.
@@ -41,6 +44,8 @@ WORDS = {
     "charset": "Charset or body misformed, rejected",
     "text_not_unicode": "Charset or body misformed, rejected",
     "validity": "Validity field misformed, rejected",
+    "dlr-mask": "DLR-Mask field misformed, rejected",
+    "dlr-url": "DLR-URL field misformed, rejected",
     "deferred": "Deferred field misformed, rejected",
     "unavailable": "Temporal failure, try again later.",
 }
@@ -73,32 +78,27 @@ class SendSms(LookAlike):
             raise Wrong(BAD_REQUEST, "receivers")
         did = self.own_did(visit, given.text("from"))
         text = _text(given)
-        validity = _minutes(given, "validity")
+        more: dict[str, Any] = {"validity_seconds": _minutes(given, "validity"), "reports": _reports(given)}
         if _minutes(given, "deferred"):
             raise Wrong(BAD_REQUEST, "deferred")
         receivers = [self.destination(number) for number in written]
         if len(receivers) == 1:
-            return self._one(visit, did, receivers[0], text, validity).addCallback(lambda _: _accepted())
-        return Deferred.fromCoroutine(self._many(visit, did, receivers, text, validity))
+            return self.send(visit, did, receivers[0], text, **more).addCallback(lambda _: _accepted())
+        return Deferred.fromCoroutine(self._many(visit, did, receivers, text, more))
 
     def wrong(self, wrong: Wrong) -> Answer:
         """See `LookAlike`."""
         words = WORDS.get(wrong.reason) or wrong.sentence
         return Answer(wrong.status, words.encode())
 
-    def _one(
-        self, visit: Visit, did: Did, receiver: str, text: str, validity: float | None
-    ) -> Deferred[Accepted]:
-        return self.send(visit, did, receiver, text, validity_seconds=validity)
-
     async def _many(
-        self, visit: Visit, did: Did, receivers: list[str], text: str, validity: float | None
+        self, visit: Visit, did: Did, receivers: list[str], text: str, more: dict[str, Any]
     ) -> Answer:
         """Accepted when the first one is; those that are refused later are named."""
         denied: list[str] = []
         for number, receiver in enumerate(receivers):
             try:
-                await self._one(visit, did, receiver, text, validity)
+                await self.send(visit, did, receiver, text, **more)
             except Exception as error:
                 if number == 0 or self.as_wrong(error) is None:
                     raise
@@ -137,3 +137,14 @@ def _minutes(given: Parameters, name: str) -> float | None:
     if not (written.isascii() and written.isdigit() and len(written) < 7):
         raise Wrong(BAD_REQUEST, name)
     return int(written) * 60.0 or None
+
+
+def _reports(given: Parameters) -> str | None:
+    """Who is told of the message's states, if anybody wants to be."""
+    mask, url = given.text("dlr-mask") or given.text("dlrmask"), given.text("dlr-url") or given.text("dlrurl")
+    if mask and not (mask.isascii() and mask.isdigit() and len(mask) < 4):
+        raise Wrong(BAD_REQUEST, "dlr-mask")
+    if url and (len(url) > MAX_URL or not _URL.fullmatch(url)):
+        raise Wrong(BAD_REQUEST, "dlr-url")
+    wanted = int(mask or 0) & WANTED
+    return f"{KANNEL}:{wanted}:{url}" if wanted and url else None

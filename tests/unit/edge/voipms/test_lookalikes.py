@@ -28,7 +28,7 @@ def sent(world: World) -> list[tuple[str, str, str, str]]:
         rows = conn.exec_driver_sql(
             "SELECT leg, did, peer, text FROM message WHERE leg != 'test' ORDER BY id"
         )
-        return [tuple(row) for row in rows]  # type: ignore[misc]
+        return [tuple(row) for row in rows]
 
 
 def said(reply: Reply) -> tuple[int, str]:
@@ -346,3 +346,50 @@ def test_other_verbs_and_large_bodies(world: World, path: str) -> None:
     reply = world.send(f"POST {path} HTTP/1.1\r\nContent-Length: {(1 << 20) + 1}\r\n\r\n".encode())
     assert reply.status == 413
     assert "too large" in reply.text
+
+
+# -- reports ------------------------------------------------------------------------------------------------
+
+
+def told(world: World) -> list[str | None]:
+    """Who is told of the states of what was sent."""
+    with world.store.engine.snapshot() as conn:
+        return list(conn.exec_driver_sql("SELECT status_callback FROM message ORDER BY id").scalars())
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "reports"),
+    [
+        (
+            KANNEL,
+            {"dlr-url": "https://example.net/?t=%d", "dlr-mask": "31"},
+            "kannel:27:https://example.net/?t=%d",
+        ),
+        (KANNEL, {"dlr-url": "https://example.net/", "dlr-mask": "4"}, None),
+        (KANNEL, {"dlr-mask": "31"}, None),
+        (KANNEL, {"dlr-url": "https://example.net/"}, None),
+        (JASMIN, {"dlr": "yes", "dlr-url": "http://example.net/"}, "jasmin:1:post:http://example.net/"),
+        (
+            JASMIN,
+            {"dlr-url": "http://example.net/", "dlr-level": "3", "dlr-method": "GET"},
+            "jasmin:3:get:http://example.net/",
+        ),
+        (JASMIN, {"dlr": "no", "dlr-url": "http://example.net/"}, None),
+    ],
+)
+def test_reports_are_asked_for(
+    world: World, path: str, arguments: dict[str, str], reports: str | None
+) -> None:
+    assert world.get(path, **LOGIN, **GOOD[path], **arguments).status in (200, 202)
+    assert told(world) == [reports]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"dlr-url": "ftp://example.net", "dlr-mask": "1"}, "DLR-URL field misformed, rejected"),
+        ({"dlr-url": "http://example.net", "dlr-mask": "all"}, "DLR-Mask field misformed, rejected"),
+    ],
+)
+def test_reports_that_cannot_be(world: World, arguments: dict[str, str], words: str) -> None:
+    assert said(world.get(KANNEL, **LOGIN, **GOOD[KANNEL], **arguments)) == (400, words)
