@@ -38,6 +38,7 @@ __all__ = [
     "ConsoleConfig",
     "HTTPConfig",
     "LogConfig",
+    "LookAlikesConfig",
     "MetricsConfig",
     "NumbersConfig",
     "OutboxConfig",
@@ -212,12 +213,22 @@ class SimulatorConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAlikesConfig:
+    """APIs of other gateways; see docs/lookalikes.md."""
+
+    kannel: bool = False
+    jasmin: bool = False
+    acrobits: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole file; ``path`` is where it was read."""
 
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     http: HTTPConfig = HTTPConfig()
+    lookalikes: LookAlikesConfig = LookAlikesConfig()
     log: LogConfig = LogConfig()
     numbers: NumbersConfig = NumbersConfig()
     callback: CallbackConfig = CallbackConfig()

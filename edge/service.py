@@ -42,6 +42,7 @@ from edge.handlers.absent import Absent
 from edge.handlers.base import CallbackTimes, Tools
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
+from edge.handlers.reports import ReportHandler
 from edge.handlers.status import StatusHandler
 from edge.holder import Holder, Taken
 from edge.http.client import HTTPClient
@@ -122,9 +123,8 @@ class TrunklineService(Service):
         self._metrics_port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
-        self.http = HTTPClient(
-            reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
-        )
+        self.resolver = NameResolver(reactor, outgoing.nameservers(config))
+        self.http = HTTPClient(reactor, outgoing.settings(config), self.resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
         self.outbox = Outbox(
@@ -205,6 +205,7 @@ class TrunklineService(Service):
         return {
             **registry.installed().build(tools),
             StatusHandler.name: StatusHandler.build(tools),
+            ReportHandler.name: ReportHandler.build(tools),
             ImdnHandler.name: tools.sip.get(ImdnHandler.name) or Absent(ImdnHandler.name, self._wall_ms),
         }
 
@@ -321,6 +322,7 @@ class TrunklineService(Service):
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
+                resolver=self.resolver,
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)

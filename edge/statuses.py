@@ -12,6 +12,9 @@ from storage import deliveries, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
 
+TELLERS = {"imdn": "imdn", "kannel": "report", "jasmin": "report"}
+"""Who tells a sender that is no plain URL, by the word before the first colon of his address."""
+
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
 
 
@@ -61,7 +64,7 @@ def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_
         message_id=message.id,
         account_id=message.account_id,
         did_id=message.did_id,
-        handler="imdn" if message.status_callback.startswith("imdn:") else "status",
+        handler=TELLERS.get(message.status_callback.partition(":")[0], "status"),
         target=message.status_callback,
         state=DeliveryState.PENDING,
         attempts=0,

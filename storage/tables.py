@@ -23,6 +23,7 @@ from sqlalchemy import (
 from storage.schema import Id, metadata
 from storage.schema import key as _id
 from storage.schema import partial as _partial
+from storage.tables_access import api_access, media, phonebook_entry, sub_account
 from storage.tables_feed import conversation, event, feed, follower
 from storage.tables_people import (
     audit,
@@ -38,6 +39,7 @@ __all__ = [
     "PART_OPEN",
     "Id",
     "account",
+    "api_access",
     "api_key",
     "attempt",
     "audit",
@@ -54,14 +56,17 @@ __all__ = [
     "handler_setting",
     "idempotency",
     "inbound_part",
+    "media",
     "message",
     "metadata",
     "opt_out",
     "part",
+    "phonebook_entry",
     "receipt",
     "receipt_candidate",
     "retention",
     "session",
+    "sub_account",
     "user",
 ]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
 # Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip, linphonec and
-# twinkle-console, Kamailio as a trunk, and environments for the foreign SMPP peers in Python.
+# twinkle-console, Kamailio as a trunk, and environments for the foreign SMPP peers and API clients in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -87,7 +87,7 @@ if ! have_npm; then
         lacking+=("npm (Debian: npm), for the npm packages smpp, jssip, sip.js, ws")
     fi
 fi
-for name in peers twisted3; do
+for name in peers twisted3 clients; do
     have_venv "$name" || make_venv "$name" || lacking+=("the packages of tests/interop/$name.txt (PyPI)")
 done
 

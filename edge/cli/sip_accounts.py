@@ -11,6 +11,7 @@ from edge.cli.accounts import account_option, generate_option, new_password, std
 from edge.cli.common import Failed, config_option, desk, json_option, load, say
 from edge.cli.desk import Desk, DeskError
 from edge.config import SIPConfig
+from edge.sip import accounts as removing
 from edge.tabular import table
 from protocols.sip.digest import Algorithm
 from storage import accounts, numbers, sip_accounts
@@ -110,18 +111,7 @@ def remove(username: str, config_file: Path, as_json: bool) -> None:
     """Remove a phone; what it sent and received stays."""
     domain = _sip(config_file).domain
     with desk(config_file) as work, work.transaction() as connection:
-        gone = sip_accounts.remove_sip_account(connection, username, domain)
-        for did in numbers.list_dids(connection, gone.account_id):
-            setting = did.handlers.get("sip")
-            if setting is not None and setting.settings.get("aor") == gone.aor:
-                numbers.set_did(
-                    connection,
-                    work.ids.next,
-                    did.number,
-                    handler="sip",
-                    enabled=False,
-                    settings={"aor": None},
-                )
+        gone = removing.remove(connection, work.ids.next, username, domain)
     say(as_json, f"{gone.aor} removed.", {"aor": gone.aor, "removed": True})
 
 

@@ -26,6 +26,7 @@ BENCHES = (
     "bench_callbacks",
     "bench_isolation",
     "load",
+    "bench_programs",
 )
 PATIENCE_SECONDS = 1_200
 

@@ -229,6 +229,7 @@ def test_secrets_are_not_shown() -> None:
     assert kinds["webhook"].shown({"url": "http://x/", "secrets": ["whsec_x"]}) == {
         "url": "http://x/",
         "format": None,
+        "numbers": None,
         "secret": True,
     }
-    assert kinds["callback"].shown({}) == {"url": None, "retry": False, "secret": False}
+    assert kinds["callback"].shown({}) == {"url": None, "retry": False, "secret": False, "numbers": None}
