@@ -174,18 +174,30 @@ def test_a_did_is_added_once_in_any_spelling(acme: Run) -> None:
 def test_a_dids_settings(acme: Run) -> None:
     acme("did", "add", "--account", "acme", "2025550100")
     after = answer(acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on", "--json"))
-    assert after["callback"] == {"enabled": True, "url": URL, "retry": True, "secret": False}
+    assert after["callback"] == {"enabled": True, "url": URL, "retry": True, "secret": False, "numbers": None}
     assert after["changed"]
     assert "unchanged" in acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on").stdout
     after = answer(acme("did", "set", "2025550100", "callback=off", "sms=off", "--json"))
     assert (after["callback"]["enabled"], after["callback"]["url"], after["sms"]) == (False, URL, False)
     assert answer(acme("did", "set", "2025550100", "callback=on", "--json"))["callback"]["enabled"]
     after = answer(acme("did", "set", "2025550100", "callback_url=", "--json"))
-    assert after["callback"] == {"enabled": False, "url": None, "retry": True, "secret": False}
+    assert after["callback"] == {
+        "enabled": False,
+        "url": None,
+        "retry": True,
+        "secret": False,
+        "numbers": None,
+    }
     assert answer(acme("did", "set", "2025550100", f"callback_url={URL}", "--json"))["callback"]["enabled"]
     acme("did", "set", "2025550100", "callback=off")
     after = answer(acme("did", "set", "2025550100", "callback_url=http://other/", "--json"))
-    assert after["callback"] == {"enabled": False, "url": "http://other/", "retry": True, "secret": False}
+    assert after["callback"] == {
+        "enabled": False,
+        "url": "http://other/",
+        "retry": True,
+        "secret": False,
+        "numbers": None,
+    }
 
 
 @pytest.mark.parametrize(
