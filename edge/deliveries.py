@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 AGAIN_SECONDS = 1.0
 LEASE_SECONDS = 60.0
 UNAVAILABLE_SECONDS = 30.0
-ATTEMPT_SECONDS = 300.0  # no handler has a reason to take longer
+ATTEMPT_SECONDS = 300.0  # a handler that has a reason to take longer says so: `attempt_seconds`
 OVERDUE_POLL_SECONDS = 10.0
 DEFAULTS = Limits()
 
@@ -254,13 +254,25 @@ class Outbox:
         return known is not None and known[0] is attempt
 
     def _end_overdue(self) -> None:
-        began = self._clock.seconds() - ATTEMPT_SECONDS
-        overdue = [pair for pair in self._under_way.values() if pair[0].started <= began]
+        now = self._clock.seconds()
+        overdue = [
+            pair for pair in self._under_way.values() if now - pair[0].started >= self._time_of(pair[0])
+        ]
         for attempt, asked in overdue:
-            late = TimeoutError(f"no outcome within {ATTEMPT_SECONDS:.0f} s")
+            late = TimeoutError(f"no outcome within {self._time_of(attempt):.0f} s")
             self._heard(self._broken(Failure(late), attempt), attempt)
             with suppress(Exception):  # what is left of it is the handler's
                 asked.cancel()
+
+    def _time_of(self, attempt: _Attempt) -> float:
+        """How long an attempt may take."""
+        handler = self._handlers.get(attempt.due.delivery.handler)
+        return float(getattr(handler, "attempt_seconds", ATTEMPT_SECONDS))
+
+    def _judge(self, due: DueDelivery) -> Callable[[Outcome], bool]:
+        """Who says whether an outcome tells that the target as a whole takes nothing now."""
+        judge: Callable[[Outcome], bool] = getattr(self._handlers.get(due.delivery.handler), "unwell", unwell)
+        return judge
 
     def _settings(self, due: DueDelivery) -> Mapping[str, object]:
         did = self._did(due.message.did)
@@ -274,7 +286,7 @@ class Outbox:
             target.answers += 1
         elif isinstance(outcome, Retry):
             target.answers = 0
-        if unwell(outcome):
+        if self._judge(attempt.due)(outcome):
             if target.circuit.failed(now):
                 log.warning("target_failing", target=target.key, outcome=outcome.outcome)
                 self._refill.give_back(target)

@@ -46,6 +46,11 @@ class Directory:
         if self._poll.running:
             self._poll.stop()
 
+    @property
+    def version(self) -> int:
+        """Of the catalog that is in memory."""
+        return self._version
+
     def did(self, number: str) -> Did | None:
         """The DID with this E.164 number, of whichever account."""
         return self._dids.get(number)

@@ -52,6 +52,8 @@ from edge.incoming import Incoming
 from edge.indexing import Indexing
 from edge.interventions import Interventions
 from edge.lag import Lag
+from edge.mail.names import MailNames
+from edge.mail.service import MailEdge
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
@@ -127,6 +129,7 @@ class TrunklineService(Service):
         self.http = HTTPClient(reactor, outgoing.settings(config), self.resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
+        self.mail = self._mail()
         self.outbox = Outbox(
             self._handlers(),
             self.directory.did,
@@ -180,6 +183,23 @@ class TrunklineService(Service):
             self._random.random,
         )
 
+    def _mail(self) -> MailEdge | None:
+        if self.config.mail is None:
+            return None
+        return MailEdge(
+            self.config.mail,
+            self.config.numbers.region,
+            self.store,
+            self.directory,
+            MailNames(self._reactor, self.resolver, outgoing.nameservers(self.config)),
+            self.resolver,
+            outgoing.settings(self.config).addresses,
+            self._reactor,
+            self._wall_ms,
+            self._random,
+            lambda: self.outbound,
+        )
+
     def _look(self) -> None:
         """For the SIP side, which is built before the outbox is."""
         self.outbox.look()
@@ -195,6 +215,7 @@ class TrunklineService(Service):
             random=self._random,
             wall_ms=self._wall_ms,
             sip={} if self.sip is None else self.sip.handlers(),
+            email=None if self.mail is None else self.mail.handler,
             callback=CallbackTimes(
                 retry_seconds=callback.retry_minutes * 60,
                 jitter=callback.retry_jitter,
@@ -363,6 +384,8 @@ class TrunklineService(Service):
         self.lag.start()
         self.events.start()
         self.outbound.draining = False
+        if self.mail is not None:
+            self.mail.start()
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
 
@@ -385,6 +408,8 @@ class TrunklineService(Service):
             self._moving.stop()
         if self._port is not None:
             await _quietly(self._port.stopListening())
+        if self.mail is not None:
+            await self.mail.stop()
         self.purging.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
         await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
@@ -503,6 +528,7 @@ class TrunklineService(Service):
                 "outbox",
                 "simulator",
                 "sip",
+                "mail",
                 "console",
             )
             if getattr(fresh, key) != getattr(self.config, key)

@@ -19,6 +19,7 @@ from edge.http.addresses import AddressPolicy
 from edge.http.errors import URLRefused
 
 if TYPE_CHECKING:
+    from edge.handlers.email import EmailHandler
     from edge.handlers.endpoints import Endpoints
     from edge.http.client import HTTPClient
     from edge.outbound import Accepted, Draft
@@ -99,6 +100,7 @@ class Tools:
     wall_ms: Callable[[], int]
     callback: CallbackTimes = field(default=CallbackTimes())
     sip: Mapping[str, object] = field(default_factory=dict)
+    email: "EmailHandler | None" = None
 
 
 class DIDHandler(ABC):

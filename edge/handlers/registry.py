@@ -33,6 +33,7 @@ OURS = tuple(
         ("forward", "ForwardHandler"),
         ("sip", "SipHandler"),
         ("trunk", "TrunkHandler"),
+        ("email", "EmailHandler"),
     )
 )
 

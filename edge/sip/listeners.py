@@ -6,10 +6,9 @@ Each listener is an address; an IPv6 one is a socket of its own. A port that is 
 from dataclasses import dataclass
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.ssl import DefaultOpenSSLContextFactory
 
+from edge.certificate import Certificate
 from edge.sip.connections import Connections, TLSSide
 from edge.sip.ourselves import Ourselves
 from protocols.sip.locating import Hop
@@ -25,22 +24,6 @@ class Address:
     kind: str
     host: str
     port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """PEM files for TLS and WSS; the certificate's with its chain."""
-
-    certificate: str
-    private_key: str
-
-    def context_factory(self) -> Any:
-        """TLS 1.2 or later."""
-        factory = DefaultOpenSSLContextFactory(self.private_key, self.certificate, SSL.TLS_SERVER_METHOD)
-        context = factory.getContext()
-        context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        context.use_certificate_chain_file(self.certificate)
-        return factory
 
 
 class Listeners:

@@ -8,6 +8,7 @@ import structlog
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
+from edge.certificate import Certificate
 from edge.config import SIPConfig
 from edge.endpoints import host_and_port
 from edge.handlers.imdn import ImdnHandler
@@ -22,7 +23,7 @@ from edge.sip.flows import Flows
 from edge.sip.gate import Denied, Gate
 from edge.sip.guard import Guard, Limits
 from edge.sip.intake import Intake
-from edge.sip.listeners import Address, Certificate, Listeners
+from edge.sip.listeners import Address, Listeners
 from edge.sip.locating import Names
 from edge.sip.ourselves import Ourselves
 from edge.sip.registrar import Expiry, Registrar
