@@ -235,7 +235,13 @@ def test_a_setting_that_is_refused_changes_nothing(
     acme("did", "add", "--account", "acme", "2025550100")
     assert says in acme("did", "set", "2025550100", "callback_retry=on", setting, exit_code=exit_code).stderr
     (row,) = answer(acme("did", "list", "--json"))
-    assert row["callback"] == {"enabled": False, "url": None, "retry": False, "secret": False}
+    assert row["callback"] == {
+        "enabled": False,
+        "url": None,
+        "retry": False,
+        "secret": False,
+        "numbers": None,
+    }
 
 
 def test_a_setting_given_twice_or_for_no_did(acme: Run) -> None:
