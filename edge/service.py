@@ -43,6 +43,7 @@ from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.indexing import Indexing
+from edge.lateness import Lateness
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
@@ -52,6 +53,7 @@ from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
+from edge.sip.snapshots import SipSnapshot
 from edge.targets import Limits
 from edge.upstreams import Upstream
 from edge.web.services import WebServices
@@ -107,6 +109,7 @@ class TrunklineService(Service):
             reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
         )
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
+        self._lateness = Lateness(reactor)
         self.sip = self._sip()
         self.outbox = Outbox(
             self._handlers(),
@@ -154,6 +157,7 @@ class TrunklineService(Service):
             self.directory.did,
             DNS(self._reactor, outgoing.nameservers(self.config)),
             self._random.random,
+            lambda: self._lateness.seconds,
         )
 
     def _look(self) -> None:
@@ -280,6 +284,7 @@ class TrunklineService(Service):
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         await self.directory.start()
         await self.endpoints.start()
+        self._lateness.start()
         if self.sip is not None:
             await self.sip.start()  # before the outbox, which must find the phones
         self.outbox.start()
@@ -322,6 +327,7 @@ class TrunklineService(Service):
         self.directory.stop()
         if self._watch.running:
             self._watch.stop()
+        self._lateness.stop()
         self.indexing.stop()
         self.http.close()
         await _quietly(self._holder.close())
@@ -370,6 +376,10 @@ class TrunklineService(Service):
     def bind_snapshots(self) -> list[BindSnapshot]:
         """What every bind has counted."""
         return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
+
+    def sip_snapshots(self) -> list[SipSnapshot]:
+        """What the SIP side has counted; nothing without one."""
+        return [] if self.sip is None else [self.sip.snapshot()]
 
     def reload(self) -> None:
         """Read the configuration file again and apply what changed; on an error keep what is.

@@ -107,6 +107,7 @@ class Net:
         self.phones: dict[Address, Phone] = {}
         self.socket: Any = None
         self.names = StubNames()
+        self.late = 0.0
         self.config = SIPConfig(domain=DOMAIN, udp=("192.0.2.1:5060",), tcp=(), **config)
         self.boot()
 
@@ -127,6 +128,7 @@ class Net:
             numbers_.did,
             self.names,
             lambda: 0.0,
+            lambda: self.late,
         )
         planner = Planner({"up": Dialect(UPSTREAM, "US")}, "US", numbers_.did, References(lambda: 1))
         self.carrier = Carrier()
