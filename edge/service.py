@@ -6,6 +6,7 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 
 import os
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
@@ -43,7 +44,6 @@ from edge.http.resolving import NameResolver
 from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.indexing import Indexing
-from edge.lateness import Lateness
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
@@ -55,6 +55,7 @@ from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
 from edge.sip.snapshots import SipSnapshot
 from edge.targets import Limits
+from edge.turn import Turn
 from edge.upstreams import Upstream
 from edge.web.services import WebServices
 from edge.web.site import make_site
@@ -109,7 +110,6 @@ class TrunklineService(Service):
             reactor, outgoing.settings(config), NameResolver(reactor, outgoing.nameservers(config))
         )
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
-        self._lateness = Lateness(reactor)
         self.sip = self._sip()
         self.outbox = Outbox(
             self._handlers(),
@@ -157,7 +157,7 @@ class TrunklineService(Service):
             self.directory.did,
             DNS(self._reactor, outgoing.nameservers(self.config)),
             self._random.random,
-            lambda: self._lateness.seconds,
+            Turn(self._clock, time.thread_time).spent,
         )
 
     def _look(self) -> None:
@@ -284,7 +284,6 @@ class TrunklineService(Service):
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         await self.directory.start()
         await self.endpoints.start()
-        self._lateness.start()
         if self.sip is not None:
             await self.sip.start()  # before the outbox, which must find the phones
         self.outbox.start()
@@ -327,7 +326,6 @@ class TrunklineService(Service):
         self.directory.stop()
         if self._watch.running:
             self._watch.stop()
-        self._lateness.stop()
         self.indexing.stop()
         self.http.close()
         await _quietly(self._holder.close())

@@ -17,7 +17,7 @@ from protocols.sip.locating import Hop
 from protocols.sip.transport import ConnectionFactory, Flow, Receiver, UDPTransport
 
 MAX_DATAGRAM = 65_536
-UDP_BUFFER = 1 << 20
+UDP_BUFFER = 1 << 19
 """Room for what comes while a turn of the reactor lasts; what finds none is lost, and comes again."""
 
 

@@ -45,8 +45,9 @@ log = structlog.get_logger(__name__)
 TAKEN_MS = 3_600_000
 """How long a request is remembered against its retransmission: far beyond the 32 seconds of RFC 3261."""
 
-MAX_LATE_SECONDS = 0.03
-"""A reactor that is later than this has no time left, and every turn of it takes longer than the last."""
+MAX_TURN_SECONDS = 0.05
+"""New work is refused after so much of it in one turn: all that stands before it must be done first, and a
+phone asks again after half a second."""
 
 TIDY_SECONDS = 600.0
 TOKEN_OCTETS, TOKENS_A_BLOCK = 8, 128
@@ -56,8 +57,8 @@ MAX_PENDING = 2_000
 
 class SipEdge:
     """I own everything of SIP, from `start` to `stop`. ``octets`` gives random octets for keys, tags and
-    branches, ``look`` makes the outbox see what has become due, ``late`` says how many seconds the reactor
-    is behind."""
+    branches, ``look`` makes the outbox see what has become due, ``spent`` says how many seconds of work this
+    turn of the reactor has had."""
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class SipEdge:
         did: Callable[[str], Did | None],
         names: Names,
         draw: Callable[[], float],
-        late: Callable[[], float],
+        spent: Callable[[], float],
     ) -> None:
         self._config = config
         self._region = region
@@ -83,7 +84,7 @@ class SipEdge:
         self.directory = SipDirectory(store, reactor, config.domain)
         self.bindings = Bindings(wall_ms)
         self._did = did
-        self._late = late
+        self._spent = spent
         self.guard = Guard(_limits(config), config.trusted, lambda host: self.trunks.at(host) is not None)
         nonces = Nonces(octets(32), octets, config.nonce_seconds)
         self._gate = Gate(config.domain, self.directory.find, nonces, self.guard, config.allow_legacy_digest)
@@ -198,8 +199,8 @@ class SipEdge:
         self.trunks.flow_gone(flow)
 
     def _overloaded(self, begun: bool) -> bool:
-        """What is begun is only refused when the store is behind; new work already when the reactor is."""
-        return self._store.writer.pending > MAX_PENDING or (not begun and self._late() > MAX_LATE_SECONDS)
+        """What is begun is only refused when the store is behind; new work also late in a long turn."""
+        return self._store.writer.pending > MAX_PENDING or (not begun and self._spent() > MAX_TURN_SECONDS)
 
     def _tidy_up(self) -> Deferred[Any]:
         """Forget expired bindings and old requests, in the store too."""

@@ -24,6 +24,8 @@ BENCHES = (
     "bench_store",
     "bench_callbacks",
     "bench_isolation",
+    "bench_sip",
+    "bench_sip_load",
     "load",
 )
 PATIENCE_SECONDS = 1_200

@@ -107,7 +107,7 @@ class Net:
         self.phones: dict[Address, Phone] = {}
         self.socket: Any = None
         self.names = StubNames()
-        self.late = 0.0
+        self.spent = 0.0
         self.config = SIPConfig(domain=DOMAIN, udp=("192.0.2.1:5060",), tcp=(), **config)
         self.boot()
 
@@ -128,7 +128,7 @@ class Net:
             numbers_.did,
             self.names,
             lambda: 0.0,
-            lambda: self.late,
+            lambda: self.spent,
         )
         planner = Planner({"up": Dialect(UPSTREAM, "US")}, "US", numbers_.did, References(lambda: 1))
         self.carrier = Carrier()

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.sip.guard import Guard, Limits
-from edge.sip.service import MAX_LATE_SECONDS, MAX_PENDING
+from edge.sip.service import MAX_PENDING, MAX_TURN_SECONDS
 from protocols.sip.message import Response
 from storage.records import Did
 from storage.testing import InlineStore
@@ -122,14 +122,14 @@ def test_a_store_that_is_behind_means_503_before_anything_is_asked(net: Net, pho
     assert phone.message().status == 202
 
 
-def test_a_reactor_that_is_late_takes_no_new_work_but_ends_what_it_began(net: Net, phone: Phone) -> None:
+def test_late_in_a_long_turn_no_new_work_is_taken_and_what_is_begun_is_done(net: Net, phone: Phone) -> None:
     uri = f"sip:{PEER}@{DOMAIN}"
     [challenged] = phone.send(phone.request("MESSAGE", uri, {}, b"hi"))
-    net.late = 2 * MAX_LATE_SECONDS
+    net.spent = 2 * MAX_TURN_SECONDS
     assert phone.message().status == 503
     [answer] = phone.send(phone.authorised(challenged, "MESSAGE", uri, {}, b"hi"))
     assert answer.status == 202
-    net.late = 0.0
+    net.spent = 0.0
     assert phone.message().status == 202
 
 
