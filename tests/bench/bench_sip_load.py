@@ -221,6 +221,7 @@ def _refresh(server: SipServer, phones: Phones) -> None:
 def main() -> None:
     """Print the tables."""
     rates = [int(word) for word in sys.argv[1:]] or list(RATES)
+    sys.stdout.write(f"load average of the machine before: {os.getloadavg()[0]:.1f}\n")
     os.sched_setaffinity(0, set(range(1, os.cpu_count() or 1)) or {0})
     with NodeSMSC(system_id="trunk", password="secret") as smsc:
         for part in ("texts", "registrations"):
