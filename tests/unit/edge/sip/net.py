@@ -1,6 +1,7 @@
 """The SIP side without sockets, with phones that speak to it in octets."""
 
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 from typing import Any, TypeVar, cast
 
 from twisted.internet.address import IPv4Address
@@ -114,7 +115,7 @@ class Net:
     def boot(self) -> None:
         """Start the server, or start it again: what is in memory is gone."""
         self.reactor = Reactor(self)
-        count = iter(range(1, 1_000_000))
+        chance = Random(7)
         numbers_ = Numbers(self.store)
         self.sip = SipEdge(
             self.config,
@@ -123,7 +124,7 @@ class Net:
             lambda: self.outbound,
             self.reactor,
             self.reactor.wall_ms,
-            lambda size: next(count).to_bytes(size),
+            chance.randbytes,
             self.look,
             numbers_.did,
             self.names,
