@@ -7,6 +7,7 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -65,7 +66,9 @@ from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
+from edge.sip.snapshots import SipSnapshot
 from edge.targets import Limits
+from edge.turn import Turn
 from edge.upstreams import Upstream
 from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
@@ -181,6 +184,7 @@ class TrunklineService(Service):
             self.directory.did,
             DNS(self._reactor, outgoing.nameservers(self.config)),
             self._random.random,
+            Turn(self._clock, time.thread_time).spent,
         )
 
     def _mail(self) -> MailEdge | None:
@@ -491,6 +495,10 @@ class TrunklineService(Service):
 
         log.warning("kill_switch", on=on, upstreams=names)
         return self.store.writer.run("kill switch", write)
+
+    def sip_snapshots(self) -> list[SipSnapshot]:
+        """What the SIP side has counted; nothing without one."""
+        return [] if self.sip is None else [self.sip.snapshot()]
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration file again and apply what changed; on an error keep what is.

@@ -3,6 +3,7 @@
 Each listener is an address; an IPv6 one is a socket of its own. A port that is taken fails the start.
 """
 
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from protocols.sip.locating import Hop
 from protocols.sip.transport import ConnectionFactory, Flow, Receiver, UDPTransport
 
 MAX_DATAGRAM = 65_536
+UDP_BUFFER = 1 << 19
+"""Room for what comes while a turn of the reactor lasts; what finds none is lost, and comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,10 @@ class Listeners:
         if address.kind == "UDP":
             transport = UDPTransport(self._receiver)
             self._udp.append(transport)
-            self._ports.append(
-                self._reactor.listenUDP(address.port, transport, address.host, maxPacketSize=MAX_DATAGRAM)
-            )
+            udp = self._reactor.listenUDP(address.port, transport, address.host, maxPacketSize=MAX_DATAGRAM)
+            if (sock := getattr(udp, "socket", None)) is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
+            self._ports.append(udp)
             return
         factory = ConnectionFactory(address.kind, self._receiver, self._reactor)
         self._factories.append(factory)
