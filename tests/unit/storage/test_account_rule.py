@@ -4,6 +4,7 @@ import inspect
 from types import ModuleType
 
 from storage import (
+    accesses,
     audit,
     contacts,
     conversations,
@@ -11,12 +12,17 @@ from storage import (
     erasure,
     export,
     idempotency,
+    media,
     messages,
     opt_outs,
+    phonebook,
     search,
+    sub_accounts,
+    texts,
 )
 
 CUSTOMERS = (
+    accesses,
     audit,
     contacts,
     conversations,
@@ -24,14 +30,21 @@ CUSTOMERS = (
     erasure,
     export,
     idempotency,
+    media,
     messages,
     opt_outs,
+    phonebook,
     search,
+    sub_accounts,
+    texts,
 )
 WITHOUT = {
+    "accesses.named": "the log-in itself, by user name",
+    "accesses.put_access": "the record names the account",
     "audit.everything": "for operators",
     "deletion.purge": "upkeep of the whole store",
     "idempotency.purge_expired": "upkeep of the whole store",
+    "media.fetch": "the token is the right to have it",
     "messages.awaiting_status": "the receipt pipeline, by part",
     "messages.exists": "commands, by id",
     "messages.recent_inbound": "the inbound pipeline, by upstream",
