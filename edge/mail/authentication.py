@@ -22,6 +22,7 @@ from protocols.mail.results import aligned, believed
 log = structlog.get_logger(__name__)
 
 MAX_SIGNATURES = 5
+MAX_HEADER = 10_000
 _TAG = re.compile(r"\s*([a-z]+)\s*=\s*(.*?)\s*", re.DOTALL)
 _WHITE = re.compile(r"\s+")
 
@@ -66,7 +67,7 @@ class Authenticator:
         Raises Unproven when that cannot be told now.
         """
         if arrival.trusted and self._authserv_id:
-            results = [str(value) for value in message.get_all("Authentication-Results", [])]
+            results = _headers(message, "Authentication-Results")
             return believed(results, self._authserv_id, author.domain)
         try:
             if await self._signed(arrival, message, author, covered):
@@ -78,7 +79,7 @@ class Authenticator:
     async def _signed(
         self, arrival: Arrival, message: Message, author: Address, covered: Sequence[str]
     ) -> bool:
-        headers = [str(value) for value in message.get_all("DKIM-Signature", [])]
+        headers = _headers(message, "DKIM-Signature")
         for index, header in enumerate(headers[:MAX_SIGNATURES]):
             signature = _signature(index, header)
             if signature is None or not aligned(author.domain, signature.domain):
@@ -99,6 +100,11 @@ class Authenticator:
         if arrival.trusted or not domain or not aligned(author.domain, domain):
             return False
         return await spf.check(arrival.peer, arrival.sender, arrival.hello, self._names) == "pass"
+
+
+def _headers(message: Message, name: str) -> list[str]:
+    """In their order; of one that is too long, which nobody writes, nothing but that it is there."""
+    return ["" if len(str(value)) > MAX_HEADER else str(value) for value in message.get_all(name, [])]
 
 
 def _signature(place: int, header: str) -> _Signature | None:

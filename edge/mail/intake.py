@@ -60,6 +60,7 @@ NOT_PROVEN = Reply(
 NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
 NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
 STORE_AWAY = Reply(452, "4.3.1 The mail could not be stored; try again")
+UNREADABLE = Reply(554, "5.6.0 The mail has too many parts within parts")
 BROKEN = Reply(451, "4.3.0 Something went wrong here; try again")
 
 
@@ -142,6 +143,9 @@ class Intake:
     async def _take(self, arrival: Arrival, recipients: Sequence[str]) -> list[Reply]:
         try:
             found = await self._in_thread(lambda: read(arrival.octets, arrival.sender))
+        except RecursionError:  # parts within parts within parts
+            log.info("mail_dropped", reason="unreadable", peer=arrival.peer)
+            return [UNREADABLE for _ in recipients]
         except Exception as error:
             log.error("mail_not_read", error=repr(error))
             return [BROKEN for _ in recipients]
@@ -238,12 +242,11 @@ class Intake:
         dids = [did for did in self._owners.dids(found.author) if wanted.did in (None, did.number)]
         if not dids:
             raise Dropped("foreign_author", NOT_YOURS)
-        if not found.names(recipient):
+        naming = found.naming(recipient)
+        if naming is None:
             raise Dropped("not_addressed", NOT_ADDRESSED)
         if self._config.new_mail == "authenticated":
-            await self._prove(
-                arrival, found, found.author, covered=("To",) if "To" in found.message else ("Cc",)
-            )
+            await self._prove(arrival, found, found.author, covered=(naming,))
         did = dids[0]
         ids, now_ms = self._store.ids.next, self._wall_ms()
         conversation = await self._store.writer.run(

@@ -11,6 +11,7 @@ from protocols.mail.reply import Reply
 
 MAX_MESSAGE_ID = 500
 MAX_REFERENCES = 20_000
+MAX_SUBJECT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,16 @@ class Read:
         parts = (about, self.message_id or str(self.message.get("Date", "")), self.reply.text)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
 
-    def names(self, written: str) -> bool:
-        """Does the mail itself say that it is to this address?"""
-        fields = [str(value) for name in ("To", "Cc") for value in self.message.get_all(name, [])]
-        return written.lower() in " ".join(fields).lower().translate(_DELIMITERS).split()
+    def naming(self, written: str) -> str | None:
+        """The header in which the mail itself says that it is to this address: To or Cc.
+
+        It must be there once. A signature covers the last of several, so that anybody may put one above it.
+        """
+        for name in ("To", "Cc"):
+            fields = _all(self.message, name)
+            if len(fields) == 1 and written.lower() in fields[0].lower().translate(_DELIMITERS).split():
+                return name
+        return None
 
 
 _DELIMITERS = str.maketrans(dict.fromkeys('<>,;:"()', " "))
@@ -53,7 +60,7 @@ def read(octets: bytes, envelope_sender: str) -> Read:
         automatic=screening.automatic(message, envelope_sender),
         reply=reply.read(message),
         message_id=one_line(" ".join(_all(message, "Message-ID")[:1]))[:MAX_MESSAGE_ID],
-        places=(references, address.decoded(" ".join(_all(message, "Subject")[:1]))),
+        places=(references, address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])),
     )
 
 

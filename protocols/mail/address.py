@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1
 MAX_OCTETS = 254
+MAX_FROM = 2_000
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]"
 _LOCAL = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -73,8 +74,8 @@ def sole_author(values: list[str]) -> Address:
 
     Raises NotAnAddress for none, for several, and for whatever two parsers might read differently.
     """
-    if len(values) != 1:
-        raise NotAnAddress(f"expected one From header, not {len(values)}")
+    if len(values) != 1 or len(values[0]) > MAX_FROM:
+        raise NotAnAddress(f"expected one From header of at most {MAX_FROM} characters")
     unfolded = re.sub(r"\r?\n(?=[ \t])", "", values[0]).strip()
     if _CONTROLS.search(unfolded.replace("\t", " ")):
         raise NotAnAddress("control characters in From")

@@ -494,6 +494,11 @@ def test_an_old_mail_of_the_owners_cannot_be_sent_here_once_more(
     unsigned_to = signed(reply("Old.")).replace(b"From:", f"To: {to}\r\nFrom:".encode(), 1)
     assert office.takes(unsigned_to, to=to, peer=STRANGER).code == 550
     assert office.sent() == []
+    above = signed(new("friend@example.net"))
+    for added in ("To", "Cc"):
+        octets = f"{added}: {to}\r\n".encode() + above
+        assert office.takes(octets, to=to, peer=STRANGER).code == 550
+    assert office.sent() == []
     assert office.takes(signed(new(to)), to=to, peer=STRANGER).code == 250
     assert len(office.sent()) == 1
 
@@ -610,6 +615,22 @@ def test_the_message_and_that_it_was_seen_are_one_transaction(office: Office) ->
 def test_a_server_that_stops_takes_nothing(office: Office) -> None:
     office.outbound.draining = True
     assert office.takes(reply()).code == 452
+
+
+def test_what_costs_a_reader_his_time_is_not_read_to_its_end(office: Office) -> None:
+    """Each of these takes minutes or the stack where nothing limits it; here each is judged at once."""
+    head = f"From: {OWNER}\r\n".encode()
+    nested = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (number, number)
+        for number in range(1_500)
+    )
+    assert office.takes(head + nested).code == 554
+    assert office.takes(b"From: " + b'"a" ' * 500_000 + b"\r\n\r\nhi\r\n").code == 550
+    tags = b"Content-Type: text/html\r\n\r\nfirst words " + b"<b>x</b>" * 500_000
+    subject = b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + b"\r\n\r\nwords"
+    for octets in (head + tags, head + subject):
+        assert office.takes(octets).code == 250
+    assert [text for _, _, text in office.sent()][-1] == "words"
 
 
 def test_what_is_no_mail_at_all(office: Office) -> None:
