@@ -19,7 +19,7 @@ MAIL = "the way of mail, by what a signed token names"
 
 WITHOUT = {
     "accesses.named": LOG_IN,
-    "accesses.put_access": "FIXME",
+    "accesses.put_access": "the record names the account",
     "accounts.add_account": COMMANDS,
     "accounts.find_account": COMMANDS,
     "accounts.find_user": LOG_IN,
@@ -71,7 +71,6 @@ WITHOUT = {
     "operators.dead_letters": COMMANDS,
     "operators.delivery_counts": COMMANDS,
     "operators.hold": COMMANDS,
-    "operators.message_view": COMMANDS,
     "operators.part_counts": COMMANDS,
     "operators.pending": COMMANDS,
     "operators.retry": COMMANDS,
