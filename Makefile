@@ -75,7 +75,7 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/demo.stamp
 	@touch $@
 
 tests/interop/node_modules/.stamp: tests/install.sh tests/interop/package.json tests/interop/package-lock.json \
-		tests/interop/peers.txt tests/interop/twisted3.txt
+		tests/interop/peers.txt tests/interop/twisted3.txt tests/interop/clients.txt
 	@bash tests/install.sh
 
 # -- the locks ----------------------------------------------------------------------------------------------

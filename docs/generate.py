@@ -14,7 +14,15 @@ from typing import Any, get_type_hints
 import click
 
 from edge.cli import trunkline
-from edge.config import Config, MetricsConfig, RouteConfig, SimulatorConfig, SIPConfig, UpstreamConfig
+from edge.config import (
+    Config,
+    MetricsConfig,
+    RouteConfig,
+    SimulatorConfig,
+    SIPConfig,
+    TrunkConfig,
+    UpstreamConfig,
+)
 from edge.config_mail import IMAPConfig, MailConfig
 from edge.config_reader import expectation
 from edge.console.commands import language
@@ -36,6 +44,7 @@ SPECIAL: dict[str, Any] = {
     "metrics": MetricsConfig,
     "simulator": SimulatorConfig,
     "sip": SIPConfig,
+    "sip.trunk": TrunkConfig,
     "mail": MailConfig,
     "mail.imap": IMAPConfig,
 }
@@ -144,7 +153,7 @@ def main() -> None:
 
 
 def _title(table: str) -> str:
-    return f"[[{table}]]" if table in ("upstream", "route") else f"[{table}]"
+    return f"[[{table}]]" if table in ("upstream", "route", "sip.trunk") else f"[{table}]"
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:

@@ -6,21 +6,29 @@ their unit in their name. Paths are relative to the folder that the server is st
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import phonenumbers
-
+from edge.config_console import ConsoleConfig
 from edge.config_mail import MailConfig
-from edge.config_reader import KEY, Check, Contradiction, Problem, Reader, Secret, at_least, between, matching
-from edge.config_types import Count, Credential, Listen, NotNegative, Password, Positive, is_listen
+from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between
+from edge.config_sip import SIPConfig, TrunkConfig
+from edge.config_types import (
+    Count,
+    Credential,
+    Listen,
+    Network,
+    NotNegative,
+    Number,
+    Password,
+    Positive,
+    Region,
+)
 from edge.config_upstreams import RouteConfig, UpstreamConfig
-from edge.http.addresses import is_network
 from edge.http.urls import read_range
 from storage.engines import open_engine
 
@@ -31,6 +39,7 @@ __all__ = [
     "ConsoleConfig",
     "HTTPConfig",
     "LogConfig",
+    "LookAlikesConfig",
     "MailConfig",
     "MetricsConfig",
     "NumbersConfig",
@@ -43,6 +52,7 @@ __all__ = [
     "ServerConfig",
     "SimulatorConfig",
     "StoreConfig",
+    "TrunkConfig",
     "UpstreamConfig",
     "WebhookConfig",
     "load",
@@ -89,11 +99,9 @@ def _is_store(value: str) -> bool:
     return True
 
 
-Network = Annotated[str, Check('a network such as "10.0.0.0/8" or "fd00::/8", or an address', is_network)]
 PortRange = Annotated[
     str, Check('a port or a range such as "8000-8999"', lambda value: bool(read_range(value)))
 ]
-Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
 StoreURL = Annotated[
     str,
     Check(
@@ -101,23 +109,6 @@ StoreURL = Annotated[
         _is_store,
     ),
 ]
-
-
-def _is_loopback_or_empty(value: str) -> bool:
-    if not value:
-        return True
-    host = value.rpartition(":")[0].strip("[]")
-    try:
-        return is_listen(value) and ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-LoopbackOrEmpty = Annotated[
-    str,
-    Check('a loopback address and port such as "127.0.0.1:2323", or nothing', _is_loopback_or_empty),
-]
-OperatorHash = Annotated[str, matching(r"\$argon2id\$[!-~]{20,200}", "what `trunkline operator-hash` prints")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +155,7 @@ class LogConfig:
 class NumbersConfig:
     """``region`` is the country whose national spelling of numbers is understood."""
 
-    region: Annotated[
-        str, Check('an ISO 3166 country such as "US"', lambda value: value in phonenumbers.SUPPORTED_REGIONS)
-    ] = "US"
+    region: Region = "US"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,66 +215,12 @@ class SimulatorConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SIPConfig:
-    """Phones: where they register, and how long anything of theirs is kept."""
+class LookAlikesConfig:
+    """APIs of other gateways; see docs/lookalikes.md."""
 
-    domain: Annotated[str, matching(r"[a-z0-9.-]{1,255}", "a host name or address in lower case")]
-    udp: tuple[Listen, ...] = ("127.0.0.1:5060",)
-    tcp: tuple[Listen, ...] = ("127.0.0.1:5060",)
-    tls: tuple[Listen, ...] = ()
-    ws: tuple[Listen, ...] = ()
-    wss: tuple[Listen, ...] = ()
-    certificate: str = ""
-    private_key: str = ""
-    min_expires_seconds: Count = 60
-    default_expires_seconds: Count = 3_600
-    max_expires_seconds: Count = 7_200
-    max_contacts: Annotated[int, between(1, 100)] = 10
-    nonce_seconds: Positive = 300.0
-    allow_legacy_digest: bool = False
-    keep_hours: Positive = 72.0
-    large_udp: Literal["send", "refuse"] = "send"
-    sms_to_header: bool = True
-    address_requests_per_second: Positive = 50.0
-    account_messages_per_second: Positive = 10.0
-    ban_after_wrong_passwords: Annotated[int, at_least(2)] = 5
-    ban_seconds: Positive = 60.0
-    ban_max_seconds: Positive = 3_600.0
-    trusted: tuple[Annotated[str, Check('a network such as "192.0.2.0/24"', is_network)], ...] = ()
-
-    def contradictions(self) -> Iterator[Contradiction]:
-        """See `edge.config_reader`."""
-        if (self.tls or self.wss) and not (self.certificate and self.private_key):
-            yield "certificate", self.certificate, "certificate and private_key (PEM files) for tls and wss"
-        if not self.min_expires_seconds <= self.default_expires_seconds <= self.max_expires_seconds:
-            expected = "between min_expires_seconds and max_expires_seconds"
-            yield "default_expires_seconds", self.default_expires_seconds, expected
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsoleConfig:
-    """The operators' console; an empty address or path switches a way off. ``operators`` are those who may
-    come by telnet, each with an argon2 hash; SSH and ``manhole`` (a Python prompt over SSH) take
-    ``authorized_keys``."""
-
-    socket: str = "var/console.sock"
-    telnet: LoopbackOrEmpty = ""
-    operators: Mapping[str, OperatorHash] = field(default_factory=dict)
-    ssh: LoopbackOrEmpty = ""
-    authorized_keys: str = ""
-    host_key: str = "var/console_host_key"
-    manhole: LoopbackOrEmpty = ""
-
-    def contradictions(self) -> Iterator[Contradiction]:
-        """See `edge.config_reader`."""
-        if self.telnet and not self.operators:
-            yield (
-                "operators",
-                self.operators,
-                "an operator for telnet (see trunkline operator-hash)",
-            )
-        if (self.ssh or self.manhole) and not self.authorized_keys:
-            yield "authorized_keys", self.authorized_keys, "a file of public keys, for ssh and manhole"
+    kannel: bool = False
+    jasmin: bool = False
+    acrobits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +230,7 @@ class Config:
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     http: HTTPConfig = HTTPConfig()
+    lookalikes: LookAlikesConfig = LookAlikesConfig()
     log: LogConfig = LogConfig()
     numbers: NumbersConfig = NumbersConfig()
     callback: CallbackConfig = CallbackConfig()
@@ -307,7 +243,7 @@ class Config:
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
     mail: MailConfig | None = None
-    console: ConsoleConfig = ConsoleConfig()
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 
 
@@ -336,19 +272,21 @@ def parse(content: bytes, path: Path, environment: Mapping[str, str] = os.enviro
     config = reader.table(Config, document, path=path)
     for table in ("upstream", "route"):
         _check_names(reader, document, table)
+    sip = document.get("sip")
+    _check_names(reader, sip if isinstance(sip, dict) else {}, "trunk", "sip.")
     _check_routes(reader, config)
     if config is None or reader.problems:
         raise ConfigError(tuple(reader.problems))
     return config
 
 
-def _check_names(reader: Reader, document: Mapping[str, Any], table: str) -> None:
+def _check_names(reader: Reader, document: Mapping[str, Any], table: str, where: str = "") -> None:
     """Two upstreams of one name are told even when something else is wrong with one of them."""
     found = document.get(table, [])
     tables = found if isinstance(found, list) else []
     names = [item.get("name") for item in tables if isinstance(item, dict)]
     for name in {name for name in names if isinstance(name, str) and names.count(name) > 1}:
-        reader.problem(f"{table}.name", name, f"a name that no other {table} has")
+        reader.problem(f"{where}{table}.name", name, f"a name that no other {table} has")
 
 
 def _check_routes(reader: Reader, config: Config | None) -> None:

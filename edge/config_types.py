@@ -1,9 +1,14 @@
 """Kinds of values that several tables of the configuration have."""
 
 import re
-from typing import Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Protocol
 
-from edge.config_reader import Check, Secret, above, at_least, matching
+import phonenumbers
+
+from edge.config_reader import Check, Contradiction, Secret, above, at_least, matching
+from edge.http.addresses import is_network
 
 # SMPP 3.4 allows 15 and 8 characters; carriers give out longer ones, and the wire has room for them.
 _CREDENTIAL = 64
@@ -23,6 +28,63 @@ Positive = Annotated[float, above(0)]
 NotNegative = Annotated[float, at_least(0)]
 Count = Annotated[int, at_least(1)]
 Credential = Annotated[str, matching(rf"[ -~]{{1,{_CREDENTIAL}}}", f"1 to {_CREDENTIAL} ASCII characters")]
+CredentialOrNone = Annotated[
+    str, matching(rf"[ -~]{{0,{_CREDENTIAL}}}", f"at most {_CREDENTIAL} ASCII characters")
+]
 Password = Annotated[
     Secret, matching(rf"[\x01-\xff]{{0,{_CREDENTIAL}}}", f"at most {_CREDENTIAL} characters of Latin-1")
 ]
+Network = Annotated[str, Check('a network such as "10.0.0.0/8" or "fd00::/8", or an address', is_network)]
+Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
+NumberOrNone = Annotated[
+    str, matching(r"(\+[1-9][0-9]{6,14})?", 'a number such as "+12025550100", or nothing')
+]
+Region = Annotated[
+    str, Check('an ISO 3166 country such as "US"', lambda value: value in phonenumbers.SUPPORTED_REGIONS)
+]
+RegionOrNone = Annotated[
+    str,
+    Check(
+        'an ISO 3166 country such as "US", or nothing',
+        lambda value: not value or value in phonenumbers.SUPPORTED_REGIONS,
+    ),
+]
+Pin = Annotated[
+    str,
+    matching(
+        r"(sha256/)?[A-Za-z0-9+/]{43}=|([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}",
+        "a SHA-256 in hexadecimal or Base64",
+    ),
+]
+Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "a name of letters, digits, . _ -")]
+Host = Annotated[str, matching(r"\S+", "a host name or address")]
+
+
+class TLSKeys(Protocol):
+    """The keys of a table that say how TLS is done towards its ``host``; see `edge.tls`."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def tls_verify(self) -> bool: ...
+    @property
+    def tls_server_name(self) -> str: ...
+    @property
+    def tls_ca_file(self) -> str: ...
+    @property
+    def tls_pins(self) -> tuple[str, ...]: ...
+    @property
+    def tls_certificate_file(self) -> str: ...
+    @property
+    def tls_key_file(self) -> str: ...
+
+
+def tls_contradictions(keys: TLSKeys, used: bool) -> Iterator[Contradiction]:
+    """What these keys say against each other; ``used`` when TLS is."""
+    if used and not keys.tls_verify and not keys.tls_pins:
+        yield "tls_verify", False, "true, or tls_pins: else anybody could be the other side"
+    for key in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
+        if (value := getattr(keys, key)) and not Path(value).is_file():
+            yield key, value, "a file that is there"
+    if bool(keys.tls_certificate_file) != bool(keys.tls_key_file):
+        yield "tls_key_file", keys.tls_key_file, "a key and a certificate, or neither"

@@ -3,11 +3,22 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal
 
 from edge.config_reader import Check, Contradiction, between, matching
-from edge.config_types import Count, Credential, NotNegative, Password, Port, Positive
+from edge.config_types import (
+    Count,
+    Credential,
+    Host,
+    Name,
+    NotNegative,
+    Number,
+    Password,
+    Pin,
+    Port,
+    Positive,
+    tls_contradictions,
+)
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.fields import is_time
 
@@ -66,7 +77,6 @@ def status_number(value: str) -> int:
     return int(value, 16 if value.startswith("0x") else 10)
 
 
-Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "a name of letters, digits, . _ -")]
 NameOrNone = Annotated[
     str, matching(r"([A-Za-z0-9][A-Za-z0-9._-]{0,31})?", "a name of letters, digits, . _ -, or nothing")
 ]
@@ -82,15 +92,7 @@ DataCoding = Annotated[
 ]
 Status = Annotated[str, Check('a command_status such as "ESME_RTHROTTLED", "0x58" or "88"', _is_error)]
 Pattern = Annotated[str, Check("a regular expression with a group named id, or nothing", _is_pattern)]
-Pin = Annotated[
-    str,
-    matching(
-        r"(sha256/)?[A-Za-z0-9+/]{43}=|([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}",
-        "a SHA-256 in hexadecimal or Base64",
-    ),
-]
 Prefix = Annotated[str, matching(r"\+?[0-9]{1,15}", 'the beginning of a number, such as "+44"')]
-DidNumber = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ class UpstreamConfig:
     port: Port
     system_id: Credential
     password: Password
-    host: Annotated[str, matching(r"\S+", "a host name or address")] = "127.0.0.1"
+    host: Host = "127.0.0.1"
     system_type: Annotated[str, matching(r"[ -~]{0,12}", "at most 12 ASCII characters")] = ""
     group: NameOrNone = ""
     bind: Literal["transceiver", "transmitter_receiver"] = "transceiver"
@@ -179,13 +181,7 @@ class UpstreamConfig:
             first = named.setdefault(status_number(key), key)
             if first != key:
                 yield f"statuses.{key}", verdict, f"no second verdict on {first}"
-        if self.tls and not self.tls_verify and not self.tls_pins:
-            yield "tls_verify", False, "true, or tls_pins: else anybody could be the SMSC"
-        for key in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
-            if (value := getattr(self, key)) and not Path(value).is_file():
-                yield key, value, "a file that is there"
-        if bool(self.tls_certificate_file) != bool(self.tls_key_file):
-            yield "tls_key_file", self.tls_key_file, "a key and a certificate, or neither"
+        yield from tls_contradictions(self, self.tls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +193,7 @@ class RouteConfig:
     weights: Mapping[Name, Count] = field(default_factory=dict)
     failover: tuple[Name, ...] = ()
     prefixes: tuple[Prefix, ...] = ()
-    dids: tuple[DidNumber, ...] = ()
+    dids: tuple[Number, ...] = ()
     accounts: tuple[Count, ...] = ()
     in_doubt: Literal["", "resend", "hold"] = ""
     validity_seconds: NotNegative = 0.0

@@ -164,10 +164,10 @@ class Outbox:
         key = self.target_key(delivery.handler, delivery.target)
         if handler is None or not handler.ordered:
             lane = lane_of(key, delivery.did_id, None)
-        elif getattr(handler, "one_line", False):
-            lane = lane_of(key, 0, (delivery.target, ""))
         else:
-            lane = lane_of(key, delivery.did_id, (delivery.target, due.message.peer))
+            line = getattr(handler, "line", "conversation")
+            did_id = 0 if line == "target" else delivery.did_id
+            lane = lane_of(key, did_id, (delivery.target, due.message.peer if line == "conversation" else ""))
         return due._replace(delivery=delivery._replace(lane=lane, lease_until=delivery.due_at))
 
     def expect(self, due: Sequence[DueDelivery]) -> list[DueDelivery]:

@@ -1,4 +1,4 @@
-"""The directory: every DID and API key in memory, as the store has them.
+"""The directory: every DID, API key and API access in memory, as the store has them.
 
 The message path asks it for each message, so it never waits for a read. A change made by this or
 another process bumps the catalog's version in the same transaction; the directory looks at the
@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from storage import numbers
-from storage.records import ApiKey, Catalog, Did
+from storage.records import ApiAccess, ApiKey, Catalog, Did
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ class Directory:
         self._version = -1
         self._dids: Mapping[str, Did] = {}
         self._keys: Mapping[str, ApiKey] = {}
+        self._accesses: Mapping[str, ApiAccess] = {}
         self._poll = LoopingCall(self._look)
         self._poll.clock = clock
         self._failing = False
@@ -58,6 +59,10 @@ class Directory:
         """Every DID, in order."""
         return sorted(self._dids)
 
+    def dids_of(self, account_id: int) -> list[Did]:
+        """The DIDs of an account."""
+        return [did for did in self._dids.values() if did.account_id == account_id]
+
     def find(self, number: str) -> Deferred[Did | None]:
         """The same, after a fresh look at the store when memory does not have it."""
         return self.refresh().addCallback(lambda _: self._dids.get(number))
@@ -65,6 +70,10 @@ class Directory:
     def key(self, token: str) -> ApiKey | None:
         """The key that a bearer token stands for. The look-up is by hash, so its time tells nothing."""
         return self._keys.get(hashlib.sha256(token.encode("utf-8", "replace")).hexdigest())
+
+    def access(self, username: str) -> ApiAccess | None:
+        """The API access of this user name, compared in lower case."""
+        return self._accesses.get(username.strip().lower())
 
     def refresh(self) -> Deferred[None]:
         """Reload if the catalog has moved."""
@@ -93,6 +102,7 @@ class Directory:
         self._version = catalog.version
         self._dids = {did.number: did for did in catalog.dids}
         self._keys = {key.key_hash: key for key in catalog.keys}
+        self._accesses = {access.username: access for access in catalog.accesses}
 
 
 def _if_moved(conn: Connection, version: int) -> Catalog | None:

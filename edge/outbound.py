@@ -47,7 +47,7 @@ class Draft:
     """What a leg wants sent. ``source`` is a DID of the account in any spelling, ``leg`` is where it came in.
 
     ``status_callback`` is an http(s) URL that is told each state, or None. ``validity_seconds``: after
-    that time it need not be sent any more; None leaves it to the route.
+    that time it need not be sent any more; None leaves it to the route. ``flags`` are the message's.
     """
 
     account_id: int
@@ -58,6 +58,7 @@ class Draft:
     status_callback: str | None = None
     validity_seconds: float | None = None
     origin: Origin | None = None
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ def records(
         created_at=now_ms,
         parts_total=len(plan.segmented.segments),
         encoding=plan.segmented.encoding.name,
+        flags=draft.flags,
         status_callback=draft.status_callback,
     )
     expires_at = now_ms + round(plan.validity_seconds * 1000) if plan.validity_seconds else None

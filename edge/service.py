@@ -7,6 +7,7 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -38,9 +39,11 @@ from edge.endpoints import endpoint_for, host_and_port
 from edge.events import Events
 from edge.groups import Group
 from edge.handlers import registry
+from edge.handlers.absent import Absent
 from edge.handlers.base import CallbackTimes, Tools
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
+from edge.handlers.reports import ReportHandler
 from edge.handlers.status import StatusHandler
 from edge.holder import Holder, Taken
 from edge.http.client import HTTPClient
@@ -61,8 +64,11 @@ from edge.references import References
 from edge.reload import Reloaded
 from edge.repeats import Repeats
 from edge.simulator import Simulator
+from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
+from edge.sip.snapshots import SipSnapshot
 from edge.targets import Limits
+from edge.turn import Turn
 from edge.upstreams import Upstream
 from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
@@ -122,8 +128,8 @@ class TrunklineService(Service):
         self._metrics_port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
-        self._resolver = NameResolver(reactor, outgoing.nameservers(config))
-        self.http = HTTPClient(reactor, outgoing.settings(config), self._resolver)
+        self.resolver = NameResolver(reactor, outgoing.nameservers(config))
+        self.http = HTTPClient(reactor, outgoing.settings(config), self.resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
         self.mail = self._mail()
@@ -175,6 +181,10 @@ class TrunklineService(Service):
             self._wall_ms,
             os.urandom,
             self._look,
+            self.directory.did,
+            DNS(self._reactor, outgoing.nameservers(self.config)),
+            self._random.random,
+            Turn(self._clock, time.thread_time).spent,
         )
 
     def _mail(self) -> MailEdge | None:
@@ -185,8 +195,8 @@ class TrunklineService(Service):
             self.config.numbers.region,
             self.store,
             self.directory,
-            MailNames(self._reactor, self._resolver, outgoing.nameservers(self.config)),
-            self._resolver,
+            MailNames(self._reactor, self.resolver, outgoing.nameservers(self.config)),
+            self.resolver,
             outgoing.settings(self.config).addresses,
             self._reactor,
             self._wall_ms,
@@ -208,7 +218,7 @@ class TrunklineService(Service):
             endpoints=self.endpoints,
             random=self._random,
             wall_ms=self._wall_ms,
-            sip=None if self.sip is None else self.sip.handler,
+            sip={} if self.sip is None else self.sip.handlers(),
             email=None if self.mail is None else self.mail.handler,
             callback=CallbackTimes(
                 retry_seconds=callback.retry_minutes * 60,
@@ -220,7 +230,8 @@ class TrunklineService(Service):
         return {
             **registry.installed().build(tools),
             StatusHandler.name: StatusHandler.build(tools),
-            **({} if self.sip is None else {ImdnHandler.name: self.sip.imdn}),
+            ReportHandler.name: ReportHandler.build(tools),
+            ImdnHandler.name: tools.sip.get(ImdnHandler.name) or Absent(ImdnHandler.name, self._wall_ms),
         }
 
     def _submit(self, draft: Draft) -> Deferred[Accepted]:
@@ -336,6 +347,7 @@ class TrunklineService(Service):
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
+                resolver=self.resolver,
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
@@ -483,6 +495,10 @@ class TrunklineService(Service):
 
         log.warning("kill_switch", on=on, upstreams=names)
         return self.store.writer.run("kill switch", write)
+
+    def sip_snapshots(self) -> list[SipSnapshot]:
+        """What the SIP side has counted; nothing without one."""
+        return [] if self.sip is None else [self.sip.snapshot()]
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration file again and apply what changed; on an error keep what is.

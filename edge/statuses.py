@@ -12,11 +12,11 @@ from storage import deliveries, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
 
+TELLERS = {"imdn": "imdn", "kannel": "report", "jasmin": "report", "mailto": "email"}
+"""Who tells a sender that is no plain URL, by the word before the first colon of his address."""
+
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
 
-
-HANDLERS = {"imdn": "imdn", "mailto": "email"}
-"""Who tells a sender, by what his status target begins with; a URL is told by `status`."""
 
 Stamp = Callable[[DueDelivery], DueDelivery]
 
@@ -64,7 +64,7 @@ def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_
         message_id=message.id,
         account_id=message.account_id,
         did_id=message.did_id,
-        handler=HANDLERS.get(message.status_callback.partition(":")[0], "status"),
+        handler=TELLERS.get(message.status_callback.partition(":")[0], "status"),
         target=message.status_callback,
         state=DeliveryState.PENDING,
         attempts=0,

@@ -1,7 +1,8 @@
 """TLS towards an SMSC or another server: whom to believe, and how to show who we are.
 
-A certificate is checked against the system's authorities or those of a file, for the SMSC's name. Pins are
-checked within the handshake, so nothing, least of all the password, goes to an SMSC with another key. A pin
+A certificate is checked against the system's authorities or those of a file, for the name that the
+configuration has, not for what DNS made of it (RFC 5922 §7.1). Pins are checked within the handshake, so
+nothing, least of all the password, goes to somebody with another key. A pin
 alone may decide (``tls_verify = false``): many SMSCs have certificates that nobody signed.
 """
 
@@ -24,13 +25,13 @@ from twisted.internet.ssl import (
 )
 from zope.interface import implementer
 
-from edge.config import UpstreamConfig
+from edge.config_types import TLSKeys
 
 PEM_END = b"-----END CERTIFICATE-----"
 
 
-def client_options(config: UpstreamConfig) -> IOpenSSLClientConnectionCreator:
-    """The TLS side of an upstream. Raises OSError or OpenSSL's error for files that are no good."""
+def client_options(config: TLSKeys) -> IOpenSSLClientConnectionCreator:
+    """The TLS side of an upstream or a trunk. Raises OSError or OpenSSL's error for bad files."""
     name = config.tls_server_name or config.host
     pins = frozenset(map(pin_octets, config.tls_pins))
     own = _own_certificate(config)
@@ -113,7 +114,7 @@ def _unverified(name: str, own: PrivateCertificate | None) -> _Plain:
     return _Plain(name, CertificateOptions() if own is None else own.options())
 
 
-def _own_certificate(config: UpstreamConfig) -> PrivateCertificate | None:
+def _own_certificate(config: TLSKeys) -> PrivateCertificate | None:
     if not config.tls_certificate_file:
         return None
     pem = Path(config.tls_key_file).read_bytes() + b"\n" + Path(config.tls_certificate_file).read_bytes()

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from storage.errors import Conflict, NotFound
-from storage.tables import contact, contact_group, contact_membership
+from storage.tables import contact, contact_group, contact_membership, phonebook_entry
 from storage.words import fold
 
 MAX_LIMIT = 1_000
@@ -128,7 +128,8 @@ def remove(connection: Connection, account_id: int, contact_ids: Iterable[int]) 
     """Take contacts and their memberships away; how many there were."""
     mine = select(contact.c.id).where(contact.c.account_id == account_id, contact.c.id.in_(list(contact_ids)))
     ids = list(connection.scalars(mine))
-    connection.execute(delete(contact_membership).where(contact_membership.c.contact_id.in_(ids)))
+    for table in (contact_membership, phonebook_entry):
+        connection.execute(delete(table).where(table.c.contact_id.in_(ids)))
     return connection.execute(delete(contact).where(contact.c.id.in_(ids))).rowcount
 
 

@@ -17,6 +17,7 @@ from storage.text import clean_attempt
 
 INSERT_ATTEMPT = hot_insert(attempt)
 SKIPPED = "skipped"
+REPORTED = ("reported_failed", "received", "displayed")
 REPLAYED_AT_ONCE = 10_000
 
 # The fence: an outcome counts only while the delivery is as it was when its attempt began.
@@ -84,6 +85,25 @@ def record_attempt(
     before, number = record.number - 1, record.number
     outcome = (record.delivery_id, owner, before, state, number, due_at, now_ms, record.outcome)
     return [(_RECORD_OUTCOME, outcome), (INSERT_ATTEMPT, clean_attempt(record))]
+
+
+def reported(
+    connection: Connection, delivery_id: int, account_id: int, target: str, outcome: str, now_ms: int
+) -> bool:
+    """What the other side said later of a delivery that it took; False when there is none of this account to
+    this target, or more is known of it already.
+
+    ``outcome`` is one of `REPORTED`: a later one there outdoes the earlier ones.
+    """
+    known = REPORTED[REPORTED.index(outcome) :]
+    clause = update(delivery).where(
+        delivery.c.id == delivery_id,
+        delivery.c.account_id == account_id,
+        delivery.c.target == target,
+        delivery.c.state == DeliveryState.DELIVERED.value,
+        delivery.c.last_outcome.not_in(known),
+    )
+    return connection.execute(clause.values(last_outcome=outcome, updated_at=now_ms)).rowcount > 0
 
 
 # -- for operators, and for customers with their account ----------------------------------------------------

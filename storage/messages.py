@@ -1,6 +1,7 @@
 """Messages: what a person wrote, whole, with what became of it."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -49,9 +50,13 @@ def insert(
 
 def status_of(record: MessageRecord, parts: Sequence[PartRecord]) -> MessageStatus:
     """What the parts make of their message."""
-    if record.direction == "mo":
+    return status_of_states(record.direction, {part.state for part in parts})
+
+
+def status_of_states(direction: Direction, states: AbstractSet[PartState]) -> MessageStatus:
+    """The same from the states alone."""
+    if direction == "mo":
         return MessageStatus.RECEIVED
-    states = {part.state for part in parts}
     if states & {PartState.FAILED, PartState.EXPIRED}:
         return MessageStatus.FAILED
     if states == {PartState.DELIVERED}:

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from storage.errors import Conflict, NotFound
-from storage.records import ApiKey, Catalog, Did, HandlerSetting
-from storage.tables import api_key, catalog, did, handler_setting
+from storage.records import ApiAccess, ApiKey, Catalog, Did, HandlerSetting
+from storage.tables import api_access, api_key, catalog, did, handler_setting
 
 
 def add_did(
@@ -84,13 +84,19 @@ def list_dids(connection: Connection, account_id: int) -> list[Did]:
 
 
 def load_catalog(connection: Connection) -> Catalog:
-    """Every DID with its handlers, every key that is not revoked, and the version that they are."""
+    """Every DID with its handlers, every valid key, every API access, and the version that they are."""
     keys = connection.execute(select(api_key).where(api_key.c.revoked_at.is_(None)).order_by(api_key.c.id))
-    return Catalog(catalog_version(connection), tuple(_dids(connection)), tuple(ApiKey(*row) for row in keys))
+    accesses = connection.execute(select(api_access))
+    return Catalog(
+        catalog_version(connection),
+        tuple(_dids(connection)),
+        tuple(ApiKey(*row) for row in keys),
+        tuple(ApiAccess(*row) for row in accesses),
+    )
 
 
 def catalog_version(connection: Connection) -> int:
-    """Grows with every change of account, did, handler_setting and api_key."""
+    """Grows with every change of account, did, handler_setting, api_key and api_access."""
     return connection.scalar(select(catalog.c.version)) or 0
 
 

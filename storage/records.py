@@ -25,6 +25,7 @@ class MessageFlag(IntFlag):
     INDICATION = 16  # a message waiting indication
     HEADER = 32  # its user data header has elements beyond those of a text, as ports are
     ERASED = 64
+    MMS = 128  # a multimedia message: what came with the text is in `storage.media`
 
 
 class PartFlag(IntFlag):
@@ -312,6 +313,27 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiAccess:
+    """How an account's programs get in with a name and a password (see `storage.accesses`).
+
+    ``allowed`` has the addresses that they may come from, with blanks between. ``strict``: what VoIP.ms
+    refuses for its length is refused. ``timezone`` is the zone of the times that they read. Calls
+    ``per_minute`` and messages ``per_day`` are limits, 0 for none.
+    """
+
+    account_id: int
+    username: str
+    password_hash: str = field(repr=False)
+    enabled: bool = True
+    allowed: str = ""
+    strict: bool = True
+    timezone: str = "America/New_York"
+    per_minute: int = 0
+    per_day: int = 0
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerSetting:
     """How one handler serves one DID."""
 
@@ -333,11 +355,12 @@ class Did:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every DID and every valid API key, as of one version."""
+    """Every DID, every valid API key and every API access, as of one version."""
 
     version: int
     dids: tuple[Did, ...]
     keys: tuple[ApiKey, ...]
+    accesses: tuple[ApiAccess, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,14 @@ def bindings(connection: Connection, now_ms: int) -> list[BindingRecord]:
     return [BindingRecord(*row) for row in connection.execute(query)]
 
 
+def of_account(connection: Connection, sip_account_id: int, now_ms: int) -> list[BindingRecord]:
+    """Where the phones of one SIP account are."""
+    query = select(sip_binding).where(
+        sip_binding.c.sip_account_id == sip_account_id, sip_binding.c.expires_at > now_ms
+    )
+    return [BindingRecord(*row) for row in connection.execute(query.order_by(sip_binding.c.id))]
+
+
 def purge_bindings(connection: Connection, now_ms: int) -> int:
     """Forget what has expired; how many there were."""
     return connection.execute(delete(sip_binding).where(sip_binding.c.expires_at <= now_ms)).rowcount

@@ -12,6 +12,7 @@ from storage.tables import (
     delivery,
     forward_sent,
     inbound_part,
+    media,
     message,
     part,
     receipt,
@@ -32,7 +33,7 @@ def remove(connection: Connection, message_ids: Sequence[int]) -> int:
     duties = _ids(connection, delivery.c.id, delivery.c.message_id.in_(message_ids))
     connection.execute(delete(attempt).where(attempt.c.delivery_id.in_(duties)))
     connection.execute(delete(forward_sent).where(forward_sent.c.delivery_id.in_(duties)))
-    for table in (delivery, part, inbound_part):
+    for table in (delivery, part, inbound_part, media):
         connection.execute(delete(table).where(table.c.message_id.in_(message_ids)))
     gone = connection.execute(delete(message).where(message.c.id.in_(message_ids))).rowcount
     _recount(connection, rows)
@@ -71,6 +72,7 @@ def erase(connection: Connection, account_id: int, peer: str, pseudonym: str, li
     duties = _ids(connection, delivery.c.id, delivery.c.message_id.in_(ids))
     connection.execute(update(attempt).where(attempt.c.delivery_id.in_(duties)).values(excerpt=None))
     connection.execute(delete(inbound_part).where(inbound_part.c.message_id.in_(ids)))
+    connection.execute(delete(media).where(media.c.message_id.in_(ids)))
     connection.execute(update(part).where(part.c.id.in_(parts)).values(user_data=b"", tlvs=None))
     nothing = {"text": "", "raw": None, "fingerprint": None, "status_callback": None}
     flags = message.c.flags.op("|")(int(MessageFlag.ERASED))

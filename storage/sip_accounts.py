@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from storage.errors import Conflict, NotFound
 from storage.numbers import bump_catalog
-from storage.tables import sip_account, sip_binding
+from storage.tables import sip_account, sip_binding, sub_account
 
 Digest = Literal["md5", "sha-256", "both"]
 
@@ -17,7 +17,9 @@ Digest = Literal["md5", "sha-256", "both"]
 class SipAccount:
     """One phone's account. ``dids`` are the E.164 numbers that it may send as, the first by default.
 
-    ``digest`` says which challenge it gets: most phones understand only one (see docs/sip.md).
+    ``digest`` says which challenge it gets: most phones understand only one (see docs/sip.md). ``region`` is
+    the country whose spelling of numbers it has; empty: the server's. With ``reports`` its texts come in
+    message/cpim and ask for receipts (RFC 5438), which not every phone can show.
     """
 
     id: int
@@ -29,6 +31,8 @@ class SipAccount:
     digest: Digest
     dids: tuple[str, ...]
     created_at: int
+    region: str = ""
+    reports: bool = False
 
     @property
     def aor(self) -> str:
@@ -60,7 +64,8 @@ def remove_sip_account(connection: Connection, username: str, domain: str) -> Si
     found = find_sip_account(connection, username, domain)
     if found is None:
         raise NotFound(f"There is no SIP account sip:{username}@{domain}.")
-    connection.execute(delete(sip_binding).where(sip_binding.c.sip_account_id == found.id))
+    for table in (sip_binding, sub_account):
+        connection.execute(delete(table).where(table.c.sip_account_id == found.id))
     connection.execute(delete(sip_account).where(sip_account.c.id == found.id))
     bump_catalog(connection)
     return found

@@ -16,11 +16,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    text,
 )
 
 from storage.schema import Id, metadata
 from storage.schema import key as _id
 from storage.schema import partial as _partial
+from storage.tables_access import api_access, media, phonebook_entry, sub_account
 from storage.tables_feed import conversation, event, feed, follower
 from storage.tables_people import (
     audit,
@@ -36,6 +39,7 @@ __all__ = [
     "PART_OPEN",
     "Id",
     "account",
+    "api_access",
     "api_key",
     "attempt",
     "audit",
@@ -52,14 +56,17 @@ __all__ = [
     "handler_setting",
     "idempotency",
     "inbound_part",
+    "media",
     "message",
     "metadata",
     "opt_out",
     "part",
+    "phonebook_entry",
     "receipt",
     "receipt_candidate",
     "retention",
     "session",
+    "sub_account",
     "user",
 ]
 
@@ -346,6 +353,8 @@ sip_account = Table(
     Column("digest", Text, nullable=False),
     Column("dids", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("region", Text, nullable=False, server_default=text("''")),
+    Column("reports", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("username", "domain"),
 )
 

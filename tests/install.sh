@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
-# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip and linphonec, the mail
-# programs Postfix, Dovecot and swaks, and environments for the foreign SMPP peers in Python.
+# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip, linphonec and
+# twinkle-console, Kamailio as a trunk, the mail programs Postfix, Dovecot and swaks, and environments for the
+# foreign SMPP peers and API clients in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -13,6 +14,10 @@ have_postgresql() {
 
 have_kannel() {
     PATH="$PATH:/usr/sbin" command -v bearerbox >/dev/null
+}
+
+have_kamailio() {
+    PATH="$PATH:/usr/sbin" command -v kamailio >/dev/null && compgen -G '/usr/lib/*/kamailio/modules/tls.so' >/dev/null
 }
 
 have_postfix() {
@@ -45,6 +50,8 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v sipp >/dev/null || missing+=(sip-tester)
 command -v baresip >/dev/null || missing+=(baresip-core)
 command -v linphonec >/dev/null || missing+=(linphone-cli)
+command -v twinkle-console >/dev/null || missing+=(twinkle-console)
+have_kamailio || missing+=(kamailio kamailio-tls-modules)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v strace >/dev/null || missing+=(strace)
 command -v telnet >/dev/null || missing+=(telnet)
@@ -79,6 +86,8 @@ command -v node >/dev/null || lacking+=("Node.js (Debian: nodejs)")
 command -v sipp >/dev/null || lacking+=("sipp (Debian: sip-tester)")
 command -v baresip >/dev/null || lacking+=("baresip (Debian: baresip-core)")
 command -v linphonec >/dev/null || lacking+=("linphonec (Debian: linphone-cli)")
+command -v twinkle-console >/dev/null || lacking+=("twinkle-console (Debian: twinkle-console)")
+have_kamailio || lacking+=("Kamailio with TLS (Debian: kamailio, kamailio-tls-modules)")
 command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
 have_kannel || lacking+=("Kannel (Debian: kannel)")
 have_postfix || lacking+=("Postfix (Debian: postfix)")
@@ -93,7 +102,7 @@ if ! have_npm; then
         lacking+=("npm (Debian: npm), for the npm packages smpp, jssip, sip.js, ws")
     fi
 fi
-for name in peers twisted3; do
+for name in peers twisted3 clients; do
     have_venv "$name" || make_venv "$name" || lacking+=("the packages of tests/interop/$name.txt (PyPI)")
 done
 

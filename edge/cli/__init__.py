@@ -6,6 +6,7 @@ import click
 
 from edge import __version__, layout
 from edge.cli.accounts import account, key, user
+from edge.cli.api_access import api_access
 from edge.cli.binds import binds
 from edge.cli.common import Commands, config_option, json_option, load, say
 from edge.cli.ctl import ctl, operator_hash
@@ -32,6 +33,7 @@ COMMANDS = (
     user,
     did,
     key,
+    api_access,
     sip_account,
     send,
     explain,

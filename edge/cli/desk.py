@@ -18,9 +18,8 @@ from sqlalchemy import Connection
 from edge import outgoing
 from edge.config import Config
 from edge.errors import Refused
-from edge.handlers import registry
+from edge.handlers import changing
 from edge.handlers.base import Rules, SettingError
-from edge.handlers.endpoints import bare
 from edge.passwords import MAX_CHARACTERS, hash_password
 from edge.policy import numbers as spelling
 from storage import accounts, endpoints, mail, migrate, numbers, sessions
@@ -224,21 +223,12 @@ class Desk:
             return before or after, after
 
     def _set_handler(self, conn: Connection, did: Did, name: str, change: HandlerChange) -> Did:
-        handlers = registry.installed()
         try:
-            setting = handlers.settle(did, name, change.settings, change.enabled, self._rules)
+            return changing.change(
+                conn, self.ids.next, did, name, change.settings, change.enabled, self._rules
+            )
         except SettingError as error:
             raise DeskError(f"{error.field}: {error.sentence}") from error
-        if change.enabled:
-            for target in handlers.targets_of(handlers.kinds[name], setting.settings, ""):
-                if target is not None:
-                    endpoints.forget(conn, Endpoint(did.account_id, name, bare(target)))
-        before = did.handlers.get(name)
-        gone = dict.fromkeys(before.settings) if before is not None else {}
-        settings = {**gone, **setting.settings}
-        return numbers.set_did(
-            conn, self.ids.next, did.number, handler=name, enabled=setting.enabled, settings=settings
-        )
 
     def forget_replies(self, number: str, peer: str) -> tuple[str, str, bool]:
         """Both numbers as they are kept, and whether there were reply tokens of the two."""

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import phonenumbers
 
 from edge.cli.accounts import account_option, generate_option, new_password, stdin_option
 from edge.cli.common import Failed, config_option, desk, json_option, load, say
 from edge.cli.desk import Desk, DeskError
 from edge.config import SIPConfig
+from edge.sip import accounts as removing
 from edge.tabular import table
 from protocols.sip.digest import Algorithm
 from storage import accounts, numbers, sip_accounts
@@ -37,6 +39,19 @@ def sip_account() -> None:
     show_default=True,
     help="The challenges it gets; most phones know md5 only.",
 )
+@click.option(
+    "--region",
+    type=click.Choice(sorted(phonenumbers.SUPPORTED_REGIONS)),
+    metavar="COUNTRY",
+    default=None,
+    help="The country whose spelling of numbers it has (ISO 3166); the server's by default.",
+)
+@click.option(
+    "--reports/--no-reports",
+    default=False,
+    show_default=True,
+    help="Ask it what became of its texts (message/cpim, RFC 5438); not every phone shows such texts.",
+)
 @click.argument("username")
 @stdin_option
 @generate_option
@@ -46,6 +61,8 @@ def add(
     account_name: str,
     dids: tuple[str, ...],
     digest: sip_accounts.Digest,
+    region: str | None,
+    reports: bool,
     username: str,
     password_stdin: bool,
     generate: bool,
@@ -63,7 +80,8 @@ def add(
     with desk(config_file) as work:
         e164 = tuple(dict.fromkeys(work.did_number(number) for number in dids))
         password, made = new_password(password_stdin, generate)
-        added = _add(work, account_name, _wanted(username, domain, password, digest, e164))
+        wanted = _wanted(username, domain, password, digest, e164)
+        added = _add(work, account_name, replace(wanted, region=region or "", reports=reports))
     sentence = f"{added.aor} sends as {', '.join(added.dids)}."
     if made:
         sentence += f" Password: {password}"
@@ -93,18 +111,7 @@ def remove(username: str, config_file: Path, as_json: bool) -> None:
     """Remove a phone; what it sent and received stays."""
     domain = _sip(config_file).domain
     with desk(config_file) as work, work.transaction() as connection:
-        gone = sip_accounts.remove_sip_account(connection, username, domain)
-        for did in numbers.list_dids(connection, gone.account_id):
-            setting = did.handlers.get("sip")
-            if setting is not None and setting.settings.get("aor") == gone.aor:
-                numbers.set_did(
-                    connection,
-                    work.ids.next,
-                    did.number,
-                    handler="sip",
-                    enabled=False,
-                    settings={"aor": None},
-                )
+        gone = removing.remove(connection, work.ids.next, username, domain)
     say(as_json, f"{gone.aor} removed.", {"aor": gone.aor, "removed": True})
 
 
@@ -162,4 +169,11 @@ def _rings_elsewhere(did: Did) -> bool:
 
 
 def _document(item: SipAccount) -> dict[str, object]:
-    return {"aor": item.aor, "username": item.username, "digest": item.digest, "dids": list(item.dids)}
+    return {
+        "aor": item.aor,
+        "username": item.username,
+        "digest": item.digest,
+        "dids": list(item.dids),
+        "region": item.region,
+        "reports": item.reports,
+    }

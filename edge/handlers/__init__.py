@@ -8,7 +8,7 @@ rest of the server (its settings, its targets) is in `edge.handlers.base`; which
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
@@ -85,14 +85,16 @@ class Handler(Protocol):
     """What the outbox needs of a handler.
 
     ``ordered``: a delivery waits until the earlier ones of its conversation to the same target are final;
-    with ``one_line`` (which a handler may lack) until all earlier ones to the same target are. A delivery
-    that has not ended after ``give_up_seconds`` (which it may lack too: GIVE_UP_SECONDS) fails.
+    with a ``line`` (which a handler may lack) of "number" all earlier ones of our number, of "target" all.
+    A delivery that has not ended after ``give_up_seconds`` (which it may lack too: GIVE_UP_SECONDS) fails.
     ``attempt_seconds`` is how long an attempt may take, ``unwell`` says whether an outcome tells that the
     target as a whole takes nothing now (both, if lacking: as the outbox and HTTP have it).
     """
 
     name: str
-    ordered: ClassVar[bool]
+
+    @property
+    def ordered(self) -> bool: ...
 
     def target_key(self, target: str) -> str:
         """What deliveries share that fail together: `origin` for URLs."""

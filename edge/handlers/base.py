@@ -21,7 +21,6 @@ from edge.http.errors import URLRefused
 if TYPE_CHECKING:
     from edge.handlers.email import EmailHandler
     from edge.handlers.endpoints import Endpoints
-    from edge.handlers.sip import SipHandler
     from edge.http.client import HTTPClient
     from edge.outbound import Accepted, Draft
     from storage.records import Did
@@ -31,6 +30,7 @@ SWITCHES = {"on": True, "off": False}
 MAX_SETTING = 4_000
 
 Settings = Mapping[str, object]
+Line = Literal["conversation", "number", "target"]
 
 
 class SettingError(ValueError):
@@ -89,7 +89,7 @@ class CallbackTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What handlers deliver with."""
+    """What handlers deliver with. ``sip`` are the handlers of the server's SIP side, by name."""
 
     http: "HTTPClient"
     store: "Store"
@@ -99,22 +99,23 @@ class Tools:
     random: Random
     wall_ms: Callable[[], int]
     callback: CallbackTimes = field(default=CallbackTimes())
-    sip: "SipHandler | None" = None
+    sip: Mapping[str, object] = field(default_factory=dict)
     email: "EmailHandler | None" = None
 
 
 class DIDHandler(ABC):
     """A handler that the owner of a DID can switch on.
 
-    ``ordered``: the deliveries of one conversation to one target go out in order, one at a time; with
-    ``one_line`` those of all conversations to it do. ``main`` is the key without
-    which there is nothing to do; ``always_on`` handlers need no switch. A delivery that is not over after
-    ``give_up_seconds`` (since it was owed, or replayed) is a dead letter, whatever `deliver` says.
+    ``ordered``: deliveries to one target go out in order, one at a time; ``line`` says of which that holds:
+    those of one conversation, of all conversations of one of our numbers, or of all that go to the target.
+    ``main`` is the key without which there is nothing to do; ``always_on`` handlers need no switch. A
+    delivery that is not over after ``give_up_seconds`` (since it was owed, or replayed) is a dead letter,
+    whatever `deliver` says.
     """
 
     name: str
     ordered: ClassVar[bool] = False
-    one_line: ClassVar[bool] = False
+    line: ClassVar[Line] = "conversation"
     always_on: ClassVar[bool] = False
     give_up_seconds: float = GIVE_UP_SECONDS
     keys: ClassVar[tuple[Key, ...]] = ()

@@ -32,6 +32,8 @@ from storage.records import MessageRecord
 OK_OCTETS = 4096  # a longer body is not an `ok`, whatever stands in it
 NANP_E164_LENGTH = 12
 SHORTEST_SECRET = 16
+SPELLINGS = ("nanp", "e164")
+NUMBERS = Key("numbers", "text", "nanp (ten digits, the default) or e164 (with + and the country's code)")
 
 
 class CallbackHandler(DIDHandler):
@@ -43,6 +45,7 @@ class CallbackHandler(DIDHandler):
         Key("url", "text", f"http(s), with {' '.join(f'{{{name}}}' for name in VARIABLES)}", "URL"),
         Key("retry", "switch", "ask again until the page says ok"),
         Key("secret", "secret", "for {SIGNATURE}: new, or a text of at least 16 characters"),
+        NUMBERS,
     )
 
     def __init__(
@@ -63,6 +66,7 @@ class CallbackHandler(DIDHandler):
     @classmethod
     def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
         """The template is parsed and its origin judged; one that is signed gets a secret if it has none."""
+        check_numbers(settings, "callback_numbers")
         url = settings.get("url")
         if isinstance(url, str) and url:
             try:
@@ -130,8 +134,8 @@ def variables(
     """The values of the template's variables, unencoded; the costly ones only if they are in it."""
     values = {
         "ID": str(message.id),
-        "FROM": plain(message.peer),
-        "TO": plain(message.did),
+        "FROM": spelled(message.peer, settings),
+        "TO": spelled(message.did, settings),
         "MESSAGE": message.text,
         "MEDIA": "",
         "FROM_E164": message.peer,
@@ -148,6 +152,17 @@ def variables(
         secret = settings.get("secret")
         values["SIGNATURE"] = callback_signature(secret, values) if isinstance(secret, str) else ""
     return values
+
+
+def check_numbers(settings: Settings, field: str) -> None:
+    """Raises SettingError for a spelling that is not known."""
+    if settings.get("numbers") not in (None, "", *SPELLINGS):
+        raise SettingError(field, f"expected {' or '.join(SPELLINGS)}, not {settings['numbers']}.")
+
+
+def spelled(number: str, settings: Settings) -> str:
+    """A number as the handler's settings want it."""
+    return number if settings.get("numbers") == "e164" else plain(number)
 
 
 def plain(number: str) -> str:

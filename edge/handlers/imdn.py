@@ -1,6 +1,6 @@
 """Delivery reports back to a phone that asked for them: a MESSAGE with an IMDN (RFC 5438 §7.2).
 
-The delivery's target says whom and what for (see `edge.sip.intake.imdn_target`), its event what is told.
+The delivery's target says whom and what for (see `edge.sip.senders`), its event what is told.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from edge.handlers import Delivered, Failed, Job, Outcome, Retry
 from edge.sip.bindings import Bindings
 from edge.sip.delivery import AWAY, Delivery, Outgoing, Result, Verdict
-from edge.sip.intake import IMDN
+from edge.sip.senders import IMDN
 from protocols.sip import cpim, imdn
 from protocols.sip.uri import escape_user
 from storage.sip_accounts import SipAccount

@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+from edge.handlers import Handler
+from edge.handlers.absent import Absent
 from edge.handlers.base import DIDHandler, Rules, SettingError, Settings, Tools
 from edge.handlers.faults import Faults
 from storage.records import Did, HandlerSetting
@@ -30,6 +32,7 @@ OURS = tuple(
         ("webhook", "WebhookHandler"),
         ("forward", "ForwardHandler"),
         ("sip", "SipHandler"),
+        ("trunk", "TrunkHandler"),
         ("email", "EmailHandler"),
     )
 )
@@ -98,14 +101,19 @@ class Registry:
             raise SettingError(name, f"it has no {label}: give {name}_{kind.main}=… too.")
         return HandlerSetting(name, enabled, after)
 
-    def build(self, tools: Tools) -> dict[str, DIDHandler]:
-        """Those that deliver, by name. Raises what one of our own raises: that is no server to run."""
+    def build(self, tools: Tools) -> dict[str, Handler]:
+        """Those that deliver, by name; `Absent` for one that this server is not configured for.
+
+        Raises what one of our own raises: that is no server to run.
+        """
         built = {kind.name: self._build(kind, tools) for kind in self if not kind.always_on}
         return {name: handler for name, handler in built.items() if handler is not None}
 
-    def _build(self, kind: type[DIDHandler], tools: Tools) -> DIDHandler | None:
+    def _build(self, kind: type[DIDHandler], tools: Tools) -> Handler | None:
         try:
-            return kind.build(tools) if kind.available(tools) else None
+            if not kind.available(tools):
+                return Absent(kind.name, tools.wall_ms, kind.ordered, kind.line)
+            return kind.build(tools)
         except Exception as error:
             if kind.name in {entry.name for entry in OURS}:
                 raise

@@ -8,6 +8,7 @@ owed.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import structlog
@@ -15,10 +16,14 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from edge.handlers import Delivered, Failed, Job, Outcome, Retry
-from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Tools
+from edge.handlers.base import DIDHandler, Key, Line, Rules, SettingError, Tools
 from edge.sip.bindings import Bindings
 from edge.sip.delivery import AWAY, Delivery, Outgoing, Result, Verdict
-from storage import registrations
+from protocols.sip import cpim
+from protocols.sip.imdn import Wish
+from protocols.sip.uri import escape_user
+from storage import contacts, registrations
+from storage.contacts import Contact
 from storage.sip_accounts import SipAccount
 from storage.store import Store
 
@@ -52,7 +57,7 @@ class SipHandler(DIDHandler):
 
     name = "sip"
     ordered: ClassVar[bool] = True
-    one_line: ClassVar[bool] = True
+    line: ClassVar[Line] = "target"
     main = "aor"
     keys = (Key("aor", "text", "sip:user@domain, a phone of `trunkline sip-account`", "address-of-record"),)
 
@@ -79,13 +84,14 @@ class SipHandler(DIDHandler):
     @classmethod
     def available(cls, tools: Tools) -> bool:
         """See `DIDHandler`: only with [sip]."""
-        return tools.sip is not None
+        return cls.name in tools.sip
 
     @classmethod
     def build(cls, tools: Tools) -> "SipHandler":
         """The one of the server's SIP side."""
-        assert tools.sip is not None
-        return tools.sip
+        found = tools.sip[cls.name]
+        assert isinstance(found, cls)
+        return found
 
     @classmethod
     def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
@@ -151,20 +157,29 @@ class SipHandler(DIDHandler):
         bindings = self._bindings.of(account.id)
         if not bindings:
             return succeed(Retry("phone_off", min(OFF_SECONDS, left), AWAY))
-        sending = self._delivery.deliver(self._outgoing(job), bindings)
-        return sending.addCallback(self._outcome, line, left)
+        return (
+            self._store.read(contacts.of_number, account.account_id, job.message.peer)
+            .addErrback(_nameless)
+            .addCallback(lambda known: self._delivery.deliver(self._outgoing(job, account, known), bindings))
+            .addCallback(self._outcome, line, left)
+        )
 
-    def _outgoing(self, job: Job) -> Outgoing:
+    def _outgoing(self, job: Job, account: SipAccount, known: Contact | None) -> Outgoing:
         message = job.message
         extra = (("X-SMS-To", message.did),) if self._settings.sms_to_header else ()
+        body = message.text.encode("utf-8", "replace")
+        if account.reports:
+            source = f"sip:{escape_user(message.peer)}@{account.domain}"
+            body = asking(body, f"{job.delivery.id:x}", source, account.aor, message.created_at)
         return Outgoing(
             identity=job.delivery.id,
             attempt=job.attempt,
             aor=job.delivery.target,
             source=message.peer,
-            content_type=TEXT,
-            body=message.text.encode("utf-8", "replace"),
+            content_type=cpim.TYPE if account.reports else TEXT,
+            body=body,
             created_at=message.created_at,
+            name="" if known is None else known.name,
             extra=extra,
         )
 
@@ -177,6 +192,28 @@ class SipHandler(DIDHandler):
         if verdict.result is Result.DELIVERED:
             return Delivered("delivered", verdict.status, verdict.reason)
         return Failed(str(verdict.result.value), verdict.status, verdict.reason)
+
+
+def asking(body: bytes, message_id: str, source: str, aor: str, created_at: int) -> bytes:
+    """A text in message/cpim that asks the phone for receipts (RFC 5438 §6)."""
+    wishes = ", ".join(wish.value for wish in (Wish.POSITIVE, Wish.NEGATIVE, Wish.DISPLAY))
+    return cpim.make_cpim(
+        (
+            ("From", f"<{source}>"),
+            ("To", f"<{aor}>"),
+            ("DateTime", datetime.fromtimestamp(created_at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+            ("NS", f"imdn <{cpim.IMDN_NAMESPACE}>"),
+            ("imdn.Message-ID", message_id),
+            ("imdn.Disposition-Notification", wishes),
+        ),
+        (("Content-Type", TEXT), ("Content-Length", str(len(body)))),
+        body,
+    )
+
+
+def _nameless(failure: Failure) -> None:
+    """A name is a courtesy: without it the text goes all the same."""
+    log.warning("sip_contact_not_read", error=failure.getErrorMessage())
 
 
 def _not_woken(failure: Failure) -> None:

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 
 from edge.handlers import Job, Outcome, origin
 from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
-from edge.handlers.callback import plain
+from edge.handlers.callback import NUMBERS, check_numbers, spelled
 from edge.handlers.endpoints import bare
 from edge.handlers.posting import Poster
 from edge.handlers.signing import key_octets, new_key
@@ -38,6 +38,7 @@ class WebhookHandler(DIDHandler):
     keys = (
         Key("url", "text", "http(s); nothing in it is replaced", "URL"),
         Key("format", "text", "voipms (the default) or standard (Standard Webhooks, signed)"),
+        NUMBERS,
         Key("secret", "secret", "new or whsec_…: comes beside the one before; retire: drop the older one"),
     )
 
@@ -52,6 +53,7 @@ class WebhookHandler(DIDHandler):
     @classmethod
     def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
         """The URL is judged; the standard form gets a key if there is none."""
+        check_numbers(settings, "webhook_numbers")
         url, form = settings.get("url"), settings.get("format", "")
         if isinstance(url, str) and url:
             rules.check_url(url, "webhook_url")
@@ -89,7 +91,8 @@ class WebhookHandler(DIDHandler):
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
-        body = standard(job.message) if job.settings.get("format") == "standard" else voipms(job.message)
+        form = job.settings.get("format")
+        body = standard(job.message) if form == "standard" else voipms(job.message, job.settings)
         which = Endpoint(job.delivery.account_id, self.name, bare(job.delivery.target))
         return self._poster.post(job, which, body, secrets_of(job.settings))
 
@@ -100,15 +103,15 @@ def secrets_of(settings: Settings) -> list[str]:
     return [key for key in found if isinstance(key, str)] if isinstance(found, list) else []
 
 
-def voipms(message: MessageRecord) -> bytes:
+def voipms(message: MessageRecord, settings: Settings) -> bytes:
     """See the module's docstring; `received_at` has microseconds and an offset, as there."""
     at = datetime.fromtimestamp(message.created_at / 1000, UTC).isoformat(timespec="microseconds")
     payload = {
         "id": message.id,
         "record_type": "message",
         "type": "SMS",
-        "from": {"phone_number": plain(message.peer)},
-        "to": [{"phone_number": plain(message.did), "status": "webhook_delivered"}],
+        "from": {"phone_number": spelled(message.peer, settings)},
+        "to": [{"phone_number": spelled(message.did, settings), "status": "webhook_delivered"}],
         "text": message.text,
         "media": [],
         "received_at": at,

@@ -9,6 +9,7 @@ nothing that a peer sends raises.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -17,6 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge.sip.guard import Guard
+from edge.sip.ourselves import Ourselves
 from protocols.sip.answers import reply_address, response_to, stamp
 from protocols.sip.errors import BadValue, EncodeError, Malformed
 from protocols.sip.headers import parse_tokens
@@ -59,8 +61,7 @@ class Counters:
     not_answered: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """One new request with its key fields and where it came from."""
 
     request: Request
@@ -68,8 +69,7 @@ class Incoming:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a method answers: status, reason (None: the usual one), more header fields."""
 
     status: int
@@ -85,7 +85,8 @@ class _Sent:
     flow: Flow
 
 
-Method = Callable[[Incoming], "Deferred[Reply]"]
+Method = Callable[[Incoming], "Reply | Deferred[Reply]"]
+"""What answers a request: at once where nothing has to be stored."""
 
 
 class NoAnswer(Exception):
@@ -93,14 +94,19 @@ class NoAnswer(Exception):
 
 
 class UserAgent:
-    """I own the transactions of one server. ``methods`` are REGISTER and MESSAGE."""
+    """I own the transactions of one server. ``methods`` are REGISTER and MESSAGE.
+
+    ``overloaded`` is asked whether a request is too much now; it is told whether the request answers a
+    challenge, on which half of its work has been spent already.
+    """
 
     def __init__(
         self,
         guard: Guard,
         clock: IReactorTime,
         token: Callable[[], str],
-        overloaded: Callable[[], bool],
+        overloaded: Callable[[bool], bool],
+        ourselves: Ourselves,
     ) -> None:
         self.counters = Counters()
         self.methods: Mapping[str, Method] = {}
@@ -109,11 +115,17 @@ class UserAgent:
         self._clock = clock
         self._token = token
         self._overloaded = overloaded
+        self._ourselves = ourselves
         self._server = ServerTransactions()
         self._client = ClientTransactions()
         self._timer: IDelayedCall | None = None
         self._tidy = LoopingCall(self._tidy_up)
         self._tidy.clock = clock
+
+    @property
+    def transactions(self) -> int:
+        """Requests of peers that are remembered."""
+        return len(self._server)
 
     def start(self) -> None:
         """Begin to forget what is over."""
@@ -186,10 +198,14 @@ class UserAgent:
         if reply is not None:
             self._answer(reply, transaction, request, flow, size)
             return
-        incoming = Incoming(request, keys, flow)
-        self.methods[request.method](incoming).addErrback(self._broken).addCallback(
-            self._answer, transaction, request, flow, size
-        )
+        try:
+            said = self.methods[request.method](Incoming(request, keys, flow))
+        except Exception:
+            said = self._broken(Failure())
+        if isinstance(said, Reply):
+            self._answer(said, transaction, request, flow, size)
+        else:
+            said.addErrback(self._broken).addCallback(self._answer, transaction, request, flow, size)
 
     def _refused(self, request: Request) -> Reply | None:
         """Everything that is answered without asking a method (RFC 3261 §8.2)."""
@@ -210,7 +226,7 @@ class UserAgent:
             return Reply(420, None, (("Unsupported", ", ".join(unknown)),))
         if method == "OPTIONS":
             return Reply(200, None, (ALLOW, ("Accept", "text/plain, message/cpim"), ("Supported", "path")))
-        if self._server.full or self._overloaded():
+        if self._server.full or self._overloaded(_is_begun(request)):
             self.counters.overload += 1
             return Reply(503, "Overloaded; try again", (("Retry-After", "5"),))
         return None
@@ -243,9 +259,7 @@ class UserAgent:
 
     def request(self, request: Request, flow: Flow) -> "Deferred[Response]":
         """Send a request, its Via still missing; the final answer. Errback NoAnswer, EncodeError."""
-        host, port = flow.local
-        spelled = f"[{host}]" if ":" in host else host
-        via = f"SIP/2.0/{flow.kind} {spelled}:{port};branch=z9hG4bK{self._token()};rport"
+        via = f"SIP/2.0/{flow.kind} {self._ourselves.at(*flow.local)};branch=z9hG4bK{self._token()};rport"
         request.headers.put_first("Via", via)
         done: Deferred[Response] = Deferred()
         try:
@@ -293,6 +307,11 @@ class UserAgent:
 
     def _tidy_up(self) -> None:
         self._server.handle_timer(self._clock.seconds())
+
+
+def _is_begun(request: Request) -> bool:
+    headers = request.headers
+    return headers.get("Authorization") is not None or headers.get("Proxy-Authorization") is not None
 
 
 def _required(request: Request) -> list[str]:

@@ -9,24 +9,19 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
 
-import structlog
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from edge.sip.agent import SERVER, NoAnswer, UserAgent
 from edge.sip.bindings import Binding
-from edge.sip.listeners import Listeners
+from edge.sip.flows import VIA_OCTETS, Flows, TooLarge
 from protocols.sip.errors import BadValue
-from protocols.sip.headers import split_list
+from protocols.sip.headers import display_name, split_list
+from protocols.sip.locating import Hop
 from protocols.sip.message import Headers, Request, Response
 from protocols.sip.transport import Flow
 from protocols.sip.uri import escape_user, parse_uri
 from storage.registrations import BindingRecord
-
-log = structlog.get_logger(__name__)
-
-UDP_MAX_OCTETS = 1_300
-"""Beyond this a datagram may be cut on its way, so a stream is asked for (RFC 3428 §8)."""
 
 AWAY = 480
 _TEMPORARY = frozenset((401, 407, 408, 423, 430, 480, 481, 486, 491))
@@ -46,7 +41,7 @@ class Result(Enum):
 class Outgoing:
     """One message for one address-of-record. ``identity`` stays the same over all attempts.
 
-    ``source`` is the other side's number (or name).
+    ``source`` is the other side's number (or name), ``name`` what the account calls it.
     """
 
     identity: int
@@ -56,6 +51,7 @@ class Outgoing:
     content_type: str
     body: bytes
     created_at: int
+    name: str = ""
     extra: tuple[tuple[str, str], ...] = ()
 
 
@@ -90,19 +86,16 @@ class Counters:
     unreachable: int = 0
     refused: int = 0
     too_large: int = 0
-    moved_to_tcp: int = 0
 
 
 class Delivery:
-    """I send. ``large_udp``: what does not fit a datagram goes by UDP all the same when TCP is not to be
-    had."""
+    """I send."""
 
-    def __init__(self, domain: str, agent: UserAgent, listeners: Listeners, large_udp: bool) -> None:
+    def __init__(self, domain: str, agent: UserAgent, flows: Flows) -> None:
         self.counters = Counters()
         self._domain = domain
         self._agent = agent
-        self._listeners = listeners
-        self._large_udp = large_udp
+        self._flows = flows
 
     def deliver(self, outgoing: Outgoing, bindings: list[Binding]) -> "Deferred[Verdict]":
         """Send to every contact at once; fires when one has taken it, else when all have answered."""
@@ -128,20 +121,21 @@ class Delivery:
             request = self._request(outgoing, binding.record)
         except BadValue as error:
             return succeed(Verdict(Result.REFUSED, reason=str(error)))
-        size = len(request.serialise()) + 200
+        size = len(request.serialise()) + VIA_OCTETS
         self.counters.sent += 1
         return (
             self._flow(binding, size)
             .addCallback(lambda flow: self._agent.request(request, flow))
-            .addCallbacks(_judge, _no_answer)
+            .addCallbacks(judged, _no_answer)
         )
 
     def _request(self, outgoing: Outgoing, record: BindingRecord) -> Request:
         tag = f"{outgoing.identity:x}"
+        source = f"<sip:{escape_user(outgoing.source)}@{self._domain}>"
         headers = Headers(
             (
                 ("Max-Forwards", "70"),
-                ("From", f"<sip:{escape_user(outgoing.source)}@{self._domain}>;tag={tag}"),
+                ("From", f"{display_name(outgoing.name)}{source};tag={tag}"),
                 ("To", f"<{outgoing.aor}>"),
                 ("Call-ID", f"{outgoing.identity:x}.{record.id:x}@{self._domain}"),
                 ("CSeq", f"{outgoing.attempt} MESSAGE"),
@@ -164,53 +158,30 @@ class Delivery:
             return succeed(flow)
         if record.transport == "UDP":
             return self._datagrams(record, size)
-        if record.transport == "TCP":
-            return self._connect(record)
-        return fail(NoAnswer("the connection is closed"))
+        hop = _listening(record) if record.transport == "TCP" else None
+        if hop is None:
+            return fail(NoAnswer("the connection is closed"))
+        return self._flows.stream(hop)
 
     def _datagrams(self, record: BindingRecord, size: int) -> "Deferred[Flow]":
-        flow = self._listeners.datagrams_to(record.host, record.port)
-        if flow is None:
-            return fail(NoAnswer("no socket for this address"))
-        if size <= UDP_MAX_OCTETS:
-            return succeed(flow)
-        return self._connect(record).addErrback(lambda _: self._too_large(record, flow, size))
-
-    def _too_large(self, record: BindingRecord, flow: Flow, size: int) -> Flow:
-        log.warning("sip_message_large", contact=record.contact, octets=size, sent=self._large_udp)
-        if not self._large_udp:
-            raise _TooLarge(size)
-        return flow
-
-    def _connect(self, record: BindingRecord) -> "Deferred[Flow]":
-        """A connection to where the contact says that it listens, when it is not behind a NAT.
-
-        Only ever to the address that the phone registered from: a contact must not lead us anywhere else.
-        """
-        uri = parse_uri(record.contact)
-        if uri.host.strip("[]") != record.host:
-            return fail(NoAnswer("the contact is behind a NAT"))
-        connecting = self._listeners.connect(record.host, uri.port or 5060)
-        return connecting.addCallbacks(self._moved, _unreachable)
-
-    def _moved(self, flow: Flow) -> Flow:
-        self.counters.moved_to_tcp += 1
-        return flow
+        return self._flows.datagrams(record.host, record.port, size, _listening(record))
 
     def _count(self, verdict: Verdict) -> None:
         name = verdict.result.value
         setattr(self.counters, name, getattr(self.counters, name) + 1)
 
 
-class _TooLarge(Exception):
-    pass
+def _listening(record: BindingRecord) -> Hop | None:
+    """Where the contact says that it listens for TCP; None when it is behind a NAT.
+
+    Only ever the address that the phone registered from: a contact must not lead us anywhere else.
+    """
+    uri = parse_uri(record.contact)
+    return Hop("TCP", record.host, uri.port or 5060) if uri.host.strip("[]") == record.host else None
 
 
-def _unreachable(failure: Failure) -> Flow:
-    raise NoAnswer(failure.getErrorMessage())
-
-
-def _judge(response: Response) -> Verdict:
+def judged(response: Response) -> Verdict:
+    """What a final answer to a MESSAGE means."""
     status, reason = response.status, response.reason[:200]
     if 200 <= status < 300:
         return Verdict(Result.DELIVERED, status, reason)
@@ -220,7 +191,7 @@ def _judge(response: Response) -> Verdict:
 
 
 def _no_answer(failure: Failure) -> Verdict:
-    if failure.check(_TooLarge) is not None:
+    if failure.check(TooLarge) is not None:
         return Verdict(Result.TOO_LARGE, reason="longer than a datagram may be")
     failure.trap(NoAnswer)
     return Verdict(Result.UNREACHABLE, reason=failure.getErrorMessage()[:200])

@@ -8,7 +8,9 @@ expire.
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Generic, TypeVar
 
@@ -80,12 +82,21 @@ class _Mischief:
 
 
 class Guard:
-    """I keep the measures of every address and account. ``now`` is monotonic seconds."""
+    """I keep the measures of every address and account. ``now`` is monotonic seconds.
+
+    ``befriended`` knows addresses that are trusted beside the networks.
+    """
 
     FADE_SECONDS = 120.0  # in which one wrong answer is forgotten
 
-    def __init__(self, limits: Limits, trusted: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        trusted: tuple[str, ...] = (),
+        befriended: Callable[[str], bool] = lambda host: False,
+    ) -> None:
         self.counters = Counters()
+        self._befriended = befriended
         self._limits = limits
         self._trusted = tuple(ip_network(network) for network in trusted)
         self._buckets: _Recent[tuple[str, str], tuple[float, float]] = _Recent()
@@ -93,8 +104,10 @@ class Guard:
         self._known: dict[str, bool] = {}
 
     def trusts(self, host: str) -> bool:
-        """Whether an address is in a trusted network: never banned, and believed when it asserts an
-        identity."""
+        """Whether an address is in a trusted network, or a trunk's: never banned, and believed when it
+        asserts an identity."""
+        if self._befriended(host):
+            return True
         if not self._trusted:
             return False
         known = self._known.get(host)
@@ -106,7 +119,7 @@ class Guard:
 
     def admits(self, host: str, user_agent: str | None, now: float) -> bool:
         """Whether a request of this address is looked at; if not it gets no answer."""
-        if user_agent is not None and SCANNERS.search(user_agent) is not None:
+        if user_agent is not None and _is_scanner(user_agent):
             self.counters.scanners += 1
             return False
         if self.trusts(host):
@@ -174,6 +187,11 @@ class Guard:
         self._buckets.put(key, (tokens - 1 if good else tokens, now))
         self.counters.too_many += not good
         return good
+
+
+@lru_cache(1_024)
+def _is_scanner(user_agent: str) -> bool:
+    return SCANNERS.search(user_agent) is not None
 
 
 def _inside(host: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""MESSAGE: what a phone sends becomes a message to a number (RFC 3428 §7).
+"""MESSAGE: what a phone or a trunk sends becomes a message to a number (RFC 3428 §7).
 
     MESSAGE ─ who? ─ From is his ─ what? ─┬─ text ─► Outbound ─ commit ─► 202
                                           ├─ receipt, typing ─► 200
@@ -12,35 +12,28 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import orjson
 import structlog
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from edge.errors import Refused, Unavailable
 from edge.outbound import Accepted, Draft, Outbound
-from edge.policy import numbers
 from edge.sip.agent import Incoming, Reply
 from edge.sip.gate import Denied
 from edge.sip.guard import Guard
-from edge.sip.registrar import Identify
+from edge.sip.reports import Reports
+from edge.sip.senders import Sender, Source
 from protocols.sip.answers import reason_phrase
 from protocols.sip.body import ACCEPT, ACCEPT_ENCODING, Composing, Content, Unsupported, read_body
 from protocols.sip.errors import BadValue
-from protocols.sip.headers import NameAddr, parse_name_addr
-from protocols.sip.imdn import Receipt, Wish
-from protocols.sip.uri import parse_uri
+from protocols.sip.imdn import Receipt
 from storage import registrations
-from storage.sip_accounts import SipAccount
 
 log = structlog.get_logger(__name__)
 
 LEG = "sip"
-IMDN = "imdn:"
-"""What the status target of a message begins with whose sender wants a receipt on his phone."""
-
 REMEMBERED = 100_000
-STATUSES = {"invalid_number": 404, "text_too_long": 413, "text_empty": 400, "no_route": 480}
+STATUSES = {"invalid_number": 404, "text_too_long": 413, "text_empty": 400, "no_route": 480, "loop": 482}
 """SIP status by `Refused.code`; every other refusal is 403 with its sentence."""
 
 
@@ -62,20 +55,18 @@ class Intake:
 
     def __init__(
         self,
-        domain: str,
-        region: str,
-        identify: Identify,
+        who: Callable[[Incoming], Sender | Denied],
         guard: Guard,
         outbound: Outbound,
+        reports: Reports,
         now: Callable[[], float],
         wall_ms: Callable[[], int],
     ) -> None:
         self.counters = Counters()
-        self._domain = domain
-        self._region = region
-        self._identify = identify
+        self._who = who
         self._guard = guard
         self._outbound = outbound
+        self._reports = reports
         self._now = now
         self._wall_ms = wall_ms
         self._taken: OrderedDict[str, Deferred[Reply] | None] = OrderedDict()
@@ -84,89 +75,58 @@ class Intake:
         """The requests that the last run took."""
         self._taken.update(dict.fromkeys(taken))
 
-    def __call__(self, incoming: Incoming) -> Deferred[Reply]:
+    def __call__(self, incoming: Incoming) -> Reply | Deferred[Reply]:
         """Take one MESSAGE."""
-        account = self._identify(incoming)
-        if isinstance(account, Denied):
-            return succeed(Reply(account.status, account.reason, account.fields))
+        sender = self._who(incoming)
+        if isinstance(sender, Denied):
+            return Reply(sender.status, sender.reason, sender.fields)
         try:
-            return self._take(incoming, account)
+            return self._take(incoming, sender)
         except Refused as error:
-            return succeed(self._refuse(error))
+            return self._refuse(error)
         except BadValue as error:
             self.counters.refused += 1
-            return succeed(Reply(400, f"Bad {error.field}"))
+            return Reply(400, f"Bad {error.field}")
 
-    def _take(self, incoming: Incoming, account: SipAccount) -> Deferred[Reply]:
-        source = self._source(incoming, account)
+    def _take(self, incoming: Incoming, sender: Sender) -> Deferred[Reply]:
+        source = sender.source(incoming)
         headers = incoming.request.headers
         read = read_body(headers.get("Content-Type"), headers.get("Content-Encoding"), incoming.request.body)
         if isinstance(read, Content):
-            return self._submit(incoming, account, source, read)
-        return succeed(self._control(read, account))
+            return self._submit(incoming, sender, source, read)
+        if isinstance(read, Receipt):
+            self.counters.receipts += 1
+            phone = sender.phone
+            return succeed(Reply(200)) if phone is None else self._reports.take(read, phone)
+        return succeed(self._control(read))
 
-    def _control(self, read: Receipt | Composing | Unsupported, account: SipAccount) -> Reply:
-        match read:
-            case Receipt():
-                self.counters.receipts += 1
-                log.info("sip_receipt", user=account.username, kind=read.kind, status=read.status)
-                return Reply(200)
-            case Composing():
-                self.counters.typing += 1
-                return Reply(200)
+    def _control(self, read: Composing | Unsupported) -> Reply:
+        if isinstance(read, Composing):
+            self.counters.typing += 1
+            return Reply(200)
         self.counters.unsupported += 1
         if read.encoding:
             return Reply(415, None, (("Accept-Encoding", ACCEPT_ENCODING),))
         return Reply(415, None, (("Accept", ACCEPT),))
 
-    # -- the two numbers --------------------------------------------------------------------------
-
-    def _source(self, incoming: Incoming, account: SipAccount) -> str:
-        """The DID to send as: what a trusted peer asserts, else what From says, else the account's first."""
-        if self._guard.trusts(incoming.flow.peer[0]):
-            for value in incoming.request.headers.all("P-Asserted-Identity")[:1]:
-                return self._own(parse_name_addr(value, "P-Asserted-Identity"), account)
-        uri = incoming.keys.from_.parsed()
-        if uri.is_sip and uri.aor == account.aor:
-            return account.dids[0]
-        if uri.is_sip and uri.host != self._domain:
-            raise Refused("foreign_from", f"From must be of {self._domain}", "from", 403)
-        return self._own(incoming.keys.from_, account)
-
-    def _own(self, address: NameAddr, account: SipAccount) -> str:
-        try:
-            number = numbers.destination(address.parsed().number, self._region, "from")
-        except Refused:
-            number = ""
-        if number not in account.dids:
-            raise Refused("foreign_from", f"{account.username} may not send under this From", "from", 403)
-        return number
-
-    def _destination(self, incoming: Incoming) -> str:
-        """The number in the Request-URI, in any spelling of the region; ``X-SMS-To`` when there is none."""
-        uri = parse_uri(incoming.request.uri)
-        named = incoming.request.headers.get("X-SMS-To")
-        return uri.number if uri.user or named is None else named
-
     # -- text -------------------------------------------------------------------------------------
 
     def _submit(
-        self, incoming: Incoming, account: SipAccount, source: str, content: Content
+        self, incoming: Incoming, sender: Sender, source: Source, content: Content
     ) -> Deferred[Reply]:
         key = taken_key(incoming)
         if key in self._taken:
             self.counters.repeated += 1
             return _after(self._taken[key])
-        if not self._guard.admits_account(account.username, self._now()):
+        if not self._guard.admits_account(sender.rate_key(source), self._now()):
             return succeed(Reply(503, "Too many messages; wait a moment", (("Retry-After", "10"),)))
-        destination = numbers.destination(self._destination(incoming), self._region)
         draft = Draft(
-            account.account_id,
-            source,
-            destination,
+            source.account_id,
+            source.number,
+            sender.destination(incoming),
             content.text,
             LEG,
-            imdn_target(account.username, content),
+            sender.told_at(content),
         )
         done = self._outbound.submit(
             draft, lambda message_id: [registrations.taken(key, message_id, self._wall_ms())]
@@ -212,15 +172,6 @@ def taken_key(incoming: Incoming) -> str:
     keys = incoming.keys
     text = f"{keys.call_id}\0{keys.cseq.number}\0{keys.from_.tag or ''}\0{keys.from_.uri}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def imdn_target(username: str, content: Content) -> str | None:
-    """Whom to tell what became of a message, as its status target; None when nobody wants to know."""
-    wanted = content.wants & {Wish.POSITIVE, Wish.NEGATIVE}
-    if content.message_id is None or not wanted:
-        return None
-    wishes = sorted(wish.value for wish in wanted)
-    return IMDN + orjson.dumps({"user": username, "id": content.message_id, "wants": wishes}).decode()
 
 
 def _after(waiting: "Deferred[Reply] | None") -> "Deferred[Reply]":

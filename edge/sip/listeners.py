@@ -1,19 +1,23 @@
-"""The sockets: where phones come in, and connections that we open to them (RFC 3261 §18).
+"""The sockets: where phones and trunks come in, and connections that we open to them (RFC 3261 §18).
 
 Each listener is an address; an IPv6 one is a socket of its own. A port that is taken fails the start.
 """
 
+import socket
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 
 from edge.certificate import Certificate
+from edge.sip.connections import Connections, TLSSide
+from edge.sip.ourselves import Ourselves
+from protocols.sip.locating import Hop
 from protocols.sip.transport import ConnectionFactory, Flow, Receiver, UDPTransport
 
 MAX_DATAGRAM = 65_536
-CONNECT_SECONDS = 5.0
+UDP_BUFFER = 1 << 19
+"""Room for what comes while a turn of the reactor lasts; what finds none is lost, and comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,10 @@ class Listeners:
         addresses: tuple[Address, ...],
         certificate: Certificate | None,
         receiver: Receiver,
+        ourselves: Ourselves,
         reactor: Any,
     ) -> None:
+        self._ourselves = ourselves
         self._addresses = addresses
         self._certificate = certificate
         self._receiver = receiver
@@ -42,7 +48,7 @@ class Listeners:
         self._udp: list[UDPTransport] = []
         self._ports: list[Any] = []
         self._factories: list[ConnectionFactory] = []
-        self._outgoing = ConnectionFactory("TCP", receiver, reactor)
+        self._connections = Connections(receiver, reactor)
 
     def start(self) -> None:
         """Listen everywhere. Raises CannotListenError, or SSL.Error for a bad certificate."""
@@ -59,8 +65,9 @@ class Listeners:
 
     def stop(self) -> Deferred[Any]:
         """Listen no more and close what is open."""
-        for factory in (*self._factories, self._outgoing):
+        for factory in self._factories:
             factory.close()
+        self._connections.close()
         ports, self._ports = self._ports, []
         return DeferredList([maybeDeferred(port.stopListening) for port in ports])
 
@@ -71,20 +78,26 @@ class Listeners:
                 return transport.flow(host, port)
         return None
 
-    def connect(self, host: str, port: int) -> "Deferred[Flow]":
-        """Open a connection to an address by TCP. (By TLS a phone would need a certificate to verify.)"""
-        kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        endpoint = kind(self._reactor, host, port, timeout=CONNECT_SECONDS)
-        connected: Deferred[Any] = endpoint.connect(self._outgoing)
-        return connected
+    def connect(self, hop: Hop, tls: TLSSide | None = None) -> "Deferred[Flow]":
+        """A connection to a place: see `edge.sip.connections`. (Phones are never called by TLS: they have
+        no certificate to verify.)"""
+        return self._connections.connect(hop, tls)
+
+    def reached_at(self, hop: Hop) -> str:
+        """host:port at which a server may reach us, by the transport that we reach it by (for Contact)."""
+        for address, port in zip(self._addresses, self._ports, strict=True):
+            if address.kind == hop.kind and (":" in address.host) == (":" in hop.host):
+                return self._ourselves.at(port.getHost().host, port.getHost().port)
+        return self._ourselves.public or self._ourselves.domain  # only by the connection that we open
 
     def _listen(self, address: Address) -> None:
         if address.kind == "UDP":
             transport = UDPTransport(self._receiver)
             self._udp.append(transport)
-            self._ports.append(
-                self._reactor.listenUDP(address.port, transport, address.host, maxPacketSize=MAX_DATAGRAM)
-            )
+            udp = self._reactor.listenUDP(address.port, transport, address.host, maxPacketSize=MAX_DATAGRAM)
+            if (sock := getattr(udp, "socket", None)) is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
+            self._ports.append(udp)
             return
         factory = ConnectionFactory(address.kind, self._receiver, self._reactor)
         self._factories.append(factory)

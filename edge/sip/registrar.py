@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 
 import structlog
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from edge.sip.agent import Incoming, Reply
@@ -84,19 +84,19 @@ class Registrar:
         self._wall_ms = wall_ms
         self._registered = registered
 
-    def __call__(self, incoming: Incoming) -> Deferred[Reply]:
+    def __call__(self, incoming: Incoming) -> Reply | Deferred[Reply]:
         """Take one REGISTER."""
         try:
             account = self._account(incoming)
             change = self._change(incoming, account)
         except _Refuse as refused:
             self.counters.refused += refused.reply.status != 401
-            return succeed(refused.reply)
+            return refused.reply
         except BadValue as error:
             self.counters.refused += 1
-            return succeed(Reply(400, f"Bad {error.field}"))
+            return Reply(400, f"Bad {error.field}")
         if not change.gone and not change.kept:
-            return succeed(self._listing(account, incoming.request))
+            return self._listing(account, incoming.request)
         records = [binding.record for binding in change.kept]
         done = self._store.writer.run(
             "register", lambda connection: registrations.change(connection, change.gone, records)

@@ -1,7 +1,8 @@
 """The SIP side of the server, built from its configuration: sockets, agent, gate, registrar, intake,
 handlers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -13,18 +14,30 @@ from edge.config import SIPConfig
 from edge.endpoints import host_and_port
 from edge.handlers.imdn import ImdnHandler
 from edge.handlers.sip import SipHandler, SipSettings
+from edge.handlers.trunk import TrunkHandler
 from edge.outbound import Outbound
 from edge.sip.agent import Incoming, UserAgent
 from edge.sip.bindings import Binding, Bindings
 from edge.sip.delivery import Delivery
 from edge.sip.directory import SipDirectory
+from edge.sip.flows import Flows
 from edge.sip.gate import Denied, Gate
 from edge.sip.guard import Guard, Limits
+from edge.sip.intake import Counters as IntakeCounters
 from edge.sip.intake import Intake
 from edge.sip.listeners import Address, Listeners
+from edge.sip.locating import Names
+from edge.sip.ourselves import Ourselves
+from edge.sip.registrar import Counters as RegistrarCounters
 from edge.sip.registrar import Expiry, Registrar
+from edge.sip.reports import Reports
+from edge.sip.senders import PhoneSender, Sender, TrunkSender
+from edge.sip.snapshots import SipSnapshot, by_transport, of_trunks
+from edge.sip.trunks import Trunks, TrunkTools
 from protocols.sip.digest import Nonces
+from protocols.sip.transport import Flow
 from storage import registrations
+from storage.records import Did
 from storage.sip_accounts import SipAccount
 from storage.store import Store
 
@@ -33,14 +46,20 @@ log = structlog.get_logger(__name__)
 TAKEN_MS = 3_600_000
 """How long a request is remembered against its retransmission: far beyond the 32 seconds of RFC 3261."""
 
+MAX_TURN_SECONDS = 0.05
+"""New work is refused after so much of it in one turn: all that stands before it must be done first, and a
+phone asks again after half a second."""
+
 TIDY_SECONDS = 600.0
+TOKEN_OCTETS, TOKENS_A_BLOCK = 8, 128
 MAX_PENDING = 2_000
 """Units that wait for the store; beyond this new requests are answered 503 while the queue is still short."""
 
 
 class SipEdge:
     """I own everything of SIP, from `start` to `stop`. ``octets`` gives random octets for keys, tags and
-    branches, ``look`` makes the outbox see what has become due."""
+    branches, ``look`` makes the outbox see what has become due, ``spent`` says how many seconds of work this
+    turn of the reactor has had."""
 
     def __init__(
         self,
@@ -52,6 +71,10 @@ class SipEdge:
         wall_ms: Callable[[], int],
         octets: Callable[[int], bytes],
         look: Callable[[], None],
+        did: Callable[[str], Did | None],
+        names: Names,
+        draw: Callable[[], float],
+        spent: Callable[[], float],
     ) -> None:
         self._config = config
         self._region = region
@@ -61,23 +84,53 @@ class SipEdge:
         self._wall_ms = wall_ms
         self.directory = SipDirectory(store, reactor, config.domain)
         self.bindings = Bindings(wall_ms)
-        self.guard = Guard(_limits(config), config.trusted)
+        self._did = did
+        self._spent = spent
+        self.guard = Guard(_limits(config), config.trusted, lambda host: self.trunks.at(host) is not None)
         nonces = Nonces(octets(32), octets, config.nonce_seconds)
         self._gate = Gate(config.domain, self.directory.find, nonces, self.guard, config.allow_legacy_digest)
-        self.agent = UserAgent(self.guard, reactor, lambda: octets(8).hex(), self._overloaded)
-        self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, reactor)
-        delivery = Delivery(config.domain, self.agent, self.listeners, config.large_udp == "send")
+        ourselves = Ourselves(config.domain, config.public_address)
+        token = _tokens(octets)
+        self.agent = UserAgent(self.guard, reactor, token, self._overloaded, ourselves)
+        self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, ourselves, reactor)
+        self.flows = Flows(self.listeners, config.large_udp == "send")
+        self.delivery = Delivery(config.domain, self.agent, self.flows)
+        self.trunks = Trunks(
+            config.trunks,
+            TrunkTools(
+                config.domain, region, self.agent, self.flows, self.listeners, names, draw, token, reactor
+            ),
+        )
         settings = SipSettings(config.keep_hours * 3600.0, config.sms_to_header)
         find = self.directory.find
-        self.handler = SipHandler(find, self.bindings, delivery, store, settings, look, wall_ms)
-        self.imdn = ImdnHandler(config.domain, find, self.bindings, delivery)
+        self.handler = SipHandler(find, self.bindings, self.delivery, store, settings, look, wall_ms)
+        self.trunk_handler = TrunkHandler(self.trunks.get, store, settings.keep_seconds, wall_ms)
+        self.imdn = ImdnHandler(config.domain, find, self.bindings, self.delivery)
+        self.reports = Reports(store, wall_ms)
         self.intake: Intake | None = None
+        self.registrar: Registrar | None = None
         self._tidy = LoopingCall(self._tidy_up)
         self._tidy.clock = reactor
 
     def handlers(self) -> dict[str, Any]:
         """For the outbox."""
-        return {self.handler.name: self.handler, self.imdn.name: self.imdn}
+        all_of_them = (self.handler, self.trunk_handler, self.imdn)
+        return {handler.name: handler for handler in all_of_them}
+
+    def snapshot(self) -> SipSnapshot:
+        """What has been counted since the start."""
+        return SipSnapshot(
+            bindings=by_transport(self.bindings),
+            transactions=self.agent.transactions,
+            requests=replace(self.agent.counters),
+            guard=replace(self.guard.counters),
+            registrar=RegistrarCounters() if self.registrar is None else replace(self.registrar.counters),
+            intake=IntakeCounters() if self.intake is None else replace(self.intake.counters),
+            delivery=replace(self.delivery.counters),
+            flows=replace(self.flows.counters),
+            reports=replace(self.reports.counters),
+            trunks=of_trunks(self.trunks),
+        )
 
     async def start(self) -> None:
         """Load what the store has, then listen: nobody is answered by a server that knows nothing."""
@@ -89,10 +142,12 @@ class SipEdge:
         taken = await self._store.read(registrations.recently_taken, now_ms - TAKEN_MS)
         self._begin(taken)
         self.listeners.start()
+        self.trunks.start()
         log.info("sip_ready", domain=self._config.domain, bindings=len(known))
 
     async def stop(self) -> None:
         """Stop listening; what is under way is answered by nobody and comes again."""
+        await self.trunks.stop()
         await self.listeners.stop()
         self.agent.stop()
         self.directory.stop()
@@ -113,16 +168,15 @@ class SipEdge:
     def _begin(self, taken: dict[str, int]) -> None:
         config = self._config
         self.intake = Intake(
-            config.domain,
-            self._region,
-            self._identify,
+            self._who,
             self.guard,
             self._outbound(),
+            self.reports,
             self._reactor.seconds,
             self._wall_ms,
         )
         self.intake.restore(taken)
-        registrar = Registrar(
+        self.registrar = Registrar(
             config.domain,
             self._identify,
             self.bindings,
@@ -132,16 +186,33 @@ class SipEdge:
             self._wall_ms,
             self.handler.registered,
         )
-        self.agent.methods = {"REGISTER": registrar, "MESSAGE": self.intake}
-        self.agent.flow_gone = self.bindings.flow_gone
+        self.agent.methods = {"REGISTER": self.registrar, "MESSAGE": self.intake}
+        self.agent.flow_gone = self._flow_gone
         self.agent.start()
         self._tidy.start(TIDY_SECONDS, now=False)
 
     def _identify(self, incoming: Incoming) -> SipAccount | Denied:
         return self._gate.identify(incoming.request, incoming.flow.peer[0], self._reactor.seconds())
 
-    def _overloaded(self) -> bool:
-        return self._store.writer.pending > MAX_PENDING
+    def _who(self, incoming: Incoming) -> Sender | Denied:
+        """A trunk is known by its address, a phone by its password."""
+        host = incoming.flow.peer[0]
+        trunk = self.trunks.at(host)
+        if trunk is not None:
+            trunk.counters.received += 1
+            return TrunkSender(trunk, self._config.domain, self._did)
+        account = self._identify(incoming)
+        if isinstance(account, Denied):
+            return account
+        return PhoneSender(account, self._config.domain, self._region, self.guard.trusts(host))
+
+    def _flow_gone(self, flow: Flow) -> None:
+        self.bindings.flow_gone(flow)
+        self.trunks.flow_gone(flow)
+
+    def _overloaded(self, begun: bool) -> bool:
+        """What is begun is only refused when the store is behind; new work also late in a long turn."""
+        return self._store.writer.pending > MAX_PENDING or (not begun and self._spent() > MAX_TURN_SECONDS)
 
     def _tidy_up(self) -> Deferred[Any]:
         """Forget expired bindings and old requests, in the store too."""
@@ -154,6 +225,21 @@ class SipEdge:
 def _purge(connection: Any, now_ms: int) -> None:
     registrations.purge_bindings(connection, now_ms)
     registrations.purge_taken(connection, now_ms - TAKEN_MS)
+
+
+def _tokens(octets: Callable[[int], bytes]) -> Callable[[], str]:
+    """Tags, branches and client nonces: each is new, and nobody can guess the next.
+
+    Random octets are fetched by the block: a system call for each answer would cost more than the rest of it.
+    """
+
+    def tokens() -> Iterator[str]:
+        while True:
+            block = octets(TOKEN_OCTETS * TOKENS_A_BLOCK).hex()
+            for start in range(0, len(block), 2 * TOKEN_OCTETS):
+                yield block[start : start + 2 * TOKEN_OCTETS]
+
+    return tokens().__next__
 
 
 def _addresses(config: SIPConfig) -> tuple[Address, ...]:

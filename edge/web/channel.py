@@ -24,6 +24,12 @@ class EdgeChannel(HTTPChannel):
     maxHeaders = MAX_HEADERS
     _idle = True
 
+    @property
+    def asked_path(self) -> bytes:
+        """The path of the request that is arriving, before there is a request."""
+        target: bytes = self._path
+        return target.partition(b"?")[0]
+
     def dataReceived(self, data: bytes) -> None:
         """Octets, of any number."""
         if self._idle:

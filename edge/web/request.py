@@ -24,7 +24,7 @@ FORM = b"application/x-www-form-urlencoded"
 
 
 class EdgeRequest(Request):
-    """A request whose body may not be larger than MAX_BODY_OCTETS, announced or not.
+    """A request whose body may not be larger than its resource allows, announced or not.
 
     `respond` is the way to answer. Once the client has left ``gone`` is true, and `respond` does nothing.
     """
@@ -35,13 +35,15 @@ class EdgeRequest(Request):
     gone = False
     _received = 0
     _refused = False
+    _limit = MAX_BODY_OCTETS
 
     # -- arriving ---------------------------------------------------------------------------------
 
     def gotLength(self, length: int | None) -> None:
         """The headers are there; ``length`` is None for a chunked body."""
         self._kept = self.content = BytesIO()
-        if length is not None and length > MAX_BODY_OCTETS:
+        self._limit = self.channel.site.max_body(self.channel.asked_path)
+        if length is not None and length > self._limit:
             self._refuse()
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -49,7 +51,7 @@ class EdgeRequest(Request):
         self._received += len(data)
         if self._refused:
             return
-        if self._received > MAX_BODY_OCTETS:
+        if self._received > self._limit:
             self._refuse()
         else:
             self._kept.write(data)
@@ -67,9 +69,9 @@ class EdgeRequest(Request):
         self._refused = True
         self.requestHeaders.removeHeader(b"expect")  # or it would be told to continue
         self._kept = self.content = BytesIO()
-        log.warning("http_body_too_large", limit=MAX_BODY_OCTETS)
-        head, body = self.channel.site.too_large
-        self.channel.refuse(STATUS_LINES[413], head, body)
+        log.warning("http_body_too_large", limit=self._limit)
+        status, head, body = self.channel.site.too_large(self.channel.asked_path)
+        self.channel.refuse(STATUS_LINES[status], head, body)
 
     # -- what is in it ----------------------------------------------------------------------------
 

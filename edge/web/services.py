@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from edge.config import Config
 from edge.directory import Directory
+from edge.http.resolving import Resolver
 from edge.outbound import Outbound
 from edge.simulator import Simulator
 from storage.store import Store
@@ -32,7 +33,7 @@ class DeliveryActions(Protocol):
 @dataclass(frozen=True, slots=True)
 class WebServices:
     """``ready`` says whether traffic can be taken and in what state each part is. Without ``deliveries``
-    there is nothing at /v1/deliveries."""
+    there is nothing at /v1/deliveries; without ``resolver`` no host name has addresses."""
 
     store: Store
     directory: Directory
@@ -43,3 +44,4 @@ class WebServices:
     wall_ms: Callable[[], int]
     reactor: Any
     deliveries: DeliveryActions | None = None
+    resolver: Resolver | None = None

@@ -1,6 +1,6 @@
 """The one HTTP listener: limits, headers, an access line of our own, and the tree of what is served."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -13,8 +13,12 @@ from edge.web.api.problems import problem_answer
 from edge.web.channel import REQUEST_SECONDS, EdgeChannel
 from edge.web.fields import MAX_FIELDS
 from edge.web.headers import HTTPDate
+from edge.web.media import Media
 from edge.web.pages import Portal, Root
+from edge.web.pages.page import Missing
 from edge.web.pages.passwords import InThread
+from edge.web.program import Program
+from edge.web.programs import make_programs
 from edge.web.request import MAX_BODY_OCTETS, EdgeRequest
 from edge.web.services import WebServices
 
@@ -36,11 +40,24 @@ class EdgeSite(Site):
     def __init__(self, root: Resource, portal: Portal, wall_ms: Callable[[], int], reactor: Any) -> None:
         super().__init__(root, timeout=REQUEST_SECONDS, reactor=reactor, parsePOSTFormSubmission=False)
         self.exact: dict[bytes, IResource] = {}
+        self._programs: dict[bytes, Program] = {}
         self.date = HTTPDate(wall_ms)
-        self.too_large = problem_answer(
-            413, "body_too_large", f"The body may have at most {MAX_BODY_OCTETS} octets."
-        )
         self._portal = portal
+
+    def serve(self, programs: Mapping[bytes, Program]) -> None:
+        """Put these where they are found by their whole path."""
+        self._programs.update(programs)
+        self.exact.update(programs)
+
+    def max_body(self, path: bytes) -> int:
+        """How many octets a request may bring there."""
+        program = self._programs.get(path)
+        return MAX_BODY_OCTETS if program is None else program.max_body
+
+    def too_large(self, path: bytes) -> tuple[int, bytes, bytes]:
+        """The answer to one that brings more."""
+        program = self._programs.get(path)
+        return TOO_LARGE if program is None else program.refusal(TOO_LARGE[0])
 
     def startFactory(self) -> None:
         """Twisted would begin its access log here."""
@@ -63,8 +80,11 @@ class EdgeSite(Site):
         )
 
     def refuse(self, request: EdgeRequest, status: int) -> None:
-        """Answer an error that no resource answered, in the language of the path: JSON or a page."""
-        if request.path.startswith(API_PREFIXES):
+        """Answer an error that no resource answered, in the language of the path."""
+        program = self._programs.get(request.path)
+        if program is not None:
+            request.respond(*program.refusal(status))
+        elif request.path.startswith(API_PREFIXES):
             code, sentence = GENERAL[status]
             request.respond(status, *problem_answer(status, code, sentence))
         else:
@@ -75,6 +95,10 @@ GENERAL = {
     400: ("too_many_fields", f"There are more than {MAX_FIELDS} fields."),
     500: ("internal_error", "The server made a mistake; it has been logged."),
 }
+TOO_LARGE = (
+    413,
+    *problem_answer(413, "body_too_large", f"The body may have at most {MAX_BODY_OCTETS} octets."),
+)
 
 
 def make_site(services: WebServices, *, in_thread: InThread | None = None) -> EdgeSite:
@@ -86,6 +110,8 @@ def make_site(services: WebServices, *, in_thread: InThread | None = None) -> Ed
     root = Root(portal)
     site = EdgeSite(root, portal, services.wall_ms, services.reactor)
     site.exact.update(add_api(root, services))
+    site.serve(make_programs(services, portal.passwords))
+    root.putChild(b"media", Media(services, Missing(portal)))
     if services.simulator is not None:
         root.putChild(b"simulator", SimulatorPage(services.simulator, services.directory.known_numbers))
     return site

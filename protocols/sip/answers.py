@@ -25,10 +25,13 @@ def response_to(
 
     Works for a malformed request too: what is missing in it is missing in the answer.
     """
-    headers = Headers()
+    copied = []
     for name in COPIED:
         for value in request.headers.all(name)[: None if name == "Via" else 1]:
-            headers.add(name, _tagged(value, tag) if name == "To" else value.replace("\0", ""))
+            if "\0" in value:
+                value = value.replace("\0", "")
+            copied.append((name, _tagged(value, tag) if name == "To" else value))
+    headers = Headers.of_fields(copied)  # they came on lines of their own
     for name, value in fields:
         headers.add(name, value)
     return Response(status, REASONS[status] if reason is None else reason, headers)
@@ -42,7 +45,8 @@ def reason_phrase(sentence: str) -> str:
 
 
 def _tagged(value: str, tag: str) -> str:
-    value = value.replace("\0", "")
+    if "tag" not in value.lower():
+        return f"{value};tag={tag}"
     try:
         tagged = parse_name_addr(value, "To").tag is not None
     except BadValue:
@@ -66,7 +70,7 @@ def stamp(request: Request, host: str, port: int) -> None:
         params["received"] = host
     elif via.host.strip("[]") != host:
         params["received"] = host
-    request.headers.set_first("Via", str(via._replace(params=params)))
+    request.replace_via(via._replace(params=params))
 
 
 def reply_address(request: Request, source: tuple[str, int]) -> tuple[str, int]:

@@ -26,6 +26,14 @@ _NAME_ADDR = re.compile(
     rf'[ \t]*+(?:({_QUOTED})|({TOKEN}(?:{TOKEN}|[ \t])*+))?+[ \t]*+<([^\x00-\x20<>"\x7f]++)>[ \t]*+',
     re.ASCII | re.DOTALL,
 )
+_USUAL_ADDRESS = re.compile(
+    rf'(?:"([^"\\]*+)" ?|({TOKEN}++) )?+<([^\x00-\x20<>"\x7f]++)>(?:;tag=({TOKEN}++))?+', re.ASCII
+)
+_USUAL_VIA = re.compile(
+    r"SIP/2\.0/([A-Za-z]++) (\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._-]++)(?::([0-9]{1,5}))?+"
+    r"((?:;[A-Za-z]++(?:=[\w.:-]++)?+)*+)",
+    re.ASCII,
+)
 _ADDR_SPEC = re.compile(r'[ \t]*+([^\x00-\x20;,?<>"\x7f]++)[ \t]*+', re.ASCII)
 _CSEQ = re.compile(rf"([0-9]{{1,20}})[ \t]++({TOKEN}++)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -135,8 +143,19 @@ def quote(text: str) -> str:
     return f'"{escaped}"'
 
 
+def display_name(name: str) -> str:
+    """A name as it stands before <URI>: quoted, with a space behind it; nothing for none. What cannot be
+    printed, line ends first of all, is a space."""
+    plain = " ".join("".join(char if char.isprintable() else " " for char in name).split())
+    return f"{quote(plain)} " if plain else ""
+
+
 def parse_via(value: str) -> Via:
     """The first value of a Via field. Raises BadValue."""
+    found = _USUAL_VIA.fullmatch(value)
+    if found is not None:
+        transport, host, port, text = found.groups()
+        return Via(transport.upper(), host.lower(), _port(port), _usual_params(text), "")
     found = _VIA.match(value)
     if found is None or "\0" in value:
         raise BadValue("Via", f"{value[:60]!r} is not a Via")
@@ -145,14 +164,34 @@ def parse_via(value: str) -> Via:
     rest = value[end:]
     if rest and (rest[0] != "," or not rest[1:].strip(" \t,;")):
         raise BadValue("Via", f"unexpected {rest[:20]!r}")
-    number = None if port is None else int(port)
+    return Via(transport.upper(), host.lower(), _port(port), params, rest)
+
+
+def _port(text: str | None) -> int | None:
+    number = None if text is None else int(text)
     if number is not None and not 0 < number <= MAX_PORT:
         raise BadValue("Via", f"port {number} is out of range")
-    return Via(transport.upper(), host.lower(), number, params, rest)
+    return number
+
+
+def _usual_params(text: str) -> dict[str, str | None]:
+    """Parameters of a Via that have no quotes and no spaces."""
+    found: dict[str, str | None] = {}
+    for item in text.split(";")[1:]:
+        name, equals, value = item.partition("=")
+        name = name.lower()
+        if name in found:
+            raise BadValue("Via", f"the parameter {name} stands there twice")
+        found[name] = value if equals else None
+    return found
 
 
 def parse_name_addr(value: str, field: str) -> NameAddr:
     """One address, whole. Raises BadValue."""
+    found = _USUAL_ADDRESS.fullmatch(value)
+    if found is not None:
+        quoted, plain, uri, tag = found.groups()
+        return NameAddr(quoted or plain or "", uri, {} if tag is None else {"tag": tag})
     found = _NAME_ADDR.match(value)
     if found is not None:
         quoted, plain, uri = found.groups()

@@ -26,6 +26,7 @@ MAX_START_LINE = 2_048
 MAX_HEADERS = 128
 MAX_LINES = 512
 MAX_HEADER = 8_192
+_LEAST_LINE = len("a:\r\n")
 
 COMPACT = {
     "a": "Accept-Contact",
@@ -100,68 +101,63 @@ def canonical(name: str) -> str:
 
 
 class Headers:
-    """The header fields of one message, in order, names canonical. Setters refuse what would end a line."""
+    """The header fields of one message, in order, names canonical. Setters refuse what would end a line.
 
-    __slots__ = ("_index", "items")
+    ``_first`` has the first value of each field, ``_more`` all values of those that stand more than once.
+    """
+
+    __slots__ = ("_first", "_more", "items")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self.items: list[tuple[str, str]] = []
-        self._index: dict[str, list[str]] = {}
+        self._first: dict[str, str] = {}
+        self._more: dict[str, list[str]] = {}
         for name, value in items:
             self.add(name, value)
 
     @classmethod
     def of_wire(cls, block: str) -> "Headers | None":
-        """From an unfolded header block; None when a line of it is no header field."""
+        """From a header block, each line with its end; None when a line of it is no header field."""
+        items = _fields(block)
+        return None if items is None else cls.of_fields(items)
+
+    @classmethod
+    def of_fields(cls, items: list[tuple[str, str]]) -> "Headers":
+        """From fields with canonical names whose values are known to hold no line end."""
         made = cls.__new__(cls)
-        made.items = items = []
-        index: dict[str, list[str]] = {}
-        made._index = index
-        known, lines = _KNOWN.get, block.split("\r\n")
-        del lines[-1]
-        if block.count("\n") != len(lines) or block.count("\r") != len(lines):
-            return None
-        for line in lines:
-            raw, colon, value = line.partition(":")
-            name = known(raw)
-            if name is None or not colon:
-                raw = raw.rstrip(" \t")
-                if not colon or _NAME.fullmatch(raw) is None:
-                    return None
-                name = canonical(raw)
-            value = value.strip(" \t")
-            items.append((name, value))
-            if name in index:
-                index[name].append(value)
-            else:
-                index[name] = [value]
+        made.items = items
+        made._first = dict(items[::-1])
+        made._more = {} if len(made._first) == len(items) else _repeated(items)
         return made
 
     def get(self, name: str) -> str | None:
         """The first value of a field; ``name`` is canonical."""
-        values = self._index.get(name)
-        return None if values is None else values[0]
+        return self._first.get(name)
 
     def all(self, name: str) -> list[str]:
         """Every value of a field that may repeat, one item a line."""
-        return self._index.get(name, [])
+        more = self._more.get(name)
+        if more is not None:
+            return more
+        first = self._first.get(name)
+        return [] if first is None else [first]
 
     def add(self, name: str, value: str) -> None:
         """Put a field at the end. Raises EncodeError for CR, LF, NUL, and for a name that is none."""
-        if _NAME.fullmatch(name) is None:
-            raise EncodeError(f"{name!r} is not the name of a header field")
-        if _UNSAFE.search(value) is not None:
-            raise EncodeError(f"{name}: a value may not hold CR, LF or NUL")
-        name = canonical(name)
+        name = self._checked(name, value)
+        if name in self._first:
+            self._more.setdefault(name, [self._first[name]]).append(value)
+        else:
+            self._first[name] = value
         self.items.append((name, value))
-        self._index.setdefault(name, []).append(value)
 
     def put_first(self, name: str, value: str) -> None:
         """Put a field before all others. Raises EncodeError as `add` does."""
-        self.add(name, value)
-        self.items.insert(0, self.items.pop())
-        values = self._index[canonical(name)]
-        values.insert(0, values.pop())
+        name = self._checked(name, value)
+        if name in self._first:
+            self._more.setdefault(name, [self._first[name]]).insert(0, value)
+        self._first[name] = value
+        self.items.insert(0, (name, value))
 
     def set_first(self, name: str, value: str) -> None:
         """Put another value in place of the first of a field that is there."""
@@ -169,29 +165,73 @@ class Headers:
             raise EncodeError(f"{name}: a value may not hold CR, LF or NUL")
         place = next(place for place, item in enumerate(self.items) if item[0] == name)
         self.items[place] = (name, value)
-        self._index[name][0] = value
+        self._first[name] = value
+        if name in self._more:
+            self._more[name][0] = value
 
     def remove(self, name: str) -> None:
         """Take every value of a field away."""
-        if self._index.pop(name, None) is not None:
+        self._more.pop(name, None)
+        if self._first.pop(name, None) is not None:
             self.items = [item for item in self.items if item[0] != name]
+
+    def _checked(self, name: str, value: str) -> str:
+        if _NAME.fullmatch(name) is None:
+            raise EncodeError(f"{name!r} is not the name of a header field")
+        if _UNSAFE.search(value) is not None:
+            raise EncodeError(f"{name}: a value may not hold CR, LF or NUL")
+        return canonical(name)
+
+
+def _fields(block: str) -> list[tuple[str, str]] | None:
+    """The fields of a block; None when a line of it is no header field."""
+    lines = block.split("\r\n")
+    del lines[-1]
+    text = "".join(lines)
+    if "\r" in text or "\n" in text:
+        return None
+    try:  # nearly always no line is folded, and all names are known and spelled as usual
+        return [(_KNOWN[raw], value.strip(" \t")) for raw, value in [line.split(":", 1) for line in lines]]
+    except (KeyError, ValueError):
+        return _odd_fields(_FOLD.sub(" ", block).split("\r\n")[:-1])
+
+
+def _odd_fields(lines: list[str]) -> list[tuple[str, str]] | None:
+    items = []
+    for line in lines:
+        raw, colon, value = line.partition(":")
+        raw = raw.rstrip(" \t")
+        if not colon or _NAME.fullmatch(raw) is None:
+            return None
+        items.append((canonical(raw), value.strip(" \t")))
+    return items
+
+
+def _repeated(items: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """The values of the fields that stand more than once."""
+    found: dict[str, list[str]] = {}
+    for name, value in items:
+        found.setdefault(name, []).append(value)
+    return {name: values for name, values in found.items() if len(values) > 1}
 
 
 class Message:
     """What requests and responses have in common. ``body`` is octets, cut to Content-Length."""
 
-    __slots__ = ("body", "headers")
+    __slots__ = ("_via", "body", "headers")
 
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
         self.headers = headers
         self.body = body
+        self._via: tuple[str, Via] | None = None  # as it was last read
 
     def require(self, name: str) -> str:
         """The value of a field that must be there once. Raises BadValue."""
-        values = self.headers.all(name)
-        if len(values) != 1:
-            raise BadValue(name, "is missing" if not values else "stands there more than once")
-        return values[0]
+        headers = self.headers
+        value = headers._first.get(name)
+        if value is None or name in headers._more:
+            raise BadValue(name, "is missing" if value is None else "stands there more than once")
+        return value
 
     @property
     def via(self) -> Via:
@@ -199,7 +239,15 @@ class Message:
         value = self.headers.get("Via")
         if value is None:
             raise BadValue("Via", "is missing")
-        return parse_via(value)
+        if self._via is None or self._via[0] is not value:
+            self._via = value, parse_via(value)
+        return self._via[1]
+
+    def replace_via(self, via: Via) -> None:
+        """Put another topmost Via in place of the one that is there."""
+        value = str(via)
+        self.headers.set_first("Via", value)
+        self._via = value, via
 
     @property
     def from_(self) -> NameAddr:
@@ -291,10 +339,10 @@ def parse(data: bytes) -> Request | Response:
         if not data.endswith(b"\r\n"):
             raise Malformed(400, "No end of header fields")
         end = len(data) - 2  # the empty line was forgotten, and nothing follows
-    if data.count(b"\r\n", first, end) > MAX_LINES:
+    if end - first > _LEAST_LINE * MAX_LINES and data.count(b"\r\n", first, end) > MAX_LINES:
         raise Malformed(400, "Too many header fields")
     start_line = data[:first].decode("utf-8", "surrogateescape")
-    headers = _headers(data[first + 2 : end + 2])
+    headers = Headers.of_wire(data[first + 2 : end + 2].decode("utf-8", "surrogateescape"))
     message = _start(start_line, headers or Headers(), data[end + 4 :])
     request = message if isinstance(message, Request) else None
     if headers is None:
@@ -305,14 +353,6 @@ def parse(data: bytes) -> Request | Response:
         raise Malformed(400, "Header field too long")
     _cut_body(message, request)
     return message
-
-
-def _headers(block: bytes) -> Headers | None:
-    """The header fields; None when a line is not one."""
-    text = block.decode("utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
-    return Headers.of_wire(text)
 
 
 def _start(line: str, headers: Headers, body: bytes) -> Request | Response:
@@ -339,7 +379,7 @@ def _cut_body(message: Message, request: Request | None) -> None:
         length = parse_number(values[0], "Content-Length")
     except BadValue as error:
         raise Malformed(400, "Bad Content-Length", request) from error
-    if any(value != values[0] for value in values[1:]):
+    if len(values) > 1 and any(value != values[0] for value in values):
         raise Malformed(400, "Content-Length is not one", request)
     if length > len(message.body):
         raise Malformed(400, "Content-Length is larger than the body", request)

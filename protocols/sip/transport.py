@@ -15,6 +15,7 @@ from typing import cast
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
     IUDPTransport,
@@ -164,7 +165,7 @@ def stun_answer(data: bytes, host: str, port: int) -> bytes | None:
     return _STUN_HEAD.pack(_BINDING_SUCCESS, len(mapped), _STUN_COOKIE, transaction) + mapped
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHandshakeListener)
 class _Connection(Protocol):
     """What TCP and WebSocket connections have in common: a flow with time limits and back-pressure."""
 
@@ -174,6 +175,7 @@ class _Connection(Protocol):
         self.kind = kind
         self.peer = self.local = ("", 0)
         self.open = False
+        self._agreed = kind not in ("TLS", "WSS")
         self._receiver = receiver
         self._clock = clock
         self._deadline: IDelayedCall | None = None
@@ -214,9 +216,15 @@ class _Connection(Protocol):
             self._abort = self._clock.callLater(LINGER, transport.abortConnection)
             transport.loseConnection()
 
+    def handshakeCompleted(self) -> None:
+        """TLS is agreed on: from now on a write waits for the peer only."""
+        self._agreed = True
+
     def pauseProducing(self) -> None:
-        """The peer does not read: neither do we."""
-        self._tcp().pauseProducing()
+        """The peer does not read: neither do we. While TLS is being agreed on, a write waits for us to
+        read."""
+        if self._agreed:
+            self._tcp().pauseProducing()
 
     def resumeProducing(self) -> None:
         """The peer reads again."""

@@ -6,6 +6,7 @@ never recursively, and never cut at %00.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from protocols.sip.errors import BadValue
@@ -20,6 +21,7 @@ _OTHER = re.compile(r"([a-z][a-z0-9+.-]*+):([^\x00-\x20<>\"\x7f]++)", re.IGNOREC
 _VISUAL = str.maketrans("", "", "-.()")
 
 MAX_PORT = 65535
+CACHED = 2_048
 
 
 class URI(NamedTuple):
@@ -76,8 +78,9 @@ def escape_user(text: str) -> str:
     return "".join(chr(octet) if octet in plain else f"%{octet:02X}" for octet in octets)
 
 
+@lru_cache(CACHED)
 def parse_uri(text: str) -> URI:
-    """The URI in its parts. Raises BadValue."""
+    """The URI in its parts. Raises BadValue. Cached: a conversation has the same few again and again."""
     found = _SIP.fullmatch(text)
     if found is not None:
         return _sip(*found.groups())

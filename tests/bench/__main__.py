@@ -25,7 +25,10 @@ BENCHES = (
     "bench_big",
     "bench_callbacks",
     "bench_isolation",
+    "bench_sip",
+    "bench_sip_load",
     "load",
+    "bench_programs",
 )
 PATIENCE_SECONDS = 1_200
 

@@ -14,11 +14,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.passwords import hash_password
+from storage import accesses
+from storage.engines import open_engine
+from storage.records import ApiAccess
 from tests import postgresql
 from tests.provision import KEY, provision
 from tests.server import ROOT, Server, free_port
 
 DID = "+12025550100"
+PASSWORD = "a-long-api-password"
+ALL_ON: dict[str, dict[str, object]] = {"lookalikes": {"kannel": True, "jasmin": True, "acrobits": True}}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,6 +42,15 @@ class Load:
     p99_ms: float
 
 
+def let_in(url: str, account_id: int) -> None:
+    """Programs of this account may log in, with a password of the usual cost."""
+    engine = open_engine(url)
+    access = ApiAccess(account_id, "bench", hash_password(PASSWORD), allowed="127.0.0.0/8")
+    with engine.transaction() as connection:
+        accesses.put_access(connection, access)
+    engine.close()
+
+
 def pinned(core: int) -> tuple[str, ...]:
     """A command prefix; nothing where there is only one core."""
     cores = sorted(os.sched_getaffinity(0))
@@ -49,9 +64,16 @@ def cpu_seconds(pid: int) -> float:
 
 
 def run(
-    store: str, url: str, folder: Path, name: str, n: int, window: int = 200, connections: int = 32
+    store: str,
+    url: str,
+    folder: Path,
+    name: str,
+    n: int,
+    window: int = 200,
+    connections: int = 32,
+    requests: str = "native",
 ) -> Load:
-    """One scenario ("durable MO", "full MO" or "MT") on a fresh store."""
+    """One scenario ("durable MO", "full MO" or "MT") on a fresh store; MT by the ``requests`` of an API."""
     smsc, sink = free_port(), free_port()
     callback = None
     if name == "full MO":
@@ -59,8 +81,12 @@ def run(
             f"http://127.0.0.1:{sink}/?id={{ID}}&at={{TIMESTAMP}}&from={{FROM}}&to={{TO}}&text={{MESSAGE}}"
         )
         callback = {"url": template, "retry": True}
-    provision(url, [DID], callback)
-    server = Server(folder, url, smsc, pinned(0), window=window)
+    account_id = provision(url, [DID], callback)
+    key, tables = KEY, {}
+    if requests != "native":
+        key, tables = PASSWORD, ALL_ON
+        let_in(url, account_id)
+    server = Server(folder, url, smsc, pinned(0), tables=tables, window=window)
     mode = ["mt"] if name == "MT" else ["mo", *(["--sink", str(sink)] if callback else [])]
     command = [
         *pinned(1),
@@ -73,8 +99,8 @@ def run(
         "--n",
         str(n),
     ]
-    command += ["--window", str(window), "--api", str(server.http_port), "--key", KEY, "--did", DID]
-    command += ["--connections", str(connections)]
+    command += ["--window", str(window), "--api", str(server.http_port), "--key", key, "--did", DID]
+    command += ["--connections", str(connections), "--requests", requests]
     peer = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert peer.stdin is not None
@@ -95,7 +121,10 @@ def run(
     if not done["finished"] or done["refused"]:
         raise RuntimeError(f"{name} on {store}: {done}; log: {server.log}")
     cpu_us = round((after - before) / n * 1e6)
-    return Load(store, name, n, done["per_s"], done["answered_per_s"], cpu_us, done["p50_ms"], done["p99_ms"])
+    shown = name if requests == "native" else requests
+    return Load(
+        store, shown, n, done["per_s"], done["answered_per_s"], cpu_us, done["p50_ms"], done["p99_ms"]
+    )
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import quote_plus, urlencode
 
 HEADER = struct.Struct(">IIII")
 BIND_TRANSCEIVER, SUBMIT_SM, DELIVER_SM, UNBIND, ENQUIRE_LINK = 0x09, 0x04, 0x05, 0x06, 0x15
@@ -247,10 +248,16 @@ class MoPump:
 
 
 class Clients:
-    """I am ``connections`` HTTP clients that each wait for an answer before the next request."""
+    """I am ``connections`` HTTP clients that each wait for an answer before the next request.
 
-    def __init__(self, peer: Peer, port: int, connections: int, request: Callable[[int], bytes]) -> None:
+    An answer counts as refused when its status is no 20x, or its body has not ``good`` in it.
+    """
+
+    def __init__(
+        self, peer: Peer, port: int, connections: int, request: Callable[[int], bytes], good: bytes = b""
+    ) -> None:
         self._request = request
+        self._good = good
         self._number = 0
         self._left = 0
         self.answered = 0
@@ -289,7 +296,7 @@ class Clients:
         if len(body) < length:
             return
         link.pending = body[length:]
-        self.refused += not head.startswith(b"HTTP/1.1 20")
+        self.refused += not head.startswith(b"HTTP/1.1 20") or self._good not in body
         self.answered += 1
         self.latencies.append(time.monotonic() - self._since[link])
         self._next(link)
@@ -309,6 +316,58 @@ def post(api: int, key: str, source: str, text: str) -> Callable[[int], bytes]:
         return head.encode() + body
 
     return request
+
+
+def query(api: int, path: str, login: str, source: str, text: str) -> Callable[[int], bytes]:
+    """Requests of programs by GET; ``login`` and ``text`` are the beginning and the end of the query."""
+
+    def request(number: int) -> bytes:
+        target = f"{path}?{login}{source}&{text}".replace("NUMBER", f"447{number:09d}")
+        return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{api}\r\n\r\n".encode()
+
+    return request
+
+
+def form(api: int, path: str, fields: Mapping[str, str]) -> Callable[[int], bytes]:
+    """Requests of programs by POST of multipart/form-data."""
+    parts = "".join(
+        f'--xyz\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+
+    def request(number: int) -> bytes:
+        body = f"{parts}--xyz--\r\n".replace("NUMBER", f"447{number:09d}").encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{api}\r\nContent-Length: {len(body)}\r\n"
+            "Content-Type: multipart/form-data; boundary=xyz\r\n\r\n"
+        )
+        return head.encode() + body
+
+    return request
+
+
+def requests(kind: str, api: int, key: str, did: str) -> tuple[Callable[[int], bytes], bytes]:
+    """The requests of one API, and what its good answers have in them; ``key`` may be a password."""
+    text = quote_plus(TEXT.decode())
+    number = did.removeprefix("+")
+    rest = {"api_username": "bench", "api_password": key, "method": "sendSMS", "did": number}
+    match kind:
+        case "VoIP.ms, GET":
+            login = f"{urlencode(rest)}&dst=NUMBER"
+            return query(api, "/api/v1/rest.php", login, "", f"message={text}"), b'"success"'
+        case "VoIP.ms, multipart":
+            fields = {**rest, "dst": "NUMBER", "message": TEXT.decode()}
+            return form(api, "/api/v1/rest.php", fields), b'"success"'
+        case "Kannel":
+            login = f"username=bench&password={key}&to=NUMBER&from="
+            return query(api, "/cgi-bin/sendsms", login, number, f"text={text}"), b"0: Accepted"
+        case "Jasmin":
+            login = f"username=bench&password={key}&to=NUMBER&from="
+            return query(api, "/send", login, number, f"content={text}"), b"Success"
+        case "Acrobits":
+            login = f"username=bench&password={key}&to=NUMBER&from="
+            return query(api, "/acrobits/send", login, number, f"body={text}"), b"message_id"
+    return post(api, key, did, TEXT.decode()), b""
 
 
 def percentile(values: list[float], fraction: float) -> float:
@@ -356,6 +415,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--key", default="")
     parser.add_argument("--did", default="+12025550100")
+    parser.add_argument("--requests", default="native")
     parser.add_argument("--seconds", type=float, default=120.0)
     options = parser.parse_args()
     peer = Peer(options.seconds)
@@ -372,9 +432,8 @@ def main() -> None:
         measure(peer, pump, arrived, options.n, options.warm)
     else:
         sys.stdin.readline()  # the API is listening
-        clients = Clients(
-            peer, options.api, options.connections, post(options.api, options.key, options.did, TEXT.decode())
-        )
+        made = requests(options.requests, options.api, options.key, options.did)
+        clients = Clients(peer, options.api, options.connections, *made)
         measure(peer, clients, lambda: peer.submits, options.n, options.warm)
 
 

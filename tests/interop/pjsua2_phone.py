@@ -1,6 +1,6 @@
 """pjsua2 (PJSIP) as a phone, driven by JSON lines; a process of its own, never imported by anything of ours.
 
-stdin:  {"cmd":"register","port":P,"transport":"udp|tcp|tls","user":U,"password":W,"domain":D}
+stdin:  {"cmd":"register","port":P,"transport":"udp|tcp|tls","user":U,"password":W,"domain":D[,"host":H]}
         {"cmd":"send","to":N,"text":T}   {"cmd":"unregister"}   {"cmd":"quit"}
 stdout: ready   registered{status,active}   sent{text,status,reason}   message{from,to,text,content_type}
 """
@@ -58,7 +58,9 @@ class Phone:
         self.domain = ""
         self.suffix = ""
 
-    def register(self, port: int, transport: str, user: str, password: str, domain: str) -> None:
+    def register(
+        self, port: int, transport: str, user: str, password: str, domain: str, host: str = "127.0.0.1"
+    ) -> None:
         """Register; the outcome is an event."""
         self.domain, self.suffix = domain, f";transport={transport}"
         config = pjsua2.AccountConfig()
@@ -66,7 +68,7 @@ class Phone:
         config.regConfig.registrarUri = f"sip:{domain}"
         config.regConfig.timeoutSec = 600
         config.regConfig.retryIntervalSec = 0
-        config.sipConfig.proxies.append(f"sip:127.0.0.1:{port};transport={transport};lr")
+        config.sipConfig.proxies.append(f"sip:{host}:{port};transport={transport};lr")
         config.sipConfig.authCreds.append(pjsua2.AuthCredInfo("digest", "*", user, 0, password))
         self.account = Account()
         self.account.create(config)

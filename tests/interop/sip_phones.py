@@ -56,6 +56,15 @@ class Phone(JsonLinesPeer):
         status: int = self.wait_for("registered", count=known + 1)[-1]["status"]
         return status
 
+    def register_at(self, user: str, domain: str, host: str, port: int) -> int:
+        """Register elsewhere, by UDP; the final status."""
+        known = len(self.matching("registered"))
+        self.send(
+            "register", user=user, password=PASSWORD, domain=domain, host=host, port=port, transport="udp"
+        )
+        status: int = self.wait_for("registered", count=known + 1)[-1]["status"]
+        return status
+
     def unregister(self) -> int:
         """Take the registration away; the final status."""
         known = len(self.matching("registered"))
@@ -84,7 +93,7 @@ def webphone(kind: str) -> Phone:
 
 
 class SipServer(Server):
-    """The server with every SIP transport, on ports of its own."""
+    """The server with every SIP transport, on ports of its own, by IPv4 and IPv6."""
 
     def __init__(
         self, folder: Path, store_url: str, smsc_port: int, domain: str = DOMAIN, **sip: Any
@@ -93,7 +102,7 @@ class SipServer(Server):
         self.ports = {kind: free_port() for kind in ("udp", "tcp", "tls", "ws", "wss")}
         certificate(folder)
         lines = [f'domain = "{domain}"', 'certificate = "sip.pem"', 'private_key = "sip.key"']
-        lines += [f'{kind} = ["127.0.0.1:{port}"]' for kind, port in self.ports.items()]
+        lines += [f'{kind} = ["127.0.0.1:{port}", "[::1]:{port}"]' for kind, port in self.ports.items()]
         lines += [f"{key} = {value}" for key, value in sip.items()]
         with self.config.open("a") as file:
             file.write("[sip]\n" + "\n".join(lines) + "\n")
@@ -115,7 +124,7 @@ def add_phone(server: Server, did: str, *more: str, user: str = USER) -> None:
     )
 
 
-def certificate(folder: Path) -> None:
+def certificate(folder: Path, name: str = DOMAIN) -> None:
     """A key and a certificate of our own, as sip.key and sip.pem."""
     made = [
         "openssl",
@@ -127,7 +136,9 @@ def certificate(folder: Path) -> None:
         "-days",
         "2",
         "-subj",
-        f"/CN={DOMAIN}",
+        f"/CN={name}",
+        "-addext",
+        f"subjectAltName=DNS:{name}",
     ]
     files = ["-keyout", str(folder / "sip.key"), "-out", str(folder / "sip.pem")]
     subprocess.run([*made, *files], check=True, capture_output=True)

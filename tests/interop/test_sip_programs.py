@@ -1,5 +1,5 @@
-"""Phones of the system's packages against the whole server: sipp, baresip, linphonec; and pyVoIP's
-registration."""
+"""Phones of the system's packages against the whole server: sipp, baresip, linphonec, twinkle-console; and
+pyVoIP's registration."""
 
 import subprocess
 import sys
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.interop
 
 DID, MOBILE = "12025550100", "12025550150"
 Boot = Callable[..., SipServer]
+Sipp = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -46,16 +47,32 @@ def boot(sqlite_url: str, tmp_path: Path, smsc: NodeSMSC) -> Iterator[Boot]:
         assert server.stop() == 0
 
 
-def sipp(port: int, scenario: str, folder: Path, *more: str) -> "subprocess.Popen[bytes]":
+@pytest.fixture
+def sipp(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """Start sipp; what still runs at the end of the test, because it failed, is ended."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int, scenario: str, *more: str, address: str = "127.0.0.1") -> "subprocess.Popen[bytes]":
+        running.append(run_sipp(port, scenario, tmp_path, *more, address=address))
+        return running[-1]
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+
+
+def run_sipp(port: int, scenario: str, folder: Path, *more: str, address: str) -> "subprocess.Popen[bytes]":
     """One run of sipp."""
     sip_phones.need_program("sipp")
     command = [
         "sipp",
-        f"127.0.0.1:{port}",
+        f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
         "-sf",
         str(HERE / "sipp" / scenario),
         "-i",
-        "127.0.0.1",
+        address,
         "-nostdin",
     ]
     with (folder / f"{scenario}.log").open("wb") as log:
@@ -63,27 +80,39 @@ def sipp(port: int, scenario: str, folder: Path, *more: str) -> "subprocess.Pope
 
 
 @pytest.mark.parametrize(("kind", "transport"), [("udp", "u1"), ("tcp", "t1")])
-def test_sipp_registers_and_sends(
-    boot: Boot, smsc: NodeSMSC, tmp_path: Path, kind: str, transport: str
-) -> None:
+def test_sipp_registers_and_sends(boot: Boot, smsc: NodeSMSC, sipp: Sipp, kind: str, transport: str) -> None:
     server = boot(account_messages_per_second=1000)
     count = 20
-    run = sipp(
-        server.ports[kind], "register_message.xml", tmp_path, "-t", transport, "-m", str(count), "-r", "20"
-    )
+    run = sipp(server.ports[kind], "register_message.xml", "-t", transport, "-m", str(count), "-r", "20")
     assert run.wait(60) == 0
     submits = smsc.wait_for("submit", count=count)
     assert {submit["text"] for submit in submits} == {"Meet me at the north door at half past seven"}
     assert len(submits) == count
 
 
-def test_a_phone_whose_answers_are_lost_hears_one_text(boot: Boot, smsc: NodeSMSC, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "transport"), [("udp", "u1"), ("tcp", "t1")])
+def test_by_ipv6_both_ways(boot: Boot, smsc: NodeSMSC, sipp: Sipp, kind: str, transport: str) -> None:
+    """A phone at [::1] registers and sends; by UDP another program then takes its text at the same port."""
+    server = boot()
+    port = free_port()
+    where = ["-p", str(port), "-m", "1", "-t", transport]
+    run = sipp(server.ports[kind], "register_message.xml", *where, address="::1")
+    assert run.wait(60) == 0
+    [submit] = smsc.wait_for("submit")
+    assert submit["to"] == f"+{MOBILE}"
+    phone = sipp(server.ports[kind], "receive_deaf.xml", *where, address="::1")
+    smsc.mo(MOBILE, DID, "once", ref="once")
+    smsc.wait_for("answered", ref="once", status=0)
+    assert phone.wait(60) == 0
+
+
+def test_a_phone_whose_answers_are_lost_hears_one_text(boot: Boot, smsc: NodeSMSC, sipp: Sipp) -> None:
     """sipp hears it four times in four seconds, answers once, and the server has nothing more to send."""
     server = boot()
     port = free_port()
     sender = ["-p", str(port), "-m", "1", "-t", "u1"]
-    assert sipp(server.ports["udp"], "register_message.xml", tmp_path, *sender).wait(60) == 0
-    phone = sipp(server.ports["udp"], "receive_deaf.xml", tmp_path, "-p", str(port), "-m", "1")
+    assert sipp(server.ports["udp"], "register_message.xml", *sender).wait(60) == 0
+    phone = sipp(server.ports["udp"], "receive_deaf.xml", "-p", str(port), "-m", "1")
     smsc.mo(MOBILE, DID, "once", ref="once")
     smsc.wait_for("answered", ref="once", status=0)
     assert phone.wait(60) == 0
@@ -120,6 +149,23 @@ def test_linphone(boot: Boot, smsc: NodeSMSC, tmp_path: Path) -> None:
         assert (submit["to"], submit["text"]) == (f"+{MOBILE}", "hello from linphone")
         smsc.mo(MOBILE, DID, "hello to linphone", ref="mo")
         phone.says("hello to linphone")
+    finally:
+        phone.stop()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_twinkle(boot: Boot, smsc: NodeSMSC, tmp_path: Path, transport: str) -> None:
+    """It asks for presence as soon as it has registered, which is answered 405."""
+    sip_phones.need_program("twinkle-console")
+    server = boot(domain="127.0.0.1")
+    phone = text_phones.twinkle(tmp_path, server.ports[transport], transport, USER, PASSWORD)
+    try:
+        phone.says("registration succeeded")
+        phone.tell(f'message sip:+{MOBILE}@127.0.0.1 "hello from twinkle"')
+        submit = smsc.wait_for("submit")[0]
+        assert (submit["to"], submit["text"]) == (f"+{MOBILE}", "hello from twinkle")
+        smsc.mo(MOBILE, DID, "hello to twinkle", ref="mo")
+        phone.says("hello to twinkle")
     finally:
         phone.stop()
 

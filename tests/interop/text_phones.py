@@ -90,3 +90,27 @@ def linphone(folder: Path) -> TextPhone:
     rc.write_text(f"[sip]\nsip_port={free_port()}\nsip_tcp_port=0\nsip_tls_port=0\nbind_address=127.0.0.1\n")
     environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
     return TextPhone(["linphonec", "-c", str(rc)], folder, environment)
+
+
+def twinkle(folder: Path, port: int, transport: str, user: str, password: str) -> TextPhone:
+    """twinkle-console 1.10; it wants a sound device, and is content with ALSA's null."""
+    home = folder / "twinkle"
+    (home / ".twinkle").mkdir(parents=True)
+    (home / ".asoundrc").write_text("pcm.!default { type null }\nctl.!default { type null }\n")
+    (home / ".twinkle" / "twinkle.sys").write_text(f"sip_udp_port={free_port()}\n")
+    server = f"127.0.0.1:{port}"
+    profile = {
+        "user_name": user,
+        "user_domain": "127.0.0.1",
+        "auth_name": user,
+        "auth_pass": password,
+        "outbound_proxy": server,
+        "all_requests_to_proxy": "yes",
+        "registrar": server,
+        "register_at_startup": "yes",
+        "sip_transport": transport,
+    }
+    text = "".join(f"{key}={value}\n" for key, value in profile.items())
+    (home / ".twinkle" / "phone.cfg").write_text(text)
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+    return TextPhone(["twinkle-console", "phone.cfg"], folder, environment)

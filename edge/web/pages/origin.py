@@ -21,15 +21,23 @@ def is_ours(request: EdgeRequest, public_url: str) -> bool:
     return _authority(origin) in known - {""}
 
 
-def client_network(request: EdgeRequest, proxied: bool) -> str:
-    """Who is at the other end, as one whom a limit can hold: an IPv4 address or an IPv6 /64.
+def client_address(request: EdgeRequest, proxied: bool) -> str:
+    """Who is at the other end.
 
     ``proxied``: a proxy on this machine stands before us, and the last address that it added is believed.
     """
     host = request.client_host
     forwarded = request.getHeader("x-forwarded-for") if proxied and _is_loopback(host) else None
-    if forwarded:
-        host = forwarded.rpartition(",")[2].strip()
+    return forwarded.rpartition(",")[2].strip() if forwarded else host
+
+
+def client_network(request: EdgeRequest, proxied: bool) -> str:
+    """Who is at the other end, as one whom a limit can hold: an IPv4 address or an IPv6 /64."""
+    return network_of(client_address(request, proxied))
+
+
+def network_of(host: str) -> str:
+    """The same for an address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from storage import search
+from storage import phonebook, search
 from storage.endpoints import Endpoint, EndpointRecord
 from storage.engines import Engine
 from storage.errors import Conflict, StoreError
@@ -51,16 +51,20 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "before_id": 2**52,
         "contact_id": subject.contact.id,
         "contact_ids": [subject.contact.id],
+        "change": phonebook.Change("Bob", "+12025550177"),
+        "changes": {"description": "changed"},
         "cursor": start(connection),
         "deletion_id": subject.deletion_id,
         "delivery_id": subject.pending.id,
         "delivery_ids": [subject.pending.id, subject.failed.id],
         "did": subject.number,
         "first_id": 0,
+        "entry_id": subject.contact.id,
         "form": "jsonl",
         "found": [MessageView(subject.received, (), ())],
         "from_id": 0,
         "group_id": subject.group.id,
+        "group_name": "Friends",
         "handler": "callback",
         "holding": "ann",
         "ids": ids,
@@ -70,8 +74,10 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "keys": [(subject.number, PEER)],
         "kind": Kept.MO,
         "last_id": 2**52,
+        "legs": ("test", "smpp", "api"),
         "limit": 100,
         "login": subject.user.login,
+        "member_ids": [subject.contact.id],
         "message_id": subject.received.id,
         "message_ids": [subject.received.id, subject.sent.id],
         "messages": 2,
@@ -82,6 +88,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "notes": "changed",
         "now_ms": LATER,
         "number": PEER,
+        "outcome": "displayed",
         "password_hash": "another hash",
         "peer": PEER,
         "pinned": True,
@@ -90,9 +97,12 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "query": SECRET,
         "scope": subject.scope,
         "since_id": 0,
+        "since_ms": 0,
+        "sip_account_id": subject.phone.id,
         "state": DeliveryState.FAILED,
         "source": "STOP",
         "subject": subject.number,
+        "target": subject.delivered.target,
         "to_id": 2**52,
         "unread": True,
         "up_to_id": 2**52,
@@ -112,11 +122,13 @@ def special(name: str, caller: Customer, subject: Customer) -> dict[str, Any]:
         "contacts.listed": {"after": subject.contact},
         "deletion.delete_matching": {"deletion_id": 77},
         "deletion.delete_selected": {"deletion_id": 77},
+        "deliveries.reported": {"delivery_id": subject.delivered.id},
         "endpoints.put": {
             "record": EndpointRecord(mine, "callback", "http://sink/", LATER, LATER, "timeout")
         },
         "idempotency.make_room": {"scope": subject.scope._replace(key="expired")},
         "mail.conversation": {"did": Did(caller.did.id, mine, subject.number, True, {})},
+        "mail.open_conversation": {"did": Did(caller.did.id, mine, subject.number, True, {})},
         "numbers.add_did": {"number": subject.number},
         "sip_accounts.add_sip_account": {
             "wanted": SipAccount(0, mine, subject.name, DOMAIN, "x", "y", "both", (subject.number,), LATER)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, update
 
 from storage import (
+    accesses,
     accounts,
     audit,
     contacts,
@@ -17,12 +18,15 @@ from storage import (
     forwards,
     idempotency,
     mail,
+    media,
     messages,
     numbers,
     opt_outs,
+    phonebook,
     retention,
     sessions,
     sip_accounts,
+    sub_accounts,
 )
 from storage.contacts import Contact, Group
 from storage.endpoints import EndpointRecord
@@ -31,6 +35,7 @@ from storage.idempotency import Answer, Scope
 from storage.ids import IdSource
 from storage.records import (
     Account,
+    ApiAccess,
     AttemptRecord,
     DeliveryRecord,
     DeliveryState,
@@ -88,6 +93,7 @@ class Customer:
     deletion_id: int = field(init=False)
     pending: DeliveryRecord = field(init=False)
     failed: DeliveryRecord = field(init=False)
+    delivered: DeliveryRecord = field(init=False)
     mail: MailConversation = field(init=False)
     phone: SipAccount = field(init=False)
 
@@ -99,6 +105,7 @@ class Customer:
             self._messages(connection)
             self._mail(connection)
             self._phone(connection)
+            self._programs(connection)
 
     def add_message(self, engine: Engine, number: str) -> None:
         """One that went over another number, when that was his."""
@@ -172,8 +179,9 @@ class Customer:
         item = part_of(self.sent, state=PartState.DELIVERED, final_at=NOW)._replace(id=self.ids.next())
         self.pending = self._duty(due_at=NOW + 60_000, lease_until=NOW + 60_000)
         self.failed = self._duty(state=DeliveryState.FAILED, attempts=1)
+        self.delivered = self._duty(state=DeliveryState.DELIVERED, attempts=1, last_outcome="delivered")
         tried = AttemptRecord(self.failed.id, 1, NOW, 5, "refused", 500, f"no, {self.name}")
-        _execute(connection, messages.insert(self.received, [], [self.pending, self.failed]))
+        _execute(connection, messages.insert(self.received, [], [self.pending, self.failed, self.delivered]))
         _execute(connection, messages.insert(self.sent, [item]))
         _execute(connection, messages.insert(self.deleted))
         _execute(connection, [(deliveries.INSERT_ATTEMPT, tried)])
@@ -201,6 +209,15 @@ class Customer:
             "registered_at": NOW, "expires_at": 2 * NOW,
         }  # fmt: skip
         connection.execute(insert(sip_binding).values(row))
+
+    def _programs(self, connection: Connection) -> None:
+        mine = self.account.id
+        accesses.put_access(connection, ApiAccess(mine, f"api of {self.name}", "hash", created_at=NOW))
+        change = phonebook.Change(f"Ann of {self.name}", PEER, speed_dial="*751")
+        phonebook.put(connection, self.ids.next, mine, self.contact.id, change, NOW)
+        picture = (self.ids.next(), self.sent.id, mine, 1, f"token of {self.name}", "image/png", b"png", None)
+        _execute(connection, media.insert([media.MediaRecord(*picture)]))
+        sub_accounts.put(connection, mine, self.phone.id, {"description": self.name})
 
 
 def two_customers(engine: Engine) -> tuple[Customer, Customer]:

@@ -192,18 +192,30 @@ def test_reply_tokens_are_made_void(acme: Run, config_file: Path, sqlite_url: st
 def test_a_dids_settings(acme: Run) -> None:
     acme("did", "add", "--account", "acme", "2025550100")
     after = answer(acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on", "--json"))
-    assert after["callback"] == {"enabled": True, "url": URL, "retry": True, "secret": False}
+    assert after["callback"] == {"enabled": True, "url": URL, "retry": True, "secret": False, "numbers": None}
     assert after["changed"]
     assert "unchanged" in acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on").stdout
     after = answer(acme("did", "set", "2025550100", "callback=off", "sms=off", "--json"))
     assert (after["callback"]["enabled"], after["callback"]["url"], after["sms"]) == (False, URL, False)
     assert answer(acme("did", "set", "2025550100", "callback=on", "--json"))["callback"]["enabled"]
     after = answer(acme("did", "set", "2025550100", "callback_url=", "--json"))
-    assert after["callback"] == {"enabled": False, "url": None, "retry": True, "secret": False}
+    assert after["callback"] == {
+        "enabled": False,
+        "url": None,
+        "retry": True,
+        "secret": False,
+        "numbers": None,
+    }
     assert answer(acme("did", "set", "2025550100", f"callback_url={URL}", "--json"))["callback"]["enabled"]
     acme("did", "set", "2025550100", "callback=off")
     after = answer(acme("did", "set", "2025550100", "callback_url=http://other/", "--json"))
-    assert after["callback"] == {"enabled": False, "url": "http://other/", "retry": True, "secret": False}
+    assert after["callback"] == {
+        "enabled": False,
+        "url": "http://other/",
+        "retry": True,
+        "secret": False,
+        "numbers": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -223,7 +235,13 @@ def test_a_setting_that_is_refused_changes_nothing(
     acme("did", "add", "--account", "acme", "2025550100")
     assert says in acme("did", "set", "2025550100", "callback_retry=on", setting, exit_code=exit_code).stderr
     (row,) = answer(acme("did", "list", "--json"))
-    assert row["callback"] == {"enabled": False, "url": None, "retry": False, "secret": False}
+    assert row["callback"] == {
+        "enabled": False,
+        "url": None,
+        "retry": False,
+        "secret": False,
+        "numbers": None,
+    }
 
 
 def test_a_setting_given_twice_or_for_no_did(acme: Run) -> None:

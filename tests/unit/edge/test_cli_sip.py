@@ -68,6 +68,8 @@ def test_a_phone_is_added_and_its_number_rings(run: Run, sqlite_url: str) -> Non
         "username": "alice",
         "digest": "md5",
         "dids": [DID],
+        "region": "",
+        "reports": False,
     }
     [account], dids = stored(sqlite_url)
     assert account.ha1_md5 == Algorithm.MD5.ha1("alice", "sip.example.net", "secret")
@@ -144,3 +146,12 @@ def test_a_configuration_that_cannot_be(run: Run, tmp_path: Path, line: str, key
     domain = "" if line.startswith("domain") else 'domain = "h"\n'
     bad.write_text(f"[sip]\n{domain}{line}\n")
     assert key in run("check-config", exit_code=2, config=bad).stderr
+
+
+def test_a_country_and_reports(run: Run, sqlite_url: str) -> None:
+    document = add(run, "alice", "--region", "GB", "--reports")
+    assert (document["region"], document["reports"]) == ("GB", True)
+    [account], _ = stored(sqlite_url)
+    assert (account.region, account.reports) == ("GB", True)
+    words = ("sip-account", "add", "--account", "acme", "--did", DID, "--region", "XX", "alice")
+    assert "XX" in run(*words, "--password-stdin", stdin="x\n", exit_code=2).output

@@ -15,6 +15,7 @@ from edge.config import (
     Secret,
     SimulatorConfig,
     SIPConfig,
+    TrunkConfig,
     UpstreamConfig,
     load,
     parse,
@@ -23,6 +24,7 @@ from edge.config_mail import IMAPConfig
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 FILE = Path("t.toml")
+TRUNK = '[sip]\ndomain = "sip.example.net"\n[[sip.trunk]]\nname = "pbx"\nhost = "pbx.example.net"\n'
 MAIL = f'[mail]\ndomain = "sms.example.net"\nreply_keys = "1:{"0" * 64}"\n'
 UPSTREAM = '[[upstream]]\nname = "carrier"\nport = 2775\nsystem_id = "me"\n'
 
@@ -48,7 +50,7 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     upstream = UpstreamConfig(name="carrier", port=2775, system_id="trunkline", password=Secret("change-me"))
     simulator = SimulatorConfig(system_id="simulator", password=Secret("change-me"))
     route = RouteConfig(name="everything", upstreams=("carrier",))
-    sip = SIPConfig(domain="sip.example.net")
+    sip = SIPConfig(domain="sip.example.net", trunks=(TrunkConfig(name="pbx", host="pbx.example.net"),))
     imap = IMAPConfig(host="mail.example.net", username="sms", password=Secret("change-me"))
     mail = MailConfig(
         domain="sms.example.net",
@@ -211,6 +213,15 @@ def test_values_arrive_as_they_are_typed() -> None:
             '[[upstream]]\nname = "a"\nport = 70000\nsystem_id = "x"\npassword = "p"',
             "port = 70000: expected a port",
         ),
+        (
+            TRUNK + "register = true",
+            'sip.trunk["pbx"].username = "": expected the name to register as',
+        ),
+        (TRUNK + "tls_verify = false", "tls_verify = false: expected true, or tls_pins"),
+        (TRUNK + 'region = "XX"', 'region = "XX": expected an ISO 3166 country such as "US", or nothing'),
+        (TRUNK + 'networks = ["x"]', 'networks[0] = "x": expected a network'),
+        (TRUNK + 'password_env = "NOT_SET"', "password_env"),
+        (TRUNK + TRUNK.partition("\n[[")[2].join(("[[", "")), "expected a name that no other trunk has"),
         (MAIL + 'tls = "implicit"', 'mail.tls = "implicit": expected a smarthost'),
         (MAIL + 'username = "me"\nsmarthost = "h:1"', 'username = "me": expected a password'),
         (MAIL + 'username = "me"\npassword = "p"', 'mail.username = "me": expected a smarthost'),

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from twisted.internet.defer import Deferred, succeed
 
 from edge.deliveries import ATTEMPT_SECONDS, OVERDUE_POLL_SECONDS, Outbox
-from edge.handlers import GIVE_UP_SECONDS, Delivered, Job, Outcome, Retry
+from edge.handlers import GIVE_UP_SECONDS, Delivered, Handler, Job, Outcome, Retry
 from edge.handlers.base import DIDHandler, Settings, Tools
 from edge.handlers.registry import Registry, installed
 from edge.outcomes import BROKEN_SECONDS
@@ -87,7 +87,7 @@ class Rig:
         cast(Any, self.way_in.inbound)._outbox = self.outbox
         self.outbox.start()
 
-    def _built(self) -> dict[str, DIDHandler]:
+    def _built(self) -> dict[str, Handler]:
         kinds = [kind for kind in self.registry if kind.name == "pager"]
         return Registry(kinds).build(cast(Any, None))
 

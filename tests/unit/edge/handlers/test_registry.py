@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,15 +10,17 @@ from structlog.testing import capture_logs
 from twisted.internet.defer import Deferred, succeed
 
 from edge import routing
-from edge.handlers import Delivered, Job, Outcome
+from edge.handlers import Delivered, Failed, Job, Outcome, Retry
 from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Tools
 from edge.handlers.registry import GROUP, OURS, Registry, installed, load
 from edge.handlers.signing import key_octets
 from edge.http.addresses import policy
 from edge.http.urls import USUAL_PORTS
 from storage.records import Did, HandlerSetting
+from tests.deferreds import success
 
 RULES = Rules(policy(["127.0.0.1"]), USUAL_PORTS, "US", lambda: b"n" * 32)
+WEEK_MS = 7 * 86_400_000
 PEER, OWNER = "+447911123456", "+12025550199"
 
 
@@ -80,10 +83,21 @@ def test_a_third_partys_handler_is_one_of_them(monkeypatch: pytest.MonkeyPatch) 
         settle(registry, "pager", code="0")
 
 
+def test_what_is_not_configured_waits_and_then_fails_with_a_clear_word() -> None:
+    tools = cast(Any, Fake())
+    tools.wall_ms = lambda: 10 * 3_600_000
+    absent = cast(Any, installed().build(tools)["sip"])
+    assert (absent.ordered, absent.line) == (True, "target")
+    young, old = (cast(Any, SimpleNamespace(delivery=SimpleNamespace(created_at=at))) for at in (0, -WEEK_MS))
+    assert success(absent.deliver(young)) == Retry("not_configured", 300.0)
+    assert success(absent.deliver(old)) == Failed("not_configured")
+
+
 class Fake:
     """Tools of which nothing is asked."""
 
     callback = Tools.__dataclass_fields__["callback"].default
+    sip: Mapping[str, object] = {}
 
     def __getattr__(self, _: str) -> Any:
         return None
@@ -215,6 +229,7 @@ def test_secrets_are_not_shown() -> None:
     assert kinds["webhook"].shown({"url": "http://x/", "secrets": ["whsec_x"]}) == {
         "url": "http://x/",
         "format": None,
+        "numbers": None,
         "secret": True,
     }
-    assert kinds["callback"].shown({}) == {"url": None, "retry": False, "secret": False}
+    assert kinds["callback"].shown({}) == {"url": None, "retry": False, "secret": False, "numbers": None}

@@ -1,21 +1,25 @@
 """The SIP side without sockets, with phones that speak to it in octets."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from random import Random
+from typing import Any, TypeVar, cast
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IUDPTransport
 from twisted.internet.testing import MemoryReactorClock
 
 from edge.config import Secret, SIPConfig, UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
+from edge.http.errors import NoAnswer
 from edge.outbound import Outbound, Planner
 from edge.references import References
 from edge.sip.service import SipEdge
 from protocols.sip import digest
 from protocols.sip.answers import response_to
 from protocols.sip.digest import Algorithm
+from protocols.sip.locating import Naptr, Srv
 from protocols.sip.message import Headers, Request, Response, parse
 from storage import accounts, messages, numbers, sip_accounts
 from storage.deliveries import DueDelivery
@@ -30,6 +34,7 @@ DOMAIN = "sip.example.net"
 HERE = ("192.0.2.1", 5060)
 UPSTREAM = UpstreamConfig(name="up", port=2775, system_id="us", password=Secret("x"))
 Address = tuple[str, int]
+T = TypeVar("T")
 
 
 class Wire:
@@ -68,6 +73,32 @@ class Reactor(MemoryReactorClock):
         return wire
 
 
+class StubNames:
+    """DNS: what tests put into it."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, list[str]] = {}
+        self.naptrs: dict[str, list[Naptr]] = {}
+        self.srvs: dict[str, list[Srv]] = {}
+        self.silent = False
+        self.asked: list[str] = []
+
+    def _give(self, name: str, answer: T) -> Deferred[T]:
+        self.asked.append(name)
+        return fail(NoAnswer("lookup_failed", name)) if self.silent else succeed(answer)
+
+    def addresses(self, host: str) -> Deferred[list[str]]:
+        if host not in self.hosts:
+            return fail(NoAnswer("no_such_host", host))
+        return self._give(host, self.hosts[host])
+
+    def naptr(self, name: str) -> Deferred[tuple[list[Naptr], float]]:
+        return self._give(name, (self.naptrs.get(name, []), 60.0))
+
+    def srv(self, name: str) -> Deferred[tuple[list[Srv], float]]:
+        return self._give(name, (self.srvs.get(name, []), 60.0))
+
+
 class Net:
     """One server on a store, and whoever writes to it."""
 
@@ -76,13 +107,16 @@ class Net:
         self.sent: list[tuple[bytes, Address]] = []
         self.phones: dict[Address, Phone] = {}
         self.socket: Any = None
+        self.names = StubNames()
+        self.spent = 0.0
         self.config = SIPConfig(domain=DOMAIN, udp=("192.0.2.1:5060",), tcp=(), **config)
         self.boot()
 
     def boot(self) -> None:
         """Start the server, or start it again: what is in memory is gone."""
         self.reactor = Reactor(self)
-        count = iter(range(1, 1_000_000))
+        chance = Random(7)
+        numbers_ = Numbers(self.store)
         self.sip = SipEdge(
             self.config,
             "US",
@@ -90,10 +124,13 @@ class Net:
             lambda: self.outbound,
             self.reactor,
             self.reactor.wall_ms,
-            lambda size: next(count).to_bytes(size),
+            chance.randbytes,
             self.look,
+            numbers_.did,
+            self.names,
+            lambda: 0.0,
+            lambda: self.spent,
         )
-        numbers_ = Numbers(self.store)
         planner = Planner({"up": Dialect(UPSTREAM, "US")}, "US", numbers_.did, References(lambda: 1))
         self.carrier = Carrier()
         self.outbound = Outbound(
@@ -110,8 +147,6 @@ class Net:
             self.reactor,
             self.reactor.wall_ms,
         )
-        from twisted.internet.defer import Deferred
-
         success(Deferred.fromCoroutine(self.sip.start()))
         self.outbox.start()
 
@@ -143,6 +178,8 @@ class Net:
             digest=how,
             dids=changes.get("dids", (did.number,)),
             created_at=START_MS,
+            region=changes.get("region", ""),
+            reports=changes.get("reports", False),
         )
         with self.store.engine.transaction() as connection:
             made = sip_accounts.add_sip_account(connection, self.store.ids.next, wanted)
@@ -154,8 +191,10 @@ class Net:
         views = success(self.store.read(messages.search, did.account_id, since_id=0))
         return [view.message for view in views if view.message.direction == "mt"]
 
-    def arrives(self, did: Did, text: str, aor: str = f"sip:alice@{DOMAIN}", **more: Any) -> DeliveryRecord:
-        """An MO for the phone, committed and offered."""
+    def arrives(
+        self, did: Did, text: str, aor: str = f"sip:alice@{DOMAIN}", handler: str = "sip", **more: Any
+    ) -> DeliveryRecord:
+        """An MO for the phone (or another target), committed and offered."""
         now_ms = self.reactor.wall_ms()
         message = record(self.store, did, now_ms, "mo", text=text, **more)
         delivery = DeliveryRecord(
@@ -163,7 +202,7 @@ class Net:
             message_id=message.id,
             account_id=did.account_id,
             did_id=did.id,
-            handler="sip",
+            handler=handler,
             target=aor,
             state=DeliveryState.PENDING,
             attempts=0,

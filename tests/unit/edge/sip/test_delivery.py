@@ -3,16 +3,18 @@
 from typing import Any
 
 import pytest
+from twisted.internet.defer import fail
 
-from edge.handlers import sip as handler_module
 from edge.handlers.imdn import ATTEMPTS
-from edge.sip.delivery import UDP_MAX_OCTETS
-from protocols.sip.body import read_body
-from protocols.sip.imdn import Receipt
+from edge.handlers.sip import OFF_SECONDS
+from edge.sip.flows import UDP_MAX_OCTETS
+from protocols.sip.body import Content, read_body
+from protocols.sip.imdn import Receipt, Wish
 from protocols.sip.message import Request, parse
 from protocols.sip.transport import Flow
-from storage import deliveries
+from storage import contacts, deliveries
 from storage.deliveries import DueDelivery
+from storage.errors import StoreUnavailable
 from storage.records import DeliveryRecord, DeliveryState, Did
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -34,6 +36,21 @@ def test_what_a_phone_gets(net: Net, phone: Phone, did: Did) -> None:
     assert request.headers.get("Contact") is None
     assert request.body.decode().startswith("Grüße 👍🏽")
     assert net.state(delivery) == ("delivered", "delivered")
+
+
+@pytest.mark.parametrize(
+    ("name", "display"),
+    [("Ann Ö", "Ann Ö"), ('A "B" \\', 'A "B" \\'), ("X\r\nVia: y", "X Via: y"), ("\n", "")],
+)
+def test_what_the_account_calls_the_other_side(
+    net: Net, phone: Phone, did: Did, name: str, display: str
+) -> None:
+    with net.store.engine.transaction() as connection:
+        contacts.put(connection, net.store.ids.next, did.account_id, PEER, name, 0)
+    phone.register()
+    net.arrives(did, "hi")
+    [request] = phone.received
+    assert (request.from_.display, request.from_.uri) == (display, f"sip:{PEER}@{DOMAIN}")
 
 
 def test_names_and_short_codes(net: Net, phone: Phone, did: Did) -> None:
@@ -165,16 +182,20 @@ def test_an_account_that_is_gone(net: Net, did: Did) -> None:
     assert net.state(net.arrives(did, "hi", f"sip:nobody@{DOMAIN}")) == ("failed", "no_such_account")
 
 
-def test_a_store_that_fails_at_the_register_wakes_later(
-    net: Net, phone: Phone, did: Did, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(handler_module, "OFF_SECONDS", 10.0)
+def test_a_store_that_fails_at_the_register_wakes_later(net: Net, phone: Phone, did: Did) -> None:
     delivery = net.arrives(did, "hi")
-    phone.register()
-    net.store.writer.failing = True
-    net.sip.handler.registered(phone.aor)
-    net.store.writer.failing = False
-    net.reactor.pump([1.0] * 12)
+    run = net.store.writer.run
+
+    def refuse_to_wake(description: str, fn: Any) -> Any:
+        gone = StoreUnavailable("gone for a moment")
+        return fail(gone) if description.startswith("wake") else run(description, fn)
+
+    net.store.writer.run = refuse_to_wake  # type: ignore[method-assign]
+    phone.register(Expires="7200")
+    net.store.writer.run = run  # type: ignore[method-assign]
+    assert net.state(delivery)[0] == "pending"
+    net.reactor.advance(OFF_SECONDS)
+    net.reactor.pump([1.0] * 2)
     assert net.state(delivery)[0] == "delivered"
 
 
@@ -258,6 +279,61 @@ def test_a_path_is_a_route(net: Net, phone: Phone, did: Did) -> None:
     phone.register(Path="<sip:p1;lr>, <sip:p2;lr>")
     net.arrives(did, "hi")
     assert phone.received[0].headers.all("Route") == ["<sip:p1;lr>", "<sip:p2;lr>"]
+
+
+# -- what a phone says of the texts that it got ------------------------------------------------------------
+
+
+def says(phone: Phone, message_id: str, kind: str, status: str) -> int:
+    body = (
+        f'<imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>{message_id}</message-id>'
+        f"<{kind}-notification><status><{status}/></status></{kind}-notification></imdn>"
+    )
+    return phone.message(text=body, Content_Type="message/imdn+xml").status
+
+
+def test_a_phone_is_asked_for_reports_and_they_are_kept(net: Net, phone: Phone, did: Did) -> None:
+    net.account(did, reports=True)
+    phone.register()
+    delivery = net.arrives(did, "Grüße")
+    [request] = phone.received
+    read = read_body(request.headers.get("Content-Type"), None, request.body)
+    assert read == Content("Grüße", f"{delivery.id:x}", frozenset(Wish) - {Wish.PROCESSING})
+    assert says(phone, f"{delivery.id:x}", "delivery", "delivered") == 200
+    assert net.state(delivery) == ("delivered", "received")
+    assert says(phone, f"{delivery.id:x}", "display", "displayed") == 200
+    assert says(phone, f"{delivery.id:x}", "delivery", "delivered") == 200
+    assert net.state(delivery) == ("delivered", "displayed")
+    assert net.sip.reports.counters.matched == 2
+
+
+def test_a_report_that_names_our_call_id(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    delivery = net.arrives(did, "hi")
+    assert says(phone, phone.received[0].call_id, "delivery", "error") == 200
+    assert net.state(delivery) == ("delivered", "reported_failed")
+
+
+def test_reports_that_fit_nothing_or_another_phones_text(net: Net, phone: Phone, did: Did) -> None:
+    net.account(did, "bob")
+    bob = Phone(net, "bob", port=5090)
+    phone.register()
+    delivery = net.arrives(did, "hi")
+    for message_id in ("unknown", "7", f"{delivery.id + 1:x}", "f" * 15, ""):
+        assert says(phone, message_id, "display", "displayed") in (200, 400)
+    assert says(bob, f"{delivery.id:x}", "display", "displayed") == 200
+    assert says(phone, f"{delivery.id:x}", "processing", "processed") == 200
+    assert net.state(delivery) == ("delivered", "delivered")
+
+
+def test_a_report_is_answered_after_the_commit(net: Net, phone: Phone, did: Did) -> None:
+    phone.register()
+    delivery = net.arrives(did, "hi")
+    net.store.writer.failing = True
+    assert says(phone, f"{delivery.id:x}", "display", "displayed") == 503
+    net.store.writer.failing = False
+    assert says(phone, f"{delivery.id:x}", "display", "displayed") == 200
+    assert net.state(delivery) == ("delivered", "displayed")
 
 
 # -- what became of a phone's own message -------------------------------------------------------------------

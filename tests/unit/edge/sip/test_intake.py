@@ -116,6 +116,13 @@ def test_numbers_in_any_spelling(net: Net, phone: Phone, did: Did, uri: str, pee
     assert net.stored(did)[0].peer == peer
 
 
+def test_the_country_of_a_phone(net: Net, phone: Phone, did: Did) -> None:
+    net.account(did, region="GB")
+    assert phone.message(f"sip:07911123456@{DOMAIN}").status == 202
+    assert net.stored(did)[0].peer == "+447911123456"
+    assert phone.message(f"sip:12025550150@{DOMAIN}", From=f"<sip:{DID}@{DOMAIN}>;tag=x").status == 404
+
+
 def test_the_number_in_a_header_of_its_own(net: Net, phone: Phone, did: Did) -> None:
     assert phone.message(f"sip:{DOMAIN}", X_SMS_To="2025550150").status == 202
     assert net.stored(did)[0].peer == "+12025550150"

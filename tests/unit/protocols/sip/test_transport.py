@@ -222,6 +222,18 @@ def test_a_peer_that_does_not_read_is_not_read() -> None:
     assert link.wire.disconnecting
 
 
+def test_while_tls_is_agreed_on_a_write_that_waits_does_not_stop_the_reading() -> None:
+    """Twisted pauses whoever writes before the handshake is over; without reading it would never be."""
+    link = Link("TLS")
+    producer = link.wire.producer
+    assert producer is not None
+    producer.pauseProducing()
+    assert link.wire.producerState == "producing"
+    link.connection.handshakeCompleted()
+    producer.pauseProducing()
+    assert link.wire.producerState == "paused"
+
+
 class Browser:
     """The other side of a WebSocket."""
 

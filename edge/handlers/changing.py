@@ -1,0 +1,43 @@
+"""How the handlers of a DID are changed, whoever asks: commands, programs."""
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection
+
+from edge.handlers import registry
+from edge.handlers.base import Rules
+from edge.handlers.endpoints import bare
+from storage import endpoints, numbers
+from storage.endpoints import Endpoint
+from storage.records import Did
+
+
+def change(
+    connection: Connection,
+    next_id: Callable[[], int],
+    did: Did,
+    name: str,
+    settings: Mapping[str, object],
+    enabled: bool | None,
+    rules: Rules,
+) -> Did:
+    """The DID with this handler changed; the handler judges its settings. On also ends a pause.
+
+    ``enabled`` None: see `Registry.settle`. Raises SettingError.
+    """
+    handlers = registry.installed()
+    setting = handlers.settle(did, name, settings, enabled, rules)
+    if enabled:
+        for target in handlers.targets_of(handlers.kinds[name], setting.settings, ""):
+            if target is not None:
+                endpoints.forget(connection, Endpoint(did.account_id, name, bare(target)))
+    before = did.handlers.get(name)
+    gone = dict.fromkeys(before.settings) if before is not None else {}
+    return numbers.set_did(
+        connection,
+        next_id,
+        did.number,
+        handler=name,
+        enabled=setting.enabled,
+        settings={**gone, **setting.settings},
+    )

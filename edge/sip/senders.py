@@ -1,0 +1,178 @@
+"""Who sends a MESSAGE, and what that means for its two numbers: a phone, or a trunk.
+
+The number to send as: what a trusted peer asserts (P-Asserted-Identity, RFC 3325), else what From says, else
+the sender's default. The number to send to: the Request-URI's user, in the spelling of the sender's country.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from edge.errors import Refused
+from edge.policy import numbers
+from edge.sip.agent import Incoming
+from edge.sip.trunks import Trunk
+from protocols.sip.body import Content
+from protocols.sip.headers import NameAddr, parse_name_addr
+from protocols.sip.imdn import Wish
+from protocols.sip.uri import parse_uri
+from storage.records import Did
+from storage.sip_accounts import SipAccount
+
+IMDN = "imdn:"
+"""What the status target of a message begins with whose sender wants a receipt on his phone."""
+
+
+class Source(NamedTuple):
+    """The number to send as, and whose it is."""
+
+    account_id: int
+    number: str
+
+
+class Sender(Protocol):
+    """What the intake needs to know of who sends. Each method raises Refused, or BadValue."""
+
+    @property
+    def name(self) -> str: ...
+    def source(self, incoming: Incoming) -> Source: ...
+    def destination(self, incoming: Incoming) -> str: ...
+    def rate_key(self, source: Source) -> str: ...
+    def told_at(self, content: Content) -> str | None: ...
+    @property
+    def phone(self) -> SipAccount | None: ...
+
+
+class PhoneSender:
+    """A phone, by its account. ``trusted``: the request came from a trusted network."""
+
+    __slots__ = ("_account", "_domain", "_region", "_trusted")
+
+    def __init__(self, account: SipAccount, domain: str, region: str, trusted: bool) -> None:
+        self._account = account
+        self._domain = domain
+        self._region = account.region or region
+        self._trusted = trusted
+
+    @property
+    def name(self) -> str:
+        """Its username."""
+        return self._account.username
+
+    @property
+    def phone(self) -> SipAccount | None:
+        """The account: its texts may be reported on."""
+        return self._account
+
+    def source(self, incoming: Incoming) -> Source:
+        """One of the account's numbers."""
+        account = self._account
+        if self._trusted and (asserted := asserted_identity(incoming)) is not None:
+            return self._own(asserted)
+        uri = incoming.keys.from_.parsed()
+        if uri.is_sip and uri.aor == account.aor:
+            return Source(account.account_id, account.dids[0])
+        if uri.is_sip and uri.host != self._domain:
+            raise Refused("foreign_from", f"From must be of {self._domain}", "from", 403)
+        return self._own(incoming.keys.from_)
+
+    def _own(self, address: NameAddr) -> Source:
+        try:
+            number = numbers.destination(address.parsed().number, self._region, "from")
+        except Refused:
+            number = ""
+        if number not in self._account.dids:
+            raise Refused("foreign_from", f"{self.name} may not send under this From", "from", 403)
+        return Source(self._account.account_id, number)
+
+    def destination(self, incoming: Incoming) -> str:
+        """The Request-URI's number; ``X-SMS-To`` when it has none."""
+        uri = parse_uri(incoming.request.uri)
+        named = incoming.request.headers.get("X-SMS-To")
+        return numbers.destination(uri.number if uri.user or named is None else named, self._region)
+
+    def rate_key(self, source: Source) -> str:
+        """Each account has its own allowance."""
+        return self._account.username
+
+    def told_at(self, content: Content) -> str | None:
+        """Whom to tell what became of a message, as its status target; None when nobody wants to know."""
+        wanted = content.wants & {Wish.POSITIVE, Wish.NEGATIVE}
+        if content.message_id is None or not wanted:
+            return None
+        wishes = sorted(wish.value for wish in wanted)
+        return IMDN + orjson.dumps({"user": self.name, "id": content.message_id, "wants": wishes}).decode()
+
+
+class TrunkSender:
+    """A trunk, which is trusted to say whose text it is. ``did`` finds a number of ours."""
+
+    def __init__(self, trunk: Trunk, domain: str, did: Callable[[str], Did | None]) -> None:
+        self._trunk = trunk
+        self._domain = domain
+        self._did = did
+
+    @property
+    def name(self) -> str:
+        """That of the configuration."""
+        return self._trunk.config.name
+
+    @property
+    def phone(self) -> SipAccount | None:
+        """None."""
+        return None
+
+    def source(self, incoming: Incoming) -> Source:
+        """A number of an account that the trunk serves: as asserted, as From says, or the trunk's own.
+
+        Another's number is never replaced by the trunk's own: that would send our own texts round in a
+        circle when a PBX gives them back.
+        """
+        if incoming.keys.call_id.endswith(f"@{self._domain}"):
+            raise Refused("loop", "Loop Detected", "from", 482)
+        for address in (asserted_identity(incoming), incoming.keys.from_):
+            number = "" if address is None else self._number(address)
+            if number.startswith("+"):
+                return self._served(number)
+        if not self._trunk.config.did:
+            raise Refused("foreign_from", "From is no number, and the trunk has no did", "from", 403)
+        return self._served(self._trunk.config.did)
+
+    def _number(self, address: NameAddr) -> str:
+        uri = address.parsed()
+        try:
+            return self._trunk.number(uri.number, "from") if uri.user else ""
+        except Refused:
+            return ""
+
+    def _served(self, number: str) -> Source:
+        did = self._did(number)
+        if did is None or not self._trunk.serves(did.account_id):
+            raise Refused("foreign_from", f"{number} is no number of this trunk", "from", 403)
+        return Source(did.account_id, number)
+
+    def destination(self, incoming: Incoming) -> str:
+        """``X-SMS-To``; else the Request-URI's number; else that of To, for a PBX that writes to the contact
+        of our registration."""
+        named = incoming.request.headers.get("X-SMS-To")
+        if named is not None:
+            return self._trunk.number(named, "to")
+        uri = parse_uri(incoming.request.uri)
+        if uri.user and uri.number != self._trunk.config.username:
+            return self._trunk.number(uri.number, "to")
+        return self._trunk.number(incoming.keys.to.parsed().number, "to")
+
+    def rate_key(self, source: Source) -> str:
+        """Each number behind a trunk has its own allowance."""
+        return f"{self.name} {source.number}"
+
+    def told_at(self, content: Content) -> str | None:
+        """A trunk has no address-of-record to report to."""
+        return None
+
+
+def asserted_identity(incoming: Incoming) -> NameAddr | None:
+    """The first P-Asserted-Identity. Raises BadValue."""
+    values = incoming.request.headers.all("P-Asserted-Identity")[:1]
+    return parse_name_addr(values[0], "P-Asserted-Identity") if values else None

@@ -1,0 +1,64 @@
+"""How many messages an account's programs may send a day: counted in memory, begun from what the store has.
+
+A day is one of the account's zone. Each server of a store counts what it knows of: the store's count when
+the day's first message came, and its own since.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+from twisted.internet.defer import Deferred, succeed
+
+from storage import accesses
+from storage.records import ApiAccess
+from storage.store import Store
+
+LEGS = ("voipms", "kannel", "jasmin", "acrobits")
+"""The legs of programs that log in with a name and a password."""
+
+
+@dataclass(slots=True)
+class _Day:
+    day: date
+    sent: int
+
+
+class Quota:
+    """I count for one server."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._days: dict[int, _Day] = {}
+
+    def take(self, access: ApiAccess, now_ms: int) -> Deferred[bool]:
+        """May one more go? A yes counts; `give_back` it when nothing was sent."""
+        if not access.per_day:
+            return succeed(True)
+        at = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(access.timezone))
+        known = self._days.get(access.account_id)
+        if known is not None and known.day == at.date():
+            return succeed(self._one_more(known, access))
+        midnight = datetime.combine(at.date(), time(), at.tzinfo)
+        counting = self._store.read(
+            accesses.sent_since, access.account_id, LEGS, round(midnight.timestamp() * 1000)
+        )
+        return counting.addCallback(self._begin, access, at.date())
+
+    def give_back(self, access: ApiAccess) -> None:
+        """The one that was taken did not go."""
+        known = self._days.get(access.account_id)
+        if known is not None and access.per_day:
+            known.sent = max(0, known.sent - 1)
+
+    def _begin(self, sent: int, access: ApiAccess, day: date) -> bool:
+        known = self._days.get(access.account_id)
+        if known is None or known.day != day:  # else somebody was faster, and has counted since
+            known = self._days[access.account_id] = _Day(day, sent)
+        return self._one_more(known, access)
+
+    def _one_more(self, known: _Day, access: ApiAccess) -> bool:
+        if known.sent >= access.per_day:
+            return False
+        known.sent += 1
+        return True
