@@ -10,7 +10,7 @@ Every delivery has an end, whatever its handler does: one that raises, answers n
 tried again ever more seldom, and what is not over when its handler's time is up has failed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,7 @@ from edge.handlers.faults import Faults
 from edge.outage import not_stored
 from edge.outcomes import after_fault, answered, checked, in_time, unwell
 from edge.refill import Refill
+from edge.second_look import SecondLook, Taken
 from edge.targets import Limits, Target, Targets
 from storage import deliveries
 from storage.deliveries import DueDelivery
@@ -100,6 +101,7 @@ class Outbox:
         self._refill = Refill(
             self._claims, self._targets, clock, wall_ms, self.target_key, self._something_changed
         )
+        self._second_look = SecondLook(self._claims, clock, wall_ms, self._begin, self._ended_elsewhere)
         self._faults = Faults()
         self._under_way: dict[int, tuple[_Attempt, Deferred[Any]]] = {}
         self._overdue = LoopingCall(self._end_overdue)
@@ -116,6 +118,7 @@ class Outbox:
         """Begin no more attempts; fires when the running ones are stored and the rest is given back."""
         self._stopping = True
         self._refill.stop_looking()
+        self._ended_elsewhere(self._second_look.give_up())
         done: Deferred[None] = Deferred()
         self._idle.append(done)
         self._check_idle()
@@ -126,8 +129,12 @@ class Outbox:
         if self._overdue.running:
             self._overdue.stop()
 
-    def look(self) -> None:
-        """For operators, after they have changed something in the table."""
+    def look(self, changed: Collection[int] = ()) -> None:
+        """For operators, after they have changed something in the table: these deliveries, if it was such.
+
+        None of them begins as memory has it.
+        """
+        self._claims.doubt(changed)
         self._refill.look()
 
     @property
@@ -212,6 +219,7 @@ class Outbox:
             if taken is None:
                 break
             self._attempt(*taken)
+        self._second_look.look()
         self._refill.supply()
 
     def _something_changed(self) -> None:
@@ -219,12 +227,34 @@ class Outbox:
         self._check_idle()
 
     def _attempt(self, target: Target, due: DueDelivery) -> None:
-        delivery = due.delivery
-        attempt = _Attempt(due, target, self._wall_ms(), self._clock.seconds())
-        if delivery.id not in self._claims:  # another server took it while it waited
+        if due.delivery.id not in self._claims:  # another server took it while it waited
             self._let_go(due)
             self._targets.ended(target)
+        elif self._claims.is_sure(due.delivery.id, self._wall_ms()):
+            self._begin(target, due)
+        else:
+            self._second_look.put(target, due)
+
+    def _ended_elsewhere(self, taken: Sequence[Taken]) -> None:
+        """These are not what memory has of them, or not to be begun: the table has the word on each."""
+        if not taken:
             return
+        ids = [due.delivery.id for _, due in taken]
+
+        def not_released(failure: Failure) -> None:
+            not_stored(log, "deliveries_not_given_back", failure, deliveries=len(ids))
+
+        def forget(_: None) -> None:
+            for target, due in taken:
+                self._let_go(due)
+                self._targets.ended(target)
+            self._something_changed()
+
+        self._claims.release(ids).addErrback(not_released).addCallback(forget)
+
+    def _begin(self, target: Target, due: DueDelivery) -> None:
+        delivery = due.delivery
+        attempt = _Attempt(due, target, self._wall_ms(), self._clock.seconds())
         asked: Deferred[Any] = maybeDeferred(self._deliver, due)
         self._under_way[delivery.id] = attempt, asked
         judged: Deferred[Outcome] = asked.addCallback(self._ended, attempt)
@@ -348,7 +378,8 @@ class Outbox:
         if failure.check(Stale):
             self.counters.refused += 1
             log.warning("late_outcome_refused", delivery=record.delivery_id, attempt=record.number)
-            self._over(attempt)
+            # It may be ours again, for another attempt: memory has no copy of that one.
+            self._ended_elsewhere([(attempt.target, attempt.due)])
             return
         # The attempt keeps its place until it is stored, so a failing store slows the outbox down to a stop.
         not_stored(log, "attempt_not_stored", failure, delivery=record.delivery_id)

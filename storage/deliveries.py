@@ -130,7 +130,8 @@ def retry_now(connection: Connection, delivery_id: int, account_id: int | None, 
 def skip(connection: Connection, delivery_id: int, account_id: int | None, why: str, now_ms: int) -> bool:
     """End a pending delivery as failed, with ``why`` in its history; False when it is not pending.
 
-    An attempt that is under way goes on; its outcome is refused.
+    An attempt that is under way goes on; its outcome is refused. What only waits in a server's memory is not
+    begun.
     """
     mine = select(delivery).where(*_of(account_id), delivery.c.id == delivery_id).with_for_update()
     row = connection.execute(mine).first()
