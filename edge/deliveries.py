@@ -24,8 +24,8 @@ from twisted.python.failure import Failure
 from edge.claims import Claims
 from edge.delivery_lanes import lane_of
 from edge.handlers import (
-    EXCERPT_CHARACTERS,
     GIVE_UP_SECONDS,
+    INTERNAL_ERROR,
     Delivered,
     Failed,
     Handler,
@@ -36,7 +36,7 @@ from edge.handlers import (
 from edge.handlers.base import DIDHandler
 from edge.handlers.faults import Faults
 from edge.outage import not_stored
-from edge.outcomes import after_fault, answered, checked, in_time, unwell
+from edge.outcomes import after_fault, answered, checked, give_up_seconds, in_time, unwell
 from edge.refill import Refill
 from edge.second_look import SecondLook, Taken
 from edge.targets import Limits, Target, Targets
@@ -277,7 +277,11 @@ class Outbox:
         """The first word on an attempt counts; what comes after its time was up does not."""
         if self._is_under_way(attempt):
             del self._under_way[attempt.due.delivery.id]
-            self._finish(outcome, attempt)
+            try:
+                self._finish(outcome, attempt)
+            except Exception as error:  # here it would end nowhere, and the delivery neither
+                self._faults.tell(attempt.due.delivery.handler, "outcome", error)
+                self._store_ended(Failed(INTERNAL_ERROR), attempt)
 
     def _is_under_way(self, attempt: _Attempt) -> bool:
         known = self._under_way.get(attempt.due.delivery.id)
@@ -298,7 +302,7 @@ class Outbox:
         return {} if setting is None else setting.settings
 
     def _ended(self, outcome: Outcome, attempt: _Attempt) -> Outcome:
-        checked(outcome)
+        outcome = checked(outcome)
         now, target = self._clock.seconds(), attempt.target
         if answered(outcome):
             target.answers += 1
@@ -323,10 +327,21 @@ class Outbox:
         return after_fault((self._wall_ms() - delivery.begun_at) / 1000)
 
     def _finish(self, outcome: Outcome, attempt: _Attempt) -> None:
+        delivery = attempt.due.delivery
+        age = (self._wall_ms() - delivery.begun_at) / 1000
+        self._store_ended(in_time(outcome, age, self._give_up_seconds(delivery.handler)), attempt)
+
+    def _give_up_seconds(self, name: str) -> float:
+        try:
+            return give_up_seconds(self._handlers.get(name))
+        except Exception as error:  # the handler's
+            self._faults.tell(name, "give_up_seconds", error)
+            return GIVE_UP_SECONDS
+
+    def _store_ended(self, outcome: Outcome, attempt: _Attempt) -> None:
+        """Store how an attempt ended; the outcome is one that can be."""
         now_ms = self._wall_ms()
         delivery = attempt.due.delivery
-        seconds = getattr(self._handlers.get(delivery.handler), "give_up_seconds", GIVE_UP_SECONDS)
-        outcome = in_time(outcome, (now_ms - delivery.begun_at) / 1000, seconds)
         record = AttemptRecord(
             delivery_id=delivery.id,
             number=delivery.attempts + 1,
@@ -334,7 +349,7 @@ class Outbox:
             duration_ms=round((self._clock.seconds() - attempt.started) * 1000),
             outcome=outcome.outcome,
             status_code=outcome.status_code,
-            excerpt=None if outcome.excerpt is None else outcome.excerpt[:EXCERPT_CHARACTERS],
+            excerpt=outcome.excerpt,
         )
         state, due_at = self._next(outcome, now_ms)
         self._store_outcome(record, state, due_at, attempt)
@@ -381,8 +396,12 @@ class Outbox:
             # It may be ours again, for another attempt: memory has no copy of that one.
             self._ended_elsewhere([(attempt.target, attempt.due)])
             return
-        # The attempt keeps its place until it is stored, so a failing store slows the outbox down to a stop.
         not_stored(log, "attempt_not_stored", failure, delivery=record.delivery_id)
+        if not failure.check(StoreUnavailable) and record.outcome != INTERNAL_ERROR:
+            # The store is there and does not take this: what it says would be the same each time.
+            self._store_ended(Failed(INTERNAL_ERROR), attempt)
+            return
+        # The attempt keeps its place until it is stored, so a failing store slows the outbox down to a stop.
         self._clock.callLater(AGAIN_SECONDS, self._store_outcome, record, state, due_at, attempt)
 
     def _check_idle(self) -> None:

@@ -82,9 +82,10 @@ def record_attempt(
 
     The unit fails with Stale unless ``owner`` still has the delivery and no other attempt was recorded since.
     """
+    record = clean_attempt(record)
     before, number = record.number - 1, record.number
     outcome = (record.delivery_id, owner, before, state, number, due_at, now_ms, record.outcome)
-    return [(_RECORD_OUTCOME, outcome), (INSERT_ATTEMPT, clean_attempt(record))]
+    return [(_RECORD_OUTCOME, outcome), (INSERT_ATTEMPT, record)]
 
 
 def reported(
