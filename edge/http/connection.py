@@ -5,6 +5,7 @@ of a response is an answer too (`connection_lost`), and another attempt is someb
 """
 
 from collections.abc import Callable
+from socket import MSG_PEEK, socket
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -30,6 +31,8 @@ class Connection(Protocol):
     def __init__(self, made: Callable[[Any], None], gone: Callable[["Connection"], None]) -> None:
         self.open = True
         self.idle_since = 0.0
+        self.served = 0  # whole answers
+        self.unanswered = False  # it ended with a request sent and no octet of an answer
         self.refused: NoAnswer | None = None
         self._made = made
         self._gone = gone
@@ -42,6 +45,22 @@ class Connection(Protocol):
     def reusable(self) -> bool:
         """Both sides keep it open, and nothing is under way."""
         return self.open and self._waiting is None
+
+    def is_quiet(self) -> bool:
+        """Has nothing come that the reactor has not read yet: no end, and (on plain TCP) nothing unasked?"""
+        inner: Any = self.transport
+        while (below := getattr(inner, "transport", None)) is not None:
+            inner = below
+        handle = inner.getHandle() if hasattr(inner, "getHandle") else None
+        if not isinstance(handle, socket):
+            return True
+        try:
+            octets = handle.recv(1, MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return bool(octets) and inner is not self.transport  # TLS talks of itself between answers
 
     def ask(self, request: bytes) -> Deferred[Answer]:
         """Send a request. Cancelling the Deferred closes the connection. Errback NoAnswer."""
@@ -110,6 +129,7 @@ class Connection(Protocol):
                 self._ready()
                 self._complete()
             else:
+                self.unanswered = not self._octets
                 self._fire(lost(reason))
         self._gone(self)
 
@@ -173,6 +193,7 @@ class Connection(Protocol):
         """Hand the answer over, and close first what will not be used again: who is told may use it."""
         answer, self._answer = self._answer, None
         assert answer is not None
+        self.served += 1
         if not self.open:
             self.close()
         self._fire(answer)
