@@ -99,10 +99,17 @@ class Outbox:
         self._targets = Targets(limits)
         self._claims = Claims(store, round(lease_seconds * 1000))
         self._refill = Refill(
-            self._claims, self._targets, clock, wall_ms, self.target_key, self._something_changed
+            self._claims,
+            self._targets,
+            clock,
+            wall_ms,
+            self.target_key,
+            self._something_changed,
+            self._arrived,
         )
         self._second_look = SecondLook(self._claims, clock, wall_ms, self._begin, self._ended_elsewhere)
         self._faults = Faults()
+        self._moved: dict[int, str] = {}  # deliveries that go where the table does not say yet
         self._under_way: dict[int, tuple[_Attempt, Deferred[Any]]] = {}
         self._overdue = LoopingCall(self._end_overdue)
         self._overdue.clock = clock
@@ -211,6 +218,7 @@ class Outbox:
 
     def _let_go(self, due: DueDelivery) -> None:
         self._claims.drop(due.delivery.id)
+        self._moved.pop(due.delivery.id, None)
         self._targets.let_go(due.delivery.lane)
 
     def _pump(self) -> None:
@@ -253,6 +261,7 @@ class Outbox:
         self._claims.release(ids).addErrback(not_released).addCallback(forget)
 
     def _begin(self, target: Target, due: DueDelivery) -> None:
+        due = self._current(due)
         delivery = due.delivery
         attempt = _Attempt(due, target, self._wall_ms(), self._clock.seconds())
         asked: Deferred[Any] = maybeDeferred(self._deliver, due)
@@ -265,6 +274,8 @@ class Outbox:
         handler = self._handlers.get(delivery.handler)
         if handler is None:
             return Failed("handler_unknown")
+        if self._is_off(handler, due):
+            return Failed("switched_off")
         if not delivery.target and isinstance(handler, DIDHandler):
             # It could not be said when the message came, and somebody has it tried again.
             targets = handler.targets(settings, due.message.peer)
@@ -296,10 +307,44 @@ class Outbox:
             with suppress(Exception):  # what is left of it is the handler's
                 asked.cancel()
 
-    def _settings(self, due: DueDelivery) -> Mapping[str, object]:
+    def _owned(self, due: DueDelivery) -> Did | None:
+        """The number that it is about, as long as that is the same account's."""
         did = self._did(due.message.did)
+        return None if did is None or did.account_id != due.delivery.account_id else did
+
+    def _settings(self, due: DueDelivery) -> Mapping[str, object]:
+        did = self._owned(due)
         setting = None if did is None else did.handlers.get(due.delivery.handler)
         return {} if setting is None else setting.settings
+
+    def _is_off(self, handler: Handler, due: DueDelivery) -> bool:
+        """Has the number's owner switched it off since? Off means: no more requests."""
+        did = self._owned(due)
+        if did is None or not isinstance(handler, DIDHandler):
+            return False
+        setting = did.handlers.get(due.delivery.handler)
+        return setting is None or not setting.enabled
+
+    def _arrived(self, due: DueDelivery) -> DueDelivery:
+        """One that comes from the table as the table has it."""
+        self._moved.pop(due.delivery.id, None)
+        return self._current(due)
+
+    def _current(self, due: DueDelivery) -> DueDelivery:
+        """The same, to where the number's owner has it go now."""
+        delivery = due.delivery
+        handler = self._handlers.get(delivery.handler)
+        if not delivery.target or not isinstance(handler, DIDHandler):
+            return due
+        try:
+            target = handler.moved(self._settings(due), due.message.peer, delivery.target)
+        except Exception as error:  # it goes where it was to go
+            self._faults.tell(delivery.handler, "moved", error)
+            return due
+        if target == delivery.target:
+            return due
+        self._moved[delivery.id] = target
+        return due._replace(delivery=delivery._replace(target=target))
 
     def _ended(self, outcome: Outcome, attempt: _Attempt) -> Outcome:
         outcome = checked(outcome)
@@ -370,6 +415,9 @@ class Outbox:
         self, record: AttemptRecord, state: DeliveryState, due_at: int, attempt: _Attempt
     ) -> None:
         writes = deliveries.record_attempt(record, state, due_at, self._wall_ms(), self._claims.owner)
+        moved = self._moved.get(record.delivery_id)
+        if moved is not None:
+            writes += deliveries.retarget(record.delivery_id, moved)
         self._store.writer.write(writes).addCallbacks(
             self._stored,
             self._not_stored,

@@ -50,6 +50,13 @@ _RECORD_OUTCOME = hot_update(
 )
 
 
+_RETARGET = hot_update(
+    update(delivery).where(delivery.c.id == given("delivery_id", Id)).values(target=given("target_", Text())),
+    "delivery_id",
+    "target_",
+)
+
+
 class DueDelivery(NamedTuple):
     """A delivery and the message that it is about."""
 
@@ -86,6 +93,12 @@ def record_attempt(
     before, number = record.number - 1, record.number
     outcome = (record.delivery_id, owner, before, state, number, due_at, now_ms, record.outcome)
     return [(_RECORD_OUTCOME, outcome), (INSERT_ATTEMPT, record)]
+
+
+def retarget(delivery_id: int, target: str) -> list[Write]:
+    """The write that makes a delivery one to another target, where its attempt went; for one unit with
+    `record_attempt`."""
+    return [(_RETARGET, (delivery_id, target))]
 
 
 def reported(

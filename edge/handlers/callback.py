@@ -22,6 +22,7 @@ from edge.handlers.base import (
     SettingError,
     Settings,
     Tools,
+    main_text,
 )
 from edge.handlers.signing import callback_signature
 from edge.handlers.template import VARIABLES, Template, TemplateError, parse
@@ -86,6 +87,11 @@ class CallbackHandler(DIDHandler):
         elif 0 < len(written) < SHORTEST_SECRET:
             raise SettingError("callback_secret", f"a secret has at least {SHORTEST_SECRET} characters.")
         settings["secret"] = written
+
+    @classmethod
+    def moved(cls, settings: Settings, peer: str, target: str) -> str:
+        """See `DIDHandler`: the URL that is set now."""
+        return main_text(cls, settings, target)
 
     def target_key(self, target: str) -> str:
         """See `DIDHandler`."""

@@ -1,4 +1,4 @@
-"""A delivery that waits in memory can be ended meanwhile, here or by another process: then it never begins."""
+"""A delivery that waits in memory can be ended meanwhile, here or by another process: it is never begun."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
