@@ -5,6 +5,7 @@ page says `ok` or it has gone on for too long: then it is a dead letter (failed,
 replayed. With retry off there is one attempt. The id is the same each time.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from datetime import UTC, datetime
 from random import Random
@@ -128,9 +129,12 @@ class CallbackHandler(DIDHandler):
 
 
 def says_ok(answer: Answer) -> bool:
-    """True for a 2xx whose body is `ok`, in any case, with white space around it."""
+    """True for a 2xx whose body is `ok`, in any case, with white space around it and perhaps a byte order
+    mark before it, which editors put there unseen."""
     return (
-        200 <= answer.status < 300 and len(answer.body) <= OK_OCTETS and answer.body.strip().lower() == b"ok"
+        200 <= answer.status < 300
+        and len(answer.body) <= OK_OCTETS
+        and answer.body.removeprefix(BOM_UTF8).strip().lower() == b"ok"
     )
 
 

@@ -38,6 +38,7 @@ class Connection(Protocol):
         self._gone = gone
         self._waiting: Deferred[Answer] | None = None
         self._parser = HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # RFC 9112 §2.2
         self._octets = 0
         self._begin()
 
@@ -151,9 +152,7 @@ class Connection(Protocol):
             return
         self._head_done = True
         self._status = self._parser.get_status_code()
-        self._until_close = self._status >= 200 and not any(
-            name in (b"content-length", b"transfer-encoding") for name, _ in self._headers
-        )
+        self._until_close = self._status >= 200 and not any(map(_delimits, self._headers))
 
     def on_body(self, octets: bytes) -> None:
         """Octets of the body, without the chunks' lengths. Of one that is too long the rest is not read."""
@@ -214,6 +213,14 @@ class Connection(Protocol):
     def _cancelled(self, _: Deferred[Answer]) -> None:
         self._waiting = None
         self.close()
+
+
+def _delimits(header: tuple[bytes, bytes]) -> bool:
+    """Does this header say where the body ends? `identity`, of old servers, does not (RFC 2616 §4.4)."""
+    name, value = header
+    if name == b"transfer-encoding":
+        return value.strip().lower() != b"identity"
+    return name == b"content-length"
 
 
 def lost(reason: Failure) -> NoAnswer:
