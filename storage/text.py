@@ -40,7 +40,9 @@ def clean_receipt(record: ReceiptRecord) -> ReceiptRecord:
 
 
 def clean_attempt(record: AttemptRecord) -> AttemptRecord:
-    """The attempt with an excerpt that can be stored."""
-    if record.excerpt is None:
+    """The attempt with words that can be stored; the same object when they were so."""
+    outcome = storable(record.outcome)
+    excerpt = None if record.excerpt is None else storable(record.excerpt)
+    if outcome is record.outcome and excerpt is record.excerpt:
         return record
-    return record._replace(excerpt=storable(record.excerpt))
+    return record._replace(outcome=outcome, excerpt=excerpt)

@@ -145,7 +145,9 @@ def _new_secrets(before: Did, after: Did) -> dict[str, str]:
     made = {}
     for kind in registry.installed():
         has = [
-            kind.secrets(item.handlers[kind.name].settings) if kind.name in item.handlers else []
+            registry.installed().secrets(kind, item.handlers[kind.name].settings)
+            if kind.name in item.handlers
+            else []
             for item in (before, after)
         ]
         if has[1] and has[1][0] not in has[0]:
@@ -157,7 +159,10 @@ def _document(item: Did, paused: set[Endpoint], owner: str | None = None) -> dic
     handlers: dict[str, dict[str, object]] = {}
     for kind in registry.installed():
         setting = item.handlers.get(kind.name, HandlerSetting(kind.name, kind.always_on, {}))
-        handlers[kind.name] = {"enabled": setting.enabled, **kind.shown(setting.settings)}
+        handlers[kind.name] = {
+            "enabled": setting.enabled,
+            **registry.installed().shown(kind, setting.settings),
+        }
         if _is_paused(item, kind, paused):
             handlers[kind.name]["paused"] = True
     account = {} if owner is None else {"account": owner}

@@ -5,7 +5,7 @@ from typing import ClassVar
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
-from edge.handlers.endpoints import bare
+from edge.handlers.endpoints import known_as
 from edge.web.api import views
 from edge.web.api.endpoint import Endpoint, Reply
 from edge.web.api.members import members, text
@@ -49,7 +49,8 @@ class Resume(Endpoint):
     def resume(self, request: EdgeRequest, key: ApiKey) -> Deferred[Reply]:
         """200 once it is committed; 404 for one that does not fail."""
         found = members(request, RESUMED_BY)
-        which = endpoints.Endpoint(key.account_id, text(found, "handler"), bare(text(found, "url")))
+        handler = text(found, "handler")
+        which = endpoints.Endpoint(key.account_id, handler, known_as(handler, text(found, "url")))
         done = self.services.store.writer.run("resume endpoint", lambda conn: endpoints.forget(conn, which))
 
         def resumed(failed: bool) -> Reply:

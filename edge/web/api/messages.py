@@ -1,11 +1,14 @@
 """/v1/messages: send, list, look at one, mark as read or unread."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
+from edge import outgoing
+from edge.handlers.base import SettingError
 from edge.outbound import Accepted, Draft
 from edge.web.api import views
 from edge.web.api.endpoint import Endpoint, Reply
@@ -35,6 +38,7 @@ class Messages(Endpoint):
     def __init__(self, services: WebServices) -> None:
         super().__init__(services)
         self._one = Message(services)
+        self._rules = outgoing.rules(services.config)
         self._marks = {b"read": Read(services), b"unread": Unread(services)}
 
     def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
@@ -56,9 +60,21 @@ class Messages(Endpoint):
             text(found, "to"),
             text(found, "text"),
             LEG,
-            url(found, "status_callback"),
+            self._status_callback(found),
         )
         return self.services.outbound.submit(draft).addCallback(_accepted)
+
+    def _status_callback(self, found: Mapping[str, object]) -> str | None:
+        """Judged as the URLs of DIDs are when they are saved."""
+        written = url(found, "status_callback")
+        if written is not None:
+            try:
+                self._rules.check_url(written, "status_callback")
+            except SettingError as error:
+                raise Problem(
+                    422, "url_refused", f"'status_callback': {error.sentence}", "status_callback"
+                ) from error
+        return written
 
     def list(self, request: EdgeRequest, key: ApiKey) -> Deferred[Reply]:
         """Newest first; with since_id the ones after it, oldest first."""
