@@ -124,6 +124,7 @@ class Receipts:
     def receive(self, pdu: DeliverSm | DataSm, receipt: Receipt, answer: Answer) -> None:
         """Take one receipt; ``answer`` is called once, with the command_status for the response."""
         now_ms = self._wall_ms()
+        peer, did = self._dialect.ends(pdu)
         state = PART_STATES.get(receipt.state) if receipt.final else None
         record = ReceiptRecord(
             id=self._store.ids.next(),
@@ -134,6 +135,8 @@ class Receipts:
             raw=user_data(pdu),
             received_at=now_ms,
             part_state=None if state is None else str(state),
+            did=did,
+            peer=peer,
         )
         ids = readings(receipt.message_ids, self._base, exact=self._exact)
         report = Report(
@@ -145,7 +148,7 @@ class Receipts:
             ids.others,
             self._reach,
             now_ms - self._keep_ms,
-            self._traits(pdu, receipt),
+            Traits(receipt.reference if self._references else None, receipt.submit_date),
         )
         self._store.writer.collect("receipts", self._match, report).addCallbacks(
             self._stored, self._not_stored, callbackArgs=(answer,), errbackArgs=(answer,)
@@ -154,11 +157,6 @@ class Receipts:
     @property
     def _reach(self) -> int:
         return LIKELY if self._group.converts else SURE
-
-    def _traits(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Traits:
-        peer, did = self._dialect.ends(pdu)
-        reference = receipt.reference if self._references else None
-        return Traits(did, peer, reference, receipt.submit_date)
 
     def _match(self, conn: Connection, reports: list[Report]) -> list[Matched]:
         """In the writer's thread, for all receipts of a batch at once."""
@@ -190,14 +188,21 @@ class Receipts:
         self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
 
     def read_again(self) -> None:
-        """A receipt may wait only because an answer could still have come that had its very id."""
+        """A receipt may wait only because an answer could still have come that had its very id, or because the
+        part that has it is of another phone."""
         now_ms = self._wall_ms()
         if not self._group.unmatched or now_ms >= self._read_again_until:
             return
 
         def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
             matched = receipts.read_again(
-                conn, self._group.upstreams, self._reach, now_ms, READ_AT_ONCE, self._whole
+                conn,
+                self._group.upstreams,
+                self._reach,
+                now_ms,
+                READ_AT_ONCE,
+                self._whole,
+                now_ms - 2 * self._answer_ms,
             )
             return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
 
