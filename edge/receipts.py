@@ -188,8 +188,8 @@ class Receipts:
         self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
 
     def read_again(self) -> None:
-        """A receipt may wait only because an answer could still have come that had its very id, or because the
-        part that has it is of another phone."""
+        """A receipt may wait only because an answer could still have come that had its very id, or because
+        the part that has it is of another phone."""
         now_ms = self._wall_ms()
         if not self._group.unmatched or now_ms >= self._read_again_until:
             return

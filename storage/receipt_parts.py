@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 
 from storage.receipt_numbers import Agreement, agreement
 from storage.records import PartFlag, PartState, ReceiptRecord
-from storage.tables import PART_OPEN, message, part
+from storage.tables import PART_OPEN, did, message, part
 
 Upstreams = tuple[str, ...]
 
@@ -202,16 +202,53 @@ def in_doubt(
 ) -> ToldPart | None:
     """The one part without an id that this can be about; None when there is none, or more than one.
 
-    By reference it may be one whose answer is still awaited; by the time alone only one that is in doubt.
+    By reference it may be one whose answer is still awaited, or had no id in it; by the time alone only one
+    that is in doubt, while no other part of that minute waits for its receipt: it may be about that one, and
+    have its id in a spelling that nobody thought of.
     """
     parts = _without_id(connection, upstreams, record, seen)
     if traits.reference is not None:
+        parts += _nameless(connection, upstreams, record, seen)
         found = [match for match in parts if reference_of(match.id) == traits.reference]
     elif traits.submitted is not None and len(parts) == 1 and parts[0].state in IN_DOUBT:
         found = [match for match in parts if _same_minute(match.sent_at, traits.submitted)]
+        if found and _another_waits(connection, upstreams, record, traits.submitted):
+            return None
     else:
         return None
     return found[0] if len(found) == 1 else None
+
+
+def _sent_between(columns: Iterable[Any], upstreams: Upstreams, record: ReceiptRecord) -> Select[Any]:
+    """The parts between the receipt's numbers that wait for their receipts, by the index of conversations."""
+    account = select(did.c.account_id).where(did.c.number == record.did).scalar_subquery()
+    return (
+        select(*columns)
+        .join(message, message.c.id == part.c.message_id)
+        .where(
+            message.c.account_id == account,
+            message.c.did == record.did,
+            message.c.peer == record.peer,
+            part.c.upstream.in_(upstreams),
+            part.c.state == PartState.SENT.value,
+        )
+    )
+
+
+def _another_waits(
+    connection: Connection, upstreams: Upstreams, record: ReceiptRecord, submitted: datetime
+) -> bool:
+    times = connection.scalars(_sent_between([part.c.sent_at], upstreams, record))
+    return any(_same_minute(sent_at, submitted) for sent_at in times)
+
+
+def _nameless(
+    connection: Connection, upstreams: Upstreams, record: ReceiptRecord, seen: Seen
+) -> list[ToldPart]:
+    """Parts that the upstream took without giving them an id."""
+    query = _sent_between(TOLD_COLUMNS, upstreams, record).where(part.c.smsc_message_id.is_(None))
+    rows = connection.execute(query.order_by(part.c.id).limit(MOST_DOUBTS).with_for_update(of=part))
+    return [seen.setdefault(row.id, ToldPart(row)) for row in rows]
 
 
 _WITHOUT_ANSWER: tuple[tuple[ColumnElement[bool], ...], ...] = (

@@ -357,7 +357,8 @@ class _Finder:
             return None
         record = report.record
         ends = (record.did, record.peer)
-        if not any((one.did, one.peer) == ends for one in self._on_their_way(report.upstreams)):
+        waits = any((one.did, one.peer) == ends for one in self._on_their_way(report.upstreams))
+        if not waits and report.traits.reference is None:
             return None
         match = receipt_parts.in_doubt(self._connection, report.upstreams, record, report.traits, self._seen)
         if match is not None and match.named is None and record.smsc_message_id:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from storage import messages, parts, receipts
 from storage.engines import Engine
@@ -13,7 +13,7 @@ from storage.receipt_parts import Traits, reference_of
 from storage.receipts import LIKELY, SURE, Report
 from storage.records import PartFlag, PartRecord, PartState, ReceiptRecord
 from storage.statements import execute
-from storage.tables import part, receipt, receipt_candidate
+from storage.tables import account, did, part, receipt, receipt_candidate
 from tests.samples import DID, NOW, PEER, UPSTREAM, mt, part_of, receipt_for
 
 
@@ -255,7 +255,7 @@ def numbered(name: str, did: str = DID, peer: str = PEER, **fields: Any) -> Rece
 
 
 def doubted(engine: Engine, **fields: Any) -> PartRecord:
-    values = {"state": PartState.IN_DOUBT, "sent_at": NOW, "attempts": 1}
+    values: dict[str, Any] = {"state": PartState.IN_DOUBT, "sent_at": NOW, "attempts": 1}
     return sent(engine, None, **(values | fields))
 
 
@@ -317,6 +317,45 @@ def test_a_part_in_doubt_is_settled_by_the_time_in_any_time_zone_if_it_is_the_on
     one, another = doubted(engine), doubted(engine)
     assert told_by(engine, Report(numbered("78", part_state="delivered"), ["78"], traits=traits)) == [None]
     assert [now_of(engine, each).state for each in (one, another)] == ["in_doubt"] * 2
+
+
+def owned(engine: Engine) -> None:
+    """Our number is account 1's."""
+    with engine.transaction() as connection:
+        connection.execute(insert(account).values(id=1, name="one", created_at=NOW))
+        connection.execute(
+            insert(did).values(id=2, account_id=1, number=DID, sms_enabled=True, created_at=NOW)
+        )
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({}, False),
+        ({"state": PartState.DELIVERED}, True),
+        ({"sent_at": NOW - 600_000}, True),
+        ({"peer": "+12025550151"}, True),
+        ({"upstream": "other"}, True),
+    ],
+)
+def test_the_time_alone_settles_nothing_while_another_part_of_that_minute_waits_for_its_receipt(
+    engine: Engine, other: dict[str, Any], found: bool
+) -> None:
+    owned(engine)
+    sent(engine, "0f8fad5b-d9cb", **({"sent_at": NOW} | other))
+    record = doubted(engine)
+    told = numbered("0f8fad5bd9cb", part_state="delivered")
+    assert told_by(engine, Report(told, ["0f8fad5bd9cb"], traits=Traits(None, ZONED))) == [
+        record.id if found else None
+    ]
+
+
+def test_a_part_that_was_taken_without_an_id_is_found_by_our_own_reference(engine: Engine) -> None:
+    owned(engine)
+    record = sent(engine, None)
+    told = Report(numbered("77", part_state="delivered"), ["77"], traits=Traits(reference_of(record.id)))
+    assert told_by(engine, told) == [record.id]
+    assert now_of(engine, record).smsc_message_id == "77"
 
 
 def test_the_time_alone_settles_nothing_while_an_answer_is_awaited(engine: Engine) -> None:
