@@ -28,7 +28,7 @@ from edge.sender import Sender
 from edge.verdicts import Verdict
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus, status_name
-from protocols.smpp.pdu import Request
+from protocols.smpp.pdu import GenericNack, Request, Response
 from storage import parts
 from storage.parts import QueuedPart
 from storage.records import PartFlag
@@ -328,7 +328,7 @@ class Upstream:
         if not isinstance(item, QueuedPart):
             return
         self.counters.late += event.late
-        status = event.response.command_status
+        status = _status_of(event.response)
         smsc_message_id = getattr(event.response, "message_id", None) or ""
         if event.late and self._end_doubt(item.part.id) is None:
             self._answered_too_late(item, status, smsc_message_id)
@@ -454,6 +454,13 @@ class Upstream:
         if part.flags & PartFlag.HOLD:
             return parts.hold(part.id)
         return parts.requeue(part.id, part.due_at, part.flags | PartFlag.POSSIBLE_DUPLICATE, None)
+
+
+def _status_of(response: Response) -> int:
+    """A generic_nack takes nothing, whatever its status is."""
+    if isinstance(response, GenericNack) and response.command_status == CommandStatus.ESME_ROK:
+        return CommandStatus.ESME_RINVCMDID
+    return response.command_status
 
 
 def _said(status: int | None) -> str | None:

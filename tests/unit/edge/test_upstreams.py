@@ -12,7 +12,7 @@ from edge.dialect import Dialect
 from edge.upstreams import Upstream
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus
-from protocols.smpp.pdu import SubmitSm, SubmitSmResp
+from protocols.smpp.pdu import GenericNack, SubmitSm, SubmitSmResp
 from storage import messages, parts
 from storage.parts import QueuedPart
 from storage.records import Did, PartFlag, PartRecord, PartState
@@ -399,6 +399,42 @@ def test_with_hold_it_waits_for_a_receipt_or_the_operator(
     assert rig.part(part_id).state == "held"
 
 
+@pytest.mark.parametrize("window", [1, 10])
+def test_what_is_behind_a_held_part_waits_until_that_is_decided(
+    inline_store: InlineStore, time: Time, did: Did, window: int
+) -> None:
+    """The rest waits in memory where the window was full, else behind the first."""
+    rig = Rig(inline_store, time, did, in_doubt="hold")
+    rig.bind.window = window
+    first, *rest = rig.submit(3)
+    assert rig.sent == [first]
+    rig.lose_link()
+    (other,) = rig.submit()
+    rig.link_back()
+    rig.time.pump([1.0] * 3)
+    assert rig.sent == [other]
+    rig.answer()
+    assert [rig.part(part_id).state for part_id in (first, *rest)] == ["held", "queued", "queued"]
+    decided = rig.store.writer.run(
+        "decide", lambda conn: parts.decide(conn, [first], rig.time.wall_ms(), resend=True)
+    )
+    assert success(decided) == [(first, "up")]
+    rig.upstream.settled([first])
+    rig.time.pump([1.0] * 3)
+    for part_id in (first, *rest):
+        assert rig.sent == [part_id]
+        rig.answer()
+    assert rig.sent == []
+
+
+def test_a_generic_nack_is_a_refusal_whatever_its_status(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    pdu, context = rig.bind.on_wire.pop(0)
+    nack = GenericNack(sequence_number=pdu.sequence_number)
+    rig.upstream.bind_event(rig.bind, events.ResponseReceived(context, pdu, nack, False, 0.1))  # type: ignore[arg-type]
+    assert (rig.part(part_id).state, rig.part(part_id).command_status) == ("failed", 0x03)
+
+
 def test_with_hold_a_late_answer_settles_it(inline_store: InlineStore, time: Time, did: Did) -> None:
     rig = Rig(inline_store, time, did, in_doubt="hold")
     (part_id,) = rig.submit()
@@ -409,17 +445,6 @@ def test_with_hold_a_late_answer_settles_it(inline_store: InlineStore, time: Tim
     rig.answer(late=True, message_id="at last")
     assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "at last")
     assert ("accepted", "at last") in rig.watcher.told
-
-
-def test_the_rest_of_a_message_goes_on_when_a_part_is_held(
-    inline_store: InlineStore, time: Time, did: Did
-) -> None:
-    rig = Rig(inline_store, time, did, in_doubt="hold")
-    ids = rig.submit(2)
-    rig.lose_link()
-    rig.link_back()
-    assert [rig.part(part_id).state for part_id in ids] == ["held", "sending"]
-    assert rig.sent == [ids[1]]
 
 
 def operator_resends(rig: Rig, part_id: int) -> None:
