@@ -41,7 +41,9 @@ Matched = tuple[int | None, list[DueDelivery], Matches | None]
 
 UNMATCHED_COUNTED = 1_000
 PURGED_AT_ONCE = 10_000
-READ_AT_ONCE = 10_000  # readings: a receipt has up to a dozen
+READ_AT_ONCE = 20_000  # readings: a receipt has up to two dozen
+READ_ALL = 1_000_000
+BASES_LEARNT_FROM = 1_000  # receipts
 SLACK_SECONDS = 5.0
 
 # SMPP 3.4 §5.2.28. A state that is not here does not close a part.
@@ -94,17 +96,27 @@ class Receipts:
         self._references = config.user_message_reference
         self._answer_ms = round((config.response_timeout_seconds + SLACK_SECONDS) * 1000)
         self._read_again_until = 0
+        self._read_all = False
         self._log = log.bind(upstream=config.name)
 
     def start(self) -> Deferred[None]:
         """Learn whether receipts from before the start wait for their parts."""
-        return self._store.read(receipts.unmatched, self._upstream, UNMATCHED_COUNTED).addCallback(
-            self._count
+        return (
+            self._store.read(receipts.unmatched, self._upstream, UNMATCHED_COUNTED)
+            .addCallback(self._count)
+            .addCallback(lambda _: self._store.read(receipts.told, self._upstream, BASES_LEARNT_FROM))
+            .addCallback(self._learn)
         )
+
+    def _learn(self, told: Sequence[tuple[str, str]]) -> None:
+        """What receipts have shown of the base before the start, they need not show again."""
+        if self._base == "any" and not self._exact and any(_converted(*pair) for pair in told):
+            self._group.converts = True
 
     def _count(self, unmatched: Sequence[ReceiptRecord]) -> None:
         self._group.unmatched += len(unmatched)
         if unmatched:
+            self._read_all = True
             self._expect_answers()
 
     def purge(self) -> Deferred[None]:
@@ -193,6 +205,7 @@ class Receipts:
         now_ms = self._wall_ms()
         if not self._group.unmatched or now_ms >= self._read_again_until:
             return
+        everything, self._read_all = self._read_all, False
 
         def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
             matched = receipts.read_again(
@@ -200,9 +213,9 @@ class Receipts:
                 self._group.upstreams,
                 self._reach,
                 now_ms,
-                READ_AT_ONCE,
+                READ_ALL if everything else READ_AT_ONCE,
                 self._whole,
-                now_ms - 2 * self._answer_ms,
+                0 if everything else now_ms - 2 * self._answer_ms,
             )
             return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
 
@@ -238,6 +251,8 @@ class Receipts:
             self._settled(matches.settled)
         if matches is not None and matches.converted and not self._group.converts:
             self._group.converts = True
+            self._read_all = True
+            self._expect_answers()
             self._log.info("receipts_in_another_base", hint="message_id_base says so at once")
         self._offer(due)
 
@@ -258,3 +273,8 @@ class Receipts:
     def _offer(self, due: Sequence[DueDelivery]) -> None:
         if due:
             self._outbox.offer(due)
+
+
+def _converted(told: str, given: str) -> bool:
+    """A receipt with the first id was about a part with the second: was that beyond doubt another base?"""
+    return (given, SURE) in readings([told], "any").others

@@ -67,6 +67,7 @@ from edge.upstreams import Upstream
 from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import make_site
+from protocols.sms import packing
 from storage import paused
 from storage.store import Store
 
@@ -259,7 +260,8 @@ class TrunklineService(Service):
             self._wall_ms,
         )
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
-        incoming = Incoming(inbound, receipts, self.mover, pattern, self._wall_ms)
+        unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
+        incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
         upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, incoming)
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):

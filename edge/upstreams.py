@@ -23,6 +23,7 @@ from edge.config import UpstreamConfig
 from edge.dialect import Dialect
 from edge.grace import Grace
 from edge.partqueue import PartQueue
+from edge.receipt_ids import LONGEST_ID
 from edge.recorder import RETRY_SECONDS
 from edge.sender import Sender
 from edge.verdicts import Verdict
@@ -329,7 +330,7 @@ class Upstream:
             return
         self.counters.late += event.late
         status = _status_of(event.response)
-        smsc_message_id = getattr(event.response, "message_id", None) or ""
+        smsc_message_id = (getattr(event.response, "message_id", None) or "")[:LONGEST_ID]
         if event.late and self._end_doubt(item.part.id) is None:
             self._answered_too_late(item, status, smsc_message_id)
         elif status == CommandStatus.ESME_ROK:
@@ -347,7 +348,7 @@ class Upstream:
         self._taken.discard(item.part.id)
         self.queue.done(item)
         self._recorder.persist(
-            parts.record_sent(item.part.id, smsc_message_id, self._wall_ms()),
+            parts.record_sent(item.part.id, smsc_message_id or None, self._wall_ms()),
             lambda: self._observer.accepted(self, item, smsc_message_id),
         )
 
@@ -377,7 +378,7 @@ class Upstream:
         self._recorder.unsettled += 1
         self._store.writer.run(
             "late response",
-            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id, now_ms),
+            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id or None, now_ms),
         ).addCallbacks(told, untold)
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:

@@ -186,7 +186,7 @@ def decide(
     return found
 
 
-def record_late(connection: Connection, part_id: int, smsc_message_id: str, now_ms: int) -> bool:
+def record_late(connection: Connection, part_id: int, smsc_message_id: str | None, now_ms: int) -> bool:
     """The upstream took it after all, in whichever attempt: that outweighs what we decided meanwhile, and a
     refusal of another attempt. False if it is known to be taken already, or a receipt told its end."""
     given_up = and_(
@@ -214,7 +214,7 @@ def mark_sending(part_id: int, attempts: int, sent_at_ms: int) -> list[Write]:
 
 
 def record_sent(part_id: int, smsc_message_id: str | None, now_ms: int) -> list[Write]:
-    """The upstream took it, under this id."""
+    """The upstream took it, under this id; None: it gave it none."""
     return [(_RECORD_SENT, (part_id, smsc_message_id, now_ms))]
 
 

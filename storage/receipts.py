@@ -256,6 +256,24 @@ def unmatched(connection: Connection, upstream: str, limit: int) -> list[Receipt
     return [_record(row) for row in connection.execute(query.order_by(receipt.c.id).limit(limit))]
 
 
+def told(connection: Connection, upstream: str, limit: int) -> list[tuple[str, str]]:
+    """Of the newest receipts of an upstream, at most ``limit``, those that found a part with another id than
+    theirs: both ids, that of the receipt first."""
+    newest = (
+        select(receipt.c.smsc_message_id.label("told"), receipt.c.part_id)
+        .where(receipt.c.upstream == upstream)
+        .order_by(receipt.c.id.desc())
+        .limit(limit)
+        .subquery()
+    )
+    query = (
+        select(newest.c.told, part.c.smsc_message_id)
+        .join(part, part.c.id == newest.c.part_id)
+        .where(part.c.smsc_message_id != newest.c.told)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
 _Key = tuple[Upstreams, str, str, str | None, str | None, str, str]
 _Known = dict[_Key, list[ReceiptRecord]]
 

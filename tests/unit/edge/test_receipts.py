@@ -36,10 +36,11 @@ class Rig:
         config = UpstreamConfig(name="up", port=1, system_id="x", password=Secret("x"), **changes)
         self.settled: list[int] = []
         self.dialect = Dialect(config, "US")
+        self.group = Group(("up",))
         self.receipts = Receipts(
             config,
             self.dialect,
-            Group(("up",)),
+            self.group,
             cast(Store, store),
             cast(Any, self.box),
             time.wall_ms,
@@ -273,6 +274,32 @@ def test_an_smsc_that_changes_the_base_is_found_out_by_an_id_with_a_letter(rig: 
     assert rig.part(third).state == "delivered"
     rig.receipts.read_again()
     assert rig.part(other).state == "delivered"
+
+
+def test_what_waited_longer_than_an_answer_takes_is_read_again_when_the_base_is_found_out(
+    rig: Rig,
+) -> None:
+    waits = rig.message("10")
+    rig.report("16")
+    rig.time.advance(3600.0)
+    rig.receipts.read_again()
+    assert rig.part(waits).state == "sent"
+    rig.message("a1f")
+    rig.report("2591")
+    rig.receipts.read_again()
+    assert rig.part(waits).state == "delivered"
+
+
+def test_a_base_that_was_found_out_is_known_after_a_restart(
+    rig: Rig, inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig.message("a1f")
+    rig.report("2591")
+    again = Rig(inline_store, time, did)
+    identity = again.message("10")
+    again.report("16")
+    assert again.part(identity).state == "delivered"
+    assert Rig(inline_store, time, did, message_id_base="as_sent").group.converts is False
 
 
 def test_a_base_that_is_configured_is_the_meaning(inline_store: InlineStore, time: Time, did: Did) -> None:

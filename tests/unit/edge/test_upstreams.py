@@ -427,6 +427,14 @@ def test_what_is_behind_a_held_part_waits_until_that_is_decided(
     assert rig.sent == []
 
 
+def test_what_is_taken_without_an_id_has_none_and_an_endless_one_has_an_end(rig: Rig) -> None:
+    nameless, endless = rig.submit()[0], rig.submit()[0]
+    rig.answer(message_id="")
+    rig.answer(message_id="9" * 1_000)
+    assert (rig.part(nameless).state, rig.part(nameless).smsc_message_id) == ("sent", None)
+    assert rig.part(endless).smsc_message_id == "9" * 255
+
+
 def test_a_generic_nack_is_a_refusal_whatever_its_status(rig: Rig) -> None:
     (part_id,) = rig.submit()
     pdu, context = rig.bind.on_wire.pop(0)
