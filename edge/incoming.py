@@ -62,6 +62,7 @@ class Incoming:
         if item.told:
             self.receipts.sent(item.part.id)
         self.receipts.accepted(smsc_message_id)
+        self.receipts.taken(item.part)
 
     def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:
         """See `edge.upstreams.Observer`."""

@@ -30,7 +30,7 @@ from storage import receipts
 from storage.deliveries import DueDelivery
 from storage.receipt_parts import Traits
 from storage.receipts import LIKELY, SURE, Matches, Report
-from storage.records import PartState, ReceiptRecord
+from storage.records import PartRecord, PartState, ReceiptRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -198,6 +198,22 @@ class Receipts:
             return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
 
         self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
+
+    def taken(self, part: PartRecord) -> None:
+        """The SMSC took this part: the receipt for the whole of its message may have come before."""
+        if not self._whole or part.total == 1:
+            return
+        now_ms = self._wall_ms()
+
+        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
+            told = receipts.inherit(conn, part.id, now_ms)
+            return 0, statuses.due(
+                conn, told, self._store.ids.next, self._outbox.stamp, now_ms
+            ) if told else []
+
+        self._store.writer.run("receipt for the whole", work).addCallbacks(
+            self._matched_late, self._try_later
+        )
 
     def read_again(self) -> None:
         """A receipt may wait only because an answer could still have come that had its very id, or because

@@ -168,6 +168,21 @@ def rematch(
     return _match_waiting(connection, tuple(upstreams), receipt.c.id.in_(waits), SAME, now_ms, whole)
 
 
+def inherit(connection: Connection, part_id: int, now_ms: int) -> list[int]:
+    """A part was taken after the receipt for the whole of its message had come: it has that end too. The
+    part, if it is so."""
+    message_id = connection.scalar(select(part.c.message_id).where(part.c.id == part_id))
+    seen: Seen = {}
+    siblings = receipt_parts.siblings(connection, [message_id or 0], seen)[message_id or 0]
+    ended = [one for one in siblings if not one.open and one.said is not None]
+    heir = seen.get(part_id)
+    if heir is None or not heir.open or not ended:
+        return []
+    last = max(ended, key=lambda one: one.final_at or 0)
+    execute(connection, _TOLD, [(heir.id, last.state, heir.named, last.said, last.error, now_ms)])
+    return [heir.id]
+
+
 def read_again(
     connection: Connection,
     upstreams: Sequence[str],

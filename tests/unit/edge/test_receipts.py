@@ -228,6 +228,29 @@ def test_one_receipt_for_the_whole_message_early_or_not(
     assert [item.delivery.event for item in rig.box.offered] == ["delivered"]
 
 
+@pytest.mark.parametrize(("stat", "end"), [("DELIVRD", "delivered"), ("UNDELIV", "failed")])
+def test_a_receipt_for_the_whole_message_is_for_what_leaves_after_it_too(
+    inline_store: InlineStore, time: Time, did: Did, stat: str, end: str
+) -> None:
+    rig = Rig(inline_store, time, did, receipt_per="message")
+    identity = rig.message("a1", None, status_callback="http://x/")
+    last = rig.part(identity, 2)
+    success(rig.store.writer.write(parts.requeue(last.id, last.due_at, 0, None)))
+    rig.report("a1", stat)
+    success(rig.store.writer.write(parts.record_sent(last.id, "a2", time.wall_ms())))
+    rig.receipts.accepted("a2")
+    rig.receipts.taken(rig.part(identity, 2))
+    assert [part.state for part in rig.view(identity).parts] == [end, end]
+    assert [item.delivery.event for item in rig.box.offered] == [end]
+
+
+def test_without_a_receipt_for_the_whole_each_part_has_its_own_end(rig: Rig) -> None:
+    identity = rig.message("a1", "a2")
+    rig.report("a1")
+    rig.receipts.taken(rig.part(identity, 2))
+    assert rig.part(identity, 2).state == "sent"
+
+
 def test_an_intermediate_notification_closes_nothing_whatever_its_state_and_the_receipt_does(
     rig: Rig,
 ) -> None:
