@@ -144,6 +144,11 @@ class PartQueue:
         for part_id in part_ids:
             self._lanes.bar(part_id)
 
+    def again(self, item: QueuedPart) -> None:
+        """This part, which was `done` and barred, is on its way as before."""
+        self._lanes.unbar(item.part.id)
+        self._backlog.expect([item.part.id])
+
     def leave_to_table(self, items: Iterable[QueuedPart]) -> None:
         """What has become of them only the table knows; what is behind them is left there too, and stays
         there while it may have to wait for one that is held."""

@@ -8,7 +8,7 @@ read again for as long as an answer may take. A part whose id is not known, beca
 the answer, is found by our own reference or by the numbers and the time, where that is one part only.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -68,7 +68,8 @@ class Counters:
 class Receipts:
     """I take the receipts of one upstream; their parts may be those of any upstream of its ``group``.
 
-    ``settled`` is called with parts that were in doubt, which the SMSC has.
+    ``settled`` is called with parts that were in doubt, which the SMSC has, and with those of them of which
+    that is only guessed.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Receipts:
         store: Store,
         outbox: Outbox,
         wall_ms: Callable[[], int],
-        settled: Callable[[Sequence[int]], None],
+        settled: Callable[[Sequence[int], Collection[int]], None],
     ) -> None:
         self.counters = Counters()
         self._upstream = config.name
@@ -264,7 +265,7 @@ class Receipts:
             self.counters.matched += 1
         answer(CommandStatus.ESME_ROK)
         if matches is not None and matches.settled:
-            self._settled(matches.settled)
+            self._settled(matches.settled, matches.guessed)
         if matches is not None and matches.converted and not self._group.converts:
             self._group.converts = True
             self._read_all = True

@@ -7,7 +7,7 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -294,10 +294,10 @@ class TrunklineService(Service):
             kill_switch=self.kill_switch,
         )
 
-    def _receipts_settled(self, part_ids: Sequence[int]) -> None:
+    def _receipts_settled(self, part_ids: Sequence[int], guessed: Collection[int]) -> None:
         """The parts may be those of any upstream of a group."""
         for line in self.lines.values():
-            line.upstream.known_taken(part_ids)
+            line.upstream.known_taken(part_ids, guessed)
 
     # -- life -------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ class ToldPart:
         "due_at",
         "error",
         "final_at",
+        "guessed",
         "id",
         "message_id",
         "named",
@@ -71,6 +72,7 @@ class ToldPart:
         self.peer: str = row.peer
         self.touched = False
         self.settled = False
+        self.guessed = False
 
     @property
     def open(self) -> bool:

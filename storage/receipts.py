@@ -13,7 +13,7 @@ from storage import receipt_parts
 from storage.ids import lowest_at
 from storage.receipt_numbers import Agreement, agreement
 from storage.receipt_parts import Awaited, ById, Seen, ToldPart, Traits, Upstreams
-from storage.records import ReceiptRecord
+from storage.records import PartState, ReceiptRecord
 from storage.statements import execute, given, hot_insert, hot_update
 from storage.tables import Id, part, receipt, receipt_candidate
 from storage.text import clean_receipt, storable
@@ -83,12 +83,14 @@ class Report(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """For each receipt the part's id, or None. ``settled`` are parts that were in doubt and are no more;
-    ``converted`` says that one was found by a reading that is `SURE`."""
+    """For each receipt the part's id, or None. ``settled`` are parts that were in doubt and are no more,
+    ``guessed`` those of them that were found by the time alone; ``converted`` says that one was found by a
+    reading that is `SURE`."""
 
     part_ids: list[int | None]
     settled: list[int]
     converted: bool = False
+    guessed: frozenset[int] = frozenset()
 
 
 def store_and_match(
@@ -146,7 +148,9 @@ def store_and_match_all(connection: Connection, reports: Sequence[Report], now_m
         found.append(None if match is None else match.id)
     _insert(connection, new, matched, now_ms)
     _mark(connection, {key: match for key, match in matched.items() if key not in new}, now_ms)
-    return Matches(found, _tell(connection, tellings, seen, now_ms), finder.converted)
+    settled = _tell(connection, tellings, seen, now_ms)
+    guessed = frozenset(part_id for part_id in settled if seen[part_id].guessed)
+    return Matches(found, settled, finder.converted, guessed)
 
 
 def rematch(
@@ -181,6 +185,34 @@ def inherit(connection: Connection, part_id: int, now_ms: int) -> list[int]:
     last = max(ended, key=lambda one: one.final_at or 0)
     execute(connection, _TOLD, [(heir.id, last.state, heir.named, last.said, last.error, now_ms)])
     return [heir.id]
+
+
+def refute(connection: Connection, part_id: int) -> bool:
+    """The upstream refused a part that a receipt was guessed to be about: it is in doubt again, and what it
+    was told waits for another. False if it is known by an answer to be taken."""
+    guessed = (
+        update(part)
+        .where(part.c.id == part_id, part.c.answered_at.is_(None), part.c.receipt_state.is_not(None))
+        .values(
+            state=PartState.IN_DOUBT.value,
+            smsc_message_id=None,
+            receipt_state=None,
+            receipt_error=None,
+            final_at=None,
+        )
+    )
+    if connection.execute(guessed).rowcount == 0:
+        return False
+    told = connection.execute(select(receipt).where(receipt.c.part_id == part_id)).all()
+    connection.execute(
+        update(receipt).where(receipt.c.part_id == part_id).values(part_id=None, matched_at=None)
+    )
+    execute(
+        connection,
+        _INSERT_CANDIDATE,
+        [(row.upstream, row.smsc_message_id, row.id, SAME) for row in told if row.smsc_message_id],
+    )
+    return True
 
 
 def read_again(
@@ -396,6 +428,8 @@ class _Finder:
         match = receipt_parts.in_doubt(self._connection, report.upstreams, record, report.traits, self._seen)
         if match is not None and match.named is None and record.smsc_message_id:
             match.named = record.smsc_message_id
+        if match is not None:
+            match.guessed = report.traits.reference is None
         return match
 
     def _one_is_nearer(self, report: Report, level: Agreement) -> bool:

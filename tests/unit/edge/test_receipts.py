@@ -44,7 +44,7 @@ class Rig:
             cast(Store, store),
             cast(Any, self.box),
             time.wall_ms,
-            self.settled.extend,
+            lambda part_ids, guessed: self.settled.extend(part_ids),
         )
         success(self.receipts.start())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -13,13 +14,14 @@ from edge.upstreams import Upstream
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import GenericNack, SubmitSm, SubmitSmResp
-from storage import messages, parts
+from storage import messages, parts, receipts
 from storage.parts import QueuedPart
-from storage.records import Did, PartFlag, PartRecord, PartState
+from storage.receipt_parts import Traits
+from storage.records import Did, PartFlag, PartRecord, PartState, ReceiptRecord
 from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import pending, success
-from tests.unit.edge.conftest import Time, part_of, record
+from tests.unit.edge.conftest import DID, PEER, Time, part_of, record
 
 
 @dataclass(eq=False)
@@ -628,6 +630,55 @@ def test_what_a_receipt_told_is_not_sent_again_though_it_waits_for_that(rig: Rig
     rig.upstream.known_taken([first])
     rig.link_back()
     assert rig.sent == [second]
+
+
+def guess(rig: Rig, part_id: int) -> bool:
+    """A receipt comes that by its numbers and its time may be about this part."""
+    now_ms = rig.time.wall_ms()
+    told = ReceiptRecord(
+        rig.store.ids.next(), "up", "77", "DELIVERED", None, b"", now_ms, None, None, "delivered", DID, PEER
+    )
+    minute = datetime.fromtimestamp(now_ms / 1000, UTC).replace(tzinfo=None, second=0)
+    report = receipts.Report(told, ["77"], traits=Traits(None, minute))
+    found = success(
+        rig.store.writer.run("told", lambda conn: receipts.store_and_match_all(conn, [report], now_ms))
+    )
+    rig.upstream.known_taken(found.settled, found.guessed)
+    return part_id in found.guessed
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(CommandStatus.ESME_RINVDSTADR, "failed"), (CommandStatus.ESME_RTHROTTLED, "queued")],
+)
+def test_a_refusal_outweighs_a_receipt_that_was_only_guessed_to_be_about_the_part(
+    rig: Rig, status: int, state: str
+) -> None:
+    rig.bind.up = False
+    (part_id,) = rig.submit()
+    rig.link_back()
+    rig.bind.on_wire.append(rig.expire())
+    assert guess(rig, part_id)
+    assert rig.part(part_id).state == "delivered"
+    rig.answer(status, late=True)
+    part = rig.part(part_id)
+    assert (part.state, part.smsc_message_id, part.receipt_state) == (state, None, None)
+    waiting = success(rig.store.read(receipts.unmatched, "up", 10))
+    assert [one.smsc_message_id for one in waiting] == ["77"]
+    if state == "queued":
+        rig.resume()
+        assert rig.sent == [part_id]
+
+
+def test_an_acceptance_agrees_with_what_was_guessed(rig: Rig) -> None:
+    rig.bind.up = False
+    (part_id,) = rig.submit()
+    rig.link_back()
+    rig.bind.on_wire.append(rig.expire())
+    assert guess(rig, part_id)
+    rig.answer(message_id="a1", late=True)
+    rig.time.pump([1.0] * 3)
+    assert (rig.part(part_id).state, rig.sent) == ("delivered", [])
 
 
 def test_what_a_receipt_told_while_its_answer_is_overdue_holds_nothing_up(rig: Rig) -> None:
