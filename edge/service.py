@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -73,6 +73,7 @@ from edge.upstreams import Upstream
 from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import make_site
+from protocols.sms import packing
 from storage import paused
 from storage.store import Store
 
@@ -285,7 +286,8 @@ class TrunklineService(Service):
             self._wall_ms,
         )
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
-        incoming = Incoming(inbound, receipts, self.mover, pattern, self._wall_ms)
+        unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
+        incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
         upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, incoming)
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):
@@ -318,10 +320,10 @@ class TrunklineService(Service):
             kill_switch=self.kill_switch,
         )
 
-    def _receipts_settled(self, part_ids: Sequence[int]) -> None:
+    def _receipts_settled(self, part_ids: Sequence[int], guessed: Collection[int]) -> None:
         """The parts may be those of any upstream of a group."""
         for line in self.lines.values():
-            line.upstream.known_taken(part_ids)
+            line.upstream.known_taken(part_ids, guessed)
 
     # -- life -------------------------------------------------------------------------------------
 

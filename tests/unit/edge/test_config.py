@@ -155,6 +155,11 @@ def test_values_arrive_as_they_are_typed() -> None:
             'statuses.088 = "fail": expected no second verdict on ESME_RTHROTTLED',
         ),
         (
+            UPSTREAM + 'password="x"\ncharsets = {0 = "latin1", 00 = "ucs2"}',
+            'charsets.00 = "ucs2": expected no second charset for 0',
+        ),
+        (UPSTREAM + 'password="x"\nvalidity_period = "000000000000000R"', "expected an SMPP time"),
+        (
             UPSTREAM + 'password="x"\nreconnect_max_seconds = 0.5',
             '["carrier"].reconnect_max_seconds = 0.5: expected at least reconnect_min_seconds, which is 1.0',
         ),
