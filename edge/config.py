@@ -88,6 +88,9 @@ Network = Annotated[str, Check('a network such as "10.0.0.0/8" or "fd00::/8", or
 PortRange = Annotated[
     str, Check('a port or a range such as "8000-8999"', lambda value: bool(read_range(value)))
 ]
+Origin = Annotated[
+    str, matching(r"https?://[A-Za-z0-9.\[\]:-]+", 'an origin such as "https://app.example.net"')
+]
 Number = Annotated[str, matching(r"\+[1-9][0-9]{6,14}", 'a number such as "+12025550100"')]
 StoreURL = Annotated[
     str,
@@ -120,6 +123,12 @@ class HTTPConfig:
 
     listen: Listen = "127.0.0.1:8080"
     public_url: Annotated[str, Check("an http or https URL, or nothing", _is_url_or_empty)] = ""
+    requests_per_minute: Annotated[int, at_least(0)] = 0
+    max_connections: Count = 2_000
+    max_streams: Count = 200
+    cors_origins: tuple[Origin, ...] = ()
+    access_log: Literal["all", "errors", "off"] = "errors"
+    mask_numbers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from twisted.internet.defer import Deferred, fail
+from sqlalchemy.exc import IntegrityError
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from edge import routing, statuses
@@ -26,7 +27,7 @@ from storage import forwards, messages
 from storage.forwards import SentRecord
 from storage.parts import QueuedPart
 from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
-from storage.statements import Writes
+from storage.statements import Write, Writes
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,10 @@ class Accepted:
     created_at: int
     did: str
     peer: str
+
+
+Outcome = Accepted | Refused | None
+"""What became of a draft among many: None when it was good and the others were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +289,76 @@ class Outbound:
             return fail(Failure())
         return self._commit(plan, draft, also)
 
+    def submit_many(
+        self,
+        drafts: Sequence[Draft],
+        also: Callable[[Sequence[Outcome]], Writes] | None = None,
+        whole: bool = False,
+    ) -> Deferred[list[Outcome]]:
+        """Store the messages of many drafts in one transaction, and hand their parts to the upstreams.
+
+        Each draft has its outcome in its place; one that is refused does not stop the others, unless
+        ``whole`` says so: then nothing is stored, and theirs is None. ``also`` gives what the leg
+        stores in the same transaction. Fires after the commit; errback Unavailable (nothing was stored), or
+        IntegrityError when ``also`` contradicts what is in the store.
+        """
+        if self.draining:
+            return fail(Unavailable("The server is shutting down; send again in a moment."))
+        plans = [self._planned(draft) for draft in drafts]
+        refused = [plan for plan in plans if isinstance(plan, Refused)]
+        if len(refused) == len(plans) or (whole and refused):
+            return succeed([plan if isinstance(plan, Refused) else None for plan in plans])
+        return self._commit_many(plans, drafts, also)
+
+    def _planned(self, draft: Draft) -> Plan | Refused:
+        try:
+            return self._planner.plan(draft)
+        except Refused as refused:
+            return refused
+
+    def _commit_many(
+        self,
+        plans: Sequence[Plan | Refused],
+        drafts: Sequence[Draft],
+        also: Callable[[Sequence[Outcome]], Writes] | None,
+    ) -> Deferred[list[Outcome]]:
+        ids, now_ms = self._store.ids.next, self._wall_ms()
+        writes: list[Write] = []
+        outcomes: list[Outcome] = []
+        queued: dict[str, list[QueuedPart]] = {}
+        for plan, draft in zip(plans, drafts, strict=True):
+            if isinstance(plan, Refused):
+                outcomes.append(plan)
+                continue
+            message, parts = records(plan, draft, ids, now_ms, PartState.QUEUED)
+            writes += messages.insert(message, parts, statuses.queued(message, ids, self._stamp))
+            told = message.status_callback is not None
+            waiting = queued.setdefault(plan.upstream, [])
+            waiting += [QueuedPart(part, message.did, message.peer, told) for part in parts]
+            outcomes.append(_accepted(message))
+        if also is not None:
+            writes.extend(also(outcomes))
+        carriers = {name: self._carriers[name] for name in queued}
+        for name, carrier in carriers.items():
+            carrier.expect([item.part.id for item in queued[name]])
+
+        def committed(_: object) -> list[Outcome]:
+            for name, carrier in carriers.items():
+                carrier.committed(queued[name], None)
+            return outcomes
+
+        def not_committed(failure: Failure) -> list[Outcome]:
+            for name, carrier in carriers.items():
+                carrier.abandoned([item.part.id for item in queued[name]], None)
+            if also is not None and failure.check(IntegrityError):
+                failure.raiseException()
+            not_stored(log, "messages_not_stored", failure, messages=len(drafts))
+            raise Unavailable(
+                "The messages could not be stored; nothing was sent. Try again."
+            ) from failure.value
+
+        return self._store.writer.write(writes).addCallbacks(committed, not_committed)
+
     @property
     def planner(self) -> Planner:
         """Who plans the drafts of now."""
@@ -307,14 +382,7 @@ class Outbound:
             carrier.committed(
                 [QueuedPart(part, message.did, message.peer, told) for part in parts], reservation
             )
-            return Accepted(
-                message.id,
-                message.parts_total,
-                message.encoding or "",
-                message.created_at,
-                message.did,
-                message.peer,
-            )
+            return _accepted(message)
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
@@ -331,3 +399,14 @@ class Outbound:
         if also is not None:
             writes.extend(also(message.id))
         return self._store.writer.write(writes).addCallbacks(committed, not_committed)
+
+
+def _accepted(message: MessageRecord) -> Accepted:
+    return Accepted(
+        message.id,
+        message.parts_total,
+        message.encoding or "",
+        message.created_at,
+        message.did,
+        message.peer,
+    )

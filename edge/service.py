@@ -32,7 +32,7 @@ from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
 from edge.groups import Group
 from edge.handlers import registry
-from edge.handlers.base import CallbackTimes, Tools
+from edge.handlers.base import CallbackTimes, DIDHandler, Tools
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
 from edge.handlers.status import StatusHandler
@@ -52,6 +52,7 @@ from edge.simulator import Simulator
 from edge.sip.service import SipEdge
 from edge.targets import Limits
 from edge.upstreams import Upstream
+from edge.web.feed import PolledFeed
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from storage.store import Store
@@ -106,8 +107,9 @@ class TrunklineService(Service):
         )
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
+        self.handlers = self._handlers()
         self.outbox = Outbox(
-            self._handlers(),
+            self.handlers,
             self.directory.did,
             store,
             reactor,
@@ -254,6 +256,8 @@ class TrunklineService(Service):
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
+                events=PolledFeed(self.store, self._clock),
+                handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)

@@ -153,6 +153,16 @@ def groups(connection: Connection, account_id: int) -> list[Group]:
     return [Group(*row) for row in connection.execute(query.order_by(contact_group.c.name))]
 
 
+def rename_group(connection: Connection, account_id: int, group_id: int, name: str) -> Group:
+    """The group under another name. Raises NotFound, Conflict when another one has it."""
+    _own_group(connection, account_id, group_id)
+    for other in groups(connection, account_id):
+        if other.name == name and other.id != group_id:
+            raise Conflict(f"Another group is called {name}.")
+    connection.execute(update(contact_group).where(contact_group.c.id == group_id).values(name=name))
+    return next(item for item in groups(connection, account_id) if item.id == group_id)
+
+
 def remove_group(connection: Connection, account_id: int, group_id: int) -> None:
     """Take a group away, not its contacts. Raises NotFound."""
     _own_group(connection, account_id, group_id)

@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, literal_column, select
 
 from storage.messages import delivery_record
-from storage.records import DeliveryRecord
-from storage.tables import delivery
+from storage.records import AttemptRecord, DeliveryRecord, DeliveryView
+from storage.tables import attempt, delivery
 
 MAX_LIMIT = 1_000
 
@@ -14,6 +14,15 @@ def find(connection: Connection, account_id: int, delivery_id: int) -> DeliveryR
     query = select(delivery).where(delivery.c.id == delivery_id, delivery.c.account_id == account_id)
     row = connection.execute(query).first()
     return None if row is None else delivery_record(row)
+
+
+def view(connection: Connection, account_id: int, delivery_id: int) -> DeliveryView | None:
+    """One delivery of this account with its attempts."""
+    record = find(connection, account_id, delivery_id)
+    if record is None:
+        return None
+    tries = select(attempt).where(attempt.c.delivery_id == delivery_id).order_by(attempt.c.number)
+    return DeliveryView(record, tuple(AttemptRecord._make(row) for row in connection.execute(tries)))
 
 
 def dead(

@@ -80,3 +80,9 @@ def remove(connection: Connection, account_id: int, peer: str, *, did: str = EVE
         opt_out.c.account_id == account_id, opt_out.c.did == did, opt_out.c.peer == peer
     )
     return connection.execute(gone).rowcount > 0
+
+
+def remove_one(connection: Connection, account_id: int, opt_out_id: int) -> bool:
+    """The same by the id of the wish, which must be towards this account."""
+    gone = delete(opt_out).where(opt_out.c.account_id == account_id, opt_out.c.id == opt_out_id)
+    return connection.execute(gone).rowcount > 0

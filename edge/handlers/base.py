@@ -106,13 +106,15 @@ class DIDHandler(ABC):
 
     ``ordered``: the deliveries of one conversation to one target go out in order, one at a time; with
     ``one_line`` those of all conversations to it do. ``main`` is the key without
-    which there is nothing to do; ``always_on`` handlers need no switch.
+    which there is nothing to do; ``always_on`` handlers need no switch. A ``testable`` one can be given a
+    message that no store has.
     """
 
     name: str
     ordered: ClassVar[bool] = False
     one_line: ClassVar[bool] = False
     always_on: ClassVar[bool] = False
+    testable: ClassVar[bool] = False
     keys: ClassVar[tuple[Key, ...]] = ()
     main: ClassVar[str] = ""
 

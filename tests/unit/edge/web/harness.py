@@ -2,21 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
 from argon2 import PasswordHasher
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from edge.config import Config, HTTPConfig
 from edge.directory import Directory
-from edge.outbound import Accepted, Draft
+from edge.errors import Refused
+from edge.outbound import Accepted, Draft, Outcome
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from protocols.sms import LongMessageMode, SegmentOptions
@@ -97,6 +98,8 @@ class Outbox:
         self.waiting: list[Deferred[Accepted]] = []
         self.error: Exception | None = None
         self.hold = False
+        self.refuses: set[str] = set()
+        self.store: InlineStore | None = None
 
     def submit(self, draft: Draft) -> Deferred[Accepted]:
         self.drafts.append(draft)
@@ -105,6 +108,26 @@ class Outbox:
         if not self.hold:
             self.release()
         return answer
+
+    def submit_many(
+        self, drafts: Sequence[Draft], also: Any = None, whole: bool = False
+    ) -> Deferred[list[Outcome]]:
+        """Each number of `refuses` is refused; what `also` writes is stored."""
+        self.drafts += drafts
+        outcomes: list[Outcome] = [self._outcome(number, draft) for number, draft in enumerate(drafts)]
+        refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+        if self.error is not None:
+            return fail(self.error)
+        if len(refused) == len(outcomes) or (whole and refused):
+            return succeed([outcome if isinstance(outcome, Refused) else None for outcome in outcomes])
+        writes = () if also is None else also(outcomes)
+        assert self.store is not None
+        return self.store.writer.write(writes).addCallback(lambda _: outcomes)
+
+    def _outcome(self, number: int, draft: Draft) -> Outcome:
+        if draft.destination in self.refuses:
+            return Refused("invalid_number", "It is no number.", "to")
+        return Accepted(42 + number, 1, "GSM7", START_MS, draft.source, draft.destination)
 
     @property
     def planner(self) -> "Outbox":
@@ -132,10 +155,13 @@ class Scene:
         public_url: str = "",
         simulator: Any = None,
         deliveries: Any = None,
+        http: HTTPConfig | None = None,
+        **more: Any,
     ) -> None:
         self.store = store
         self.time = time
         self.outbox = Outbox()
+        self.outbox.store = store
         self.ready: tuple[bool, dict[str, object]] = (True, {"binds": {}})
         self.account = self._account("demo", TOKEN, DID)
         self.other = self._account("other", OTHER_TOKEN, OTHER_DID)
@@ -147,12 +173,13 @@ class Scene:
             store=store,  # type: ignore[arg-type]
             directory=directory,
             outbound=self.outbox,  # type: ignore[arg-type]
-            config=Config(http=HTTPConfig(public_url=public_url)),
+            config=Config(http=http or HTTPConfig(public_url=public_url)),
             simulator=simulator,
             ready=lambda: self.ready,
             wall_ms=time.wall_ms,
             reactor=time,
             deliveries=deliveries,
+            **more,
         )
         self.site = make_site(services, in_thread=self._in_thread)
 
