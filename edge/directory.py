@@ -46,6 +46,11 @@ class Directory:
         if self._poll.running:
             self._poll.stop()
 
+    @property
+    def loaded(self) -> bool:
+        """Before that nobody can be told whether a key is good."""
+        return self._version >= 0
+
     def did(self, number: str) -> Did | None:
         """The DID with this E.164 number, of whichever account."""
         return self._dids.get(number)

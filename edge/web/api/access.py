@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from edge.directory import Directory
+from edge.errors import Unavailable
 from edge.keys import EVERYTHING
 from edge.rate import TokenBucket
 from edge.web.api.problems import Problem
@@ -62,12 +63,14 @@ class Access:
         self._limits: dict[int, _Limit] = {}
 
     def key(self, request: EdgeRequest, scope: str) -> ApiKey:
-        """The key of a request, which must be good for this scope. Raises Problem."""
+        """The key of a request, which must be good for this scope. Raises Problem, or Unavailable."""
         header = request.requestHeaders.getRawHeaders(b"authorization")
         if not header:
             raise _unauthorized("key_missing", "Send a key: Authorization: Bearer <key>.")
         key = self._directory.key(token(header[-1]))
         if key is None:
+            if not self._directory.loaded:
+                raise Unavailable("The server is starting; send again in a moment.", 1.0)
             raise _unauthorized("key_invalid", "This key is not known, or it was revoked.")
         now_ms = self._wall_ms()
         if key.expires_at is not None and key.expires_at <= now_ms:
