@@ -30,6 +30,7 @@ from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
+from edge.events import Events
 from edge.groups import Group
 from edge.handlers import registry
 from edge.handlers.base import CallbackTimes, DIDHandler, Tools
@@ -118,6 +119,7 @@ class TrunklineService(Service):
             config.outbox.lease_seconds,
         )
         self.indexing = Indexing(store, self._clock)
+        self.events = Events(store, self._clock, reactor)
         self.lines: dict[str, Line] = {}
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
@@ -289,6 +291,7 @@ class TrunklineService(Service):
             await self._start_line(line)
         self._moving.start(LOOK_SECONDS, now=False)
         self.indexing.start()
+        self.events.start()
         self.outbound.draining = False
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
@@ -322,6 +325,7 @@ class TrunklineService(Service):
         if self._watch.running:
             self._watch.stop()
         self.indexing.stop()
+        await _quietly(self.events.stop())
         self.http.close()
         await _quietly(self._holder.close())
         await self.store.close()

@@ -29,14 +29,20 @@ _SYSTEM = ("message_words",)
 
 
 def backup(engine: Engine, target: Path) -> None:
-    """Copy the store as it is now into a new file, which appears when it is whole. Raises Conflict."""
+    """Copy the store as it is now into a new file, which appears when it is whole.
+
+    Raises Conflict when the file is there, StoreError when it cannot be written.
+    """
     if target.exists():
         raise Conflict(f"{target} is there already.")
-    with _appearing(target) as partial:
-        if engine.name == "sqlite":
-            _copy_file(str(engine.url.database), partial)
-        else:
-            _copy_tables(engine, partial)
+    try:
+        with _appearing(target) as partial:
+            if engine.name == "sqlite":
+                _copy_file(str(engine.url.database), partial)
+            else:
+                _copy_tables(engine, partial)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"The backup {target} cannot be written: {error}") from error
 
 
 def restore(url: str, source: Path) -> str:
@@ -63,6 +69,7 @@ def restore(url: str, source: Path) -> str:
 @contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
     """A file beside ``target`` that takes its name, synced, when everything went well."""
+    target.parent.stat()  # SQLite does not say which folder is not there
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         yield partial

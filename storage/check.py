@@ -35,11 +35,15 @@ class Problem:
 
 
 def check(connection: Connection) -> list[Problem]:
-    """Every invariant that does not hold, as of one state of the store."""
+    """Every invariant that does not hold, as of one state of the store.
+
+    Of an SQLite file that is damaged only that is told: what its tables seem to hold says nothing.
+    """
+    damage = _damage(connection)
+    if damage is not None:
+        return [damage]
     problems = [found for item in invariants() if (found := _broken(connection, item)) is not None]
-    if connection.dialect.name == "sqlite":
-        problems += _sqlite(connection)
-    return problems
+    return problems + _foreign_keys(connection)
 
 
 def invariants() -> Iterator[Invariant]:
@@ -148,14 +152,21 @@ def _broken(connection: Connection, item: Invariant) -> Problem | None:
     return Problem(item.name, item.sentence, rows, tuple(str(name) for name in named))
 
 
-def _sqlite(connection: Connection) -> list[Problem]:
-    """What the file itself says: its pages, and that its indexes hold what its tables hold."""
-    found = []
+def _damage(connection: Connection) -> Problem | None:
+    """What an SQLite file says of its pages, and of its indexes and tables holding the same."""
+    if connection.dialect.name != "sqlite":
+        return None
     told = [row[0] for row in connection.exec_driver_sql(f"PRAGMA integrity_check({NAMED})")]
-    if told != ["ok"]:
-        found.append(Problem("file sound", "SQLite finds the file damaged", len(told), tuple(told)))
+    if told == ["ok"]:
+        return None
+    return Problem("file sound", "SQLite finds the file damaged", len(told), tuple(told))
+
+
+def _foreign_keys(connection: Connection) -> list[Problem]:
+    """PostgreSQL lets none be broken; SQLite lets a connection that did not ask for them."""
+    if connection.dialect.name != "sqlite":
+        return []
     keys = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    if keys:
-        named = tuple(f"{table} {row} → {parent}" for table, row, parent, _ in keys[:NAMED])
-        found.append(Problem("foreign keys", "the row that is referred to is not there", len(keys), named))
-    return found
+    named = tuple(f"{table} {row} → {parent}" for table, row, parent, _ in keys[:NAMED])
+    sentence = "the row that is referred to is not there"
+    return [Problem("foreign keys", sentence, len(keys), named)] if keys else []

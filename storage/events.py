@@ -56,6 +56,11 @@ class Cursor(NamedTuple):
     def __str__(self) -> str:
         return f"{self.epoch}-{self.xact}-{self.id}"
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """As `Event.place`."""
+        return self.xact, self.id
+
     @classmethod
     def parse(cls, written: str) -> Self | None:
         """What `str` gave; None for anything else."""
@@ -77,6 +82,11 @@ class Event:
     kind: str
     subject_id: int
     at: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is in the feed: comparable to a cursor's without its epoch."""
+        return self.xact, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +149,23 @@ def head(connection: Connection) -> Cursor:
 def read_after(
     connection: Connection, cursor: Cursor, account_id: int | None = None, limit: int = MAX_LIMIT
 ) -> Batch:
-    """The next events after a cursor, in order; those of one account, or of all (for the server itself)."""
+    """The next events after a cursor, in order; those of one account, or of all (for the server itself).
+
+    The cursor after the last event of an account is past those of the others too: one for whom nothing
+    happens does not stay behind until his place is purged.
+    """
     epoch, *purged = _feed_row(connection)
-    if cursor.epoch != epoch or cursor[1:] < tuple(purged):
+    if cursor.epoch != epoch or cursor.place < tuple(purged):
         return Batch((), head(connection), gap=True)
+    limit = min(max(limit, 1), MAX_LIMIT)
+    # Looked up before the events are: what comes between the two is after it.
+    end = cursor if account_id is None else max(cursor, head(connection))
     query = _after(connection, cursor)
     if account_id is not None:
         query = query.where(event.c.account_id == account_id)
-    rows = connection.execute(query.limit(min(max(limit, 1), MAX_LIMIT))).all()
-    found = tuple(Event(*row) for row in rows)
-    after = Cursor(epoch, found[-1].xact, found[-1].id) if found else cursor
-    return Batch(found, after)
+    found = tuple(Event(*row) for row in connection.execute(query.limit(limit)))
+    last = Cursor(epoch, found[-1].xact, found[-1].id) if found else cursor
+    return Batch(found, last if len(found) == limit else max(last, end))
 
 
 def start(connection: Connection) -> Cursor:

@@ -42,6 +42,9 @@ class Writer:
 
     ``stall_seconds``: see STALL_SECONDS.
 
+    ``committed`` are called after each batch of which something was committed, in the reactor's thread: for
+    who follows what is written. They must not raise.
+
     Counters since the start: ``batches``, ``units``, ``rows`` (of plain writes), ``failures`` (units), and
     ``commit_seconds``.
     """
@@ -65,6 +68,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._taken = 0
         self._fired = 0
+        self.committed: list[Callable[[], None]] = []
         self.batches = 0
         self.units = 0
         self.rows = 0
@@ -202,11 +206,16 @@ class Writer:
     def _fire(self, batch: list[Unit]) -> None:
         for unit in batch[:1]:
             self._note(unit.outcome)
+        failed = 0
         for unit in batch:
             self._fired += 1
             if isinstance(unit.outcome, Failure):
-                self.failures += 1
+                failed += 1
             unit.deferred.callback(unit.outcome)
+        self.failures += failed
+        if failed < len(batch):
+            for tell in self.committed:
+                tell()
 
     def _note(self, outcome: object) -> None:
         error = outcome.value if isinstance(outcome, Failure) else None
