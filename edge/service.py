@@ -53,7 +53,6 @@ from edge.simulator import Simulator
 from edge.sip.service import SipEdge
 from edge.targets import Limits
 from edge.upstreams import Upstream
-from edge.web.feed import PolledFeed
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from storage.store import Store
@@ -258,7 +257,7 @@ class TrunklineService(Service):
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
-                events=PolledFeed(self.store, self._clock),
+                events=self.events,
                 handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
             )
         )

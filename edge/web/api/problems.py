@@ -14,7 +14,7 @@ PROBLEM_HEAD = api_head(b"application/problem+json")
 JSON_HEAD = api_head(b"application/json")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: Python writes into an exception that it passes on
 class Problem(Exception):
     """What the client is told. ``field`` names the member, parameter or header at fault."""
 
