@@ -12,7 +12,6 @@ from twisted.web.server import NOT_DONE_YET
 from edge.web.api.access import Access, origin_lines
 from edge.web.api.members import members
 from edge.web.api.problems import (
-    Problem,
     answer,
     method_not_allowed,
     not_found,
@@ -51,13 +50,12 @@ class Router(Resource):
             if methods is None:
                 raise not_found()
             route = methods.get(request.method)
-            if route is None:
-                if request.method == b"OPTIONS" and self._preflight(request, methods, more):
-                    return NOT_DONE_YET
+            if route is not None:
+                self._answer(request, route, more)
+            elif not self._preflight(request, methods, more):
                 raise method_not_allowed(request.method, b", ".join(sorted(methods)))
-            self._answer(request, route, more)
-        except Problem as problem:
-            refuse(request, problem, more)
+        except Exception as error:
+            _refuse(error, request, more)
         return NOT_DONE_YET
 
     def _answer(self, request: EdgeRequest, route: Route, more: bytes) -> None:
@@ -72,21 +70,11 @@ class Router(Resource):
                 return
         try:
             found, written = members(request)
-            call = Call(
-                self.services,
-                request,
-                route,
-                key,
-                _named(route, request.path) if "{" in route.path else {},
-                route.takes.members_of(found, written),
-                access.charge,
-            )
-            reply = route.do(call)
+            path = _named(route, request.path) if "{" in route.path else {}
+            given = route.takes.members_of(found, written)
+            reply = route.do(Call(self.services, request, route, key, path, given, access.charge))
         except Exception as error:
-            problem = problem_of(error)
-            if problem is None:
-                raise
-            refuse(request, problem, more)
+            _refuse(error, request, more)
             return
         if isinstance(reply, Deferred):
             reply.addCallbacks(_reply, _failed, callbackArgs=(request, more), errbackArgs=(request, more))
@@ -95,10 +83,10 @@ class Router(Resource):
 
     def _preflight(self, request: EdgeRequest, methods: object, more: bytes) -> bool:
         """A browser asks whether a page of another origin may (Fetch, CORS-preflight)."""
-        headers = request.requestHeaders
-        if b"Access-Control-Allow-Origin" not in more or not headers.hasHeader(
+        asks = request.method == b"OPTIONS" and request.requestHeaders.hasHeader(
             b"access-control-request-method"
-        ):
+        )
+        if not asks or b"Access-Control-Allow-Origin" not in more:
             return False
         allowed = b", ".join(sorted(methods))  # type: ignore[call-overload]
         head = lines(
@@ -128,6 +116,14 @@ def _reply(reply: Reply | None, request: EdgeRequest, more: bytes) -> None:
         request.respond(204, more, b"")
     else:
         answer(request, reply.status, reply.body, more)
+
+
+def _refuse(error: Exception, request: EdgeRequest, more: bytes) -> None:
+    """For errors that are raised; what is our own mistake is raised on."""
+    problem = problem_of(error)
+    if problem is None:
+        raise error
+    refuse(request, problem, more)
 
 
 def _failed(failure: Failure, request: EdgeRequest, more: bytes) -> None:

@@ -3,12 +3,12 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import treq
 from twisted.internet import reactor as global_reactor
 from twisted.web.client import Agent
-from twisted.web.http_headers import Headers
 
 from edge.actions import Actions
 from edge.config import Config, Secret, SIPConfig, UpstreamConfig
@@ -65,7 +65,7 @@ class ApiSite:
         store = self.store
         self.mine, self.theirs = two_customers(store.engine)
         for customer in (self.mine, self.theirs):
-            await store.writer.run("key", lambda conn, who=customer: self._key(conn, who))
+            await store.writer.run("key", partial(self._key, customer))
         self.directory = Directory(store, reactor)
         await self.directory.start()
         self.events = Events(store, reactor, reactor)
@@ -102,13 +102,14 @@ class ApiSite:
     ) -> tuple[int, str]:
         """Status and body."""
         data = b"" if body is None else json.dumps(body).encode()
-        given = {"Authorization": [f"Bearer {token(who)}"], **{name: [value] for name, value in headers.items()}}
+        given = {"Authorization": f"Bearer {token(who)}", **headers}
+        fields = Headers({name: [value] for name, value in given.items()})
         response = await treq.request(
-            method, self.base + path, headers=Headers(given), data=data or None, agent=Agent(reactor)
+            method, self.base + path, headers=fields, data=data or None, agent=Agent(reactor)
         )
         return response.code, (await response.content()).decode()
 
-    def _key(self, conn: Any, who: Customer) -> None:
+    def _key(self, who: Customer, conn: Any) -> None:
         digest = hashlib.sha256(token(who).encode()).hexdigest()
         accounts.add_key(conn, who.ids.next, who.account.id, "walker", "walker", digest, NOW)
 

@@ -99,8 +99,8 @@ def members(route: Route, subject: Customer) -> dict[str, Any]:
 
 def names_of(text: str, subject: Customer) -> set[object]:
     """What of the subject's is in an answer: its ids, its words."""
-    found: set[object] = {int(digits) for digits in re.findall(r"\d{10,16}", text)} & subject.ids.given
-    return found | ({subject.name} if f"of {subject.name}" in text else set())
+    ids = {int(digits) for digits in re.findall(r"\d{10,16}", text)} & subject.ids.given
+    return {*ids, *([subject.name] if f"of {subject.name}" in text else [])}
 
 
 async def ask(site: ApiSite, who: Customer, route: Route, subject: Customer, wish: int) -> tuple[int, str]:

@@ -8,8 +8,8 @@ import pytest
 
 from edge import demo
 from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, open_desk, upgrade
-from edge.keys import token_hash
 from edge.config import Config, OutgoingConfig, StoreConfig, load
+from edge.keys import token_hash
 from edge.passwords import verify
 
 
