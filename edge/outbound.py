@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
@@ -24,6 +23,7 @@ from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
 from protocols.sms import Segmented, SegmentOptions, TooLong, segment
 from storage import forwards, messages
+from storage.errors import Conflict
 from storage.forwards import SentRecord
 from storage.parts import QueuedPart
 from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
@@ -300,7 +300,7 @@ class Outbound:
         Each draft has its outcome in its place; one that is refused does not stop the others, unless
         ``whole`` says so: then nothing is stored, and theirs is None. ``also`` gives what the leg
         stores in the same transaction. Fires after the commit; errback Unavailable (nothing was stored), or
-        IntegrityError when ``also`` contradicts what is in the store.
+        Conflict when what ``also`` gives is there already.
         """
         if self.draining:
             return fail(Unavailable("The server is shutting down; send again in a moment."))
@@ -350,8 +350,9 @@ class Outbound:
         def not_committed(failure: Failure) -> list[Outcome]:
             for name, carrier in carriers.items():
                 carrier.abandoned([item.part.id for item in queued[name]], None)
-            if also is not None and failure.check(IntegrityError):
-                failure.raiseException()
+            error = failure.value
+            if also is not None and error is not None and self._store.engine.contradicted(error):
+                raise Conflict("What the leg keeps with the messages is there already.") from failure.value
             not_stored(log, "messages_not_stored", failure, messages=len(drafts))
             raise Unavailable(
                 "The messages could not be stored; nothing was sent. Try again."

@@ -1,5 +1,6 @@
 """The API under kill -9: an Idempotency-Key sends once; a reader of events that comes back misses none."""
 
+import contextlib
 import http.client
 import json
 import threading
@@ -182,10 +183,13 @@ class Reader:
         headers = {"Authorization": f"Bearer {KEY}"}
         if self._last:
             headers["Last-Event-ID"] = self._last
-        connection.request("GET", "/v1/events?types=message.queued", headers=headers)
-        response = connection.getresponse()
-        if response.status != 200:
-            return
+        with contextlib.closing(connection):
+            connection.request("GET", "/v1/events?types=message.queued", headers=headers)
+            with connection.getresponse() as response:
+                if response.status == 200:
+                    self._read(response)
+
+    def _read(self, response: http.client.HTTPResponse) -> None:
         self.connections += 1
         kind, data = "", ""
         while line := response.readline():

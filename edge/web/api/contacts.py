@@ -238,7 +238,7 @@ def routes() -> list[Route]:
             do=listed,
             takes=LISTED_BY,
             gives={200: CONTACTS},
-            refuses={422: ("id_invalid", "limit_invalid")},
+            refuses={422: ("id_invalid",)},
         ),
         Route(
             method="POST",

@@ -134,7 +134,6 @@ def routes() -> list[Route]:
             do=listed,
             takes=LISTED_BY,
             gives={200: CONVERSATIONS},
-            refuses={422: ("id_invalid", "limit_invalid", "number_invalid")},
         ),
         Route(
             method="GET",

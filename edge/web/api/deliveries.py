@@ -167,7 +167,7 @@ def routes() -> list[Route]:
             do=listed,
             takes=LISTED_BY,
             gives={200: Either((DEAD_LETTERS, MATRIX))},
-            refuses={404: ("message_unknown",), 422: ("id_invalid", "limit_invalid")},
+            refuses={404: ("message_unknown",)},
             needs=_has_outbox,
         ),
         Route(

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
-from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
@@ -22,6 +21,7 @@ from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply
 from edge.web.headers import Header
 from storage import idempotency
+from storage.errors import Conflict
 from storage.idempotency import Answer, Scope
 from storage.statements import Writes
 from storage.store import Store
@@ -118,7 +118,7 @@ class Idempotency:
             return reply
 
         def taken(failure: Failure) -> Deferred[Reply]:
-            failure.trap(IntegrityError)
+            failure.trap(Conflict)
             return self._taken(call, scope).addCallback(
                 lambda answer: _replayed(answer, digest) if answer is not None else again()
             )
@@ -164,7 +164,7 @@ def _digest(given: Mapping[str, object]) -> bytes:
 
 
 def _in_use(failure: Failure) -> Reply:
-    failure.trap(IntegrityError)
+    failure.trap(Conflict)
     raise Unavailable("This Idempotency-Key is in use at this moment; send again.", 1.0)
 
 

@@ -187,7 +187,7 @@ def routes() -> list[Route]:
             do=add,
             takes=NEW,
             gives={201: MADE},
-            refuses={403: ("scope_missing",), 409: ("key_exists",), 422: ("time_invalid",)},
+            refuses={403: ("scope_missing",), 409: ("key_exists",)},
         ),
         Route(
             method="POST",

@@ -15,8 +15,8 @@ from twisted.web.server import NOT_DONE_YET
 import edge
 from edge.keys import SCOPES
 from edge.web.api.problems import method_not_allowed, refuse
-from edge.web.api.routes import Call, Reply, Route
-from edge.web.api.shapes import Anything, Many, Member, Record, Schema, Shape, Text, Whole, records
+from edge.web.api.routes import NOWHERE, Call, Reply, Route
+from edge.web.api.shapes import Anything, Many, Member, Record, Schema, Shape, Text, Whole, records, refusals
 from edge.web.headers import PAGE_HEAD, PHRASES
 from edge.web.pages.static import versioned
 from edge.web.request import EdgeRequest
@@ -59,13 +59,14 @@ _DESCRIBED: Shape = Anything(("object",))
 def codes(route: Route) -> dict[int, tuple[str, ...]]:
     """Every problem that a route may answer, by status."""
     found: dict[int, tuple[str, ...]] = {}
-    missing = {404: (route.missing[0],)} if "{" in route.path else {}
+    missing = {404: (route.missing[0],)} if "{" in route.path or route.missing != NOWHERE else {}
     for more in (
         COMMON,
         WITH_KEY if route.scope else {},
         WITH_BODY if route.method in BODIES else {},
         IDEMPOTENT if route.idempotent else {},
         missing,
+        {422: tuple(refusals(route.takes))},
         route.refuses,
     ):
         for status, words in more.items():

@@ -113,7 +113,7 @@ def routes() -> list[Route]:
             do=listed,
             takes=LISTED_BY,
             gives={200: OPT_OUTS},
-            refuses={422: ("id_invalid", "limit_invalid", "invalid_number")},
+            refuses={422: ("invalid_number",)},
         ),
         Route(
             method="POST",

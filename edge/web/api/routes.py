@@ -23,6 +23,8 @@ from storage.records import ApiKey
 
 T = TypeVar("T")
 
+NOWHERE = ("not_found", "There is nothing at this address.")
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -123,7 +125,7 @@ class Route:
     takes: Record = NOTHING
     gives: Mapping[int, Shape | None] = field(default_factory=dict)
     refuses: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    missing: tuple[str, str] = ("not_found", "There is nothing at this address.")
+    missing: tuple[str, str] = NOWHERE
     path_shapes: Mapping[str, Shape] = field(default_factory=dict)
     idempotent: bool = False
     stream: bool = False

@@ -425,3 +425,24 @@ def records(shape: Shape) -> Iterator[Record]:
         case Either(shapes=shapes):
             for each in shapes:
                 yield from records(each)
+
+
+def refusals(shape: Shape) -> Iterator[str]:
+    """The codes of the problems that reading a value of this shape may raise, beyond its type."""
+    match shape:
+        case Record():
+            for member in shape.members:
+                yield from refusals(member.shape)
+        case Many(of=of):
+            yield shape.code
+            yield from refusals(of)
+        case Null(of=of) | Named(of=of):
+            yield from refusals(of)
+        case Text() | Whole() | Choice():
+            yield shape.code
+        case Number():
+            yield "number_invalid"
+        case URL():
+            yield "url_invalid"
+        case Moment():
+            yield "time_invalid"

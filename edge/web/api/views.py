@@ -1,6 +1,7 @@
 """Rows as JSON documents, and the shapes of these documents."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from edge.carrier_errors import error_of
 from edge.web.api.shapes import (
@@ -92,6 +93,7 @@ MESSAGE = given(
 NUMBER = Number()
 
 
+@lru_cache(1_024)  # the messages of a batch have one time
 def iso(ms: int | None) -> str | None:
     """Milliseconds since the epoch as "2026-01-31T12:00:00.000Z"."""
     if ms is None:

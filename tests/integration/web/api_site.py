@@ -9,6 +9,7 @@ from typing import Any
 import treq
 from twisted.internet import reactor as global_reactor
 from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
 
 from edge.actions import Actions
 from edge.config import Config, Secret, SIPConfig, UpstreamConfig
@@ -72,7 +73,7 @@ class ApiSite:
         self.events.start()
         dialect = Dialect(UpstreamConfig(name="up", port=1, system_id="x", password=Secret("x")), "US")
         planner = Planner({"up": dialect}, "US", self.directory.did, References(lambda: 0))
-        services = WebServices(
+        self.services = WebServices(
             store=store,
             directory=self.directory,
             outbound=Outbound(planner, store, {"up": Carrier()}, lambda: NOW, lambda due: due),
@@ -84,28 +85,33 @@ class ApiSite:
             deliveries=Actions(store, Idle(), lambda: NOW),  # type: ignore[arg-type]
             events=self.events,
         )
-        site = make_site(services)
+        self._ports: list[Any] = []
+        self.base = self.listen()
+
+    def listen(self) -> str:
+        """Another server's site on the same store; where it listens."""
+        site = make_site(self.services)
         router = site.branches[b"v1"]
         assert isinstance(router, Router)
         self.routes: tuple[Route, ...] = router.table.routes
-        self._port = reactor.listenTCP(0, site, interface="127.0.0.1")
-        self.port: int = self._port.getHost().port
-        self.base = f"http://127.0.0.1:{self.port}"
+        self._ports.append(reactor.listenTCP(0, site, interface="127.0.0.1"))
+        return f"http://127.0.0.1:{self._ports[-1].getHost().port}"
 
     async def stop(self) -> None:
         self.directory.stop()
         await self.events.stop()
-        await self._port.stopListening()
+        for port in self._ports:
+            await port.stopListening()
 
     async def call(
-        self, who: Customer, method: str, path: str, body: object = None, **headers: str
+        self, who: Customer, method: str, path: str, body: object = None, base: str = "", **headers: str
     ) -> tuple[int, str]:
         """Status and body."""
         data = b"" if body is None else json.dumps(body).encode()
         given = {"Authorization": f"Bearer {token(who)}", **headers}
         fields = Headers({name: [value] for name, value in given.items()})
         response = await treq.request(
-            method, self.base + path, headers=fields, data=data or None, agent=Agent(reactor)
+            method, (base or self.base) + path, headers=fields, data=data or None, agent=Agent(reactor)
         )
         return response.code, (await response.content()).decode()
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode, urljoin
@@ -22,6 +23,7 @@ from edge.web.services import WebServices
 from edge.web.site import make_site
 from protocols.sms import LongMessageMode, SegmentOptions
 from storage import accounts, messages, numbers
+from storage.errors import Conflict
 from storage.records import Account, Direction, MessageRecord, PartRecord
 from storage.statements import Writes
 from storage.testing import InlineStore
@@ -122,7 +124,14 @@ class Outbox:
             return succeed([outcome if isinstance(outcome, Refused) else None for outcome in outcomes])
         writes = () if also is None else also(outcomes)
         assert self.store is not None
-        return self.store.writer.write(writes).addCallback(lambda _: outcomes)
+        return self.store.writer.write(writes).addCallbacks(lambda _: outcomes, self._contradicted)
+
+    def _contradicted(self, failure: Failure) -> list[Outcome]:
+        assert self.store is not None
+        assert failure.value is not None
+        if self.store.engine.contradicted(failure.value):
+            raise Conflict("It is there already.")
+        raise failure.value
 
     def _outcome(self, number: int, draft: Draft) -> Outcome:
         if draft.destination in self.refuses:
@@ -143,6 +152,21 @@ class Outbox:
             else:
                 answer.callback(Accepted(42, 1, "GSM7", START_MS, draft.source, draft.destination))
         self.waiting.clear()
+
+
+class Blind:
+    """A store whose first reads see nothing: as if what they look for came a moment later."""
+
+    def __init__(self, store: InlineStore, reads: int) -> None:
+        self._store = store
+        self._reads = reads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def read(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        self._reads -= 1
+        return succeed(None) if self._reads >= 0 else self._store.read(fn, *args, **kwargs)
 
 
 class Scene:
@@ -181,7 +205,13 @@ class Scene:
             deliveries=deliveries,
             **more,
         )
+        self.services = services
         self.site = make_site(services, in_thread=self._in_thread)
+
+    def restart(self, blind: int = 0) -> None:
+        """A server that knows only what is in the store; the first ``blind`` reads find nothing there."""
+        store = self.store if not blind else Blind(self.store, blind)
+        self.site = make_site(replace(self.services, store=store), in_thread=self._in_thread)
 
     def _in_thread(self, fn: Callable[[], bool]) -> "Deferred[bool]":
         if self.hold_threads:
