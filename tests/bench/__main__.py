@@ -25,6 +25,7 @@ BENCHES = (
     "bench_callbacks",
     "bench_isolation",
     "load",
+    "bench_api",
 )
 PATIENCE_SECONDS = 1_200
 
