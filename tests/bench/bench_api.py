@@ -90,8 +90,8 @@ def measured(scenario: Scenario, store: str, port: int, smsc: int, start: Any) -
     return Figure(
         store,
         scenario.name,
-        done["answered_per_s"] * scenario.size,
-        done["per_s"] * scenario.size if smsc else None,
+        round(messages / done["answered_s"]),
+        round(messages / done["seconds"]) if smsc else None,
         (after - before) / messages * 1e6,
         done["p50_ms"],
         done["p99_ms"],

@@ -29,6 +29,7 @@ from storage.store import Store
 HEADER = b"idempotency-key"
 KEPT_MS = 24 * 3_600_000
 REMEMBERED = 10_000
+LOOKED_UP = 100  # at once
 REPLAYED: tuple[Header, ...] = ((b"Idempotent-Replayed", b"true"),)
 _KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
@@ -47,12 +48,46 @@ class _Flight:
     waiting: list[Deferred[Reply]] = field(default_factory=list)
 
 
+class _Kept:
+    """I look answers up in the store: what is asked for while I look is looked up together, after that."""
+
+    def __init__(self, store: Store, wall_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._wall_ms = wall_ms
+        self._asked: list[tuple[int, Scope]] = []
+        self._waiting: list[Deferred[Answer | None]] = []
+        self._looking = False
+
+    def find(self, account_id: int, scope: Scope) -> Deferred[Answer | None]:
+        """What is kept under this key."""
+        answer: Deferred[Answer | None] = Deferred()
+        self._asked.append((account_id, scope))
+        self._waiting.append(answer)
+        if not self._looking:
+            self._look()
+        return answer
+
+    def _look(self) -> None:
+        asked, self._asked = self._asked[:LOOKED_UP], self._asked[LOOKED_UP:]
+        waiting, self._waiting = self._waiting[:LOOKED_UP], self._waiting[LOOKED_UP:]
+        self._looking = bool(asked)
+        if asked:
+            looking = self._store.read(idempotency.find_many, asked, self._wall_ms())
+            looking.addBoth(self._looked, waiting)
+
+    def _looked(self, found: list[Answer | None] | Failure, waiting: list[Deferred[Answer | None]]) -> None:
+        self._look()
+        for number, answer in enumerate(waiting):
+            answer.callback(found if isinstance(found, Failure) else found[number])
+
+
 class Idempotency:
     """I see to it that a request is done once."""
 
     def __init__(self, store: Store, wall_ms: Callable[[], int]) -> None:
         self._store = store
         self._wall_ms = wall_ms
+        self._kept = _Kept(store, wall_ms)
         self._flying: dict[Scope, _Flight] = {}
         self._recent: OrderedDict[Scope, Answer] = OrderedDict()
 
@@ -93,7 +128,7 @@ class Idempotency:
         found: Deferred[Answer | None] = (
             succeed(known)
             if known is not None and known.expires_at > self._wall_ms()
-            else call.read(idempotency.find, scope, self._wall_ms())
+            else self._kept.find(call.account_id, scope)
         )
 
         def looked(answer: Answer | None) -> Reply | Deferred[Reply]:

@@ -166,7 +166,7 @@ class Blind:
 
     def read(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         self._reads -= 1
-        return succeed(None) if self._reads >= 0 else self._store.read(fn, *args, **kwargs)
+        return succeed([None]) if self._reads >= 0 else self._store.read(fn, *args, **kwargs)
 
 
 class Scene:
