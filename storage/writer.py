@@ -206,14 +206,13 @@ class Writer:
     def _fire(self, batch: list[Unit]) -> None:
         for unit in batch[:1]:
             self._note(unit.outcome)
-        failed = 0
+        failures = self.failures
         for unit in batch:
             self._fired += 1
             if isinstance(unit.outcome, Failure):
-                failed += 1
+                self.failures += 1
             unit.deferred.callback(unit.outcome)
-        self.failures += failed
-        if failed < len(batch):
+        if self.failures - failures < len(batch):
             for tell in self.committed:
                 tell()
 

@@ -22,6 +22,7 @@ BENCHES = (
     "bench_session",
     "bench_text",
     "bench_store",
+    "bench_big",
     "bench_callbacks",
     "bench_isolation",
     "load",

@@ -7,6 +7,7 @@ followed by its token: written to the WAL, the WAL synced, and only then the ans
 
 import re
 import struct
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,13 +18,16 @@ import pytest
 from tests.bench.peer import Peer
 from tests.fault.strace_log import STRACE, Call, calls
 from tests.fault.traffic import Traffic
+from tests.interop import sip_phones
 from tests.provision import provision
 from tests.server import Server, free_port
 
 pytestmark = pytest.mark.fault
 
 DID = "+12025550100"
-TOKEN = re.compile(rb"M[0-9]{8} is|[0-9]{8} the quick")
+TOKEN = re.compile(rb"M[0-9]{8} is|[0-9]{8} the quick|S[0-9]+ from a phone")
+CALL_ID = re.compile(rb"\r\nCall-ID: *([^\r]+)", re.IGNORECASE)
+TEXTS_OF_PHONES = 60
 HEADER = struct.Struct(">IIII")
 DELIVER_SM, DELIVER_SM_RESP, SUBMIT_SM = 0x05, 0x80000005, 0x04
 ACCEPTED = b"HTTP/1.1 202"
@@ -39,6 +43,7 @@ class Order:
     _synced: list[tuple[int, int]] = field(default_factory=list)
     _asked: dict[tuple[int, int], bytes] = field(default_factory=dict)
     _posted: dict[int, bytes] = field(default_factory=dict)
+    _phoned: dict[bytes, bytes] = field(default_factory=dict)
     _pending: dict[tuple[int, str], bytes] = field(default_factory=dict)
 
     def see(self, call: Call) -> None:
@@ -61,9 +66,19 @@ class Order:
             self._posted[call.descriptor] = b"" if token is None else token[0]
         elif call.data.startswith(ACCEPTED):
             self._judge("202", self._posted[call.descriptor], call)
+        elif b" SIP/2.0\r\n" in call.data or call.data.startswith(b"SIP/2.0 "):
+            self._see_sip(call, inward)
         elif not call.data.startswith((b"GET ", b"HTTP/")):
             for command, status, sequence, body in self._pdus(call, inward):
                 self._see_pdu(command, status, sequence, body, call)
+
+    def _see_sip(self, call: Call, inward: bool) -> None:
+        found = CALL_ID.search(call.data)
+        assert found is not None, call.data
+        if inward and call.data.startswith(b"MESSAGE "):
+            self._phoned[found[1]] = self._token(call.data)
+        elif call.data.startswith(b"SIP/2.0 202 "):
+            self._judge("SIP 202", self._phoned[found[1]], call)
 
     def _see_pdu(self, command: int, status: int, sequence: int, body: bytes, call: Call) -> None:
         if command == DELIVER_SM:
@@ -98,19 +113,47 @@ class Order:
         self.early[hop] += not covered
 
 
+def texting(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    """Phones that send texts, each with its token, until 202."""
+    scenario = folder / "message.xml"
+    sample = (sip_phones.HERE / "sipp" / "message.xml").read_text()
+    words = "Meet me at the north door at half past seven"
+    assert words in sample
+    scenario.write_text(sample.replace(words, "S[call_number] from a phone"))
+    load = ["-m", str(TEXTS_OF_PHONES), "-r", "20", "-t", "u1", "-i", "127.0.0.1", "-nostdin"]
+    return subprocess.Popen(
+        ["sipp", f"127.0.0.1:{port}", "-sf", str(scenario), *load],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def observed(url: str, folder: Path, durable: bool) -> Order:
     """Traffic on a server under strace: the order of what it did."""
     provision(url.partition("?")[0], [DID])
-    log, smsc = folder / "calls.log", free_port()
-    tables = {"store": {"allow_non_durable": not durable}}
+    log, smsc, sip = folder / "calls.log", free_port(), free_port()
+    tables: dict[str, dict[str, object]] = {
+        "store": {"allow_non_durable": not durable},
+        "sip": {
+            "domain": sip_phones.DOMAIN,
+            "udp": [f"127.0.0.1:{sip}"],
+            "account_messages_per_second": 1_000,
+        },
+    }
     with (
         Peer(seconds=120) as peer,
         Server(folder, url, smsc, (*STRACE, str(log)), tables) as server,
     ):
         traffic = Traffic(peer, server, smsc)
+        sip_phones.add_phone(server, DID)
         server.start(ready=False)
         traffic.begin()
+        phones = texting(folder, sip)
         traffic.progress(mo=150, mt=100)
+        traffic.until("the phones' texts", lambda: phones.poll() is not None)
+        assert phones.returncode == 0
         traffic.end()
         server.stop()
     order = Order()
@@ -119,20 +162,28 @@ def observed(url: str, folder: Path, durable: bool) -> Order:
     return order
 
 
-@pytest.mark.usefixtures("strace")
+@pytest.fixture
+def sipp() -> None:
+    """Skips loudly where sipp is not installed; fails with CI=true."""
+    sip_phones.need_program("sipp")
+
+
+@pytest.mark.usefixtures("strace", "sipp")
 def test_no_acknowledgement_before_its_sync(sqlite_url: str, tmp_path: Path) -> None:
     order = observed(sqlite_url, tmp_path, durable=True)
     assert order.hops["deliver_sm_resp"] >= 150
     assert order.hops["202"] >= 100
-    assert order.hops["submit_sm"] >= 100
+    assert order.hops["SIP 202"] >= TEXTS_OF_PHONES
+    assert order.hops["submit_sm"] >= 100 + TEXTS_OF_PHONES
     assert order.early.total() == 0, order.early
     print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")
 
 
-@pytest.mark.usefixtures("strace")
+@pytest.mark.usefixtures("strace", "sipp")
 def test_the_same_check_fails_on_a_store_that_does_not_sync(sqlite_url: str, tmp_path: Path) -> None:
     order = observed(f"{sqlite_url}?synchronous=normal", tmp_path, durable=False)
     assert order.hops["deliver_sm_resp"] >= 150
     assert order.early["deliver_sm_resp"] > 100
     assert order.early["202"] > 50
+    assert order.early["SIP 202"] > TEXTS_OF_PHONES // 2
     print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")

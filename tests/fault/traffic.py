@@ -159,8 +159,9 @@ class Traffic:
         self.pump._resend()
 
     def _submitted(self, body: bytes) -> None:
-        at = body.index(b"M")
-        self.submitted.add(int(body[at + 1 : at + 9]))
+        at = body.find(b"M")
+        if at >= 0:  # else it is not a text of `ApiClient`
+            self.submitted.add(int(body[at + 1 : at + 9]))
 
     def begin(self) -> ApiClient:
         """Wait until the server is bound and ready, then let it all flow."""

@@ -100,14 +100,19 @@ class SipServer(Server):
 
     def add_phone(self, did: str, *more: str, user: str = USER) -> None:
         """Give the account ``test`` a phone."""
-        command = [str(Path(sys.executable).parent / "trunkline"), "sip-account", "add", "--account", "test"]
-        subprocess.run(
-            [*command, "--did", did, *more, "--password-stdin", "-c", str(self.config), user],
-            input=PASSWORD.encode(),
-            check=True,
-            capture_output=True,
-            cwd=self.folder,
-        )
+        add_phone(self, did, *more, user=user)
+
+
+def add_phone(server: Server, did: str, *more: str, user: str = USER) -> None:
+    """Give the account ``test`` of a server's store a phone."""
+    command = [str(Path(sys.executable).parent / "trunkline"), "sip-account", "add", "--account", "test"]
+    subprocess.run(
+        [*command, "--did", did, *more, "--password-stdin", "-c", str(server.config), user],
+        input=PASSWORD.encode(),
+        check=True,
+        capture_output=True,
+        cwd=server.folder,
+    )
 
 
 def certificate(folder: Path) -> None:

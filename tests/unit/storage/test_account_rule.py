@@ -42,6 +42,7 @@ WITHOUT = {
     "idempotency.purge_expired": UPKEEP,
     "inbound_parts.open_parts": INBOUND,
     "inbound_parts.recent": INBOUND,
+    "listening.notify": "a word to other servers, no content",
     "mail.count_seen": MAIL,
     "mail.due_notices": "the sender of notices, for all",
     "mail.find_conversation": MAIL,
