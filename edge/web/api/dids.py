@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from edge import outgoing
+from edge.errors import Refused
 from edge.handlers import Delivered, Failed, Job, Outcome, changing, registry
 from edge.handlers.base import DIDHandler, SettingError
 from edge.handlers.endpoints import bare
@@ -345,7 +346,7 @@ def _own(conn: Connection, account_id: int, number: str) -> Did | None:
 def _number(call: Call) -> str:
     try:
         return destination(number_in(call, "number"), call.services.config.numbers.region, "number")
-    except Exception:
+    except Refused:
         raise call.missing() from None
 
 

@@ -29,6 +29,7 @@ from storage.store import Store
 HEADER = b"idempotency-key"
 KEPT_MS = 24 * 3_600_000
 REMEMBERED = 10_000
+REMEMBERED_OCTETS = 4_096
 LOOKED_UP = 100  # at once
 REPLAYED: tuple[Header, ...] = ((b"Idempotent-Replayed", b"true"),)
 _KEY = re.compile(rb"[\x21-\x7e]{1,255}")
@@ -173,6 +174,8 @@ class Idempotency:
         return making_room.addCallback(lambda _: call.read(idempotency.find, scope, now_ms))
 
     def _remember(self, scope: Scope, answer: Answer) -> None:
+        if len(answer.response) > REMEMBERED_OCTETS:
+            return  # a batch's: the store has it
         self._recent[scope] = answer
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)

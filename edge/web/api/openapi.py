@@ -14,7 +14,7 @@ from twisted.web.server import NOT_DONE_YET
 
 import edge
 from edge.keys import SCOPES
-from edge.web.api.problems import method_not_allowed, refuse
+from edge.web.api.problems import method_not_allowed, not_found, refuse
 from edge.web.api.routes import NOWHERE, Call, Reply, Route
 from edge.web.api.shapes import Anything, Many, Member, Record, Schema, Shape, Text, Whole, records, refusals
 from edge.web.headers import PAGE_HEAD, PHRASES
@@ -249,7 +249,9 @@ class Page(Resource):
 
     def render(self, request: EdgeRequest) -> int:
         """GET and HEAD."""
-        if request.method not in (b"GET", b"HEAD"):
+        if request.path.rstrip(b"/") != b"/docs":
+            refuse(request, not_found())
+        elif request.method not in (b"GET", b"HEAD"):
             refuse(request, method_not_allowed(request.method, b"GET, HEAD"))
         else:
             request.respond(200, PAGE_HEAD, self._octets)

@@ -189,6 +189,7 @@ def test_the_page_for_people_has_every_route_and_nothing_from_elsewhere(desk: De
     assert re.findall(r'(?:src|href)="(?!/static/|/docs|/v1/|#)', page.text) == []
     assert "<script" not in page.text
     assert desk.call("POST", "/docs", {}).status == 405
+    assert desk.call("GET", "/docs/more").status == 404
 
 
 def test_every_code_is_explained(desk: Desk) -> None:
