@@ -27,6 +27,7 @@ BENCHES = (
     "bench_isolation",
     "load",
     "bench_programs",
+    "bench_api",
 )
 PATIENCE_SECONDS = 1_200
 
