@@ -103,7 +103,7 @@ def test_no_answer_breaks_the_document(store_url: str, tmp_path: Path) -> None:
         said = run(server, document, CAREFUL_KEY)
         assert "Stateful" in said
         for operation in ("listKeys", "addKey"):  # the other two would end the key that asks
-            run(server, document, KEY, "--include-operation-id", operation)
+            run(server, document, KEY, "--include-operation-id", operation, "--phases", "coverage,fuzzing")
         assert "http_handler_broken" not in server.log.read_text()
         assert server.call("GET", "/livez")[0] == 200
         assert server.stop() == 0
