@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge.config_console import ConsoleConfig
 from edge.config_mail import MailConfig
-from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between
+from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between, matching
 from edge.config_sip import SIPConfig, TrunkConfig
 from edge.config_types import (
     Count,
@@ -102,6 +102,9 @@ def _is_store(value: str) -> bool:
 PortRange = Annotated[
     str, Check('a port or a range such as "8000-8999"', lambda value: bool(read_range(value)))
 ]
+Origin = Annotated[
+    str, matching(r"https?://[A-Za-z0-9.\[\]:-]+", 'an origin such as "https://app.example.net"')
+]
 StoreURL = Annotated[
     str,
     Check(
@@ -133,6 +136,12 @@ class HTTPConfig:
 
     listen: Listen = "127.0.0.1:8080"
     public_url: Annotated[str, Check("an http or https URL, or nothing", _is_url_or_empty)] = ""
+    requests_per_minute: Annotated[int, at_least(0)] = 0
+    max_connections: Count = 2_000
+    max_streams: Count = 200
+    cors_origins: tuple[Origin, ...] = ()
+    access_log: Literal["all", "errors", "off"] = "errors"
+    mask_numbers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from edge import config as configuration
 from edge import layout
-from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, new_token, open_desk, token_hash, upgrade
+from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, open_desk, upgrade
 from edge.config import Config
 from edge.endpoints import host_and_port
+from edge.keys import new_token, token_hash
 from edge.passwords import verify
 
 FOLDER = Path("var")

@@ -7,7 +7,8 @@ version each second and reloads when it moved. A number that it does not know is
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
@@ -51,6 +52,11 @@ class Directory:
         """Of the catalog that is in memory."""
         return self._version
 
+    @property
+    def loaded(self) -> bool:
+        """Before that nobody can be told whether a key is good."""
+        return self._version >= 0
+
     def did(self, number: str) -> Did | None:
         """The DID with this E.164 number, of whichever account."""
         return self._dids.get(number)
@@ -69,7 +75,11 @@ class Directory:
 
     def key(self, token: str) -> ApiKey | None:
         """The key that a bearer token stands for. The look-up is by hash, so its time tells nothing."""
-        return self._keys.get(hashlib.sha256(token.encode("utf-8", "replace")).hexdigest())
+        return self.key_of(hashlib.sha256(token.encode("utf-8", "replace")).hexdigest())
+
+    def key_of(self, key_hash: str) -> ApiKey | None:
+        """The key whose token has this hash. Whether it has expired the caller looks."""
+        return self._keys.get(key_hash)
 
     def access(self, username: str) -> ApiAccess | None:
         """The API access of this user name, compared in lower case."""
@@ -101,8 +111,16 @@ class Directory:
             return
         self._version = catalog.version
         self._dids = {did.number: did for did in catalog.dids}
-        self._keys = {key.key_hash: key for key in catalog.keys}
+        self._keys = {form.key_hash: form for key in catalog.keys for form in _forms(key)}
         self._accesses = {access.username: access for access in catalog.accesses}
+
+
+def _forms(key: ApiKey) -> Iterator[ApiKey]:
+    """The key; and after a rotation the same with the token before, which ends sooner."""
+    if key.previous_hash is not None and key.previous_until is not None:
+        ends = [at for at in (key.previous_until, key.expires_at) if at is not None]
+        yield replace(key, key_hash=key.previous_hash, expires_at=min(ends))
+    yield key
 
 
 def _if_moved(conn: Connection, version: int) -> Catalog | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from edge import routing, statuses
@@ -23,10 +23,11 @@ from edge.references import References
 from protocols.smpp.tlv import pack_tlvs
 from protocols.sms import Segmented, SegmentOptions, TooLong, segment
 from storage import forwards, messages
+from storage.errors import Conflict
 from storage.forwards import SentRecord
 from storage.parts import QueuedPart
 from storage.records import Did, MessageRecord, PartFlag, PartRecord, PartState
-from storage.statements import Writes
+from storage.statements import Write, Writes
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,10 @@ class Accepted:
     created_at: int
     did: str
     peer: str
+
+
+Outcome = Accepted | Refused | None
+"""What became of a draft among many: None when it was good and the others were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +291,77 @@ class Outbound:
             return fail(Failure())
         return self._commit(plan, draft, also)
 
+    def submit_many(
+        self,
+        drafts: Sequence[Draft],
+        also: Callable[[Sequence[Outcome]], Writes] | None = None,
+        whole: bool = False,
+    ) -> Deferred[list[Outcome]]:
+        """Store the messages of many drafts in one transaction, and hand their parts to the upstreams.
+
+        Each draft has its outcome in its place; one that is refused does not stop the others, unless
+        ``whole`` says so: then nothing is stored, and theirs is None. ``also`` gives what the leg
+        stores in the same transaction. Fires after the commit; errback Unavailable (nothing was stored), or
+        Conflict when what ``also`` gives is there already.
+        """
+        if self.draining:
+            return fail(Unavailable("The server is shutting down; send again in a moment."))
+        plans = [self._planned(draft) for draft in drafts]
+        refused = [plan for plan in plans if isinstance(plan, Refused)]
+        if len(refused) == len(plans) or (whole and refused):
+            return succeed([plan if isinstance(plan, Refused) else None for plan in plans])
+        return self._commit_many(plans, drafts, also)
+
+    def _planned(self, draft: Draft) -> Plan | Refused:
+        try:
+            return self._planner.plan(draft)
+        except Refused as refused:
+            return refused
+
+    def _commit_many(
+        self,
+        plans: Sequence[Plan | Refused],
+        drafts: Sequence[Draft],
+        also: Callable[[Sequence[Outcome]], Writes] | None,
+    ) -> Deferred[list[Outcome]]:
+        ids, now_ms = self._store.ids.next, self._wall_ms()
+        writes: list[Write] = []
+        outcomes: list[Outcome] = []
+        queued: dict[str, list[QueuedPart]] = {}
+        for plan, draft in zip(plans, drafts, strict=True):
+            if isinstance(plan, Refused):
+                outcomes.append(plan)
+                continue
+            message, parts = records(plan, draft, ids, now_ms, PartState.QUEUED)
+            writes += messages.insert(message, parts, statuses.queued(message, ids, self._stamp))
+            told = message.status_callback is not None
+            waiting = queued.setdefault(plan.upstream, [])
+            waiting += [QueuedPart(part, message.did, message.peer, told) for part in parts]
+            outcomes.append(_accepted(message))
+        if also is not None:
+            writes.extend(also(outcomes))
+        carriers = {name: self._carriers[name] for name in queued}
+        for name, carrier in carriers.items():
+            carrier.expect([item.part.id for item in queued[name]])
+
+        def committed(_: object) -> list[Outcome]:
+            for name, carrier in carriers.items():
+                carrier.committed(queued[name], None)
+            return outcomes
+
+        def not_committed(failure: Failure) -> list[Outcome]:
+            for name, carrier in carriers.items():
+                carrier.abandoned([item.part.id for item in queued[name]], None)
+            error = failure.value
+            if also is not None and error is not None and self._store.engine.contradicted(error):
+                raise Conflict("What the leg keeps with the messages is there already.") from failure.value
+            not_stored(log, "messages_not_stored", failure, messages=len(drafts))
+            raise Unavailable(
+                "The messages could not be stored; nothing was sent. Try again."
+            ) from failure.value
+
+        return self._store.writer.write(writes).addCallbacks(committed, not_committed)
+
     @property
     def planner(self) -> Planner:
         """Who plans the drafts of now."""
@@ -309,14 +385,7 @@ class Outbound:
             carrier.committed(
                 [QueuedPart(part, message.did, message.peer, told) for part in parts], reservation
             )
-            return Accepted(
-                message.id,
-                message.parts_total,
-                message.encoding or "",
-                message.created_at,
-                message.did,
-                message.peer,
-            )
+            return _accepted(message)
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
@@ -333,3 +402,14 @@ class Outbound:
         if also is not None:
             writes.extend(also(message.id))
         return self._store.writer.write(writes).addCallbacks(committed, not_committed)
+
+
+def _accepted(message: MessageRecord) -> Accepted:
+    return Accepted(
+        message.id,
+        message.parts_total,
+        message.encoding or "",
+        message.created_at,
+        message.did,
+        message.peer,
+    )

@@ -40,7 +40,7 @@ from edge.events import Events
 from edge.groups import Group
 from edge.handlers import registry
 from edge.handlers.absent import Absent
-from edge.handlers.base import CallbackTimes, Tools
+from edge.handlers.base import CallbackTimes, DIDHandler, Tools
 from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
 from edge.handlers.reports import ReportHandler
@@ -134,8 +134,9 @@ class TrunklineService(Service):
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
         self.mail = self._mail()
+        self.handlers = self._handlers()
         self.outbox = Outbox(
-            self._handlers(),
+            self.handlers,
             self.directory.did,
             store,
             reactor,
@@ -350,6 +351,8 @@ class TrunklineService(Service):
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
                 resolver=self.resolver,
+                events=self.events,
+                handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)

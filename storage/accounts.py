@@ -1,6 +1,7 @@
 """Accounts, their users and their API keys. What is added twice is there once."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -85,6 +86,10 @@ def add_key(
     prefix: str,
     key_hash: str,
     now_ms: int,
+    *,
+    scopes: str = "*",
+    expires_at: int | None = None,
+    requests_per_minute: int | None = None,
 ) -> ApiKey:
     """The key of this name, made or (when it was revoked) made anew.
 
@@ -94,15 +99,64 @@ def add_key(
     row = connection.execute(query).first()
     if row is not None and row.revoked_at is None:
         return _api_key(row)
-    values = {"prefix": prefix, "key_hash": key_hash, "created_at": now_ms, "revoked_at": None}
+    identifier = next_id() if row is None else row.id
+    made = ApiKey(
+        identifier,
+        account_id,
+        name,
+        prefix,
+        key_hash,
+        now_ms,
+        scopes=scopes,
+        expires_at=expires_at,
+        requests_per_minute=requests_per_minute,
+    )
+    values = asdict(made)
     if row is None:
-        identifier = next_id()
-        connection.execute(insert(api_key).values(id=identifier, account_id=account_id, name=name, **values))
+        connection.execute(insert(api_key).values(values))
     else:
-        identifier = row.id
         connection.execute(update(api_key).where(api_key.c.id == identifier).values(values))
     bump_catalog(connection)
-    return ApiKey(identifier, account_id, name, prefix, key_hash, now_ms)
+    return made
+
+
+def rotate_key(
+    connection: Connection, account_id: int, key_id: int, prefix: str, key_hash: str, until_ms: int
+) -> ApiKey:
+    """The key with a new token; the one that it had is good until then. Raises NotFound, Conflict."""
+    held = get_key(connection, account_id, key_id)
+    if held is None:
+        raise NotFound("There is no such key.")
+    if held.revoked_at is not None:
+        raise Conflict(f"The key {held.name} was revoked.")
+    values = {
+        "prefix": prefix,
+        "key_hash": key_hash,
+        "previous_hash": held.key_hash,
+        "previous_until": until_ms,
+    }
+    connection.execute(update(api_key).where(api_key.c.id == key_id).values(values))
+    bump_catalog(connection)
+    return replace(held, prefix=prefix, key_hash=key_hash, previous_until=until_ms)
+
+
+def get_key(connection: Connection, account_id: int, key_id: int) -> ApiKey | None:
+    """One key of this account, revoked or not."""
+    query = select(api_key).where(api_key.c.account_id == account_id, api_key.c.id == key_id)
+    row = connection.execute(query).first()
+    return None if row is None else _api_key(row)
+
+
+def find_key(connection: Connection, account_id: int, name: str) -> ApiKey | None:
+    """The key of this name, revoked or not."""
+    query = select(api_key).where(api_key.c.account_id == account_id, api_key.c.name == name)
+    row = connection.execute(query).first()
+    return None if row is None else _api_key(row)
+
+
+def note_use(connection: Connection, key_id: int, now_ms: int) -> None:
+    """The key was used. No change of the catalog: nobody needs to load it for this."""
+    connection.execute(update(api_key).where(api_key.c.id == key_id).values(last_used_at=now_ms))
 
 
 def revoke_key(connection: Connection, account_id: int, name: str, now_ms: int) -> ApiKey:

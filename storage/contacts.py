@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from storage.errors import Conflict, NotFound
+from storage.pages import bounded
 from storage.tables import contact, contact_group, contact_membership, phonebook_entry
 from storage.words import fold
 
@@ -120,7 +121,7 @@ def listed(
     if after is not None:
         later = and_(contact.c.folded == after.folded, contact.c.id > after.id)
         query = query.where(or_(contact.c.folded > after.folded, later))
-    query = query.order_by(contact.c.folded, contact.c.id).limit(min(max(limit, 1), MAX_LIMIT))
+    query = query.order_by(contact.c.folded, contact.c.id).limit(bounded(limit, MAX_LIMIT))
     return [Contact(*row) for row in connection.execute(query)]
 
 
@@ -152,6 +153,16 @@ def groups(connection: Connection, account_id: int) -> list[Group]:
     """The groups of an account, by name."""
     query = select(contact_group).where(contact_group.c.account_id == account_id)
     return [Group(*row) for row in connection.execute(query.order_by(contact_group.c.name))]
+
+
+def rename_group(connection: Connection, account_id: int, group_id: int, name: str) -> Group:
+    """The group under another name. Raises NotFound, Conflict when another one has it."""
+    _own_group(connection, account_id, group_id)
+    for other in groups(connection, account_id):
+        if other.name == name and other.id != group_id:
+            raise Conflict(f"Another group is called {name}.")
+    connection.execute(update(contact_group).where(contact_group.c.id == group_id).values(name=name))
+    return next(item for item in groups(connection, account_id) if item.id == group_id)
 
 
 def remove_group(connection: Connection, account_id: int, group_id: int) -> None:

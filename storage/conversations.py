@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, func, or_, select, text, tuple_, upda
 
 from storage import events, messages
 from storage.errors import NotFound
+from storage.pages import bounded
 from storage.records import MessageView
 from storage.tables import contact, conversation, message
 from storage.words import fold
@@ -60,7 +61,7 @@ def page(
 
     ``unread``: only those with something unread; ``archived``, ``pinned``: only those that are or are not,
     None for both; ``named``: what the contact's name or the peer's number holds. ``limit`` is held between
-    1 and 200.
+    1 and 200 and one (`storage.pages`).
     """
     query = _with_contacts(account_id).where(conversation.c.last_message_id > 0)
     if did is not None:
@@ -76,7 +77,7 @@ def page(
         query = query.where(_named(named))
     if before_id is not None:
         query = query.where(conversation.c.last_message_id < before_id)
-    query = query.order_by(conversation.c.last_message_id.desc()).limit(min(max(limit, 1), MAX_LIMIT))
+    query = query.order_by(conversation.c.last_message_id.desc()).limit(bounded(limit, MAX_LIMIT))
     return _views(connection, account_id, connection.execute(query).all())
 
 

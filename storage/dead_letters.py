@@ -3,8 +3,9 @@
 from sqlalchemy import Connection, literal_column, select
 
 from storage.messages import delivery_record
-from storage.records import DeliveryRecord, DeliveryState
-from storage.tables import delivery
+from storage.pages import bounded
+from storage.records import AttemptRecord, DeliveryRecord, DeliveryState, DeliveryView
+from storage.tables import attempt, delivery
 
 MAX_LIMIT = 1_000
 
@@ -18,6 +19,15 @@ def find(connection: Connection, account_id: int | None, delivery_id: int) -> De
     return None if row is None else delivery_record(row)
 
 
+def view(connection: Connection, account_id: int, delivery_id: int) -> DeliveryView | None:
+    """One delivery of this account with its attempts."""
+    record = find(connection, account_id, delivery_id)
+    if record is None:
+        return None
+    tries = select(attempt).where(attempt.c.delivery_id == delivery_id).order_by(attempt.c.number)
+    return DeliveryView(record, tuple(AttemptRecord._make(row) for row in connection.execute(tries)))
+
+
 def dead(
     connection: Connection,
     account_id: int,
@@ -29,7 +39,7 @@ def dead(
 ) -> list[DeliveryRecord]:
     """Failed deliveries, oldest first; of one handler, or with ids from … to … (both included), if so asked.
 
-    ``limit`` is held between 1 and 1,000.
+    ``limit`` is held between 1 and 1,000 and one (`storage.pages`).
     """
     query = select(delivery).where(
         delivery.c.account_id == account_id, delivery.c.state == literal_column("'failed'")
@@ -40,7 +50,7 @@ def dead(
         query = query.where(delivery.c.id >= from_id)
     if to_id is not None:
         query = query.where(delivery.c.id <= to_id)
-    rows = connection.execute(query.order_by(delivery.c.id).limit(min(max(limit, 1), MAX_LIMIT)))
+    rows = connection.execute(query.order_by(delivery.c.id).limit(bounded(limit, MAX_LIMIT)))
     return [delivery_record(row) for row in rows]
 
 
@@ -59,5 +69,5 @@ def some(
         query = query.where(delivery.c.account_id == account_id)
     if handler is not None:
         query = query.where(delivery.c.handler == handler)
-    rows = connection.execute(query.order_by(delivery.c.id).limit(min(max(limit, 1), MAX_LIMIT)))
+    rows = connection.execute(query.order_by(delivery.c.id).limit(bounded(limit, MAX_LIMIT)))
     return [delivery_record(row) for row in rows]

@@ -10,6 +10,7 @@ from storage import events
 from storage import text as storable
 from storage.history import EVERYTHING, Filter
 from storage.ids import lowest_at
+from storage.pages import bounded
 from storage.records import (
     AttemptRecord,
     DeliveryRecord,
@@ -99,7 +100,7 @@ def search(
     """Messages of this account, newest first; with ``since_id`` those after it, oldest first.
 
     ``before_id`` leaves out that message and the newer ones; ``until_ms`` is not included. ``limit`` is held
-    between 1 and 1,000.
+    between 1 and 1,000 and one (`storage.pages`).
     """
     wanted = Filter(direction, did, peer, None, since_ms, until_ms)
     query = select(message).where(*wanted.conditions(account_id))
@@ -110,7 +111,7 @@ def search(
         query = query.where(message.c.id > since_id).order_by(order)
     else:
         query = query.order_by(order.desc())
-    return views(connection, query.limit(min(max(limit, 1), MAX_LIMIT)))
+    return views(connection, query.limit(bounded(limit, MAX_LIMIT)))
 
 
 def recent_inbound(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
+from storage.pages import bounded
 from storage.tables import opt_out
 from storage.tables_people import EVERY_ACCOUNT, EVERY_DID
 
@@ -64,7 +65,7 @@ def listed(
     query = select(opt_out).where(opt_out.c.account_id == account_id)
     if before_id is not None:
         query = query.where(opt_out.c.id < before_id)
-    query = query.order_by(opt_out.c.id.desc()).limit(min(max(limit, 1), MAX_LIMIT))
+    query = query.order_by(opt_out.c.id.desc()).limit(bounded(limit, MAX_LIMIT))
     return [OptOut(*row) for row in connection.execute(query)]
 
 
@@ -79,4 +80,10 @@ def remove(connection: Connection, account_id: int, peer: str, *, did: str = EVE
     gone = delete(opt_out).where(
         opt_out.c.account_id == account_id, opt_out.c.did == did, opt_out.c.peer == peer
     )
+    return connection.execute(gone).rowcount > 0
+
+
+def remove_one(connection: Connection, account_id: int, opt_out_id: int) -> bool:
+    """The same by the id of the wish, which must be towards this account."""
+    gone = delete(opt_out).where(opt_out.c.account_id == account_id, opt_out.c.id == opt_out_id)
     return connection.execute(gone).rowcount > 0

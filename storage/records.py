@@ -304,7 +304,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A bearer key; only the SHA-256 (hex) of its token is kept."""
+    """A bearer key; only the SHA-256 (hex) of its token is kept.
+
+    ``scopes`` has what it is good for, with blanks between, or "*". ``requests_per_minute`` is its limit:
+    None for the server's, 0 for none. After a rotation the token before is good until ``previous_until``.
+    """
 
     id: int
     account_id: int
@@ -313,6 +317,12 @@ class ApiKey:
     key_hash: str = field(repr=False)
     created_at: int
     revoked_at: int | None = None
+    scopes: str = "*"
+    expires_at: int | None = None
+    last_used_at: int | None = None
+    requests_per_minute: int | None = None
+    previous_hash: str | None = field(default=None, repr=False)
+    previous_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,12 @@ api_key = Table(
     Column("key_hash", Text, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("scopes", Text, nullable=False, server_default="*"),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("requests_per_minute", Integer),
+    Column("previous_hash", Text),
+    Column("previous_until", BigInteger),
     UniqueConstraint("account_id", "name"),
 )
 

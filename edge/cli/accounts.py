@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edge.cli.common import Failed, config_option, desk, json_option, say
+from edge.keys import PREVIOUS_MS, SCOPES
 from edge.tabular import table, when
 from storage.records import ApiKey, User
 
@@ -113,13 +114,32 @@ def key() -> None:
 
 @key.command("add")
 @account_option
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(list(SCOPES)),
+    help="What it is good for; all.",
+)
+@click.option("--days", type=click.FloatRange(0, min_open=True), help="Until when; without an end.")
+@click.option(
+    "--requests-per-minute", type=click.IntRange(0), help="Its own limit, 0 for none; that of the server."
+)
 @click.argument("name")
 @config_option
 @json_option
-def key_add(account_name: str, name: str, config_file: Path, as_json: bool) -> None:
+def key_add(
+    account_name: str,
+    scopes: tuple[str, ...],
+    days: float | None,
+    requests_per_minute: int | None,
+    name: str,
+    config_file: Path,
+    as_json: bool,
+) -> None:
     """Make a key. Its token is shown now and never again."""
     with desk(config_file) as work:
-        made, token = work.add_key(account_name, name)
+        made, token = work.add_key(account_name, name, scopes, days, requests_per_minute)
     document = {**_key(made), "added": token is not None}
     if token is None:
         sentence = (
@@ -130,6 +150,29 @@ def key_add(account_name: str, name: str, config_file: Path, as_json: bool) -> N
     say(as_json, f"Key {name} added. Its token, shown only now:\n{token}", {**document, "token": token})
 
 
+@key.command("rotate")
+@account_option
+@click.option(
+    "--keep-hours",
+    type=click.FloatRange(0),
+    default=PREVIOUS_MS / 3_600_000,
+    show_default=True,
+    help="How long the token before is still good.",
+)
+@click.argument("name")
+@config_option
+@json_option
+def key_rotate(account_name: str, keep_hours: float, name: str, config_file: Path, as_json: bool) -> None:
+    """Give a key a new token. It is shown now and never again."""
+    with desk(config_file) as work:
+        rotated, token = work.rotate_key(account_name, name, keep_hours)
+    sentence = (
+        f"Key {name} has a new token, shown only now; the one before is good until "
+        f"{when(rotated.previous_until)}:\n{token}"
+    )
+    say(as_json, sentence, {**_key(rotated), "token": token})
+
+
 @key.command("list")
 @account_option
 @config_option
@@ -138,11 +181,11 @@ def key_list(account_name: str, config_file: Path, as_json: bool) -> None:
     """Show the keys of an account; never their tokens."""
     with desk(config_file) as work:
         found = work.keys(account_name)
-    rows = [("KEY", "TOKEN", "ADDED", "REVOKED")]
+    rows = [("KEY", "TOKEN", "SCOPES", "ADDED", "USED", "ENDS", "REVOKED")]
     for item in found:
-        rows.append(
-            (item.name, f"tk_{item.prefix}_…", when(item.created_at) or "", when(item.revoked_at) or "-")
-        )
+        times = (item.created_at, item.last_used_at, item.expires_at, item.revoked_at)
+        added, used, ends, revoked = (when(at) or "-" for at in times)
+        rows.append((item.name, f"tk_{item.prefix}_…", item.scopes, added, used, ends, revoked))
     say(as_json, table(rows), [_key(item) for item in found])
 
 
@@ -192,6 +235,11 @@ def _key(item: ApiKey) -> dict[str, object]:
         "id": item.id,
         "name": item.name,
         "prefix": item.prefix,
+        "scopes": item.scopes.split(),
+        "requests_per_minute": item.requests_per_minute,
         "created_at": when(item.created_at),
+        "last_used_at": when(item.last_used_at),
+        "expires_at": when(item.expires_at),
+        "previous_until": when(item.previous_until),
         "revoked_at": when(item.revoked_at),
     }

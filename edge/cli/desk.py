@@ -5,11 +5,9 @@ tells whether it changed anything.
 """
 
 import contextlib
-import hashlib
 import re
-import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -20,6 +18,7 @@ from edge.config import Config
 from edge.errors import Refused
 from edge.handlers import changing
 from edge.handlers.base import Rules, SettingError
+from edge.keys import EVERYTHING, PREVIOUS_MS, new_token, prefix_of, token_hash
 from edge.passwords import MAX_CHARACTERS, hash_password
 from edge.policy import numbers as spelling
 from storage import accounts, endpoints, mail, migrate, numbers, sessions
@@ -34,6 +33,8 @@ COMMAND_NODE = 15
 """The node of ids made by commands; servers have 0 to 14, so the two never make the same id."""
 
 MIN_PASSWORD = 8
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}", re.ASCII)
 
@@ -171,22 +172,63 @@ class Desk:
 
     # -- keys -------------------------------------------------------------------------------------
 
-    def add_key(self, account: str, name: str) -> tuple[ApiKey, str | None]:
-        """The key, and its token if it is new: the store keeps only its hash, so now or never."""
+    def add_key(
+        self,
+        account: str,
+        name: str,
+        scopes: Sequence[str] = (),
+        days: float | None = None,
+        requests_per_minute: int | None = None,
+    ) -> tuple[ApiKey, str | None]:
+        """The key, and its token if it is new: the store keeps only its hash, so now or never.
+
+        ``scopes`` empty: good for everything; ``days`` None: without an end; ``requests_per_minute`` None:
+        limited as the server limits all.
+        """
         if not _NAME.fullmatch(name):
             raise DeskError("A key's name has 1 to 100 characters and no control characters.")
         token = new_token()
-        key = self.put_key(account, name, token)
+        expires_at = None if days is None else self.clock_ms() + round(days * DAY_MS)
+        key = self.put_key(account, name, token, scopes, expires_at, requests_per_minute)
         return key, token if key.key_hash == token_hash(token) else None
 
-    def put_key(self, account: str, name: str, token: str) -> ApiKey:
+    def put_key(
+        self,
+        account: str,
+        name: str,
+        token: str,
+        scopes: Sequence[str] = (),
+        expires_at: int | None = None,
+        requests_per_minute: int | None = None,
+    ) -> ApiKey:
         """The key with this token, unless there is a valid one of this name."""
         with self.transaction() as conn:
             owner = _account(conn, account)
-            prefix = token.split("_")[1]
             return accounts.add_key(
-                conn, self.ids.next, owner.id, name, prefix, token_hash(token), self.clock_ms()
+                conn,
+                self.ids.next,
+                owner.id,
+                name,
+                prefix_of(token),
+                token_hash(token),
+                self.clock_ms(),
+                scopes=" ".join(sorted(scopes)) or EVERYTHING,
+                expires_at=expires_at,
+                requests_per_minute=requests_per_minute,
             )
+
+    def rotate_key(self, account: str, name: str, hours: float | None = None) -> tuple[ApiKey, str]:
+        """The key with a new token, and that; the one before is good for so many hours more (24)."""
+        token, now_ms = new_token(), self.clock_ms()
+        kept_ms = PREVIOUS_MS if hours is None else round(hours * HOUR_MS)
+        with self.transaction() as conn:
+            owner = _account(conn, account)
+            known = accounts.find_key(conn, owner.id, name)
+            if known is None:
+                raise NotFound(f"There is no key {name}.")
+            digest = token_hash(token)
+            key = accounts.rotate_key(conn, owner.id, known.id, prefix_of(token), digest, now_ms + kept_ms)
+        return key, token
 
     def revoke_key(self, account: str, name: str) -> tuple[ApiKey, bool]:
         """The key, and whether it was valid until now."""
@@ -262,16 +304,6 @@ class Desk:
         if not spelling.is_possible(e164):
             raise DeskError(f"{e164} has no country's code, or not the length of that country's numbers.")
         return e164
-
-
-def new_token() -> str:
-    """A key's token: ``tk_<prefix>_<secret>``; the prefix may be shown, the secret has 160 bits."""
-    return f"tk_{secrets.token_hex(4)}_{secrets.token_hex(20)}"
-
-
-def token_hash(token: str) -> str:
-    """What the store keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _account(conn: Connection, name: str) -> Account:

@@ -7,7 +7,7 @@ import click
 
 from edge.cli.common import config_option, desk, json_option, on_off, say
 from edge.cli.desk import DidChange, HandlerChange
-from edge.handlers import registry
+from edge.handlers import changing, registry
 from edge.handlers.base import SWITCHES, DIDHandler
 from edge.handlers.endpoints import bare
 from edge.tabular import table
@@ -64,7 +64,7 @@ def did_set(number: str, settings: tuple[str, ...], config_file: Path, as_json: 
     sentence = (
         f"DID {after.number} {'changed' if after != before else 'unchanged'}: {_summary(after, paused)}."
     )
-    made = _new_secrets(before, after)
+    made = changing.new_secrets(before, after)
     for name, secret in made.items():
         sentence += f"\nThe secret of its {name}, shown this once: {secret}"
     document = {**_document(after, paused), "changed": after != before}
@@ -138,21 +138,6 @@ def _known() -> dict[str, tuple[str, str, bool]]:
         known[kind.name] = (kind.name, "", True)
         known |= {f"{kind.name}_{key.name}": (kind.name, key.name, key.kind == "switch") for key in kind.keys}
     return known
-
-
-def _new_secrets(before: Did, after: Did) -> dict[str, str]:
-    """The newest secret of each handler that has another one than before."""
-    made = {}
-    for kind in registry.installed():
-        has = [
-            registry.installed().secrets(kind, item.handlers[kind.name].settings)
-            if kind.name in item.handlers
-            else []
-            for item in (before, after)
-        ]
-        if has[1] and has[1][0] not in has[0]:
-            made[kind.name] = has[1][0]
-    return made
 
 
 def _document(item: Did, paused: set[Endpoint], owner: str | None = None) -> dict[str, object]:

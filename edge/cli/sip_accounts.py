@@ -1,6 +1,5 @@
 """trunkline sip-account: phones of an account. A running server sees a change within a second."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +8,14 @@ import phonenumbers
 
 from edge.cli.accounts import account_option, generate_option, new_password, stdin_option
 from edge.cli.common import Failed, config_option, desk, json_option, load, say
-from edge.cli.desk import Desk, DeskError
+from edge.cli.desk import Desk
 from edge.config import SIPConfig
-from edge.sip import accounts as removing
+from edge.sip import accounts as phones
 from edge.tabular import table
-from protocols.sip.digest import Algorithm
-from storage import accounts, numbers, sip_accounts
+from storage import accounts, sip_accounts
 from storage.errors import NotFound
-from storage.records import Account, Did
+from storage.records import Account
 from storage.sip_accounts import SipAccount
-
-_USERNAME = re.compile(r"[A-Za-z0-9_.+-]{1,64}", re.ASCII)
 
 
 @click.group("sip-account")
@@ -75,12 +71,12 @@ def add(
     read from standard input, or made and shown once.
     """
     domain = _sip(config_file).domain
-    if _USERNAME.fullmatch(username) is None:
+    if phones.USERNAME.fullmatch(username) is None:
         raise Failed("A SIP username has 1 to 64 of the characters A-Z a-z 0-9 _ . + -")
     with desk(config_file) as work:
         e164 = tuple(dict.fromkeys(work.did_number(number) for number in dids))
         password, made = new_password(password_stdin, generate)
-        wanted = _wanted(username, domain, password, digest, e164)
+        wanted = phones.wanted(username, domain, password, digest, e164)
         added = _add(work, account_name, replace(wanted, region=region or "", reports=reports))
     sentence = f"{added.aor} sends as {', '.join(added.dids)}."
     if made:
@@ -111,7 +107,7 @@ def remove(username: str, config_file: Path, as_json: bool) -> None:
     """Remove a phone; what it sent and received stays."""
     domain = _sip(config_file).domain
     with desk(config_file) as work, work.transaction() as connection:
-        gone = removing.remove(connection, work.ids.next, username, domain)
+        gone = phones.remove(connection, work.ids.next, username, domain)
     say(as_json, f"{gone.aor} removed.", {"aor": gone.aor, "removed": True})
 
 
@@ -122,50 +118,17 @@ def _sip(config_file: Path) -> SIPConfig:
     return config.sip
 
 
-def _wanted(
-    username: str, domain: str, password: str, digest: sip_accounts.Digest, dids: tuple[str, ...]
-) -> SipAccount:
-    return SipAccount(
-        id=0,
-        account_id=0,
-        username=username,
-        domain=domain,
-        ha1_md5=Algorithm.MD5.ha1(username, domain, password),
-        ha1_sha256=Algorithm.SHA256.ha1(username, domain, password),
-        digest=digest,
-        dids=dids,
-        created_at=0,
-    )
-
-
 def _add(work: Desk, account_name: str, wanted: SipAccount) -> SipAccount:
     with work.transaction() as connection:
         owner = _owner(accounts.find_account(connection, account_name), account_name)
-        for number in wanted.dids:
-            did = numbers.find_did(connection, number)
-            if did is None or did.account_id != owner.id:
-                raise DeskError(f"{number} is not a DID of {account_name}. Add it with: trunkline did add")
         wanted = replace(wanted, account_id=owner.id, created_at=work.clock_ms())
-        added = sip_accounts.add_sip_account(connection, work.ids.next, wanted)
-        for number in wanted.dids:
-            did = numbers.find_did(connection, number)
-            if did is not None and not _rings_elsewhere(did):
-                settings = {"aor": added.aor}
-                numbers.set_did(
-                    connection, work.ids.next, number, handler="sip", enabled=True, settings=settings
-                )
-    return added
+        return phones.add(connection, work.ids.next, wanted)
 
 
 def _owner(found: Account | None, name: str) -> Account:
     if found is None:
         raise NotFound(f"There is no account {name}. Add it with: trunkline account add")
     return found
-
-
-def _rings_elsewhere(did: Did) -> bool:
-    setting = did.handlers.get("sip")
-    return setting is not None and bool(setting.settings.get("aor"))
 
 
 def _document(item: SipAccount) -> dict[str, object]:

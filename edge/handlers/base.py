@@ -110,7 +110,7 @@ class DIDHandler(ABC):
     those of one conversation, of all conversations of one of our numbers, or of all that go to the target.
     ``main`` is the key without which there is nothing to do; ``always_on`` handlers need no switch. A
     delivery that is not over after ``give_up_seconds`` (since it was owed, or replayed) is a dead letter,
-    whatever `deliver` says.
+    whatever `deliver` says. A ``testable`` one can be given a message that no store has.
     """
 
     name: str
@@ -118,6 +118,7 @@ class DIDHandler(ABC):
     line: ClassVar[Line] = "conversation"
     always_on: ClassVar[bool] = False
     give_up_seconds: float = GIVE_UP_SECONDS
+    testable: ClassVar[bool] = False
     keys: ClassVar[tuple[Key, ...]] = ()
     main: ClassVar[str] = ""
 

@@ -42,6 +42,7 @@ class CallbackHandler(DIDHandler):
     """I make callbacks."""
 
     name = "callback"
+    testable = True
     main = "url"
     keys = (
         Key("url", "text", f"http(s), with {' '.join(f'{{{name}}}' for name in VARIABLES)}", "URL"),

@@ -41,3 +41,18 @@ def change(
         enabled=setting.enabled,
         settings={**gone, **setting.settings},
     )
+
+
+def new_secrets(before: Did, after: Did) -> dict[str, str]:
+    """The newest secret of each handler that has another one than before: to be shown this once."""
+    made = {}
+    for kind in registry.installed():
+        has = [
+            registry.installed().secrets(kind, item.handlers[kind.name].settings)
+            if kind.name in item.handlers
+            else []
+            for item in (before, after)
+        ]
+        if has[1] and has[1][0] not in has[0]:
+            made[kind.name] = has[1][0]
+    return made

@@ -34,6 +34,7 @@ class WebhookHandler(DIDHandler):
     """I post messages."""
 
     name = "webhook"
+    testable = True
     main = "url"
     keys = (
         Key("url", "text", "http(s); nothing in it is replaced", "URL"),

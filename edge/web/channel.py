@@ -2,8 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+
+from edge.web.headers import STATUS_LINES, lines
 
 if TYPE_CHECKING:
     from edge.web.site import EdgeSite
@@ -11,6 +15,7 @@ if TYPE_CHECKING:
 REQUEST_SECONDS = 60
 LINGER_SECONDS = 3
 MAX_HEADERS = 100
+BUSY_HEAD = lines(((b"Retry-After", b"5"),))
 
 
 class EdgeChannel(HTTPChannel):
@@ -29,6 +34,20 @@ class EdgeChannel(HTTPChannel):
         """The path of the request that is arriving, before there is a request."""
         target: bytes = self._path
         return target.partition(b"?")[0]
+
+    def connectionMade(self) -> None:
+        """One more; if that is too many, it is told so and closed at once."""
+        super().connectionMade()
+        site = self.site
+        site.connections += 1
+        if site.connections > site.max_connections:
+            self.refuse(STATUS_LINES[503], BUSY_HEAD, b"")
+            self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """One less."""
+        self.site.connections -= 1
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         """Octets, of any number."""

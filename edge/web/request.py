@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 MAX_BODY_OCTETS = 1 << 20
 FORM = b"application/x-www-form-urlencoded"
+NO_CONTENT = 204
 
 
 class EdgeRequest(Request):
@@ -33,6 +34,10 @@ class EdgeRequest(Request):
 
     defaultContentType = None
     gone = False
+    began = 0.0
+    """When it had arrived, on the reactor's clock."""
+    key_prefix = ""
+    """Of the API key that asks, for the access line."""
     _received = 0
     _refused = False
     _limit = MAX_BODY_OCTETS
@@ -102,8 +107,9 @@ class EdgeRequest(Request):
     def process(self) -> None:
         """Have the resource of this path answer; nothing that goes wrong in it reaches the client."""
         self.site = site = self.channel.site
+        self.began = site.now()
         try:
-            resource = site.exact.get(self.path)
+            resource = site.exact.get(self.path) or site.branch(self.path)
             if resource is not None:
                 resource.render(self)
             else:
@@ -140,15 +146,29 @@ class EdgeRequest(Request):
         self.startedWriting = 1
         self.sentLength = len(body)
         connection = b"" if channel.persistent else b"Connection: close\r\n"
-        octets = b"%bDate: %b\r\n%b%bContent-Length: %d\r\n\r\n" % (
+        length = b"" if status == NO_CONTENT else b"Content-Length: %d\r\n" % len(body)  # RFC 9110 §8.6
+        octets = b"%bDate: %b\r\n%b%b%b\r\n" % (
             STATUS_LINES[status],
             channel.site.date(),
             head,
             connection,
-            len(body),
+            length,
         )
         channel.write(octets if self.method == b"HEAD" else octets + body)
         self.finish()
+
+    def stream(self, head: bytes) -> None:
+        """Begin an answer that has no end of its own; ``write`` goes on with it, whole lines at a time."""
+        channel = self.channel
+        self.code = 200
+        self.startedWriting = 1
+        if self.clientproto == b"HTTP/1.1":
+            self.chunked = 1
+            head += b"Transfer-Encoding: chunked\r\n"
+        else:
+            channel.persistent = False
+        head += b"" if channel.persistent else b"Connection: close\r\n"
+        channel.write(b"%bDate: %b\r\n%b\r\n" % (STATUS_LINES[200], channel.site.date(), head))
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Our own mistake: all of it to the log, none of it to the client."""

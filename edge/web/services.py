@@ -1,16 +1,18 @@
 """What the web needs of the rest of the server."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
 from edge.config import Config
 from edge.directory import Directory
+from edge.handlers.base import DIDHandler
 from edge.http.resolving import Resolver
 from edge.outbound import Outbound
 from edge.simulator import Simulator
+from storage.events import Batch, Cursor
 from storage.store import Store
 
 
@@ -30,10 +32,36 @@ class DeliveryActions(Protocol):
         ...
 
 
+class FeedReader(Protocol):
+    """One reader's place in the feed of events."""
+
+    @property
+    def cursor(self) -> Cursor:
+        """After what he has read."""
+        ...
+
+    def next(self) -> Deferred[Batch]:
+        """What comes after the cursor, which is moved, as soon as there is something; one call at a time."""
+        ...
+
+    def close(self) -> None:
+        """He reads no more."""
+        ...
+
+
+class Feed(Protocol):
+    """The feed of events, for readers in this process."""
+
+    def subscribe(self, account_id: int | None, cursor: Cursor | None = None) -> Deferred[Any]:
+        """A `FeedReader` of an account's events after a cursor, or from now on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WebServices:
     """``ready`` says whether traffic can be taken and in what state each part is. Without ``deliveries``
-    there is nothing at /v1/deliveries; without ``resolver`` no host name has addresses."""
+    there is nothing at /v1/deliveries, without ``events`` nothing at /v1/events; without ``resolver`` no host
+    name has addresses. ``handlers`` are those that deliver, by name."""
 
     store: Store
     directory: Directory
@@ -45,3 +73,5 @@ class WebServices:
     reactor: Any
     deliveries: DeliveryActions | None = None
     resolver: Resolver | None = None
+    events: Feed | None = None
+    handlers: Mapping[str, DIDHandler] = field(default_factory=dict)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import structlog
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
+from edge.config import HTTPConfig
 from edge.simulator.page import SimulatorPage
+from edge.web.access_log import AccessLog
 from edge.web.api import add_api
 from edge.web.api.problems import problem_answer
 from edge.web.channel import REQUEST_SECONDS, EdgeChannel
@@ -22,27 +23,33 @@ from edge.web.programs import make_programs
 from edge.web.request import MAX_BODY_OCTETS, EdgeRequest
 from edge.web.services import WebServices
 
-log = structlog.get_logger(__name__)
-
 API_PREFIXES = (b"/v1/", b"/livez", b"/readyz")
 
 
 class EdgeSite(Site):
     """Twisted's Site with our channel, requests and access line.
 
-    ``exact`` has the resources that are found by their whole path, without walking the tree. Twisted's own
-    access log is not used: it takes its dates from the reactor's clock, which here is the monotonic one.
+    ``exact`` has the resources that are found by their whole path, ``branches`` those of a first segment
+    ("v1") that find their own way from there; neither walks the tree.
+    More than ``max_connections`` at the same time are turned away.
     """
 
     protocol = EdgeChannel  # type: ignore[assignment]
     requestFactory = EdgeRequest
 
-    def __init__(self, root: Resource, portal: Portal, wall_ms: Callable[[], int], reactor: Any) -> None:
+    def __init__(
+        self, root: Resource, portal: Portal, wall_ms: Callable[[], int], reactor: Any, http: HTTPConfig
+    ) -> None:
         super().__init__(root, timeout=REQUEST_SECONDS, reactor=reactor, parsePOSTFormSubmission=False)
         self.exact: dict[bytes, IResource] = {}
         self._programs: dict[bytes, Program] = {}
+        self.branches: dict[bytes, IResource] = {}
         self.date = HTTPDate(wall_ms)
         self._portal = portal
+        self._log = AccessLog(http)
+        self._clock = reactor
+        self.max_connections = http.max_connections
+        self.connections = 0
 
     def serve(self, programs: Mapping[bytes, Program]) -> None:
         """Put these where they are found by their whole path."""
@@ -70,14 +77,17 @@ class EdgeSite(Site):
         return [b"http/1.1"]
 
     def log(self, request: Any) -> None:
-        """One line for one request: no query, no body."""
-        log.debug(
-            "http_request",
-            method=request.method.decode("latin-1"),
-            path=request.path.decode("latin-1"),
-            status=request.code,
-            octets=request.sentLength,
-        )
+        """See `edge.web.access_log`."""
+        self._log(request, self.now() - request.began)
+
+    def now(self) -> float:
+        """Seconds on the reactor's clock."""
+        seconds: float = self._clock.seconds()
+        return seconds
+
+    def branch(self, path: bytes) -> IResource | None:
+        """The resource that answers for the first segment of a path, if one does."""
+        return self.branches.get(path[1:].partition(b"/")[0])
 
     def refuse(self, request: EdgeRequest, status: int) -> None:
         """Answer an error that no resource answered, in the language of the path."""
@@ -108,8 +118,8 @@ def make_site(services: WebServices, *, in_thread: InThread | None = None) -> Ed
     """
     portal = Portal(services, in_thread)
     root = Root(portal)
-    site = EdgeSite(root, portal, services.wall_ms, services.reactor)
-    site.exact.update(add_api(root, services))
+    site = EdgeSite(root, portal, services.wall_ms, services.reactor, services.config.http)
+    site.branches.update(add_api(root, services))
     site.serve(make_programs(services, portal.passwords))
     root.putChild(b"media", Media(services, Missing(portal)))
     if services.simulator is not None:

@@ -102,6 +102,10 @@ class Engine(ABC):
             return True
         return self._is_store_failure(driver_error(error))
 
+    def contradicted(self, error: BaseException) -> bool:
+        """Does this error say that a row is there already, or that one it needs is not?"""
+        return isinstance(driver_error(error), self.writing.dialect.loaded_dbapi.IntegrityError)
+
     def close(self) -> None:
         """Close every connection that is not in use."""
         self.writing.dispose()

@@ -29,6 +29,7 @@ BENCHES = (
     "bench_sip_load",
     "load",
     "bench_programs",
+    "bench_api",
 )
 PATIENCE_SECONDS = 1_200
 

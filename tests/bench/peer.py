@@ -5,7 +5,9 @@ selector and keeps no objects per message. It runs as a process of its own (see 
 talks to 127.0.0.1 only, and ends by itself after its messages or its time.
 
     python -m tests.bench.peer mo --smsc 2775 --sink 9080 --n 20000 --window 200
-    python -m tests.bench.peer mt --smsc 2775 --api 8080 --key tk_… --from +1… --n 20000 --connections 32
+    python -m tests.bench.peer mt --smsc 2775 --api 8080 --key tk_… --did +1… --n 20000 --connections 32
+    python -m tests.bench.peer batch --batch 1000 …: so many messages a request; n counts requests
+    python -m tests.bench.peer http --api 8080 …: as mt, without an SMSC
 
 It prints one JSON object a line: {"event": "bound"}, {"event": "start"}, {"event": "done", …figures…}.
 """
@@ -346,6 +348,35 @@ def form(api: int, path: str, fields: Mapping[str, str]) -> Callable[[int], byte
     return request
 
 
+def keyed(request: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """The same requests, each with an Idempotency-Key of its own."""
+
+    def with_key(number: int) -> bytes:
+        line = b"Content-Type: application/json\r\n"
+        return request(number).replace(line, line + b"Idempotency-Key: bench-%d\r\n" % number, 1)
+
+    return with_key
+
+
+def post_batch(api: int, key: str, source: str, text: str, size: int) -> Callable[[int], bytes]:
+    """Requests for POST /v1/messages/batch of ``size`` messages, each to its own number."""
+
+    def request(number: int) -> bytes:
+        first = number * size
+        messages = [
+            {"from": source, "to": f"+447{n:09d}", "text": f"{n:08d} {text}"}
+            for n in range(first, first + size)
+        ]
+        body = json.dumps({"messages": messages}).encode()
+        head = (
+            f"POST /v1/messages/batch HTTP/1.1\r\nHost: 127.0.0.1:{api}\r\nAuthorization: Bearer {key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    return request
+
+
 def requests(kind: str, api: int, key: str, did: str) -> tuple[Callable[[int], bytes], bytes]:
     """The requests of one API, and what its good answers have in them; ``key`` may be a password."""
     text = quote_plus(TEXT.decode())
@@ -406,7 +437,7 @@ def measure(peer: Peer, source: MoPump | Clients, arrived: Callable[[], int], n:
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=("mo", "mt"))
+    parser.add_argument("mode", choices=("mo", "mt", "batch", "http"))
     for name in ("smsc", "sink", "api"):
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--n", type=int, default=20_000)
@@ -416,14 +447,17 @@ def main() -> None:
     parser.add_argument("--key", default="")
     parser.add_argument("--did", default="+12025550100")
     parser.add_argument("--requests", default="native")
+    parser.add_argument("--batch", type=int, default=1_000)
+    parser.add_argument("--keyed", action="store_true")
     parser.add_argument("--seconds", type=float, default=120.0)
     options = parser.parse_args()
     peer = Peer(options.seconds)
-    peer.listen(options.smsc, peer.smpp)
+    if options.smsc:
+        peer.listen(options.smsc, peer.smpp)
     if options.sink:
         peer.listen(options.sink, peer.sink)
     say(event="listening")
-    if not peer.run(lambda: peer.smsc is not None):
+    if options.smsc and not peer.run(lambda: peer.smsc is not None):
         sys.exit("nobody bound in time")
     say(event="bound")
     if options.mode == "mo":
@@ -432,9 +466,16 @@ def main() -> None:
         measure(peer, pump, arrived, options.n, options.warm)
     else:
         sys.stdin.readline()  # the API is listening
-        made = requests(options.requests, options.api, options.key, options.did)
-        clients = Clients(peer, options.api, options.connections, *made)
-        measure(peer, clients, lambda: peer.submits, options.n, options.warm)
+        given = (options.api, options.key, options.did)
+        request, good = requests(options.requests, *given)
+        size = 1
+        if options.mode == "batch":
+            request, size = post_batch(*given, TEXT.decode(), options.batch), options.batch
+        if options.keyed:
+            request = keyed(request)
+        clients = Clients(peer, options.api, options.connections, request, good)
+        sent = (lambda: peer.submits // size) if options.smsc else (lambda: clients.answered)
+        measure(peer, clients, sent, options.n, options.warm)
 
 
 if __name__ == "__main__":

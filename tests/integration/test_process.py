@@ -174,8 +174,9 @@ def test_a_log_that_was_rotated_is_written_anew_at_sighup(
         server.config.write_text(config.replace('level = "info"', 'level = "debug"'))
         server.hang_up()
         until(lambda: log.exists() and "config_reloaded" in log.read_text(), "the new file")
-        server.call("GET", "/livez")
-        until(lambda: '"http_request"' in log.read_text(), "the new level is in force")
+        server.call("GET", "/nowhere")
+        until(lambda: '"http_request"' in log.read_text(), "it is written")
+        until(lambda: '"level":"debug"' in log.read_text(), "the new level is in force")
 
 
 def test_one_server_a_store_and_one_a_node_and_upstream(

@@ -2,23 +2,57 @@
 
 from twisted.web.resource import IResource, Resource
 
-from edge.web.api.deliveries import Deliveries
-from edge.web.api.endpoints import FailingEndpoints
+from edge.web.api import (
+    contacts,
+    conversations,
+    deliveries,
+    dids,
+    endpoints,
+    explain,
+    keys,
+    openapi,
+    opt_outs,
+    sip_accounts,
+)
+from edge.web.api.access import Access
+from edge.web.api.events import Streams
 from edge.web.api.health import Live, Ready
+from edge.web.api.idempotency import Idempotency
 from edge.web.api.messages import Messages
-from edge.web.api.problems import NotFoundEverywhere
+from edge.web.api.router import Router
+from edge.web.api.routes import Route, Table
 from edge.web.services import WebServices
 
 
+def all_routes(services: WebServices, access: Access) -> list[Route]:
+    """Every route that this server has, in the order of the documentation."""
+    found = [
+        *Messages(Idempotency(services.store, services.wall_ms)).routes(),
+        *conversations.routes(),
+        *explain.routes(),
+        *Streams(access, services.config.http.max_streams).routes(),
+        *deliveries.routes(),
+        *dids.routes(),
+        *endpoints.routes(),
+        *contacts.routes(),
+        *opt_outs.routes(),
+        *sip_accounts.routes(),
+        *keys.routes(),
+    ]
+    mine = [route for route in found if route.needs(services)]
+    return [*mine, openapi.route(mine)]
+
+
 def add_api(root: Resource, services: WebServices) -> dict[bytes, IResource]:
-    """Put /v1, /livez and /readyz on the root; returns what should be found without walking the tree."""
-    v1 = NotFoundEverywhere()
-    messages = Messages(services)
-    v1.putChild(b"messages", messages)
-    v1.putChild(b"endpoints", FailingEndpoints(services))
-    if services.deliveries is not None:
-        v1.putChild(b"deliveries", Deliveries(services, services.deliveries))
-    root.putChild(b"v1", v1)
+    """Put /livez and /readyz on the root; returns the branches that are found without walking the tree."""
+    access = Access(
+        services.directory,
+        services.store,
+        services.wall_ms,
+        services.reactor,
+        services.config.http.requests_per_minute,
+    )
     root.putChild(b"livez", Live())
     root.putChild(b"readyz", Ready(services))
-    return {b"/v1/messages": messages}
+    routes = all_routes(services, access)
+    return {b"v1": Router(services, Table(routes), access), b"docs": openapi.Page(routes)}

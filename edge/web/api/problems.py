@@ -1,10 +1,9 @@
 """Errors as RFC 9457 problem details, with a stable ``code`` for programs and a sentence for people."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
 
 from edge.errors import Refused, Unavailable
 from edge.web.headers import PHRASES, Header, api_head, lines
@@ -15,7 +14,7 @@ PROBLEM_HEAD = api_head(b"application/problem+json")
 JSON_HEAD = api_head(b"application/json")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: Python writes into an exception that it passes on
 class Problem(Exception):
     """What the client is told. ``field`` names the member, parameter or header at fault."""
 
@@ -24,6 +23,8 @@ class Problem(Exception):
     detail: str
     field: str | None = None
     headers: tuple[Header, ...] = ()
+    more: Mapping[str, object] | None = None
+    """Further members of the document (RFC 9457 §3.2)."""
 
 
 def problem_of(error: BaseException) -> Problem | None:
@@ -42,27 +43,37 @@ def problem_of(error: BaseException) -> Problem | None:
 
 def problem_answer(status: int, code: str, detail: str, field: str | None = None) -> tuple[bytes, bytes]:
     """Header lines and body of a problem document."""
-    document: dict[str, object] = {
+    return PROBLEM_HEAD, orjson.dumps(document(Problem(status, code, detail, field)))
+
+
+def document(problem: Problem) -> dict[str, object]:
+    """The members of RFC 9457, and ours."""
+    found: dict[str, object] = {
         "type": "about:blank",
-        "title": PHRASES[status],
-        "status": status,
-        "code": code,
-        "detail": detail,
+        "title": PHRASES[problem.status],
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
     }
-    if field is not None:
-        document["field"] = field
-    return PROBLEM_HEAD, orjson.dumps(document)
+    if problem.field is not None:
+        found["field"] = problem.field
+    if problem.more is not None:
+        found.update(problem.more)
+    return found
 
 
-def answer(request: EdgeRequest, status: int, body: object) -> None:
-    """Finish a request with a JSON document."""
-    request.respond(status, JSON_HEAD, orjson.dumps(body))
+def answer(request: EdgeRequest, status: int, body: object, more: bytes = b"") -> None:
+    """Finish a request with a JSON document, or with the octets of one; ``more`` are header lines."""
+    octets = body if isinstance(body, bytes) else orjson.dumps(body)
+    request.respond(status, JSON_HEAD + more if more else JSON_HEAD, octets)
 
 
-def refuse(request: EdgeRequest, problem: Problem) -> None:
-    """Finish a request with a problem document."""
-    head, body = problem_answer(problem.status, problem.code, problem.detail, problem.field)
-    request.respond(problem.status, head + lines(problem.headers) if problem.headers else head, body)
+def refuse(request: EdgeRequest, problem: Problem, more: bytes = b"") -> None:
+    """Finish a request with a problem document; ``more`` are header lines."""
+    head = PROBLEM_HEAD + more
+    if problem.headers:
+        head += lines(problem.headers)
+    request.respond(problem.status, head, orjson.dumps(document(problem)))
 
 
 def method_not_allowed(method: bytes, allowed: bytes) -> Problem:
@@ -71,24 +82,6 @@ def method_not_allowed(method: bytes, allowed: bytes) -> Problem:
     return Problem(405, "method_not_allowed", detail, headers=((b"Allow", allowed),))
 
 
-class NotFoundEverywhere(Resource):
-    """A branch of the API in which only what was put here exists."""
-
-    def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
-        """Anything else."""
-        return NotFound()
-
-    def render(self, request: EdgeRequest) -> int:
-        """The branch itself is nothing."""
-        return NotFound().render(request)
-
-
-class NotFound(Resource):
-    """404 in the API's language."""
-
-    isLeaf = True
-
-    def render(self, request: EdgeRequest) -> int:
-        """For every method."""
-        refuse(request, Problem(404, "not_found", "There is nothing at this address."))
-        return NOT_DONE_YET
+def not_found() -> Problem:
+    """404 for an address that is none."""
+    return Problem(404, "not_found", "There is nothing at this address.")

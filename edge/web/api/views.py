@@ -1,20 +1,100 @@
-"""Rows as JSON documents."""
+"""Rows as JSON documents, and the shapes of these documents."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from edge.carrier_errors import error_of
+from edge.web.api.shapes import (
+    IDENTIFIER,
+    Choice,
+    Many,
+    Member,
+    Moment,
+    Null,
+    Number,
+    Switch,
+    Text,
+    Whole,
+    given,
+)
 from storage.messages import status_of
 from storage.records import (
     AttemptRecord,
     DeliveryState,
     DeliveryView,
     MessageFlag,
+    MessageStatus,
     MessageView,
     PartFlag,
     PartRecord,
+    PartState,
 )
 
+_TEXT, _COUNT, _SWITCH = Text(), Whole(), Switch()
+TIME = Moment()
+MAYBE_TIME, MAYBE_TEXT, MAYBE_ID = Null(TIME), Null(_TEXT), Null(IDENTIFIER)
+MORE = Member("more", _SWITCH, "There are others, which are not on this page.")
 
+PART = given(
+    Member("number", Whole(1), "From 1."),
+    Member("state", Choice(tuple(PartState))),
+    Member("attempts", _COUNT, "How often it was sent."),
+    Member("smsc_message_id", MAYBE_TEXT, "The carrier's id."),
+    Member("command_status", Null(_COUNT), "What the carrier answered (SMPP)."),
+    Member("receipt_state", MAYBE_TEXT, "What the carrier's receipt says."),
+    Member("receipt_error", MAYBE_TEXT),
+    Member("error", MAYBE_TEXT, "Why it failed, in words."),
+    Member("possible_duplicate", _SWITCH, "The carrier may have had it before."),
+    Member("sent_at", MAYBE_TIME),
+    Member("answered_at", MAYBE_TIME),
+    Member("final_at", MAYBE_TIME),
+    name="Part",
+)
+ATTEMPT = given(
+    Member("number", Whole(1)),
+    Member("started_at", TIME),
+    Member("duration_ms", _COUNT),
+    Member("outcome", _TEXT),
+    Member("status_code", Null(_COUNT)),
+    Member("excerpt", MAYBE_TEXT, "The beginning of the answer."),
+    name="Attempt",
+)
+DELIVERY = given(
+    Member("id", IDENTIFIER),
+    Member("handler", _TEXT),
+    Member("target", _TEXT),
+    Member("event", MAYBE_TEXT, "The state that is told; null for the message itself."),
+    Member("state", Choice(tuple(DeliveryState))),
+    Member("last_outcome", MAYBE_TEXT),
+    Member("next_attempt_at", MAYBE_TIME),
+    Member("attempts", Many(ATTEMPT)),
+    name="Delivery",
+)
+MESSAGE = given(
+    Member("id", IDENTIFIER),
+    Member("direction", Choice(("mo", "mt")), "mo: received; mt: sent."),
+    Member("from", _TEXT),
+    Member("to", _TEXT),
+    Member("did", _TEXT, "The account's number."),
+    Member("peer", _TEXT, "The other one's."),
+    Member("text", _TEXT),
+    Member("status", Choice(tuple(MessageStatus))),
+    Member("unread", _SWITCH, "It came in, and nobody has read it."),
+    Member("leg", _TEXT, "Where it came in: smpp, api, portal, …"),
+    Member("upstream", MAYBE_TEXT),
+    Member("encoding", MAYBE_TEXT),
+    Member("created_at", TIME),
+    Member("parts_total", _COUNT),
+    Member("flags", Many(_TEXT)),
+    Member("duplicate_of", MAYBE_ID),
+    Member("parts", Many(PART)),
+    Member("deliveries", Many(DELIVERY)),
+    name="Message",
+)
+NUMBER = Number()
+
+
+@lru_cache(1_024)  # the messages of a batch have one time
 def iso(ms: int | None) -> str | None:
     """Milliseconds since the epoch as "2026-01-31T12:00:00.000Z"."""
     if ms is None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004_smpp"
-down_revision = "0003_access"
+down_revision = "0004_api"
 branch_labels = None
 depends_on = None
 

@@ -16,20 +16,20 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from storage import phonebook, search
 from storage.endpoints import Endpoint, EndpointRecord
 from storage.engines import Engine
 from storage.errors import Conflict, StoreError
-from storage.events import start
+from storage.events import Event, start
 from storage.history import Filter
 from storage.ids import IdSource
 from storage.records import DeliveryState, Did, MessageView
 from storage.retention import DAY_MS, Kept
 from storage.sip_accounts import SipAccount
-from storage.tables import metadata
+from storage.tables import metadata, opt_out
 from tests.integration.storage.two_accounts import DOMAIN, SECRET, Customer, Row, two_customers
 from tests.repository import Function, functions, parameters, takes_the_account
 from tests.samples import NOW, PEER
@@ -41,6 +41,7 @@ WALKED = {name: function for name, function in functions().items() if takes_the_
 def given(connection: Connection, caller: Customer, subject: Customer) -> dict[str, Any]:
     """What each parameter gets: the account is the caller's, everything else the subject's."""
     ids = IdSource(9, lambda: LATER)
+    of_subject = opt_out.c.account_id == subject.account.id
     return {
         "account_id": caller.account.id,
         "action": "did.set",
@@ -58,6 +59,10 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "delivery_id": subject.pending.id,
         "delivery_ids": [subject.pending.id, subject.failed.id],
         "did": subject.number,
+        "events": [
+            Event(1, 0, subject.account.id, "message.received", subject.received.id, NOW),
+            Event(2, 0, subject.account.id, "delivery.pending", subject.pending.id, NOW),
+        ],
         "first_id": 0,
         "entry_id": subject.contact.id,
         "form": "jsonl",
@@ -71,6 +76,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "keep_ms": 99 * DAY_MS,
         "keep_opt_out": False,
         "key_hash": "another hash",
+        "key_id": subject.scope.api_key_id,
         "keys": [(subject.number, PEER)],
         "kind": Kept.MO,
         "last_id": 2**52,
@@ -89,6 +95,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "now_ms": LATER,
         "number": PEER,
         "outcome": "displayed",
+        "opt_out_id": connection.scalar(select(opt_out.c.id).where(opt_out.c.peer == PEER, of_subject)),
         "password_hash": "another hash",
         "peer": PEER,
         "pinned": True,
@@ -105,6 +112,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "target": subject.delivered.target,
         "to_id": 2**52,
         "unread": True,
+        "until_ms": 2 * NOW,
         "up_to_id": 2**52,
         "wanted": Filter(did=subject.number, peer=PEER),
         "which": Endpoint(caller.account.id, "callback", "http://sink/"),

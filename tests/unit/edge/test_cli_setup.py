@@ -137,6 +137,37 @@ def test_a_key_shows_its_token_once_and_only_its_hash_is_kept(acme: Run, sqlite_
     assert token not in acme("key", "list", "--account", "acme").stdout
 
 
+def test_a_key_with_scopes_an_end_and_a_limit_gets_a_new_token(acme: Run, sqlite_url: str) -> None:
+    more = (
+        "--scope",
+        "messages:send",
+        "--scope",
+        "events:read",
+        "--days",
+        "30",
+        "--requests-per-minute",
+        "60",
+    )
+    made = answer(acme("key", "add", "--account", "acme", *more, "shop", "--json"))
+    assert made["scopes"] == ["events:read", "messages:send"]
+    assert (made["requests_per_minute"], made["last_used_at"]) == (60, None)
+    assert made["expires_at"] > made["created_at"]
+    fresh = answer(acme("key", "rotate", "--account", "acme", "--keep-hours", "2", "shop", "--json"))
+    assert (fresh["id"], fresh["scopes"]) == (made["id"], made["scopes"])
+    assert fresh["token"] != made["token"]
+    engine = open_engine(sqlite_url)
+    with engine.snapshot() as conn:
+        (key,) = numbers.load_catalog(conn).keys
+    engine.close()
+    assert [key.key_hash, key.previous_hash] == [
+        hashlib.sha256(item["token"].encode()).hexdigest() for item in (fresh, made)
+    ]
+    listed = acme("key", "list", "--account", "acme").stdout
+    assert "events:read messages:send" in listed
+    assert "no key erp" in acme("key", "rotate", "--account", "acme", "erp", exit_code=1).stderr
+    assert "Invalid value" in acme("key", "add", "--account", "acme", "--scope", "x", "k", exit_code=2).stderr
+
+
 def test_a_revoked_key_can_be_made_anew(acme: Run) -> None:
     first = acme("key", "add", "--account", "acme", "crm").stdout.split()[-1]
     assert answer(acme("key", "revoke", "--account", "acme", "crm", "--json"))["changed"]

@@ -114,7 +114,7 @@ def test_one_is_removed(run: Run, sqlite_url: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--account", "acme", "--did", "+12025550199", "alice"), "is not a DID of acme"),
+        (("--account", "acme", "--did", "+12025550199", "alice"), "is not a DID of this account"),
         (("--account", "nobody", "--did", DID, "alice"), "There is no account nobody"),
         (("--account", "acme", "--did", DID, "al ice"), "A SIP username"),
     ],

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge import demo
-from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, open_desk, token_hash, upgrade
+from edge.cli.desk import Desk, DeskError, DidChange, HandlerChange, open_desk, upgrade
 from edge.config import Config, OutgoingConfig, StoreConfig, load
+from edge.keys import token_hash
 from edge.passwords import verify
 
 

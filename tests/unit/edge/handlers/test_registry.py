@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from edge import routing
 from edge.cli import dids
-from edge.handlers import Delivered, Failed, Job, Outcome, Retry
+from edge.handlers import Delivered, Failed, Job, Outcome, Retry, changing
 from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
 from edge.handlers.registry import GROUP, OURS, Registry, installed, load
 from edge.handlers.signing import key_octets
@@ -113,7 +113,7 @@ def test_commands_live_with_such_a_handler(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("edge.handlers.registry.installed", lambda: Registry([Faulty]))
     item = did(pager={"code": "7"})
     assert dids._document(item, set())["pager"] == {"enabled": True, "fault": "KeyError: 'boom'"}
-    assert dids._new_secrets(item, item) == {}
+    assert changing.new_secrets(item, item) == {}
 
 
 def test_what_is_not_configured_waits_and_then_fails_with_a_clear_word() -> None:

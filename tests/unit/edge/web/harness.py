@@ -2,26 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
 from argon2 import PasswordHasher
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from edge.config import Config, HTTPConfig
 from edge.directory import Directory
-from edge.outbound import Accepted, Draft
+from edge.errors import Refused
+from edge.outbound import Accepted, Draft, Outcome
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from protocols.sms import LongMessageMode, SegmentOptions
 from storage import accounts, endpoints, messages, numbers
 from storage.endpoints import EndpointRecord
+from storage.errors import Conflict
 from storage.records import Account, Direction, MessageRecord, PartRecord
 from storage.statements import Writes
 from storage.testing import InlineStore
@@ -98,6 +101,8 @@ class Outbox:
         self.waiting: list[Deferred[Accepted]] = []
         self.error: Exception | None = None
         self.hold = False
+        self.refuses: set[str] = set()
+        self.store: InlineStore | None = None
 
     def submit(self, draft: Draft) -> Deferred[Accepted]:
         self.drafts.append(draft)
@@ -106,6 +111,33 @@ class Outbox:
         if not self.hold:
             self.release()
         return answer
+
+    def submit_many(
+        self, drafts: Sequence[Draft], also: Any = None, whole: bool = False
+    ) -> Deferred[list[Outcome]]:
+        """Each number of `refuses` is refused; what `also` writes is stored."""
+        self.drafts += drafts
+        outcomes: list[Outcome] = [self._outcome(number, draft) for number, draft in enumerate(drafts)]
+        refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+        if self.error is not None:
+            return fail(self.error)
+        if len(refused) == len(outcomes) or (whole and refused):
+            return succeed([outcome if isinstance(outcome, Refused) else None for outcome in outcomes])
+        writes = () if also is None else also(outcomes)
+        assert self.store is not None
+        return self.store.writer.write(writes).addCallbacks(lambda _: outcomes, self._contradicted)
+
+    def _contradicted(self, failure: Failure) -> list[Outcome]:
+        assert self.store is not None
+        assert failure.value is not None
+        if self.store.engine.contradicted(failure.value):
+            raise Conflict("It is there already.")
+        raise failure.value
+
+    def _outcome(self, number: int, draft: Draft) -> Outcome:
+        if draft.destination in self.refuses:
+            return Refused("invalid_number", "It is no number.", "to")
+        return Accepted(42 + number, 1, "GSM7", START_MS, draft.source, draft.destination)
 
     @property
     def planner(self) -> "Outbox":
@@ -123,6 +155,21 @@ class Outbox:
         self.waiting.clear()
 
 
+class Blind:
+    """A store whose first reads see nothing: as if what they look for came a moment later."""
+
+    def __init__(self, store: InlineStore, reads: int) -> None:
+        self._store = store
+        self._reads = reads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def read(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        self._reads -= 1
+        return succeed([None]) if self._reads >= 0 else self._store.read(fn, *args, **kwargs)
+
+
 class Scene:
     """A site on a store with two accounts: `demo` (user, key, DID) and `other` (the same)."""
 
@@ -133,10 +180,13 @@ class Scene:
         public_url: str = "",
         simulator: Any = None,
         deliveries: Any = None,
+        http: HTTPConfig | None = None,
+        **more: Any,
     ) -> None:
         self.store = store
         self.time = time
         self.outbox = Outbox()
+        self.outbox.store = store
         self.ready: tuple[bool, dict[str, object]] = (True, {"binds": {}})
         self.account = self._account("demo", TOKEN, DID)
         self.other = self._account("other", OTHER_TOKEN, OTHER_DID)
@@ -148,14 +198,21 @@ class Scene:
             store=store,  # type: ignore[arg-type]
             directory=directory,
             outbound=self.outbox,  # type: ignore[arg-type]
-            config=Config(http=HTTPConfig(public_url=public_url)),
+            config=Config(http=http or HTTPConfig(public_url=public_url)),
             simulator=simulator,
             ready=lambda: self.ready,
             wall_ms=time.wall_ms,
             reactor=time,
             deliveries=deliveries,
+            **more,
         )
+        self.services = services
         self.site = make_site(services, in_thread=self._in_thread)
+
+    def restart(self, blind: int = 0) -> None:
+        """A server that knows only what is in the store; the first ``blind`` reads find nothing there."""
+        store = self.store if not blind else Blind(self.store, blind)
+        self.site = make_site(replace(self.services, store=store), in_thread=self._in_thread)
 
     def _in_thread(self, fn: Callable[[], bool]) -> "Deferred[bool]":
         if self.hold_threads:

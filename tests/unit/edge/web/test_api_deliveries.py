@@ -165,7 +165,7 @@ def test_replay_of_a_range_of_a_handler_and_of_all(desk: Desk) -> None:
         ("POST", "/v1/deliveries/x/retry", None, 404),
         ("POST", "/v1/deliveries/7/retry", None, 404),
         ("POST", "/v1/deliveries/7/eat", None, 404),
-        ("POST", "/v1/deliveries/7", None, 404),
+        ("POST", "/v1/deliveries/7", None, 405),
         ("GET", "/v1/deliveries/7/retry", None, 405),
         ("GET", "/v1/deliveries/replay", None, 405),
         ("POST", "/v1/deliveries", None, 405),

@@ -1,0 +1,261 @@
+"""/v1/events: what changes, as server-sent events that go on where a reader left off.
+
+A reader that comes back with the `Last-Event-ID` that it saw misses nothing, across restarts too, as long as
+the feed is kept. A slow one costs no memory: while its connection takes nothing, nothing is read for it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from edge.web.api import views
+from edge.web.api.access import Access
+from edge.web.api.problems import Problem
+from edge.web.api.routes import Call, Reply, Route
+from edge.web.api.shapes import Choice, Many, Member, Record, Text
+from edge.web.headers import api_head
+from edge.web.services import FeedReader
+from storage import told
+from storage.events import Batch, Cursor, Event, Kind
+from storage.records import DeliveryRecord
+from storage.told import OF_DELIVERIES, Subjects
+
+log = structlog.get_logger(__name__)
+
+HEAD = api_head(b"text/event-stream; charset=utf-8")
+LAST_EVENT_ID = b"last-event-id"
+ALIVE_SECONDS = 15.0
+STALLED_SECONDS = 120.0
+AGAIN_SECONDS = 1.0
+RETRY_MS = 2_000
+STREAMS_OF_A_KEY = 20
+LISTENED_BY = Record(
+    (
+        Member("after", Text(1, 60), "The id of the last event seen, where no header can be sent."),
+        Member("types", Many(Choice(tuple(Kind)), 1, len(Kind)), "Only these, separated by commas."),
+    )
+)
+
+
+class Streams:
+    """I count the streams, and begin them."""
+
+    def __init__(self, access: Access, most: int) -> None:
+        self._access = access
+        self._most = most
+        self.open: dict[int, int] = {}
+
+    def listen(self, call: Call) -> Deferred[Reply | None] | None:
+        """Takes the request over; raises Problem when there are too many, or for a cursor that is none."""
+        if call.request.method == b"HEAD":
+            call.request.respond(200, HEAD, b"")
+            return None
+        feed = call.services.events
+        assert feed is not None, "or this route is not there"
+        cursor = _cursor(call)
+        key = call.key.id
+        if self.open.get(key, 0) >= STREAMS_OF_A_KEY or sum(self.open.values()) >= self._most:
+            detail = f"A key may have {STREAMS_OF_A_KEY} streams at once, and the server {self._most}."
+            raise Problem(429, "too_many_streams", detail, headers=((b"Retry-After", b"5"),))
+        self.open[key] = self.open.get(key, 0) + 1
+        gone = call.request.notifyFinish()
+        gone.addBoth(lambda _: self._closed(key))
+        return feed.subscribe(call.account_id, cursor).addCallback(self._begin, call)
+
+    def _begin(self, reader: FeedReader, call: Call) -> None:
+        if call.request.gone:
+            reader.close()
+        else:
+            Stream(call, reader, self._access).begin()
+
+    def _closed(self, key: int) -> None:
+        self.open[key] -= 1
+        if not self.open[key]:
+            del self.open[key]
+
+    def routes(self) -> list[Route]:
+        """The one."""
+        return [
+            Route(
+                method="GET",
+                path="/v1/events",
+                name="events",
+                tag="Events",
+                scope="events:read",
+                summary="Follow what changes, as server-sent events",
+                about="Each event has an id; come back with the last one in the header Last-Event-ID, and "
+                "nothing is missed. Without it the stream begins now. The event `gap` says that what came "
+                "since is not all kept any more: look at what there is, and go on from there.",
+                do=self.listen,
+                takes=LISTENED_BY,
+                refuses={422: ("cursor_invalid",), 429: ("too_many_streams",)},
+                stream=True,
+                needs=lambda services: services.events is not None,
+            )
+        ]
+
+
+@implementer(IPushProducer)
+class Stream:
+    """I carry the feed to one reader."""
+
+    def __init__(self, call: Call, reader: FeedReader, access: Access) -> None:
+        self._call = call
+        self._request = call.request
+        self._reader = reader
+        self._access = access
+        self._types: frozenset[str] | None = None
+        if call.given["types"] is not None:
+            self._types = frozenset(call.given["types"])
+        self._clock = call.services.reactor
+        self._paused_at: float | None = None
+        self._busy = False
+        self._ended = False
+        self._alive = LoopingCall(self._keep_alive)
+        self._alive.clock = self._clock
+
+    def begin(self) -> None:
+        """Say where the reader is, then what comes."""
+        request = self._request
+        request.notifyFinish().addBoth(lambda _: self._end())
+        request.stream(HEAD + self._access.lines(self._call.key))
+        request.registerProducer(self, True)
+        request.write(b"retry: %d\nid: %s\n\n" % (RETRY_MS, str(self._reader.cursor).encode()))
+        self._alive.start(ALIVE_SECONDS, now=False).addErrback(self._broken)
+        self._go_on()
+
+    # -- the connection ---------------------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """It takes no more for now."""
+        self._paused_at = self._clock.seconds()
+
+    def resumeProducing(self) -> None:
+        """It does again."""
+        self._paused_at = None
+        self._go_on()
+
+    def stopProducing(self) -> None:
+        """It is gone."""
+        self._end()
+
+    def _keep_alive(self) -> None:
+        """Proxies cut what says nothing; and who takes nothing for so long is cut off: he can come back."""
+        if self._paused_at is not None:
+            if self._clock.seconds() - self._paused_at > STALLED_SECONDS:
+                log.info("event_stream_stalled", key=self._call.key.prefix)
+                self._request.loseConnection()
+        elif not self._access.still_good(self._call.key):
+            self._finish()
+        else:
+            self._request.write(b":\n\n")
+
+    # -- the feed ---------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        if self._busy or self._ended or self._paused_at is not None:
+            return
+        self._busy = True
+        self._reader.next().addCallback(self._load).addCallbacks(self._write, self._not_read)
+
+    def _load(self, batch: Batch) -> Deferred[bytes] | bytes:
+        wanted = [event for event in batch.events if self._types is None or event.kind in self._types]
+        if not wanted:
+            return written(batch, (), Subjects({}, {}, set()))
+        reading = self._call.read(told.subjects, wanted)
+        return reading.addCallback(lambda found: written(batch, wanted, found))
+
+    def _write(self, octets: bytes) -> None:
+        self._busy = False
+        if not self._ended:
+            self._request.write(octets)
+            # Not at once: a batch that is there already would be read on the stack of this one.
+            self._clock.callLater(0, self._go_on)
+
+    def _not_read(self, failure: Failure) -> None:
+        """The reader's place has not moved unless it was written: he comes back with his last id."""
+        self._busy = False
+        if self._ended:
+            return
+        log.warning("event_stream_not_read", error=failure.getErrorMessage())
+        self._finish()
+
+    def _broken(self, failure: Failure) -> None:
+        log.error("event_stream_broken", error=failure.getTraceback())
+        self._finish()
+
+    def _finish(self) -> None:
+        if not self._ended:
+            self._end()
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._reader.close()
+        if self._alive.running:
+            self._alive.stop()
+
+
+def written(batch: Batch, wanted: Sequence[Event], found: Subjects) -> bytes:
+    """A batch as it goes over the wire; what nobody wants moves the reader's place all the same."""
+    epoch = batch.cursor.epoch
+    blocks = [
+        _block(event.kind, Cursor(epoch, event.xact, event.id), document(event, found)) for event in wanted
+    ]
+    if batch.gap:
+        detail = "Events since your last one are not kept any more; look at what there is now."
+        blocks.append(_block("gap", batch.cursor, {"type": "gap", "detail": detail}))
+    elif not wanted or batch.cursor[1:] > (wanted[-1].xact, wanted[-1].id):
+        blocks.append(b"id: %b\n\n" % str(batch.cursor).encode())
+    return b"".join(blocks)
+
+
+def document(event: Event, found: Subjects) -> dict[str, object]:
+    """What a reader is told: the subject is as it is now, null when it is gone."""
+    said: dict[str, object] = {"type": event.kind, "at": views.iso(event.at), "subject": event.subject_id}
+    if event.kind.startswith(OF_DELIVERIES):
+        record = found.deliveries.get(event.subject_id)
+        return {**said, "delivery": None if record is None else _delivery(record)}
+    view = found.messages.get(event.subject_id)
+    if event.kind.startswith("message."):
+        unread = event.subject_id in found.unread
+        return {**said, "message": None if view is None else views.message(view, unread)}
+    place = None if view is None else {"did": view.message.did, "peer": view.message.peer}
+    return {**said, "conversation": place}
+
+
+def _block(kind: str, cursor: Cursor, body: dict[str, object]) -> bytes:
+    # JSON has no line ends of its own, so one data line holds it.
+    return b"event: %b\nid: %b\ndata: %b\n\n" % (kind.encode(), str(cursor).encode(), orjson.dumps(body))
+
+
+def _delivery(record: DeliveryRecord) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "message": record.message_id,
+        "handler": record.handler,
+        "event": record.event,
+        "state": record.state,
+        "attempts": record.attempts,
+        "outcome": record.last_outcome,
+    }
+
+
+def _cursor(call: Call) -> Cursor | None:
+    headers: Any = call.request.requestHeaders.getRawHeaders(LAST_EVENT_ID)
+    value = headers[-1].decode("latin-1").strip() if headers else call.given["after"]
+    if not value:
+        return None
+    cursor = Cursor.parse(value)
+    if cursor is None:
+        field = "Last-Event-ID" if headers else "after"
+        raise Problem(422, "cursor_invalid", f"{value[:40]!r} is no id of an event.", field)
+    return cursor

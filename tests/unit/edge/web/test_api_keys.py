@@ -1,0 +1,230 @@
+"""Keys: scopes, ends, rotation, last use, limits; pages of other origins; the access line."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from edge import log as logging
+from edge.config import HTTPConfig, LogConfig
+from edge.web.access_log import masked
+from storage import accounts
+from storage.testing import InlineStore
+from tests.deferreds import success
+from tests.unit.edge.conftest import Time
+from tests.unit.edge.web.harness import TOKEN, Scene
+
+GOOD = {"from": "+12025550100", "to": "+447911123456", "text": "hi"}
+
+
+def made(scene: Scene, **more: Any) -> Any:
+    reply = scene.call("POST", "/v1/keys", {"name": "app", "scopes": ["messages:read"], **more})
+    assert reply.status == 201, reply.text
+    return reply.json
+
+
+def test_a_key_is_good_for_its_scopes_at_once(scene: Scene) -> None:
+    key = made(scene)
+    assert key["token"].startswith(f"tk_{key['prefix']}_")
+    assert scene.call("GET", "/v1/messages", token=key["token"]).status == 200
+    reply = scene.call("POST", "/v1/messages", GOOD, token=key["token"])
+    assert (reply.status, reply.json["code"], reply.json["field"]) == (403, "scope_missing", "Authorization")
+    (_, listed) = sorted(scene.call("GET", "/v1/keys").json["keys"], key=lambda item: item["name"] == "app")
+    assert (listed["scopes"], "token" in listed) == (["messages:read"], False)
+    assert key["token"] not in scene.call("GET", "/v1/keys").text
+
+
+def test_nobody_makes_a_key_that_may_do_more(scene: Scene) -> None:
+    clerk = made(scene, name="clerk", scopes=["keys:write", "messages:read"], requests_per_minute=600)[
+        "token"
+    ]
+    ask = {"name": "x", "scopes": ["messages:send"]}
+    assert scene.call("POST", "/v1/keys", ask, token=clerk).json["code"] == "scope_missing"
+    assert scene.call("POST", "/v1/keys", {"name": "x", "scopes": ["*"]}, token=clerk).status == 403
+    ask = {"name": "x", "scopes": ["messages:read"], "requests_per_minute": 0}  # type: ignore[dict-item]
+    reply = scene.call("POST", "/v1/keys", ask, token=clerk)
+    assert (reply.status, reply.json["requests_per_minute"]) == (201, 600)
+    whole = next(key for key in scene.call("GET", "/v1/keys").json["keys"] if key["scopes"] == ["*"])
+    assert scene.call("POST", f"/v1/keys/{whole['id']}/rotate", {}, token=clerk).status == 403
+
+
+def test_a_key_ends(scene: Scene) -> None:
+    soon = scene.time.wall_ms() + 60_000
+    from edge.web.api.views import iso
+
+    token = made(scene, expires_at=iso(soon))["token"]
+    assert scene.call("GET", "/v1/messages", token=token).status == 200
+    scene.time.advance(60)
+    reply = scene.call("GET", "/v1/messages", token=token)
+    assert (reply.status, reply.json["code"]) == (401, "key_expired")
+    past = scene.call("POST", "/v1/keys", {"name": "y", "scopes": ["*"], "expires_at": "2020-01-01"})
+    assert past.json["code"] == "time_invalid"
+
+
+def test_after_a_rotation_both_tokens_are_good_for_a_while(scene: Scene) -> None:
+    key = made(scene)
+    fresh = scene.call("POST", f"/v1/keys/{key['id']}/rotate", {"keep_hours": 1}).json
+    assert (fresh["id"], fresh["scopes"]) == (key["id"], key["scopes"])
+    for token in (key["token"], fresh["token"]):
+        assert scene.call("GET", "/v1/messages", token=token).status == 200
+    scene.time.advance(3600)
+    assert scene.call("GET", "/v1/messages", token=key["token"]).json["code"] == "key_expired"
+    assert scene.call("GET", "/v1/messages", token=fresh["token"]).status == 200
+    assert scene.call("DELETE", f"/v1/keys/{key['id']}").status == 204
+    assert scene.call("GET", "/v1/messages", token=fresh["token"]).json["code"] == "key_invalid"
+    assert scene.call("POST", f"/v1/keys/{key['id']}/rotate", {}).status == 409
+
+
+def test_its_last_use_is_noted_once_a_minute(scene: Scene) -> None:
+    def last() -> int | None:
+        with scene.store.engine.snapshot() as conn:
+            return accounts.list_keys(conn, scene.account.id)[0].last_used_at
+
+    assert last() is None
+    scene.call("GET", "/v1/messages")
+    first = last()
+    scene.time.advance(59)
+    scene.call("GET", "/v1/messages")
+    assert last() == first
+    scene.time.advance(1)
+    scene.call("GET", "/v1/messages")
+    assert last() == (first or 0) + 60_000
+
+
+def test_a_name_is_taken_until_its_key_is_revoked(scene: Scene) -> None:
+    key = made(scene)
+    again = scene.call("POST", "/v1/keys", {"name": "app", "scopes": ["*"]})
+    assert (again.status, again.json["code"]) == (409, "key_exists")
+    scene.call("DELETE", f"/v1/keys/{key['id']}")
+    assert made(scene, scopes=["*"])["scopes"] == ["*"]
+
+
+# -- limits -------------------------------------------------------------------------------------------------
+
+
+def test_a_key_with_a_limit_is_told_what_is_left(scene: Scene) -> None:
+    token = made(scene, requests_per_minute=3)["token"]
+    left = []
+    for _ in range(3):
+        reply = scene.call("GET", "/v1/messages", token=token)
+        assert reply.headers["ratelimit-policy"] == '"key";q=3;w=60'
+        left.append(reply.headers["ratelimit"])
+    assert left == ['"key";r=2;t=20', '"key";r=1;t=40', '"key";r=0;t=60']
+    over = scene.call("GET", "/v1/messages", token=token)
+    assert (over.status, over.json["code"]) == (429, "rate_limited")
+    assert (over.headers["retry-after"], over.headers["ratelimit"]) == ("20", '"key";r=0;t=60')
+    scene.time.advance(20)
+    assert scene.call("GET", "/v1/messages", token=token).status == 200
+    assert "ratelimit" not in scene.call("GET", "/v1/messages").headers
+
+
+def test_a_batch_counts_as_its_messages(scene: Scene) -> None:
+    token = made(scene, requests_per_minute=10, scopes=["messages:send"])["token"]
+    assert scene.call("POST", "/v1/messages/batch", {"messages": [GOOD] * 8}, token=token).status == 202
+    over = scene.call("POST", "/v1/messages/batch", {"messages": [GOOD] * 8}, token=token)
+    assert (over.status, over.json["code"]) == (429, "rate_limited")
+    scene.time.advance(120)
+    more = scene.call("POST", "/v1/messages/batch", {"messages": [GOOD] * 25}, token=token)
+    assert more.status == 429, "the request itself was one of a full minute's quota"
+    assert len(scene.outbox.drafts) == 8
+
+
+def test_the_servers_own_limit(inline_store: InlineStore, time: Time) -> None:
+    scene = Scene(inline_store, time, http=HTTPConfig(requests_per_minute=1))
+    assert scene.call("GET", "/v1/messages").status == 200
+    assert scene.call("GET", "/v1/messages").status == 429
+
+
+def test_a_key_that_nobody_can_know_yet_is_not_called_bad(scene: Scene) -> None:
+    directory = scene.site.branches[b"v1"].services.directory  # type: ignore[attr-defined]
+    version, directory._version = directory._version, -1
+    assert scene.call("GET", "/v1/messages", token="tk_new").status == 503
+    directory._version = version
+    success(directory.refresh())
+    assert scene.call("GET", "/v1/messages", token="tk_new").status == 401
+
+
+# -- pages of other origins ---------------------------------------------------------------------------------
+
+APP = "https://app.example.net"
+
+
+def test_without_a_word_no_other_origin_may(scene: Scene) -> None:
+    reply = scene.call("GET", "/v1/messages", Origin=APP)
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+    asked = scene.call("OPTIONS", "/v1/messages", Origin=APP, **{"Access-Control-Request-Method": "POST"})
+    assert asked.status == 405
+
+
+def test_an_origin_that_is_named_may(inline_store: InlineStore, time: Time) -> None:
+    scene = Scene(inline_store, time, http=HTTPConfig(cors_origins=(APP,)))
+    reply = scene.call("GET", "/v1/messages", Origin=APP)
+    assert (reply.headers["access-control-allow-origin"], reply.headers["vary"]) == (APP, "Origin")
+    bad = scene.call("GET", "/v1/messages", token="x", Origin=APP)
+    assert (bad.status, bad.headers["access-control-allow-origin"]) == (401, APP)
+    asked = scene.call(
+        "OPTIONS", "/v1/messages", token="", Origin=APP, **{"Access-Control-Request-Method": "POST"}
+    )
+    assert (asked.status, asked.headers["access-control-allow-methods"]) == (204, "GET, HEAD, POST")
+    assert "Idempotency-Key" in asked.headers["access-control-allow-headers"]
+    assert "content-length" not in asked.headers
+    other = scene.call("GET", "/v1/messages", Origin="https://evil.example.net")
+    assert "access-control-allow-origin" not in other.headers
+
+
+# -- the access line ----------------------------------------------------------------------------------------
+
+
+def said(scene: Scene, *requests: tuple[str, str]) -> list[dict[str, Any]]:
+    stream = io.BytesIO()
+    logging.configure(LogConfig(level="info"), stream)
+    try:
+        for method, path in requests:
+            scene.call(method, path, {"text": "secret"} if method == "POST" else None)
+    finally:
+        logging.configure(LogConfig(level="info"), io.BytesIO())
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    return [line for line in lines if line["event"] == "http_request"]
+
+
+@pytest.mark.parametrize(
+    ("which", "statuses"), [("all", [200, 404, 422]), ("errors", [404, 422]), ("off", [])]
+)
+def test_the_lines_that_are_wanted(
+    inline_store: InlineStore, time: Time, which: Any, statuses: list[int]
+) -> None:
+    scene = Scene(inline_store, time, http=HTTPConfig(access_log=which, mask_numbers=True))
+    requests = (
+        ("GET", "/v1/messages?did=%2B12025550100"),
+        ("GET", "/v1/conversations/+12025550100/+447911123456"),
+        ("POST", "/v1/messages"),
+    )
+    lines = said(scene, *requests)
+    assert [line["status"] for line in lines] == statuses
+    for line in lines:
+        assert (line["key"], line["address"]) == (TOKEN[:8], "192.0.2.1")
+        assert "secret" not in str(line)
+        assert "5550100" not in str(line)
+        assert line["ms"] >= 0
+
+
+def test_numbers_in_a_path() -> None:
+    assert masked("/conversations/+12025550100/%2B447911123456") == "/conversations/***00/***56"
+    assert masked("/v1/dids/2025550100") == "/v1/dids/***00"
+    assert masked("/v1/messages/246113834528512") == "/v1/messages/246113834528512"
+
+
+# -- connections --------------------------------------------------------------------------------------------
+
+
+def test_more_connections_than_there_may_be(inline_store: InlineStore, time: Time) -> None:
+    scene = Scene(inline_store, time, http=HTTPConfig(max_connections=2))
+    first, second = scene.link(), scene.link()
+    third = scene.link()
+    (reply,) = third.replies()
+    assert (reply.status, reply.headers["retry-after"], third.closing()) == (503, "5", True)
+    third.leave()
+    first.leave()
+    fourth = scene.link()
+    assert (fourth.replies(), fourth.closing(), second.closing()) == ([], False, False)
