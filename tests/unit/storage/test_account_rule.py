@@ -74,6 +74,7 @@ WITHOUT = {
     "paused.resume": COMMANDS,
     "queue.claim": OUTBOX,
     "queue.due_lanes": OUTBOX,
+    "queue.held": OUTBOX,
     "queue.release": OUTBOX,
     "queue.renew": OUTBOX,
     "queue.take_over": OUTBOX,
