@@ -335,7 +335,7 @@ class Outbox:
         if did is None or not isinstance(handler, DIDHandler):
             return False
         setting = did.handlers.get(due.delivery.handler)
-        return setting is None or not setting.enabled
+        return setting is not None and not setting.enabled
 
     def _arrived(self, due: DueDelivery) -> DueDelivery:
         """One that comes from the table as the table has it."""
