@@ -8,9 +8,8 @@ It checks the links of every page as well.
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import click
 
@@ -24,6 +23,7 @@ from edge.config import (
     TrunkConfig,
     UpstreamConfig,
 )
+from edge.config_mail import IMAPConfig, MailConfig
 from edge.config_reader import expectation
 from edge.console.commands import language
 from protocols.smpp import states
@@ -36,6 +36,19 @@ _KEY = re.compile(r"#([a-z_]+) = (.+)")
 _DIAGRAM = re.compile(r"```mermaid\nstateDiagram-v2\n.*?```", re.DOTALL)
 _COMMANDS = re.compile(r"<!-- commands:.*?<!-- /commands -->", re.DOTALL)
 _TABLE = re.compile(r"#?\[+([a-z.]+)\]+")
+
+
+SPECIAL: dict[str, Any] = {
+    "upstream": UpstreamConfig,
+    "route": RouteConfig,
+    "metrics": MetricsConfig,
+    "simulator": SimulatorConfig,
+    "sip": SIPConfig,
+    "sip.trunk": TrunkConfig,
+    "mail": MailConfig,
+    "mail.imap": IMAPConfig,
+}
+"""The tables that are not simply a field of Config: lists, those that may be missing, tables in tables."""
 
 
 def configuration_page() -> str:
@@ -82,32 +95,8 @@ def read_conf(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 def expected(table: str, key: str) -> str:
     """What a key takes, in the words of the error message."""
-    special = {
-        "upstream": UpstreamConfig,
-        "route": RouteConfig,
-        "metrics": MetricsConfig,
-        "simulator": SimulatorConfig,
-        "sip": SIPConfig,
-        "sip.trunk": TrunkConfig,
-    }
-    kind = special.get(table) or get_type_hints(Config)[table]
+    kind = SPECIAL.get(table) or get_type_hints(Config)[table]
     return expectation(get_type_hints(kind, include_extras=True)[key])
-
-
-def tables() -> dict[str, set[str]]:
-    """Every table of the configuration with its keys, as the code knows them."""
-    hints = {
-        "upstream": UpstreamConfig,
-        "route": RouteConfig,
-        "metrics": MetricsConfig,
-        "simulator": SimulatorConfig,
-        "sip": SIPConfig,
-        "sip.trunk": TrunkConfig,
-    }
-    for field in fields(Config):
-        if field.name not in ("upstreams", "routes", "metrics", "simulator", "sip", "path"):
-            hints[field.name] = get_type_hints(Config)[field.name]
-    return {name: {field.name for field in fields(kind)} for name, kind in hints.items()}
 
 
 def commands_page() -> str:

@@ -1,6 +1,7 @@
 """What people do about deliveries: make one due, end one, owe what failed again."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -32,16 +33,20 @@ class Actions:
     def skip(self, delivery_id: int, why: str) -> Deferred[bool]:
         """End a pending delivery as failed, with this reason; False when it is not pending any more."""
         now_ms = self._wall_ms()
-        return self._do("skip", lambda conn: deliveries.skip(conn, delivery_id, None, why, now_ms))
+        change = partial(deliveries.skip, delivery_id=delivery_id, account_id=None, why=why, now_ms=now_ms)
+        return self._do("skip", change, [delivery_id])
 
     def replay(self, delivery_ids: Sequence[int]) -> Deferred[int]:
         """Make failed deliveries pending and due again, under their ids; how many of them were failed."""
         now_ms = self._wall_ms()
-        return self._do("replay", lambda conn: deliveries.replay(conn, delivery_ids, None, now_ms))
+        change = partial(deliveries.replay, delivery_ids=delivery_ids, account_id=None, now_ms=now_ms)
+        return self._do("replay", change, delivery_ids)
 
-    def _do(self, description: str, change: Callable[[Connection], T]) -> Deferred[T]:
-        return self._store.writer.run(description, change).addCallback(self._look)
+    def _do(
+        self, description: str, change: Callable[[Connection], T], changed: Sequence[int] = ()
+    ) -> Deferred[T]:
+        return self._store.writer.run(description, change).addCallback(self._look, changed)
 
-    def _look(self, result: T) -> T:
-        self._outbox.look()
+    def _look(self, result: T, changed: Sequence[int]) -> T:
+        self._outbox.look(changed)
         return result

@@ -5,7 +5,7 @@ by looking from lane to lane (`storage.queue`). What carries this server's lease
 reverse.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -19,6 +19,7 @@ from storage.store import Store
 LOOK_LANES = 500
 CLAIM_DELIVERIES = 500  # what one transaction takes, so that it holds nobody up
 LANE_DELIVERIES = 200  # … and of it one lane
+FRESH_MS = 1000  # for so long what the store said of a delivery is taken to hold
 
 
 class Claims:
@@ -29,6 +30,8 @@ class Claims:
         self._store = store
         self._owner: int | None = None
         self._leases: dict[int, int] = {}
+        self._sure: dict[int, int] = {}  # when the store was last asked whether they are ours and pending
+        self._doubted: set[int] = set()  # since the store is being asked
         self._after = -(2**63)
 
     @property
@@ -48,11 +51,38 @@ class Claims:
         """The same, to be inserted with a lease of ours."""
         until = now_ms + self.lease_ms
         self._leases[due.delivery.id] = until
+        self._sure[due.delivery.id] = now_ms
         return due._replace(delivery=due.delivery._replace(owner=self.owner, lease_until=until))
 
     def drop(self, delivery_id: int) -> None:
         """It is not ours any more."""
         self._leases.pop(delivery_id, None)
+        self._sure.pop(delivery_id, None)
+
+    # -- is it still what memory has? ---------------------------------------------------------------
+
+    def is_sure(self, delivery_id: int, now_ms: int) -> bool:
+        """Did the store say a moment ago that it is ours and pending?"""
+        return 0 <= now_ms - self._sure.get(delivery_id, -FRESH_MS) < FRESH_MS
+
+    def doubt(self, delivery_ids: Collection[int]) -> None:
+        """Somebody has changed these in the table."""
+        for delivery_id in delivery_ids:
+            self._sure.pop(delivery_id, None)
+        self._doubted.update(delivery_ids)
+
+    def check(self, attempts: Mapping[int, int], now_ms: int) -> Deferred[set[int]]:
+        """Ask the store about these, given with the attempts that each had when it came to memory; those that
+        are over, another server's, or have had another attempt since. One question at a time."""
+        self._doubted.clear()
+        asking = self._store.read(queue.held, attempts.keys(), self.owner)
+
+        def checked(held: Mapping[int, int]) -> set[int]:
+            same = {delivery_id for delivery_id, tries in attempts.items() if held.get(delivery_id) == tries}
+            self._sure.update((known, now_ms) for known in same - self._doubted if known in self._leases)
+            return attempts.keys() - same
+
+        return asking.addCallback(checked)
 
     def take_over(self) -> Deferred[int]:
         """Free what earlier lives of this server had when they ended; how much."""
@@ -82,7 +112,9 @@ class Claims:
         def claimed(found: list[DueDelivery]) -> list[DueDelivery]:
             # A lease that ran out here while it could not be renewed may be claimed by ourselves again.
             fresh = [due for due in found if due.delivery.id not in self._leases]
+            self.doubt([due.delivery.id for due in found if due.delivery.id in self._leases])
             self._leases.update((due.delivery.id, until) for due in found)
+            self._sure.update((due.delivery.id, now_ms) for due in fresh)
             return fresh
 
         return self._store.writer.run("claim", work).addCallback(claimed)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge.config_console import ConsoleConfig
+from edge.config_mail import MailConfig
 from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between, matching
 from edge.config_sip import SIPConfig, TrunkConfig
 from edge.config_types import (
@@ -39,6 +40,7 @@ __all__ = [
     "HTTPConfig",
     "LogConfig",
     "LookAlikesConfig",
+    "MailConfig",
     "MetricsConfig",
     "NumbersConfig",
     "OutboxConfig",
@@ -249,6 +251,7 @@ class Config:
     metrics: MetricsConfig | None = None
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
+    mail: MailConfig | None = None
     console: ConsoleConfig = field(default_factory=ConsoleConfig)
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 

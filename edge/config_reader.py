@@ -122,11 +122,11 @@ class Reader:
             if key is None or field.name in given:
                 continue
             here = f"{where}.{key}" if where else key
-            if base(hints[field.name]) is Secret:
-                ways = (key, f"{key}_file", f"{key}_env")
-                known |= dict.fromkeys(ways, True)
-                if field.default is dataclasses.MISSING or not table.keys().isdisjoint(ways):
-                    values[field.name] = self._secret(hints[field.name], table, key, where)
+            if base(_needed(hints[field.name])) is Secret:
+                names = (key, f"{key}_file", f"{key}_env")
+                known |= dict.fromkeys(names, True)
+                if field.default is dataclasses.MISSING or any(name in table for name in names):
+                    values[field.name] = self._secret(_needed(hints[field.name]), table, key, where)
                 continue
             known[key] = False
             if key in table:
@@ -147,7 +147,7 @@ class Reader:
         """``value`` as ``hint`` wants it; a problem when it is not."""
         origin, arguments = get_origin(hint), get_args(hint)
         if origin in (Union, types.UnionType):
-            return self.value(next(kind for kind in arguments if kind is not types.NoneType), value, where)
+            return self.value(_needed(hint), value, where)
         if origin is tuple:
             return self._array(arguments[0], value, where)
         if origin is Mapping:
@@ -222,6 +222,13 @@ class Reader:
                 self.problem(f"{where}.{key}" if where else key, value, f"a known key{hint}")
 
 
+def _needed(hint: Any) -> Any:
+    """Of a type that may be None too, the other one."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(kind for kind in get_args(hint) if kind is not types.NoneType)
+    return hint
+
+
 def base(hint: Any) -> Any:
     """The type under an `Annotated`."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
@@ -229,6 +236,7 @@ def base(hint: Any) -> Any:
 
 def expectation(hint: Any) -> str:
     """What a value of this type looks like, for people."""
+    hint = _needed(hint)
     if get_origin(hint) is Annotated:
         return " and ".join(check.expected for check in _checks(hint))
     if get_origin(hint) is Literal:
@@ -238,7 +246,7 @@ def expectation(hint: Any) -> str:
     if get_origin(hint) is Mapping:
         key, kind = get_args(hint)
         return f"a table, each key {expectation(key)}, each value {expectation(kind)}"
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Secret: "a text"}
     return names.get(hint, "a table")
 
 

@@ -1,7 +1,7 @@
 """The tables of the configuration that are about carriers: their SMSC accounts, and the routes to them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -95,6 +95,22 @@ Pattern = Annotated[str, Check("a regular expression with a group named id, or n
 Prefix = Annotated[str, matching(r"\+?[0-9]{1,15}", 'the beginning of a number, such as "+44"')]
 
 
+def _lasts(period: str) -> bool:
+    """An SMPP time at which a message may still be delivered."""
+    return is_time(period) and (not period.endswith("R") or period.strip("0") != "R")
+
+
+def _twice(
+    key: str, table: Mapping[str, str], number: Callable[[str], int], what: str
+) -> Iterator[Contradiction]:
+    """The names in a table that mean what an earlier one means."""
+    named: dict[int, str] = {}
+    for name, value in table.items():
+        first = named.setdefault(number(name), name)
+        if first != name:
+            yield f"{key}.{name}", value, f"no second {what} {first}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamConfig:
     """One SMSC account and the manners of its carrier."""
@@ -158,9 +174,7 @@ class UpstreamConfig:
     repeats: Literal["merge", "deliver"] = "merge"
     reassembly_timeout_seconds: Positive = 1800.0
     validity_seconds: NotNegative = 0.0
-    validity_period: Annotated[str, Check('an SMPP time such as "000007000000000R", or nothing', is_time)] = (
-        ""
-    )
+    validity_period: Annotated[str, Check('an SMPP time such as "000007000000000R", or nothing', _lasts)] = ""
     priority_flag: Annotated[int, between(0, 3)] = 0
     service_type: Annotated[str, matching(r"[ -~]{0,5}", "at most 5 ASCII characters")] = ""
     backlog: Count = 10_000
@@ -176,11 +190,8 @@ class UpstreamConfig:
             low, high = getattr(self, f"{kind}_min_seconds"), getattr(self, f"{kind}_max_seconds")
             if high < low:
                 yield f"{kind}_max_seconds", high, f"at least {kind}_min_seconds, which is {low}"
-        named: dict[int, str] = {}
-        for key, verdict in self.statuses.items():
-            first = named.setdefault(status_number(key), key)
-            if first != key:
-                yield f"statuses.{key}", verdict, f"no second verdict on {first}"
+        yield from _twice("statuses", self.statuses, status_number, "verdict on")
+        yield from _twice("charsets", self.charsets, int, "charset for")
         yield from tls_contradictions(self, self.tls)
 
 

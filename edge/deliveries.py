@@ -10,7 +10,7 @@ Every delivery has an end, whatever its handler does: one that raises, answers n
 tried again ever more seldom, and what is not over when its handler's time is up has failed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +24,8 @@ from twisted.python.failure import Failure
 from edge.claims import Claims
 from edge.delivery_lanes import lane_of
 from edge.handlers import (
-    EXCERPT_CHARACTERS,
     GIVE_UP_SECONDS,
+    INTERNAL_ERROR,
     Delivered,
     Failed,
     Handler,
@@ -36,8 +36,9 @@ from edge.handlers import (
 from edge.handlers.base import DIDHandler
 from edge.handlers.faults import Faults
 from edge.outage import not_stored
-from edge.outcomes import after_fault, answered, checked, in_time, unwell
+from edge.outcomes import after_fault, answered, checked, give_up_seconds, in_time, unwell
 from edge.refill import Refill
+from edge.second_look import SecondLook, Taken
 from edge.targets import Limits, Target, Targets
 from storage import deliveries
 from storage.deliveries import DueDelivery
@@ -50,7 +51,7 @@ log = structlog.get_logger(__name__)
 AGAIN_SECONDS = 1.0
 LEASE_SECONDS = 60.0
 UNAVAILABLE_SECONDS = 30.0
-ATTEMPT_SECONDS = 300.0  # no handler has a reason to take longer
+ATTEMPT_SECONDS = 300.0  # a handler that has a reason to take longer says so: `attempt_seconds`
 OVERDUE_POLL_SECONDS = 10.0
 DEFAULTS = Limits()
 
@@ -98,9 +99,17 @@ class Outbox:
         self._targets = Targets(limits)
         self._claims = Claims(store, round(lease_seconds * 1000))
         self._refill = Refill(
-            self._claims, self._targets, clock, wall_ms, self.target_key, self._something_changed
+            self._claims,
+            self._targets,
+            clock,
+            wall_ms,
+            self.target_key,
+            self._something_changed,
+            self._arrived,
         )
+        self._second_look = SecondLook(self._claims, clock, wall_ms, self._begin, self._ended_elsewhere)
         self._faults = Faults()
+        self._moved: dict[int, str] = {}  # deliveries that go where the table does not say yet
         self._under_way: dict[int, tuple[_Attempt, Deferred[Any]]] = {}
         self._overdue = LoopingCall(self._end_overdue)
         self._overdue.clock = clock
@@ -116,6 +125,7 @@ class Outbox:
         """Begin no more attempts; fires when the running ones are stored and the rest is given back."""
         self._stopping = True
         self._refill.stop_looking()
+        self._ended_elsewhere(self._second_look.give_up())
         done: Deferred[None] = Deferred()
         self._idle.append(done)
         self._check_idle()
@@ -126,8 +136,12 @@ class Outbox:
         if self._overdue.running:
             self._overdue.stop()
 
-    def look(self) -> None:
-        """For operators, after they have changed something in the table."""
+    def look(self, changed: Collection[int] = ()) -> None:
+        """For operators, after they have changed something in the table: these deliveries, if it was such.
+
+        None of them begins as memory has it.
+        """
+        self._claims.doubt(changed)
         self._refill.look()
 
     @property
@@ -204,6 +218,7 @@ class Outbox:
 
     def _let_go(self, due: DueDelivery) -> None:
         self._claims.drop(due.delivery.id)
+        self._moved.pop(due.delivery.id, None)
         self._targets.let_go(due.delivery.lane)
 
     def _pump(self) -> None:
@@ -212,6 +227,7 @@ class Outbox:
             if taken is None:
                 break
             self._attempt(*taken)
+        self._second_look.look()
         self._refill.supply()
 
     def _something_changed(self) -> None:
@@ -219,12 +235,35 @@ class Outbox:
         self._check_idle()
 
     def _attempt(self, target: Target, due: DueDelivery) -> None:
-        delivery = due.delivery
-        attempt = _Attempt(due, target, self._wall_ms(), self._clock.seconds())
-        if delivery.id not in self._claims:  # another server took it while it waited
+        if due.delivery.id not in self._claims:  # another server took it while it waited
             self._let_go(due)
             self._targets.ended(target)
+        elif self._claims.is_sure(due.delivery.id, self._wall_ms()):
+            self._begin(target, due)
+        else:
+            self._second_look.put(target, due)
+
+    def _ended_elsewhere(self, taken: Sequence[Taken]) -> None:
+        """These are not what memory has of them, or not to be begun: the table has the word on each."""
+        if not taken:
             return
+        ids = [due.delivery.id for _, due in taken]
+
+        def not_released(failure: Failure) -> None:
+            not_stored(log, "deliveries_not_given_back", failure, deliveries=len(ids))
+
+        def forget(_: None) -> None:
+            for target, due in taken:
+                self._let_go(due)
+                self._targets.ended(target)
+            self._something_changed()
+
+        self._claims.release(ids).addErrback(not_released).addCallback(forget)
+
+    def _begin(self, target: Target, due: DueDelivery) -> None:
+        due = self._current(due)
+        delivery = due.delivery
+        attempt = _Attempt(due, target, self._wall_ms(), self._clock.seconds())
         asked: Deferred[Any] = maybeDeferred(self._deliver, due)
         self._under_way[delivery.id] = attempt, asked
         judged: Deferred[Outcome] = asked.addCallback(self._ended, attempt)
@@ -235,6 +274,8 @@ class Outbox:
         handler = self._handlers.get(delivery.handler)
         if handler is None:
             return Failed("handler_unknown")
+        if self._is_off(handler, due):
+            return Failed("switched_off")
         if not delivery.target and isinstance(handler, DIDHandler):
             # It could not be said when the message came, and somebody has it tried again.
             targets = handler.targets(settings, due.message.peer)
@@ -247,34 +288,84 @@ class Outbox:
         """The first word on an attempt counts; what comes after its time was up does not."""
         if self._is_under_way(attempt):
             del self._under_way[attempt.due.delivery.id]
-            self._finish(outcome, attempt)
+            try:
+                self._finish(outcome, attempt)
+            except Exception as error:  # here it would end nowhere, and the delivery neither
+                self._faults.tell(attempt.due.delivery.handler, "outcome", error)
+                self._store_ended(Failed(INTERNAL_ERROR), attempt)
 
     def _is_under_way(self, attempt: _Attempt) -> bool:
         known = self._under_way.get(attempt.due.delivery.id)
         return known is not None and known[0] is attempt
 
     def _end_overdue(self) -> None:
-        began = self._clock.seconds() - ATTEMPT_SECONDS
-        overdue = [pair for pair in self._under_way.values() if pair[0].started <= began]
+        now = self._clock.seconds()
+        overdue = [
+            pair for pair in self._under_way.values() if now - pair[0].started >= self._time_of(pair[0])
+        ]
         for attempt, asked in overdue:
-            late = TimeoutError(f"no outcome within {ATTEMPT_SECONDS:.0f} s")
+            late = TimeoutError(f"no outcome within {self._time_of(attempt):.0f} s")
             self._heard(self._broken(Failure(late), attempt), attempt)
             with suppress(Exception):  # what is left of it is the handler's
                 asked.cancel()
 
-    def _settings(self, due: DueDelivery) -> Mapping[str, object]:
+    def _time_of(self, attempt: _Attempt) -> float:
+        """How long an attempt may take."""
+        handler = self._handlers.get(attempt.due.delivery.handler)
+        return float(getattr(handler, "attempt_seconds", ATTEMPT_SECONDS))
+
+    def _judge(self, due: DueDelivery) -> Callable[[Outcome], bool]:
+        """Who says whether an outcome tells that the target as a whole takes nothing now."""
+        judge: Callable[[Outcome], bool] = getattr(self._handlers.get(due.delivery.handler), "unwell", unwell)
+        return judge
+
+    def _owned(self, due: DueDelivery) -> Did | None:
+        """The number that it is about, as long as that is the same account's."""
         did = self._did(due.message.did)
+        return None if did is None or did.account_id != due.delivery.account_id else did
+
+    def _settings(self, due: DueDelivery) -> Mapping[str, object]:
+        did = self._owned(due)
         setting = None if did is None else did.handlers.get(due.delivery.handler)
         return {} if setting is None else setting.settings
 
+    def _is_off(self, handler: Handler, due: DueDelivery) -> bool:
+        """Has the number's owner switched it off since? Off means: no more requests."""
+        did = self._owned(due)
+        if did is None or not isinstance(handler, DIDHandler):
+            return False
+        setting = did.handlers.get(due.delivery.handler)
+        return setting is None or not setting.enabled
+
+    def _arrived(self, due: DueDelivery) -> DueDelivery:
+        """One that comes from the table as the table has it."""
+        self._moved.pop(due.delivery.id, None)
+        return self._current(due)
+
+    def _current(self, due: DueDelivery) -> DueDelivery:
+        """The same, to where the number's owner has it go now."""
+        delivery = due.delivery
+        handler = self._handlers.get(delivery.handler)
+        if not delivery.target or not isinstance(handler, DIDHandler):
+            return due
+        try:
+            target = handler.moved(self._settings(due), due.message.peer, delivery.target)
+        except Exception as error:  # it goes where it was to go
+            self._faults.tell(delivery.handler, "moved", error)
+            return due
+        if target == delivery.target:
+            return due
+        self._moved[delivery.id] = target
+        return due._replace(delivery=delivery._replace(target=target))
+
     def _ended(self, outcome: Outcome, attempt: _Attempt) -> Outcome:
-        checked(outcome)
+        outcome = checked(outcome)
         now, target = self._clock.seconds(), attempt.target
         if answered(outcome):
             target.answers += 1
         elif isinstance(outcome, Retry):
             target.answers = 0
-        if unwell(outcome):
+        if self._judge(attempt.due)(outcome):
             if target.circuit.failed(now):
                 log.warning("target_failing", target=target.key, outcome=outcome.outcome)
                 self._refill.give_back(target)
@@ -293,10 +384,21 @@ class Outbox:
         return after_fault((self._wall_ms() - delivery.begun_at) / 1000)
 
     def _finish(self, outcome: Outcome, attempt: _Attempt) -> None:
+        delivery = attempt.due.delivery
+        age = (self._wall_ms() - delivery.begun_at) / 1000
+        self._store_ended(in_time(outcome, age, self._give_up_seconds(delivery.handler)), attempt)
+
+    def _give_up_seconds(self, name: str) -> float:
+        try:
+            return give_up_seconds(self._handlers.get(name))
+        except Exception as error:  # the handler's
+            self._faults.tell(name, "give_up_seconds", error)
+            return GIVE_UP_SECONDS
+
+    def _store_ended(self, outcome: Outcome, attempt: _Attempt) -> None:
+        """Store how an attempt ended; the outcome is one that can be."""
         now_ms = self._wall_ms()
         delivery = attempt.due.delivery
-        seconds = getattr(self._handlers.get(delivery.handler), "give_up_seconds", GIVE_UP_SECONDS)
-        outcome = in_time(outcome, (now_ms - delivery.begun_at) / 1000, seconds)
         record = AttemptRecord(
             delivery_id=delivery.id,
             number=delivery.attempts + 1,
@@ -304,7 +406,7 @@ class Outbox:
             duration_ms=round((self._clock.seconds() - attempt.started) * 1000),
             outcome=outcome.outcome,
             status_code=outcome.status_code,
-            excerpt=None if outcome.excerpt is None else outcome.excerpt[:EXCERPT_CHARACTERS],
+            excerpt=outcome.excerpt,
         )
         state, due_at = self._next(outcome, now_ms)
         self._store_outcome(record, state, due_at, attempt)
@@ -325,6 +427,9 @@ class Outbox:
         self, record: AttemptRecord, state: DeliveryState, due_at: int, attempt: _Attempt
     ) -> None:
         writes = deliveries.record_attempt(record, state, due_at, self._wall_ms(), self._claims.owner)
+        moved = self._moved.get(record.delivery_id)
+        if moved is not None:
+            writes += deliveries.retarget(record.delivery_id, moved)
         self._store.writer.write(writes).addCallbacks(
             self._stored,
             self._not_stored,
@@ -348,10 +453,15 @@ class Outbox:
         if failure.check(Stale):
             self.counters.refused += 1
             log.warning("late_outcome_refused", delivery=record.delivery_id, attempt=record.number)
-            self._over(attempt)
+            # It may be ours again, for another attempt: memory has no copy of that one.
+            self._ended_elsewhere([(attempt.target, attempt.due)])
+            return
+        not_stored(log, "attempt_not_stored", failure, delivery=record.delivery_id)
+        if not failure.check(StoreUnavailable) and record.outcome != INTERNAL_ERROR:
+            # The store is there and does not take this: what it says would be the same each time.
+            self._store_ended(Failed(INTERNAL_ERROR), attempt)
             return
         # The attempt keeps its place until it is stored, so a failing store slows the outbox down to a stop.
-        not_stored(log, "attempt_not_stored", failure, delivery=record.delivery_id)
         self._clock.callLater(AGAIN_SECONDS, self._store_outcome, record, state, due_at, attempt)
 
     def _check_idle(self) -> None:

@@ -48,6 +48,11 @@ class Directory:
             self._poll.stop()
 
     @property
+    def version(self) -> int:
+        """Of the catalog that is in memory."""
+        return self._version
+
+    @property
     def loaded(self) -> bool:
         """Before that nobody can be told whether a key is good."""
         return self._version >= 0

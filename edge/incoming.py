@@ -28,6 +28,7 @@ class Incoming:
     receipts: Receipts
     mover: Mover
     receipt_pattern: re.Pattern[str] | None
+    unpack: Callable[[bytes], bytes] | None  # what makes septets of the octets of a carrier that packs them
     wall_ms: Callable[[], int]
 
     def received(self, upstream: Upstream, bind: Bind, pdu: Request) -> None:
@@ -42,7 +43,7 @@ class Incoming:
         def answer(status: int) -> None:
             bind.respond(link, response(sequence_number=sequence_number, command_status=status))
 
-        report = receipt.parse(pdu, self.receipt_pattern)
+        report = receipt.parse(pdu, self.receipt_pattern, self.unpack)
         if report is None:
             self.inbound.receive(pdu, answer, bind.name)
         else:
@@ -61,6 +62,7 @@ class Incoming:
         if item.told:
             self.receipts.sent(item.part.id)
         self.receipts.accepted(smsc_message_id)
+        self.receipts.taken(item.part)
 
     def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:
         """See `edge.upstreams.Observer`."""

@@ -60,6 +60,10 @@ class Lanes:
         if len(self._barred) > REMEMBERED:
             self._barred.popitem(last=False)
 
+    def unbar(self, identity: int) -> None:
+        """It may be sent after all."""
+        self._barred.pop(identity, None)
+
     def barred(self, item: QueuedPart) -> bool:
         """Must this part not be sent?"""
         return bool(self._barred) and (item.part.message_id in self._barred or item.part.id in self._barred)

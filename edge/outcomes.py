@@ -1,9 +1,23 @@
 """What an attempt's outcome says: pure, and on guard against handlers that are at fault themselves."""
 
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
-from edge.handlers import INTERNAL_ERROR, Delivered, Failed, Outcome, Retry
+from edge.handlers import (
+    EXCERPT_CHARACTERS,
+    GIVE_UP_SECONDS,
+    INTERNAL_ERROR,
+    Delivered,
+    Failed,
+    Outcome,
+    Retry,
+)
+from storage.text import storable
+
+LONGEST_SECONDS = 366 * 86_400.0
+"""No delivery is tried for longer, whatever its handler says."""
+
+WORD_CHARACTERS = 100
 
 BROKEN_SECONDS = (300.0, 6 * 3600.0)  # at first, and at most, after a handler's own fault
 SERVER_ERRORS = range(500, 600)
@@ -11,7 +25,10 @@ TOO_MANY_REQUESTS = 429
 
 
 def checked(outcome: Any) -> Outcome:
-    """What a handler gave. Raises TypeError or ValueError for no outcome, or one that cannot be stored."""
+    """What a handler gave, as it can be stored and reckoned with: the one place where that is made sure of.
+
+    Raises TypeError or ValueError for what is no outcome.
+    """
     if not isinstance(outcome, Delivered | Retry | Failed):
         raise TypeError(f"{outcome!r} is no outcome")
     word, status, excerpt = _members(outcome)
@@ -19,9 +36,38 @@ def checked(outcome: Any) -> Outcome:
         raise TypeError(f"{outcome!r}: outcome and excerpt are texts")
     if not isinstance(status, int | None) or abs(status or 0) >= 2**31:
         raise TypeError(f"{outcome!r}: a status is a small number")
-    if isinstance(outcome, Retry) and not (isfinite(outcome.after) and outcome.after >= 0):
-        raise ValueError(f"{outcome!r}: the next try is so many seconds from now")
-    return outcome
+    word = storable(word[:WORD_CHARACTERS])
+    status = None if status is None else int(status)
+    excerpt = None if excerpt is None else storable(excerpt[:EXCERPT_CHARACTERS])
+    match outcome:
+        case Retry(after=after):
+            return Retry(word, _seconds(after), status, excerpt)
+        case Delivered():
+            return Delivered(word, status, excerpt)
+        case Failed():
+            return Failed(word, status, excerpt)
+
+
+def give_up_seconds(handler: object) -> float:
+    """How long this handler's deliveries are tried, at most LONGEST_SECONDS. Raises what it is at fault."""
+    return min(_number(getattr(handler, "give_up_seconds", GIVE_UP_SECONDS)), LONGEST_SECONDS)
+
+
+def _seconds(written: Any) -> float:
+    after = _number(written)
+    if not (isfinite(after) and after >= 0):
+        raise ValueError(f"{written!r}: the next try is so many seconds from now")
+    return min(after, LONGEST_SECONDS)
+
+
+def _number(written: Any) -> float:
+    """Of any kind of number: a plain one. Raises TypeError or ValueError for what is none."""
+    if isinstance(written, str | bytes | bytearray):
+        raise TypeError(f"{written!r} is no number")
+    number = float(written)
+    if isnan(number):
+        raise ValueError(f"{written!r} is no number")
+    return number
 
 
 def answered(outcome: Outcome) -> bool:

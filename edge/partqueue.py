@@ -10,6 +10,7 @@ from edge.backlog import Backlog
 from edge.lanes import Lanes
 from storage import parts
 from storage.parts import QueuedPart
+from storage.records import PartFlag
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,8 @@ class PartQueue:
         self._backlog: Backlog[QueuedPart] = Backlog(limit, lambda queued: queued.part.id)
         self._lanes = Lanes()
         self._withdrawals = 0
+        self._looks = 0
+        self._held: dict[int, int] = {}  # messages with a part that is held, and the look before which it was
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -68,15 +71,18 @@ class PartQueue:
         """Ask the table for more, if there is room for it."""
         if self.withdrawn or not self._backlog.begin_look():
             return None
-        withdrawals = self._withdrawals
+        self._looks += 1
         return self._store.read(parts.queued, self._upstream, self._wall_ms(), LOOK_PARTS).addCallbacks(
-            self._looked, self._could_not_look, callbackArgs=(withdrawals,)
+            self._looked, self._could_not_look, callbackArgs=(self._withdrawals, self._looks)
         )
 
-    def _looked(self, found: Sequence[QueuedPart], withdrawals: int) -> None:
+    def _looked(self, found: Sequence[QueuedPart], withdrawals: int, look: int) -> None:
         if withdrawals != self._withdrawals:  # what it saw may have moved to another upstream since
             self._backlog.end_look((), complete=False)
             return
+        for item in found:  # so whatever was held before it is decided, if that was held before this look
+            if self._held.get(item.part.message_id, look) < look:
+                del self._held[item.part.message_id]
         self._backlog.end_look(found, complete=len(found) < LOOK_PARTS)
         if self._backlog:
             self._feed()
@@ -95,7 +101,9 @@ class PartQueue:
         backlog, lanes = self._backlog, self._lanes
         while backlog and len(ready) < room:
             item = backlog.take()
-            if lanes.barred(item) or (item.part.expires_at is not None and item.part.expires_at <= now_ms):
+            if item.part.message_id in self._held:
+                self._leave(item)
+            elif lanes.barred(item) or (item.part.expires_at is not None and item.part.expires_at <= now_ms):
                 backlog.done(item.part.id)
             elif lanes.enter(item):
                 ready.append(item)
@@ -136,11 +144,22 @@ class PartQueue:
         for part_id in part_ids:
             self._lanes.bar(part_id)
 
+    def again(self, item: QueuedPart) -> None:
+        """This part, which was `done` and barred, is on its way as before."""
+        self._lanes.unbar(item.part.id)
+        self._backlog.expect([item.part.id])
+
     def leave_to_table(self, items: Iterable[QueuedPart]) -> None:
-        """What has become of them only the table knows; what is behind them is left there too."""
+        """What has become of them only the table knows; what is behind them is left there too, and stays
+        there while it may have to wait for one that is held."""
         for item in items:
+            if item.part.total > 1 and item.part.flags & PartFlag.HOLD:
+                self._held[item.part.message_id] = self._looks
             for each in (item, *self._lanes.leave(item)):
-                self._backlog.done(each.part.id)
+                self._leave(each)
+
+    def _leave(self, item: QueuedPart) -> None:
+        self._backlog.done(item.part.id)
         self._backlog.overflowed = True
 
     # -- other upstreams --------------------------------------------------------------------------

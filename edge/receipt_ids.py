@@ -16,7 +16,7 @@ from storage.receipts import LIKELY, SURE
 DECIMAL = re.compile(r"[0-9]+", re.ASCII)
 HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
 PADDINGS = (8, 10)  # digits that SMSCs pad ids to
-LONGEST_ID = 64  # octets of message_id (SMPP 3.4 §5.2.23); also bounds the arithmetic
+LONGEST_ID = 255  # SMPP 3.4 §5.2.23 has 64 octets, which not all keep; also bounds the arithmetic
 
 
 class Readings(NamedTuple):
@@ -35,17 +35,28 @@ def readings(message_ids: Sequence[str], base: str, *, exact: bool = False) -> R
     ``base`` is the upstream's `message_id_base`: "as_sent" knows no other base, "hex" means that
     submit_sm_resp has hexadecimal and receipts have decimal ids, "decimal" the reverse, "any" that it is not
     known. A receipt with two different ids has one of them as the upstream gave it; with "hex" and
-    "decimal" a single one is read in the other base first.
+    "decimal" a single one is read in the other base first, and of two that are one number in both bases
+    the one that the upstream gave is taken as sent, the other not.
     """
     sent = [message_id[:LONGEST_ID] for message_id in message_ids]
     if exact:
         return Readings(_once(sent), len(sent))
+    given = [one for one in sent if base != "any" and any(_is_told(one, other, base) for other in sent)]
+    if given and len(given) < len(sent):
+        same = _once([*given, *_spelled(given)])
+        told = _once([*sent, *_spelled(sent)])
+        return Readings(same, len(given), [(name, SURE) for name in told if name not in same])
     same = _once([*sent, *_spelled(sent)])
     others = list(dict(reversed(list(_others(sent, base)))).items())[::-1]
     if base in ("hex", "decimal") and len(sent) == 1 and others:
         read = _once(name for name, _ in others)
         return Readings(read, 1, [(name, SURE) for name in same if name not in read])
     return Readings(same, len(sent), [(name, far) for name, far in others if name not in same])
+
+
+def _is_told(given: str, told: str, base: str) -> bool:
+    """The receipt's ``told`` is the upstream's ``given`` in the other base."""
+    return told != given and given in [name for name, _ in _others([told], base)]
 
 
 def _others(sent: Iterable[str], base: str) -> Iterator[tuple[str, int]]:

@@ -8,7 +8,7 @@ read again for as long as an answer may take. A part whose id is not known, beca
 the answer, is found by our own reference or by the numbers and the time, where that is one part only.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -30,7 +30,7 @@ from storage import receipts
 from storage.deliveries import DueDelivery
 from storage.receipt_parts import Traits
 from storage.receipts import LIKELY, SURE, Matches, Report
-from storage.records import PartState, ReceiptRecord
+from storage.records import PartRecord, PartState, ReceiptRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,9 @@ Matched = tuple[int | None, list[DueDelivery], Matches | None]
 
 UNMATCHED_COUNTED = 1_000
 PURGED_AT_ONCE = 10_000
-READ_AT_ONCE = 10_000  # readings: a receipt has up to a dozen
+READ_AT_ONCE = 20_000  # readings: a receipt has up to two dozen
+READ_ALL = 1_000_000
+BASES_LEARNT_FROM = 1_000  # receipts
 SLACK_SECONDS = 5.0
 
 # SMPP 3.4 §5.2.28. A state that is not here does not close a part.
@@ -66,7 +68,8 @@ class Counters:
 class Receipts:
     """I take the receipts of one upstream; their parts may be those of any upstream of its ``group``.
 
-    ``settled`` is called with parts that were in doubt, which the SMSC has.
+    ``settled`` is called with parts that were in doubt, which the SMSC has, and with those of them of which
+    that is only guessed.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Receipts:
         store: Store,
         outbox: Outbox,
         wall_ms: Callable[[], int],
-        settled: Callable[[Sequence[int]], None],
+        settled: Callable[[Sequence[int], Collection[int]], None],
     ) -> None:
         self.counters = Counters()
         self._upstream = config.name
@@ -94,17 +97,27 @@ class Receipts:
         self._references = config.user_message_reference
         self._answer_ms = round((config.response_timeout_seconds + SLACK_SECONDS) * 1000)
         self._read_again_until = 0
+        self._read_all = False
         self._log = log.bind(upstream=config.name)
 
     def start(self) -> Deferred[None]:
         """Learn whether receipts from before the start wait for their parts."""
-        return self._store.read(receipts.unmatched, self._upstream, UNMATCHED_COUNTED).addCallback(
-            self._count
+        return (
+            self._store.read(receipts.unmatched, self._upstream, UNMATCHED_COUNTED)
+            .addCallback(self._count)
+            .addCallback(lambda _: self._store.read(receipts.told, self._upstream, BASES_LEARNT_FROM))
+            .addCallback(self._learn)
         )
+
+    def _learn(self, told: Sequence[tuple[str, str]]) -> None:
+        """What receipts have shown of the base before the start, they need not show again."""
+        if self._base == "any" and not self._exact and any(_converted(*pair) for pair in told):
+            self._group.converts = True
 
     def _count(self, unmatched: Sequence[ReceiptRecord]) -> None:
         self._group.unmatched += len(unmatched)
         if unmatched:
+            self._read_all = True
             self._expect_answers()
 
     def purge(self) -> Deferred[None]:
@@ -124,6 +137,7 @@ class Receipts:
     def receive(self, pdu: DeliverSm | DataSm, receipt: Receipt, answer: Answer) -> None:
         """Take one receipt; ``answer`` is called once, with the command_status for the response."""
         now_ms = self._wall_ms()
+        peer, did = self._dialect.ends(pdu)
         state = PART_STATES.get(receipt.state) if receipt.final else None
         record = ReceiptRecord(
             id=self._store.ids.next(),
@@ -134,6 +148,8 @@ class Receipts:
             raw=user_data(pdu),
             received_at=now_ms,
             part_state=None if state is None else str(state),
+            did=did,
+            peer=peer,
         )
         ids = readings(receipt.message_ids, self._base, exact=self._exact)
         report = Report(
@@ -145,7 +161,7 @@ class Receipts:
             ids.others,
             self._reach,
             now_ms - self._keep_ms,
-            self._traits(pdu, receipt),
+            Traits(receipt.reference if self._references else None, receipt.submit_date),
         )
         self._store.writer.collect("receipts", self._match, report).addCallbacks(
             self._stored, self._not_stored, callbackArgs=(answer,), errbackArgs=(answer,)
@@ -154,11 +170,6 @@ class Receipts:
     @property
     def _reach(self) -> int:
         return LIKELY if self._group.converts else SURE
-
-    def _traits(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Traits:
-        peer, did = self._dialect.ends(pdu)
-        reference = receipt.reference if self._references else None
-        return Traits(did, peer, reference, receipt.submit_date)
 
     def _match(self, conn: Connection, reports: list[Report]) -> list[Matched]:
         """In the writer's thread, for all receipts of a batch at once."""
@@ -189,15 +200,39 @@ class Receipts:
 
         self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
 
+    def taken(self, part: PartRecord) -> None:
+        """The SMSC took this part: the receipt for the whole of its message may have come before."""
+        if not self._whole or part.total == 1:
+            return
+        now_ms = self._wall_ms()
+
+        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
+            told = receipts.inherit(conn, part.id, now_ms)
+            return 0, statuses.due(
+                conn, told, self._store.ids.next, self._outbox.stamp, now_ms
+            ) if told else []
+
+        self._store.writer.run("receipt for the whole", work).addCallbacks(
+            self._matched_late, self._try_later
+        )
+
     def read_again(self) -> None:
-        """A receipt may wait only because an answer could still have come that had its very id."""
+        """A receipt may wait only because an answer could still have come that had its very id, or because
+        the part that has it is of another phone."""
         now_ms = self._wall_ms()
         if not self._group.unmatched or now_ms >= self._read_again_until:
             return
+        everything, self._read_all = self._read_all, False
 
         def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
             matched = receipts.read_again(
-                conn, self._group.upstreams, self._reach, now_ms, READ_AT_ONCE, self._whole
+                conn,
+                self._group.upstreams,
+                self._reach,
+                now_ms,
+                READ_ALL if everything else READ_AT_ONCE,
+                self._whole,
+                0 if everything else now_ms - 2 * self._answer_ms,
             )
             return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
 
@@ -230,9 +265,11 @@ class Receipts:
             self.counters.matched += 1
         answer(CommandStatus.ESME_ROK)
         if matches is not None and matches.settled:
-            self._settled(matches.settled)
+            self._settled(matches.settled, matches.guessed)
         if matches is not None and matches.converted and not self._group.converts:
             self._group.converts = True
+            self._read_all = True
+            self._expect_answers()
             self._log.info("receipts_in_another_base", hint="message_id_base says so at once")
         self._offer(due)
 
@@ -253,3 +290,8 @@ class Receipts:
     def _offer(self, due: Sequence[DueDelivery]) -> None:
         if due:
             self._outbox.offer(due)
+
+
+def _converted(told: str, given: str) -> bool:
+    """A receipt with the first id was about a part with the second: was that beyond doubt another base?"""
+    return (given, SURE) in readings([told], "any").others

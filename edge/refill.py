@@ -23,7 +23,8 @@ RENEWALS_A_LEASE = 3
 
 
 class Refill:
-    """I keep memory supplied. ``changed`` is called when there may be something to begin, or nothing left."""
+    """I keep memory supplied. ``changed`` is called when there may be something to begin, or nothing left;
+    ``current`` brings a delivery's target up to date."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Refill:
         wall_ms: Callable[[], int],
         target_key: Callable[[str, str], str],
         changed: Callable[[], None],
+        current: Callable[[DueDelivery], DueDelivery],
     ) -> None:
         self.lost = 0  # leases that another server took
         self._claims = claims
@@ -41,6 +43,7 @@ class Refill:
         self._wall_ms = wall_ms
         self._target_key = target_key
         self._changed = changed
+        self._current = current
         self._looking = False
         self._again = False
         self._not_before = 0.0
@@ -124,7 +127,7 @@ class Refill:
         self._looking = self._blind = False
         for due in found:
             self._targets.hold(due.delivery.lane)
-            self.put(due)
+            self.put(self._current(due))
         # There may be more where this came from.
         self._again = self._again or bool(found) or not self._claims.seen_all
         self._changed()

@@ -7,7 +7,8 @@ Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -52,6 +53,8 @@ from edge.incoming import Incoming
 from edge.indexing import Indexing
 from edge.interventions import Interventions
 from edge.lag import Lag
+from edge.mail.names import MailNames
+from edge.mail.service import MailEdge
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
@@ -63,11 +66,14 @@ from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
+from edge.sip.snapshots import SipSnapshot
 from edge.targets import Limits
+from edge.turn import Turn
 from edge.upstreams import Upstream
 from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import make_site
+from protocols.sms import packing
 from storage import paused
 from storage.store import Store
 
@@ -127,6 +133,7 @@ class TrunklineService(Service):
         self.http = HTTPClient(reactor, outgoing.settings(config), self.resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
         self.sip = self._sip()
+        self.mail = self._mail()
         self.handlers = self._handlers()
         self.outbox = Outbox(
             self.handlers,
@@ -179,6 +186,24 @@ class TrunklineService(Service):
             self.directory.did,
             DNS(self._reactor, outgoing.nameservers(self.config)),
             self._random.random,
+            Turn(self._clock, time.thread_time).spent,
+        )
+
+    def _mail(self) -> MailEdge | None:
+        if self.config.mail is None:
+            return None
+        return MailEdge(
+            self.config.mail,
+            self.config.numbers.region,
+            self.store,
+            self.directory,
+            MailNames(self._reactor, self.resolver, outgoing.nameservers(self.config)),
+            self.resolver,
+            outgoing.settings(self.config).addresses,
+            self._reactor,
+            self._wall_ms,
+            self._random,
+            lambda: self.outbound,
         )
 
     def _look(self) -> None:
@@ -196,6 +221,7 @@ class TrunklineService(Service):
             random=self._random,
             wall_ms=self._wall_ms,
             sip={} if self.sip is None else self.sip.handlers(),
+            email=None if self.mail is None else self.mail.handler,
             callback=CallbackTimes(
                 retry_seconds=callback.retry_minutes * 60,
                 jitter=callback.retry_jitter,
@@ -261,7 +287,8 @@ class TrunklineService(Service):
             self._wall_ms,
         )
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
-        incoming = Incoming(inbound, receipts, self.mover, pattern, self._wall_ms)
+        unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
+        incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
         upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, incoming)
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):
@@ -294,10 +321,10 @@ class TrunklineService(Service):
             kill_switch=self.kill_switch,
         )
 
-    def _receipts_settled(self, part_ids: Sequence[int]) -> None:
+    def _receipts_settled(self, part_ids: Sequence[int], guessed: Collection[int]) -> None:
         """The parts may be those of any upstream of a group."""
         for line in self.lines.values():
-            line.upstream.known_taken(part_ids)
+            line.upstream.known_taken(part_ids, guessed)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -366,6 +393,8 @@ class TrunklineService(Service):
         self.lag.start()
         self.events.start()
         self.outbound.draining = False
+        if self.mail is not None:
+            self.mail.start()
         self._ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
 
@@ -388,6 +417,8 @@ class TrunklineService(Service):
             self._moving.stop()
         if self._port is not None:
             await _quietly(self._port.stopListening())
+        if self.mail is not None:
+            await self.mail.stop()
         self.purging.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
         await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
@@ -470,6 +501,10 @@ class TrunklineService(Service):
         log.warning("kill_switch", on=on, upstreams=names)
         return self.store.writer.run("kill switch", write)
 
+    def sip_snapshots(self) -> list[SipSnapshot]:
+        """What the SIP side has counted; nothing without one."""
+        return [] if self.sip is None else [self.sip.snapshot()]
+
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration file again and apply what changed; on an error keep what is.
 
@@ -506,6 +541,7 @@ class TrunklineService(Service):
                 "outbox",
                 "simulator",
                 "sip",
+                "mail",
                 "console",
             )
             if getattr(fresh, key) != getattr(self.config, key)

@@ -12,7 +12,7 @@ from storage import deliveries, messages
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
 
-TELLERS = {"imdn": "imdn", "kannel": "report", "jasmin": "report"}
+TELLERS = {"imdn": "imdn", "kannel": "report", "jasmin": "report", "mailto": "email"}
 """Who tells a sender that is no plain URL, by the word before the first colon of his address."""
 
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})

@@ -10,6 +10,7 @@ cost the others the making of all its connections. A lane has no more waiting th
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from edge.circuit import Circuit, CircuitSettings, State
 from storage.deliveries import DueDelivery
@@ -43,6 +44,11 @@ class Target:
     def waiting(self) -> int:
         """Deliveries in memory."""
         return sum(map(len, self.lanes.values()))
+
+    def next(self, count: int) -> list[DueDelivery]:
+        """About so many of those whose turn comes next."""
+        share = max(1, count // max(1, len(self.lanes)))
+        return [due for queue in islice(self.lanes.values(), count) for due in islice(queue, share)]
 
     def pop(self) -> DueDelivery:
         """The next one; its lane goes behind the others."""

@@ -1,4 +1,4 @@
-"""TLS towards an SMSC or a SIP trunk: whom to believe, and how to show who we are.
+"""TLS towards an SMSC or another server: whom to believe, and how to show who we are.
 
 A certificate is checked against the system's authorities or those of a file, for the name that the
 configuration has, not for what DNS made of it (RFC 5922 §7.1). Pins are checked within the handshake, so
@@ -42,6 +42,18 @@ def client_options(config: TLSKeys) -> IOpenSSLClientConnectionCreator:
     )
     creator = optionsForClientTLS(name, trustRoot=trust, clientCertificate=own)
     return _Pinned(creator, pins, trusting=False) if pins else creator
+
+
+def verified(name: str, ca_file: str = "") -> IOpenSSLClientConnectionCreator:
+    """The TLS side towards who has a certificate for this name, of the system's authorities or a file's."""
+    trust = trustRootFromCertificates(_authorities(ca_file)) if ca_file else platformTrust()
+    creator: IOpenSSLClientConnectionCreator = optionsForClientTLS(name, trustRoot=trust)
+    return creator
+
+
+def unverified(name: str) -> IOpenSSLClientConnectionCreator:
+    """The TLS side towards anybody: against eavesdroppers only."""
+    return _unverified(name, None)
 
 
 def pin_octets(pin: str) -> bytes:

@@ -7,7 +7,7 @@ an answer that is overdue may still come on it, so nothing is sent a second time
 once stays taken, whatever it answers to another attempt.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,13 +23,14 @@ from edge.config import UpstreamConfig
 from edge.dialect import Dialect
 from edge.grace import Grace
 from edge.partqueue import PartQueue
+from edge.receipt_ids import LONGEST_ID
 from edge.recorder import RETRY_SECONDS
 from edge.sender import Sender
 from edge.verdicts import Verdict
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus, status_name
-from protocols.smpp.pdu import Request
-from storage import parts
+from protocols.smpp.pdu import GenericNack, Request, Response
+from storage import parts, receipts
 from storage.parts import QueuedPart
 from storage.records import PartFlag
 from storage.statements import Write
@@ -113,6 +114,7 @@ class Upstream:
         self._doubts: dict[int, tuple[Bind, QueuedPart]] = {}  # overdue, on links that live
         self._grace = Grace(clock, config.late_response_seconds, self._grace_over)
         self._taken: set[int] = set()  # sent again, and then the first attempt was answered ESME_ROK
+        self._guessed: dict[int, Bind] = {}  # a receipt may be about them, their answers are overdue
         self._lost: list[QueuedPart] = []
         self._looking = LoopingCall(self.look)
         self._expiring = LoopingCall(self._expire)
@@ -237,10 +239,13 @@ class Upstream:
         """Somebody has decided what becomes of these parts, which were in doubt."""
         self._sender.leave_to_table([item for part_id in part_ids if (item := self._end_doubt(part_id))])
 
-    def known_taken(self, part_ids: Sequence[int]) -> None:
-        """A receipt told of these, which were in doubt: they are not sent again."""
+    def known_taken(self, part_ids: Sequence[int], guessed: Collection[int] = ()) -> None:
+        """A receipt told of these, which were in doubt: they are not sent again. Of those that this is only
+        ``guessed`` of, a refusal of the one attempt would tell better."""
         self.queue.bar(part_ids)
         for part_id in part_ids:
+            if part_id in guessed and part_id in self._doubts:
+                self._guessed[part_id] = self._doubts[part_id][0]
             item = self._end_doubt(part_id)
             if item is not None:
                 self.queue.done(item)
@@ -299,6 +304,7 @@ class Upstream:
         lost, self._lost = self._lost, []
         overdue = [item for where, item in self._doubts.values() if where is bind]
         lost += [item for item in overdue if self._end_doubt(item.part.id)]
+        self._guessed = {part_id: where for part_id, where in self._guessed.items() if where is not bind}
         lost.sort(key=lambda item: item.part.id)
         self._taken.difference_update(item.part.id for item in lost)
         if lost:
@@ -328,10 +334,10 @@ class Upstream:
         if not isinstance(item, QueuedPart):
             return
         self.counters.late += event.late
-        status = event.response.command_status
-        smsc_message_id = getattr(event.response, "message_id", None) or ""
+        status = _status_of(event.response)
+        smsc_message_id = (getattr(event.response, "message_id", None) or "")[:LONGEST_ID]
         if event.late and self._end_doubt(item.part.id) is None:
-            self._answered_too_late(item, status, smsc_message_id)
+            self._answered_too_late(bind, item, status, smsc_message_id)
         elif status == CommandStatus.ESME_ROK:
             bind.accepted()
             self._accepted(item, smsc_message_id)
@@ -347,20 +353,44 @@ class Upstream:
         self._taken.discard(item.part.id)
         self.queue.done(item)
         self._recorder.persist(
-            parts.record_sent(item.part.id, smsc_message_id, self._wall_ms()),
+            parts.record_sent(item.part.id, smsc_message_id or None, self._wall_ms()),
             lambda: self._observer.accepted(self, item, smsc_message_id),
         )
 
-    def _answered_too_late(self, item: QueuedPart, status: int, smsc_message_id: str) -> None:
+    def _answered_too_late(self, bind: Bind, item: QueuedPart, status: int, smsc_message_id: str) -> None:
         """Somebody has decided already: wrongly, if the SMSC took it. A new attempt that is on its way may be
         refused now, as a duplicate or for any reason, and that means nothing."""
         self._log.warning("response_after_decision", part=item.part.id, status=status_name(status))
+        guessed = self._guessed.pop(item.part.id, None) is not None
         if status != CommandStatus.ESME_ROK:
+            if guessed and not item.part.flags & PartFlag.POSSIBLE_DUPLICATE:
+                self._refute(bind, item, status)
             return
         self.queue.bar([item.part.id])
         if any(bind.outstanding for bind in self.binds):
             self._taken.add(item.part.id)
         self._record_late(item, smsc_message_id, self._wall_ms())
+
+    def _refute(self, bind: Bind, item: QueuedPart, status: int) -> None:
+        """The receipt that was taken for this part's was another's."""
+
+        def refuted(so: bool) -> None:
+            self._recorder.unsettled -= 1
+            if so:
+                self.queue.again(item)
+                self._refused(bind, item, status)
+                self._sender.pump()
+            self._check_idle()
+
+        def unrefuted(failure: Failure) -> None:
+            self._recorder.unsettled -= 1
+            outage.not_stored(self._log, "outcome_not_stored", failure)
+            self._clock.callLater(RETRY_SECONDS, self._refute, bind, item, status)
+
+        self._recorder.unsettled += 1
+        self._store.writer.run(
+            "receipt refuted", lambda conn: receipts.refute(conn, item.part.id)
+        ).addCallbacks(refuted, unrefuted)
 
     def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
         def told(news: bool) -> None:
@@ -377,7 +407,7 @@ class Upstream:
         self._recorder.unsettled += 1
         self._store.writer.run(
             "late response",
-            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id, now_ms),
+            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id or None, now_ms),
         ).addCallbacks(told, untold)
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
@@ -454,6 +484,13 @@ class Upstream:
         if part.flags & PartFlag.HOLD:
             return parts.hold(part.id)
         return parts.requeue(part.id, part.due_at, part.flags | PartFlag.POSSIBLE_DUPLICATE, None)
+
+
+def _status_of(response: Response) -> int:
+    """A generic_nack takes nothing, whatever its status is."""
+    if isinstance(response, GenericNack) and response.command_status == CommandStatus.ESME_ROK:
+        return CommandStatus.ESME_RINVCMDID
+    return response.command_status
 
 
 def _said(status: int | None) -> str | None:

@@ -50,6 +50,13 @@ _RECORD_OUTCOME = hot_update(
 )
 
 
+_RETARGET = hot_update(
+    update(delivery).where(delivery.c.id == given("delivery_id", Id)).values(target=given("target_", Text())),
+    "delivery_id",
+    "target_",
+)
+
+
 class DueDelivery(NamedTuple):
     """A delivery and the message that it is about."""
 
@@ -82,9 +89,16 @@ def record_attempt(
 
     The unit fails with Stale unless ``owner`` still has the delivery and no other attempt was recorded since.
     """
+    record = clean_attempt(record)
     before, number = record.number - 1, record.number
     outcome = (record.delivery_id, owner, before, state, number, due_at, now_ms, record.outcome)
-    return [(_RECORD_OUTCOME, outcome), (INSERT_ATTEMPT, clean_attempt(record))]
+    return [(_RECORD_OUTCOME, outcome), (INSERT_ATTEMPT, record)]
+
+
+def retarget(delivery_id: int, target: str) -> list[Write]:
+    """The write that makes a delivery one to another target, where its attempt went; for one unit with
+    `record_attempt`."""
+    return [(_RETARGET, (delivery_id, target))]
 
 
 def reported(
@@ -130,7 +144,8 @@ def retry_now(connection: Connection, delivery_id: int, account_id: int | None, 
 def skip(connection: Connection, delivery_id: int, account_id: int | None, why: str, now_ms: int) -> bool:
     """End a pending delivery as failed, with ``why`` in its history; False when it is not pending.
 
-    An attempt that is under way goes on; its outcome is refused.
+    An attempt that is under way goes on; its outcome is refused. What only waits in a server's memory is not
+    begun.
     """
     mine = select(delivery).where(*_of(account_id), delivery.c.id == delivery_id).with_for_update()
     row = connection.execute(mine).first()

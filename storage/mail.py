@@ -52,7 +52,7 @@ def conversation(
     connection: Connection, next_id: Callable[[], int], did: Did, peer: str, now_ms: int
 ) -> MailConversation:
     """The open conversation of a DID with a peer, made if there is none; of two that make it one wins."""
-    found = _open(connection, did, peer)
+    found = open_conversation(connection, did, peer)
     if found is not None:
         return found
     made = MailConversation(next_id(), did.account_id, did.id, did.number, peer, now_ms)
@@ -71,12 +71,24 @@ def conversation(
         )
     except IntegrityError:
         savepoint.rollback()
-        found = _open(connection, did, peer)
+        found = open_conversation(connection, did, peer)
         if found is None:
             raise
         return found
     savepoint.commit()
     return made
+
+
+def open_conversation(connection: Connection, did: Did, peer: str) -> MailConversation | None:
+    """The open conversation of a DID with a peer."""
+    query = select(mail_conversation).where(
+        mail_conversation.c.account_id == did.account_id,
+        mail_conversation.c.did == did.number,
+        mail_conversation.c.peer == peer,
+        mail_conversation.c.revoked_at.is_(None),
+    )
+    row = connection.execute(query).first()
+    return None if row is None else MailConversation(*row)
 
 
 def find_conversation(connection: Connection, conversation_id: int) -> MailConversation | None:
@@ -133,15 +145,18 @@ def insert_notice(record: MailNotice) -> list[Write]:
     return [(_INSERT_NOTICE, clean)]
 
 
-def due_notices(connection: Connection, now_ms: int, limit: int) -> list[MailNotice]:
-    """Notices to be sent now, the longest due first."""
+def claim_notices(connection: Connection, now_ms: int, until_ms: int, limit: int) -> list[MailNotice]:
+    """Notices to be sent now, the longest due first; nobody else gets them before ``until_ms``."""
     query = (
         select(mail_notice)
         .where(mail_notice.c.state == literal_column("'pending'"), mail_notice.c.due_at <= now_ms)
         .order_by(mail_notice.c.due_at, mail_notice.c.id)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    found = (MailNotice._make(row) for row in connection.execute(query))
+    found = [MailNotice._make(row) for row in connection.execute(query)]
+    ids = [record.id for record in found]
+    connection.execute(update(mail_notice).where(mail_notice.c.id.in_(ids)).values(due_at=until_ms))
     return [record._replace(state=DeliveryState(record.state)) for record in found]
 
 
@@ -181,14 +196,3 @@ def record_bounce(connection: Connection, delivery_id: int, excerpt: str, now_ms
         .values(state=DeliveryState.FAILED.value, attempts=number, updated_at=now_ms, last_outcome="bounced")
     )
     return True
-
-
-def _open(connection: Connection, did: Did, peer: str) -> MailConversation | None:
-    query = select(mail_conversation).where(
-        mail_conversation.c.account_id == did.account_id,
-        mail_conversation.c.did == did.number,
-        mail_conversation.c.peer == peer,
-        mail_conversation.c.revoked_at.is_(None),
-    )
-    row = connection.execute(query).first()
-    return None if row is None else MailConversation(*row)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, and_, case, func, literal_column, select, update
 
-from storage.messages import delivery_record, part_record, views
-from storage.records import DeliveryRecord, MessageRecord, MessageView, PartFlag, PartRecord, PartState
+from storage.messages import delivery_record, part_record
+from storage.records import DeliveryRecord, MessageRecord, PartFlag, PartRecord, PartState
 from storage.tables import delivery, message, part
 
 MAX_LIMIT = 1_000
@@ -63,12 +63,6 @@ def waiting_parts(connection: Connection, upstream: str | None, limit: int) -> l
     if upstream is not None:
         query = query.where(part.c.upstream == upstream)
     return [_waiting(row) for row in connection.execute(query)]
-
-
-def message_view(connection: Connection, message_id: int) -> MessageView | None:
-    """One message with its parts, deliveries and attempts, whosever it is."""
-    found = views(connection, select(message).where(message.c.id == message_id))
-    return found[0] if found else None
 
 
 def hold(connection: Connection, message_id: int, on_their_way: Collection[int]) -> list[int]:

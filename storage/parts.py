@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     Update,
     and_,
+    exists,
     literal_column,
     or_,
     select,
@@ -123,7 +124,14 @@ _FAIL_REST = hot_update(
 
 
 def queued(connection: Connection, upstream: str, now_ms: int, limit: int) -> list[QueuedPart]:
-    """What waits for this upstream, is due, and whose time is not over; oldest first."""
+    """What waits for this upstream, is due, and whose time is not over; oldest first. What is behind a part
+    of its message that is held waits with it: whoever decides may have that one sent again."""
+    before = part.alias()
+    held = exists().where(
+        before.c.message_id == part.c.message_id,
+        before.c.number < part.c.number,
+        before.c.state == PartState.HELD.value,
+    )
     query = (
         _with_numbers()
         .where(
@@ -131,6 +139,7 @@ def queued(connection: Connection, upstream: str, now_ms: int, limit: int) -> li
             part.c.state == literal_column("'queued'"),
             part.c.due_at <= now_ms,
             or_(part.c.expires_at.is_(None), part.c.expires_at > now_ms),
+            or_(part.c.total == 1, ~held),
         )
         .order_by(part.c.due_at, part.c.id)
         .limit(limit)
@@ -177,7 +186,7 @@ def decide(
     return found
 
 
-def record_late(connection: Connection, part_id: int, smsc_message_id: str, now_ms: int) -> bool:
+def record_late(connection: Connection, part_id: int, smsc_message_id: str | None, now_ms: int) -> bool:
     """The upstream took it after all, in whichever attempt: that outweighs what we decided meanwhile, and a
     refusal of another attempt. False if it is known to be taken already, or a receipt told its end."""
     given_up = and_(
@@ -205,7 +214,7 @@ def mark_sending(part_id: int, attempts: int, sent_at_ms: int) -> list[Write]:
 
 
 def record_sent(part_id: int, smsc_message_id: str | None, now_ms: int) -> list[Write]:
-    """The upstream took it, under this id."""
+    """The upstream took it, under this id; None: it gave it none."""
     return [(_RECORD_SENT, (part_id, smsc_message_id, now_ms))]
 
 

@@ -112,6 +112,17 @@ def renew(connection: Connection, ids: Collection[int], owner: int, until_ms: in
     return kept
 
 
+def held(connection: Connection, ids: Collection[int], owner: int) -> dict[int, int]:
+    """Those of these that this owner has and that are pending, with the attempts that each has had."""
+    found: dict[int, int] = {}
+    for some in _slices(ids):
+        mine = select(delivery.c.id, delivery.c.attempts).where(
+            delivery.c.id.in_(some), delivery.c.owner == owner, _PENDING
+        )
+        found.update((row.id, row.attempts) for row in connection.execute(mine))
+    return found
+
+
 def release(connection: Connection, ids: Collection[int], owner: int) -> None:
     """Give these back, untried: any server may take them from when they are due."""
     for some in _slices(ids):

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 
+from storage.receipt_numbers import Agreement, agreement
 from storage.records import PartFlag, PartState, ReceiptRecord
-from storage.tables import PART_OPEN, message, part
+from storage.tables import PART_OPEN, did, message, part
 
 Upstreams = tuple[str, ...]
 
@@ -22,6 +23,9 @@ TOLD_COLUMNS = (
     part.c.final_at,
     part.c.due_at,
     part.c.sent_at,
+    part.c.upstream,
+    message.c.did,
+    message.c.peer,
 )
 IN_DOUBT = (PartState.IN_DOUBT, PartState.HELD, PartState.QUEUED)  # queued: to be sent again
 CLOCK_STEP_MS = 60_000  # by how much our own clock may have been set back between two rows
@@ -29,23 +33,28 @@ QUARTER_MS = 15 * 60_000  # what time zones differ by
 MINUTE_MS = 60_000
 FARTHEST_ZONE_MS = 14 * 3_600_000
 MOST_DOUBTS = 1_000  # of one pair of numbers
+MOST_AWAITED = 20_000
 
 
 class ToldPart:
     """A part as the receipts so far have left it."""
 
     __slots__ = (
+        "did",
         "due_at",
         "error",
         "final_at",
+        "guessed",
         "id",
         "message_id",
         "named",
+        "peer",
         "said",
         "sent_at",
         "settled",
         "state",
         "touched",
+        "upstream",
     )
 
     def __init__(self, row: Any) -> None:
@@ -58,8 +67,12 @@ class ToldPart:
         self.final_at: int | None = row.final_at
         self.due_at: int = row.due_at
         self.sent_at: int | None = row.sent_at
+        self.upstream: str = row.upstream
+        self.did: str = row.did
+        self.peer: str = row.peer
         self.touched = False
         self.settled = False
+        self.guessed = False
 
     @property
     def open(self) -> bool:
@@ -69,6 +82,10 @@ class ToldPart:
     def over_before(self, at_ms: int) -> bool:
         """Its end is so long ago that a receipt is about another part, to which the upstream gave its id."""
         return not self.open and (self.final_at or 0) < at_ms
+
+    def agreement(self, record: ReceiptRecord) -> Agreement:
+        """How far its numbers are those of the receipt."""
+        return agreement(self.did, self.peer, record.did, record.peer)
 
     def could_be(self, record: ReceiptRecord) -> bool:
         """A receipt is about what was there when it came."""
@@ -106,22 +123,58 @@ def by_id(connection: Connection, wanted: Iterable[tuple[Upstreams, Iterable[str
     """The parts that the upstreams gave these ids; each is one object in ``seen``, however it is found."""
     found: ById = {}
     for upstreams, ids in by_upstreams(wanted).items():
-        query = select(*TOLD_COLUMNS).where(part.c.upstream.in_(upstreams), part.c.smsc_message_id.in_(ids))
-        for row in connection.execute(query.order_by(part.c.id).with_for_update()):
+        query = _told().where(part.c.upstream.in_(upstreams), part.c.smsc_message_id.in_(ids))
+        for row in connection.execute(query.order_by(part.c.id).with_for_update(of=part)):
             match = seen.setdefault(row.id, ToldPart(row))
             found.setdefault((upstreams, row.smsc_message_id), []).append(match)
     return found
 
 
-def best(found: ById, upstreams: Upstreams, ids: Iterable[str], told: frozenset[int]) -> ToldPart | None:
-    """Upstreams use their ids again: of the parts of the first id that has any, the newest if it was ``told``
-    this already (so this is a repeat), else an open part before a final one, then the newest."""
+def best(
+    found: ById,
+    upstreams: Upstreams,
+    ids: Iterable[str],
+    record: ReceiptRecord,
+    level: Agreement,
+    told: frozenset[int],
+) -> ToldPart | None:
+    """Of the parts of the first id that has any whose numbers agree with the receipt's as far as ``level``:
+    those of the upstream that it came from, if there are any. Upstreams use their ids again: of these the
+    newest if it was ``told`` this already (so this is a repeat), else an open part before a final one, then
+    the newest."""
     for candidate in ids:
-        parts = found.get((upstreams, candidate))
+        parts = [one for one in found.get((upstreams, candidate), ()) if one.agreement(record) >= level]
         if parts:
+            parts = [one for one in parts if one.upstream == record.upstream] or parts
             newest = max(parts, key=lambda match: match.id)
             return newest if newest.id in told else max(parts, key=lambda match: (match.open, match.id))
     return None
+
+
+class Awaited(NamedTuple):
+    """A part whose id is not known, and since when the upstream may have it (milliseconds)."""
+
+    left_at: int
+    did: str
+    peer: str
+
+
+def awaited(connection: Connection, upstreams: Upstreams) -> list[Awaited]:
+    """The parts without an id that receipts may be about."""
+    found: list[Awaited] = []
+    for condition in _WITHOUT_ANSWER:
+        query = (
+            select(func.coalesce(part.c.sent_at, part.c.due_at), message.c.did, message.c.peer)
+            .join(message, message.c.id == part.c.message_id)
+            .where(part.c.upstream.in_(upstreams), *condition, part.c.smsc_message_id.is_(None))
+            .limit(MOST_AWAITED)
+        )
+        found += [Awaited._make(row) for row in connection.execute(query)]
+    return found
+
+
+def _told() -> Select[Any]:
+    return select(*TOLD_COLUMNS).join(message, message.c.id == part.c.message_id)
 
 
 def oldest_on_its_way(connection: Connection, upstreams: Upstreams) -> int | None:
@@ -134,11 +187,9 @@ def oldest_on_its_way(connection: Connection, upstreams: Upstreams) -> int | Non
 
 
 class Traits(NamedTuple):
-    """What a receipt says of its message besides the id: our number and the peer's; our own reference, if we
-    sent one (`reference_of`); when the SMSC took it, by its own clock, which may be in any time zone."""
+    """What a receipt says of its message besides the id and the numbers: our own reference, if we sent one
+    (`reference_of`); when the SMSC took it, by its own clock, which may be in any time zone."""
 
-    did: str
-    peer: str
     reference: int | None = None
     submitted: datetime | None = None
 
@@ -148,38 +199,82 @@ def reference_of(part_id: int) -> int:
     return (part_id * 0x9E3779B97F4A7C15 >> 32) & 0xFFFF
 
 
-def in_doubt(connection: Connection, upstreams: Upstreams, traits: Traits, seen: Seen) -> ToldPart | None:
+def in_doubt(
+    connection: Connection, upstreams: Upstreams, record: ReceiptRecord, traits: Traits, seen: Seen
+) -> ToldPart | None:
     """The one part without an id that this can be about; None when there is none, or more than one.
 
-    By reference it may be one whose answer is still awaited; by the time alone only one that is in doubt.
+    By reference it may be one whose answer is still awaited, or had no id in it; by the time alone only one
+    that is in doubt, while no other part of that minute waits for its receipt: it may be about that one, and
+    have its id in a spelling that nobody thought of.
     """
-    parts = _without_id(connection, upstreams, traits, seen)
+    parts = _without_id(connection, upstreams, record, seen)
     if traits.reference is not None:
+        parts += _nameless(connection, upstreams, record, seen)
         found = [match for match in parts if reference_of(match.id) == traits.reference]
     elif traits.submitted is not None and len(parts) == 1 and parts[0].state in IN_DOUBT:
         found = [match for match in parts if _same_minute(match.sent_at, traits.submitted)]
+        if found and _another_waits(connection, upstreams, record, traits.submitted):
+            return None
     else:
         return None
     return found[0] if len(found) == 1 else None
 
 
-def _without_id(connection: Connection, upstreams: Upstreams, traits: Traits, seen: Seen) -> list[ToldPart]:
-    again = part.c.flags.bitwise_and(int(PartFlag.POSSIBLE_DUPLICATE)) != 0
-    states: tuple[tuple[ColumnElement[bool], ...], ...] = (
-        (text(PART_OPEN),),  # type: ignore[assignment]
-        (part.c.state == PartState.QUEUED.value, again),
+def _sent_between(columns: Iterable[Any], upstreams: Upstreams, record: ReceiptRecord) -> Select[Any]:
+    """The parts between the receipt's numbers that wait for their receipts, by the index of conversations."""
+    account = select(did.c.account_id).where(did.c.number == record.did).scalar_subquery()
+    return (
+        select(*columns)
+        .join(message, message.c.id == part.c.message_id)
+        .where(
+            message.c.account_id == account,
+            message.c.did == record.did,
+            message.c.peer == record.peer,
+            part.c.upstream.in_(upstreams),
+            part.c.state == PartState.SENT.value,
+        )
     )
+
+
+def _another_waits(
+    connection: Connection, upstreams: Upstreams, record: ReceiptRecord, submitted: datetime
+) -> bool:
+    times = connection.scalars(_sent_between([part.c.sent_at], upstreams, record))
+    return any(_same_minute(sent_at, submitted) for sent_at in times)
+
+
+def _nameless(
+    connection: Connection, upstreams: Upstreams, record: ReceiptRecord, seen: Seen
+) -> list[ToldPart]:
+    """Parts that the upstream took without giving them an id."""
+    query = _sent_between(TOLD_COLUMNS, upstreams, record).where(part.c.smsc_message_id.is_(None))
+    rows = connection.execute(query.order_by(part.c.id).limit(MOST_DOUBTS).with_for_update(of=part))
+    return [seen.setdefault(row.id, ToldPart(row)) for row in rows]
+
+
+_WITHOUT_ANSWER: tuple[tuple[ColumnElement[bool], ...], ...] = (
+    (text(PART_OPEN),),  # type: ignore[assignment]
+    (
+        part.c.state == PartState.QUEUED.value,
+        part.c.flags.bitwise_and(int(PartFlag.POSSIBLE_DUPLICATE)) != 0,
+    ),
+)
+
+
+def _without_id(
+    connection: Connection, upstreams: Upstreams, record: ReceiptRecord, seen: Seen
+) -> list[ToldPart]:
     found = []
-    for condition in states:
+    for condition in _WITHOUT_ANSWER:
         query = (
-            select(*TOLD_COLUMNS)
-            .join(message, message.c.id == part.c.message_id)
+            _told()
             .where(
                 part.c.upstream.in_(upstreams),
                 *condition,
                 part.c.smsc_message_id.is_(None),
-                message.c.did == traits.did,
-                message.c.peer == traits.peer,
+                message.c.did == record.did,
+                message.c.peer == record.peer,
             )
             .order_by(part.c.id)
             .limit(MOST_DOUBTS)
@@ -202,9 +297,7 @@ def siblings(connection: Connection, message_ids: Sequence[int], seen: Seen) -> 
     """By message, its parts that have left."""
     found: dict[int, list[ToldPart]] = {message_id: [] for message_id in message_ids}
     if found:
-        query = select(*TOLD_COLUMNS).where(
-            part.c.message_id.in_(found), part.c.state != PartState.QUEUED.value
-        )
-        for row in connection.execute(query.order_by(part.c.id).with_for_update()):
+        query = _told().where(part.c.message_id.in_(found), part.c.state != PartState.QUEUED.value)
+        for row in connection.execute(query.order_by(part.c.id).with_for_update(of=part)):
             found[row.message_id].append(seen.setdefault(row.id, ToldPart(row)))
     return found

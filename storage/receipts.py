@@ -4,13 +4,16 @@ Everything here works on many receipts at a time; one alone costs as many statem
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Text, delete, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Text, and_, delete, select, update
 
 from storage import receipt_parts
-from storage.receipt_parts import Seen, ToldPart, Traits, Upstreams
-from storage.records import ReceiptRecord
+from storage.ids import lowest_at
+from storage.receipt_numbers import Agreement, agreement
+from storage.receipt_parts import Awaited, ById, Seen, ToldPart, Traits, Upstreams
+from storage.records import PartState, ReceiptRecord
 from storage.statements import execute, given, hot_insert, hot_update
 from storage.tables import Id, part, receipt, receipt_candidate
 from storage.text import clean_receipt, storable
@@ -58,6 +61,9 @@ class Report(NamedTuple):
     others. ``others`` are readings in another base, with their distance (`SURE`, `LIKELY`); those within
     ``reach`` are taken when no part that left before this receipt can still get one of ``candidates``.
     What was final before ``since_ms`` is another part with the same id. ``traits`` find a part in doubt.
+
+    The numbers of the record decide between parts (`storage.receipt_numbers`): one with other numbers is
+    taken only when there is none with these, by any reading, and none on its way that may be the one.
     """
 
     record: ReceiptRecord
@@ -77,12 +83,14 @@ class Report(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """For each receipt the part's id, or None. ``settled`` are parts that were in doubt and are no more;
-    ``converted`` says that one was found by a reading that is `SURE`."""
+    """For each receipt the part's id, or None. ``settled`` are parts that were in doubt and are no more,
+    ``guessed`` those of them that were found by the time alone; ``converted`` says that one was found by a
+    reading that is `SURE`."""
 
     part_ids: list[int | None]
     settled: list[int]
     converted: bool = False
+    guessed: frozenset[int] = frozenset()
 
 
 def store_and_match(
@@ -115,14 +123,14 @@ def store_and_match_all(connection: Connection, reports: Sequence[Report], now_m
     reports = [_storable(report) for report in reports]
     known = _known(connection, reports)
     seen: Seen = {}
-    first = _Finder(connection, reports, seen, known)
+    finder = _Finder(connection, reports, seen)
     found: list[int | None] = []
     new: dict[int, Report] = {}
     matched: dict[int, ToldPart] = {}
     tellings: list[_Telling] = []
     for report in reports:
         record, earlier = report.record, known.setdefault(_key(report.upstreams, report.record), [])
-        match = first.part(report)
+        match = finder.part(report, frozenset(one.part_id for one in earlier if one.part_id is not None))
         repeated = _repeated(earlier, match, report.since_ms)
         if repeated is not None:
             found.append(repeated)
@@ -140,7 +148,9 @@ def store_and_match_all(connection: Connection, reports: Sequence[Report], now_m
         found.append(None if match is None else match.id)
     _insert(connection, new, matched, now_ms)
     _mark(connection, {key: match for key, match in matched.items() if key not in new}, now_ms)
-    return Matches(found, _tell(connection, tellings, seen, now_ms), first.converted)
+    settled = _tell(connection, tellings, seen, now_ms)
+    guessed = frozenset(part_id for part_id in settled if seen[part_id].guessed)
+    return Matches(found, settled, finder.converted, guessed)
 
 
 def rematch(
@@ -154,11 +164,55 @@ def rematch(
 
     ``upstreams`` are those of a group, ``whole`` as in `Report`.
     """
-    condition = (
+    waits = select(receipt_candidate.c.receipt_id).where(
+        receipt_candidate.c.upstream.in_(upstreams),
         receipt_candidate.c.smsc_message_id.in_(list(smsc_message_ids)),
         receipt_candidate.c.distance == SAME,
     )
-    return _match_waiting(connection, tuple(upstreams), condition, now_ms, whole)
+    return _match_waiting(connection, tuple(upstreams), receipt.c.id.in_(waits), SAME, now_ms, whole)
+
+
+def inherit(connection: Connection, part_id: int, now_ms: int) -> list[int]:
+    """A part was taken after the receipt for the whole of its message had come: it has that end too. The
+    part, if it is so."""
+    message_id = connection.scalar(select(part.c.message_id).where(part.c.id == part_id))
+    seen: Seen = {}
+    siblings = receipt_parts.siblings(connection, [message_id or 0], seen)[message_id or 0]
+    ended = [one for one in siblings if not one.open and one.said is not None]
+    heir = seen.get(part_id)
+    if heir is None or not heir.open or not ended:
+        return []
+    last = max(ended, key=lambda one: one.final_at or 0)
+    execute(connection, _TOLD, [(heir.id, last.state, heir.named, last.said, last.error, now_ms)])
+    return [heir.id]
+
+
+def refute(connection: Connection, part_id: int) -> bool:
+    """The upstream refused a part that a receipt was guessed to be about: it is in doubt again, and what it
+    was told waits for another. False if it is known by an answer to be taken."""
+    guessed = (
+        update(part)
+        .where(part.c.id == part_id, part.c.answered_at.is_(None), part.c.receipt_state.is_not(None))
+        .values(
+            state=PartState.IN_DOUBT.value,
+            smsc_message_id=None,
+            receipt_state=None,
+            receipt_error=None,
+            final_at=None,
+        )
+    )
+    if connection.execute(guessed).rowcount == 0:
+        return False
+    told = connection.execute(select(receipt).where(receipt.c.part_id == part_id)).all()
+    connection.execute(
+        update(receipt).where(receipt.c.part_id == part_id).values(part_id=None, matched_at=None)
+    )
+    execute(
+        connection,
+        _INSERT_CANDIDATE,
+        [(row.upstream, row.smsc_message_id, row.id, SAME) for row in told if row.smsc_message_id],
+    )
+    return True
 
 
 def read_again(
@@ -168,45 +222,64 @@ def read_again(
     now_ms: int,
     limit: int,
     whole: bool = False,
+    since_ms: int = 0,
 ) -> list[int]:
-    """Match what waits by its readings in another base, as far as ``reach``: those receipts before which no
-    part left that has no answer yet. For each that found its part, the part's id."""
-    oldest = receipt_parts.oldest_on_its_way(connection, tuple(upstreams))
-    condition: list[ColumnElement[bool]] = [receipt_candidate.c.distance.between(SURE, reach)]
-    if oldest is not None:
-        condition.append(receipt.c.received_at < oldest)
-    return _match_waiting(connection, tuple(upstreams), condition, now_ms, whole, limit)
+    """Match what came since then and waits because a better part could have been on its way: by its readings
+    in another base, as far as ``reach``, or with a part that has other numbers. At most ``limit`` readings
+    are tried. For each receipt that found its part, the part's id."""
+    condition = and_(receipt.c.id >= lowest_at(since_ms), receipt.c.received_at >= since_ms)
+    return _match_waiting(connection, tuple(upstreams), condition, reach, now_ms, whole, limit)
 
 
 def _match_waiting(
     connection: Connection,
     upstreams: Upstreams,
-    condition: Iterable[ColumnElement[bool]],
+    condition: ColumnElement[bool],
+    reach: int,
     now_ms: int,
     whole: bool,
     limit: int | None = None,
 ) -> list[int]:
-    query = (
-        select(receipt, receipt_candidate.c.smsc_message_id.label("candidate"))
-        .join(receipt_candidate, receipt_candidate.c.receipt_id == receipt.c.id)
-        .where(receipt_candidate.c.upstream.in_(upstreams), receipt.c.part_id.is_(None), *condition)
-        .order_by(receipt.c.id, receipt_candidate.c.distance)
-        .limit(limit)
-    )
-    waiting = connection.execute(query).all()
+    waiting = _waiting(connection, upstreams, condition, reach, limit)
     seen: Seen = {}
-    by_id = receipt_parts.by_id(connection, [(upstreams, [row.candidate]) for row in waiting], seen)
+    finder = _Finder(connection, waiting, seen)
     matched: dict[int, ToldPart] = {}
     tellings: list[_Telling] = []
-    for row in waiting:
-        record = _record(row)
-        match = receipt_parts.best(by_id, upstreams, [row.candidate], frozenset())
-        if match is not None and match.could_be(record) and record.id not in matched:
-            matched[record.id] = match
-            tellings.append((match, record, whole))
+    for report in waiting:
+        match = finder.part(report, frozenset())
+        if match is not None and match.could_be(report.record):
+            matched[report.record.id] = match
+            tellings.append((match, report.record, whole))
     _mark(connection, matched, now_ms)
     _tell(connection, tellings, seen, now_ms)
     return [match.id for match in matched.values()]
+
+
+def _waiting(
+    connection: Connection,
+    upstreams: Upstreams,
+    condition: ColumnElement[bool],
+    reach: int,
+    limit: int | None,
+) -> list[Report]:
+    """What waits, as it was reported, but for what could settle a doubt: that was tried when it came."""
+    query = (
+        select(receipt, receipt_candidate.c.smsc_message_id.label("candidate"), receipt_candidate.c.distance)
+        .join(receipt_candidate, receipt_candidate.c.receipt_id == receipt.c.id)
+        .where(receipt_candidate.c.upstream.in_(upstreams), receipt.c.part_id.is_(None), condition)
+        .order_by(receipt.c.id, receipt_candidate.c.distance)
+        .limit(limit)
+    )
+    reports = []
+    for record, rows in groupby(connection.execute(query).all(), _record):
+        names = sorted(
+            ((row.candidate, row.distance) for row in rows),
+            key=lambda name: (name[1], name[0] != record.smsc_message_id),
+        )
+        same = [name for name, distance in names if distance == SAME]
+        others = [(name, distance) for name, distance in names if distance != SAME]
+        reports.append(Report(record, same, upstreams, sent=len(same), others=others, reach=reach))
+    return reports
 
 
 def purge_unmatched(connection: Connection, upstream: str, before_ms: int, limit: int) -> int:
@@ -230,12 +303,31 @@ def unmatched(connection: Connection, upstream: str, limit: int) -> list[Receipt
     return [_record(row) for row in connection.execute(query.order_by(receipt.c.id).limit(limit))]
 
 
-_Key = tuple[Upstreams, str, str, str | None, str | None]
+def told(connection: Connection, upstream: str, limit: int) -> list[tuple[str, str]]:
+    """Of the newest receipts of an upstream, at most ``limit``, those that found a part with another id than
+    theirs: both ids, that of the receipt first."""
+    newest = (
+        select(receipt.c.smsc_message_id.label("told"), receipt.c.part_id)
+        .where(receipt.c.upstream == upstream)
+        .order_by(receipt.c.id.desc())
+        .limit(limit)
+        .subquery()
+    )
+    query = (
+        select(newest.c.told, part.c.smsc_message_id)
+        .join(part, part.c.id == newest.c.part_id)
+        .where(part.c.smsc_message_id != newest.c.told)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+_Key = tuple[Upstreams, str, str, str | None, str | None, str, str]
 _Known = dict[_Key, list[ReceiptRecord]]
 
 
 def _key(upstreams: Upstreams, record: ReceiptRecord) -> _Key:
-    return upstreams, record.smsc_message_id, record.state, record.error, record.part_state
+    told = (record.smsc_message_id, record.state, record.error, record.part_state)
+    return upstreams, *told, record.did, record.peer
 
 
 def _record(row: Sequence[object]) -> ReceiptRecord:
@@ -265,56 +357,94 @@ def _repeated(earlier: Sequence[ReceiptRecord], match: ToldPart | None, since_ms
 
 class _Finder:
     """I find the parts of reports: by their ids as sent, then otherwise spelled, then read in another base,
-    then by what else they tell. Each step is asked of the store only where the one before fails, and, but
-    for the last, once for all."""
+    then by what else they tell; and all that first among the parts that have the receipt's numbers, then
+    among those with its phone, then among all. The store is asked once for all, and for a step only where
+    the ones before found no part with these numbers."""
 
-    def __init__(
-        self, connection: Connection, reports: Sequence[Report], seen: Seen, known: Mapping[_Key, object]
-    ) -> None:
+    def __init__(self, connection: Connection, reports: Sequence[Report], seen: Seen) -> None:
         self._connection = connection
         self._seen = seen
-        self._known = known
         self._calm: dict[Upstreams, int | None] = {}
+        self._awaited: dict[Upstreams, list[Awaited]] = {}
+        self._by_id: ById = {}
         self.converted = False
-        self._by_id = receipt_parts.by_id(
-            connection, [(report.upstreams, report.candidates[: report.sent]) for report in reports], seen
-        )
-        spelled = [report for report in reports if not self._has(report, report.candidates[: report.sent])]
+        self._add([(report.upstreams, report.candidates[: report.sent]) for report in reports])
+        spelled = [
+            report
+            for report in reports
+            if self._closest(report, report.candidates[: report.sent]) is not Agreement.BOTH
+        ]
         self._add([(report.upstreams, report.candidates[report.sent :]) for report in spelled])
-        read = [report for report in spelled if not self._has(report, report.candidates)]
+        read = [
+            report for report in spelled if self._closest(report, report.candidates) is not Agreement.BOTH
+        ]
         self._add([(report.upstreams, [name for name, _ in report.others]) for report in read])
 
     def _add(self, wanted: Sequence[tuple[Upstreams, Sequence[str]]]) -> None:
         if any(ids for _, ids in wanted):
             self._by_id.update(receipt_parts.by_id(self._connection, wanted, self._seen))
 
-    def _has(self, report: Report, ids: Iterable[str]) -> bool:
-        return any((report.upstreams, name) in self._by_id for name in ids)
+    def _closest(self, report: Report, ids: Iterable[str]) -> Agreement | None:
+        """How near the numbers of any part of these ids come; None: there is no part."""
+        upstreams, record = report.upstreams, report.record
+        parts = (part for name in ids for part in self._by_id.get((upstreams, name), ()))
+        return max((part.agreement(record) for part in parts), default=None)
 
-    def part(self, report: Report) -> ToldPart | None:
-        """The part of one report, if it can be told now."""
-        upstreams, since_ms = report.upstreams, report.since_ms
-        told = self._told(report)
-        match = receipt_parts.best(self._by_id, upstreams, report.candidates, told)
-        if match is not None:
-            return None if match.over_before(since_ms) else match
-        near = [name for name, distance in report.others if distance <= report.reach]
-        match = receipt_parts.best(self._by_id, upstreams, near, told)
-        if match is not None:
-            if match.over_before(since_ms) or not self._nothing_can_come(report):
+    def part(self, report: Report, told: frozenset[int]) -> ToldPart | None:
+        """The part of one report, if it can be told now; ``told`` are those that were told the same."""
+        for level in sorted(Agreement, reverse=True):
+            if level < Agreement.BOTH and self._one_is_nearer(report, level):
                 return None
-            self.converted |= (match.named or "", SURE) in report.others
-            return match
-        if report.traits is None or self._has(report, [name for name, _ in report.others]):
+            match, read = self._at(report, level, told)
+            if match is not None:
+                if match.over_before(report.since_ms) or (read and not self._nothing_can_come(report)):
+                    return None
+                self.converted |= level > Agreement.NONE and (match.named or "", SURE) in report.others
+                return match
+            if level is Agreement.BOTH and (match := self._in_doubt(report)) is not None:
+                return match
+        return None
+
+    def _at(self, report: Report, level: Agreement, told: frozenset[int]) -> tuple[ToldPart | None, bool]:
+        """The part whose numbers agree so far, and whether its id was read in another base. Where the parts
+        with the id itself are of other phones, both bases may be meant."""
+        find = (report.record, level, told)
+        match = receipt_parts.best(self._by_id, report.upstreams, report.candidates, *find)
+        if match is not None:
+            return match, False
+        foreign = self._closest(report, report.candidates) is Agreement.NONE
+        reach = LIKELY if foreign and level > Agreement.NONE else report.reach
+        near = [name for name, distance in report.others if distance <= reach]
+        return receipt_parts.best(self._by_id, report.upstreams, near, *find), True
+
+    def _in_doubt(self, report: Report) -> ToldPart | None:
+        if report.traits is None or self._closest(report, [name for name, _ in report.others]):
             return None
-        match = receipt_parts.in_doubt(self._connection, upstreams, report.traits, self._seen)
-        if match is not None and match.named is None and report.record.smsc_message_id:
-            match.named = report.record.smsc_message_id
+        record = report.record
+        ends = (record.did, record.peer)
+        waits = any((one.did, one.peer) == ends for one in self._on_their_way(report.upstreams))
+        if not waits and report.traits.reference is None:
+            return None
+        match = receipt_parts.in_doubt(self._connection, report.upstreams, record, report.traits, self._seen)
+        if match is not None and match.named is None and record.smsc_message_id:
+            match.named = record.smsc_message_id
+        if match is not None:
+            match.guessed = report.traits.reference is None
         return match
 
-    def _told(self, report: Report) -> frozenset[int]:
-        earlier: Iterable[ReceiptRecord] = self._known.get(_key(report.upstreams, report.record), ())  # type: ignore[assignment]
-        return frozenset(one.part_id for one in earlier if one.part_id is not None)
+    def _one_is_nearer(self, report: Report, level: Agreement) -> bool:
+        """A part that left before this receipt, and has no id yet, has its numbers better than this."""
+        record = report.record
+        return any(
+            one.left_at <= record.received_at
+            and agreement(one.did, one.peer, record.did, record.peer) > level
+            for one in self._on_their_way(report.upstreams)
+        )
+
+    def _on_their_way(self, upstreams: Upstreams) -> list[Awaited]:
+        if upstreams not in self._awaited:
+            self._awaited[upstreams] = receipt_parts.awaited(self._connection, upstreams)
+        return self._awaited[upstreams]
 
     def _nothing_can_come(self, report: Report) -> bool:
         """No part that left before this receipt can still be answered with the very id that it names."""

@@ -203,7 +203,8 @@ class AttemptRecord(NamedTuple):
 class ReceiptRecord(NamedTuple):
     """A carrier's report, kept as it came. ``part_id`` is None until it is matched.
 
-    ``part_state`` is the state that it gives its part, None when it says nothing final.
+    ``part_state`` is the state that it gives its part, None when it says nothing final. ``did`` and ``peer``
+    are the numbers of its PDU: ours and that of the phone, "" where it has none.
     """
 
     id: int
@@ -216,6 +217,8 @@ class ReceiptRecord(NamedTuple):
     part_id: int | None = None
     matched_at: int | None = None
     part_state: str | None = None
+    did: str = ""
+    peer: str = ""
 
 
 class SeenMail(NamedTuple):

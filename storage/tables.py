@@ -297,6 +297,8 @@ receipt = Table(
     Column("part_id", Id),
     Column("matched_at", BigInteger),
     Column("part_state", Text),
+    Column("did", Text, nullable=False, server_default=text("''")),
+    Column("peer", Text, nullable=False, server_default=text("''")),
 )
 Index("ix_receipt_smsc", receipt.c.upstream, receipt.c.smsc_message_id)
 _partial("ix_receipt_unmatched", "part_id IS NULL", receipt.c.upstream, receipt.c.id)

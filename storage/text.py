@@ -31,16 +31,19 @@ def clean(record: MessageRecord) -> MessageRecord:
 
 
 def clean_receipt(record: ReceiptRecord) -> ReceiptRecord:
-    """The receipt with an id and an error that can be stored; the same object when they were so."""
-    identity = storable(record.smsc_message_id)
-    error = None if record.error is None else storable(record.error)
-    if identity is record.smsc_message_id and error is record.error:
-        return record
-    return record._replace(smsc_message_id=identity, error=error)
+    """The receipt with an id, an error and numbers that can be stored."""
+    return record._replace(
+        smsc_message_id=storable(record.smsc_message_id),
+        error=None if record.error is None else storable(record.error),
+        did=storable(record.did),
+        peer=storable(record.peer),
+    )
 
 
 def clean_attempt(record: AttemptRecord) -> AttemptRecord:
-    """The attempt with an excerpt that can be stored."""
-    if record.excerpt is None:
+    """The attempt with words that can be stored; the same object when they were so."""
+    outcome = storable(record.outcome)
+    excerpt = None if record.excerpt is None else storable(record.excerpt)
+    if outcome is record.outcome and excerpt is record.excerpt:
         return record
-    return record._replace(excerpt=storable(record.excerpt))
+    return record._replace(outcome=outcome, excerpt=excerpt)

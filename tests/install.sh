@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
 # Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip, linphonec and
-# twinkle-console, Kamailio as a trunk, and environments for the foreign SMPP peers and API clients in Python.
+# twinkle-console, Kamailio as a trunk, the mail programs Postfix, Dovecot and swaks, and environments for the
+# foreign SMPP peers and API clients in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
 # is a failure. Does nothing, and needs no network, when everything is there.
 set -euo pipefail
@@ -17,6 +18,14 @@ have_kannel() {
 
 have_kamailio() {
     PATH="$PATH:/usr/sbin" command -v kamailio >/dev/null && compgen -G '/usr/lib/*/kamailio/modules/tls.so' >/dev/null
+}
+
+have_postfix() {
+    [ -x /usr/sbin/postfix ]
+}
+
+have_dovecot() {
+    [ -x /usr/sbin/dovecot ] && [ -x /usr/lib/dovecot/imap-login ]
 }
 
 have_npm() {
@@ -50,6 +59,9 @@ command -v nc >/dev/null || missing+=(netcat-openbsd)
 command -v ssh-keygen >/dev/null || missing+=(openssh-client)
 have_npm || command -v npm >/dev/null || missing+=(npm)
 have_kannel || missing+=(kannel)
+have_postfix || missing+=(postfix)
+have_dovecot || missing+=(dovecot-imapd)
+command -v swaks >/dev/null || missing+=(swaks libnet-ssleay-perl libnet-dns-perl)
 command -v tshark >/dev/null || missing+=(tshark)
 
 as_root=()
@@ -78,6 +90,9 @@ command -v twinkle-console >/dev/null || lacking+=("twinkle-console (Debian: twi
 have_kamailio || lacking+=("Kamailio with TLS (Debian: kamailio, kamailio-tls-modules)")
 command -v strace >/dev/null || lacking+=("strace (Debian: strace)")
 have_kannel || lacking+=("Kannel (Debian: kannel)")
+have_postfix || lacking+=("Postfix (Debian: postfix)")
+have_dovecot || lacking+=("Dovecot (Debian: dovecot-imapd)")
+command -v swaks >/dev/null || lacking+=("swaks (Debian: swaks, libnet-ssleay-perl)")
 command -v tshark >/dev/null || lacking+=("tshark (Debian: tshark)")
 if ! have_npm; then
     if command -v npm >/dev/null; then

@@ -4,6 +4,7 @@ Needs no server; one that runs sees the changes within a second. Everything may 
 tells whether it changed anything.
 """
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +15,13 @@ from sqlalchemy import Connection
 
 from edge import outgoing
 from edge.config import Config
+from edge.errors import Refused
 from edge.handlers import changing
 from edge.handlers.base import Rules, SettingError
 from edge.keys import EVERYTHING, PREVIOUS_MS, new_token, prefix_of, token_hash
 from edge.passwords import MAX_CHARACTERS, hash_password
 from edge.policy import numbers as spelling
-from storage import accounts, endpoints, migrate, numbers, sessions
+from storage import accounts, endpoints, mail, migrate, numbers, sessions
 from storage.endpoints import Endpoint
 from storage.engines import Engine, file_of, missing_file, open_engine
 from storage.errors import Conflict, NotFound
@@ -269,6 +271,18 @@ class Desk:
             )
         except SettingError as error:
             raise DeskError(f"{error.field}: {error.sentence}") from error
+
+    def forget_replies(self, number: str, peer: str) -> tuple[str, str, bool]:
+        """Both numbers as they are kept, and whether there were reply tokens of the two."""
+        e164 = self.did_number(number)
+        other = peer
+        with contextlib.suppress(Refused):  # a name stays as it is
+            other = spelling.destination(peer, self._rules.region, "peer")
+        with self.transaction() as conn:
+            did = numbers.find_did(conn, e164)
+            if did is None:
+                raise NotFound(f"There is no DID {e164}.")
+            return e164, other, mail.revoke_conversation(conn, did.account_id, e164, other, self.clock_ms())
 
     def paused(self) -> set[Endpoint]:
         """Endpoints that are asked no more."""

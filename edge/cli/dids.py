@@ -71,6 +71,22 @@ def did_set(number: str, settings: tuple[str, ...], config_file: Path, as_json: 
     say(as_json, sentence, {**document, "secrets": made} if made else document)
 
 
+@did.command("forget-replies")
+@click.argument("number")
+@click.argument("peer")
+@config_option
+@json_option
+def did_forget_replies(number: str, peer: str, config_file: Path, as_json: bool) -> None:
+    """Make the reply tokens of one conversation void.
+
+    Mails of it that are out cannot be answered any more; the next one begins a new thread.
+    """
+    with desk(config_file) as work:
+        e164, other, there = work.forget_replies(number, peer)
+    sentence = f"Mails of {e164} with {other} {'cannot be answered any more' if there else 'had no tokens'}."
+    say(as_json, sentence, {"number": e164, "peer": other, "forgotten": there})
+
+
 @did.command("list")
 @click.option("--account", "account_name", help="Of one account only.")
 @config_option
@@ -128,7 +144,10 @@ def _document(item: Did, paused: set[Endpoint], owner: str | None = None) -> dic
     handlers: dict[str, dict[str, object]] = {}
     for kind in registry.installed():
         setting = item.handlers.get(kind.name, HandlerSetting(kind.name, kind.always_on, {}))
-        handlers[kind.name] = {"enabled": setting.enabled, **kind.shown(setting.settings)}
+        handlers[kind.name] = {
+            "enabled": setting.enabled,
+            **registry.installed().shown(kind, setting.settings),
+        }
         if _is_paused(item, kind, paused):
             handlers[kind.name]["paused"] = True
     account = {} if owner is None else {"account": owner}

@@ -6,7 +6,7 @@ import click
 
 from edge.cli.common import config_option, desk, json_option, say
 from edge.cli.desk import DeskError
-from edge.handlers.endpoints import bare
+from edge.handlers.endpoints import known_as
 from edge.tabular import table, when
 from storage import accounts, endpoints
 from storage.endpoints import EndpointRecord
@@ -59,14 +59,14 @@ def endpoint_resume(
             found = [
                 item
                 for item in endpoints.failing(conn, account_id)
-                if item.url == bare(url) and handler in (None, item.handler)
+                if item.url == known_as(item.handler, url) and handler in (None, item.handler)
             ]
             for item in found:
                 endpoints.forget(conn, item.endpoint)
     if not found:
-        raise DeskError(f"No endpoint at {bare(url)} fails. See: trunkline endpoint ls")
+        raise DeskError(f"No endpoint at {url} fails. See: trunkline endpoint ls")
     names = ", ".join(sorted({item.handler for item in found}))
-    say(as_json, f"{bare(url)} is asked again ({names}).", [_document(item) for item in found])
+    say(as_json, f"{found[0].url} is asked again ({names}).", [_document(item) for item in found])
 
 
 def _document(item: EndpointRecord, account: str | None = None) -> dict[str, object]:

@@ -86,7 +86,10 @@ class Handler(Protocol):
 
     ``ordered``: a delivery waits until the earlier ones of its conversation to the same target are final;
     with a ``line`` (which a handler may lack) of "number" all earlier ones of our number, of "target" all.
-    A delivery that has not ended after ``give_up_seconds`` (which it may lack too: GIVE_UP_SECONDS) fails.
+    A delivery that has not ended after ``give_up_seconds`` (which it may lack too: GIVE_UP_SECONDS; at most a
+    year) fails.
+    ``attempt_seconds`` is how long an attempt may take, ``unwell`` says whether an outcome tells that the
+    target as a whole takes nothing now (both, if lacking: as the outbox and HTTP have it).
     """
 
     name: str

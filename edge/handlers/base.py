@@ -19,6 +19,7 @@ from edge.http.addresses import AddressPolicy
 from edge.http.errors import URLRefused
 
 if TYPE_CHECKING:
+    from edge.handlers.email import EmailHandler
     from edge.handlers.endpoints import Endpoints
     from edge.http.client import HTTPClient
     from edge.outbound import Accepted, Draft
@@ -99,6 +100,7 @@ class Tools:
     wall_ms: Callable[[], int]
     callback: CallbackTimes = field(default=CallbackTimes())
     sip: Mapping[str, object] = field(default_factory=dict)
+    email: "EmailHandler | None" = None
 
 
 class DIDHandler(ABC):
@@ -192,6 +194,12 @@ class DIDHandler(ABC):
         return (target,) if isinstance(target, str) and target else ()
 
     @classmethod
+    def moved(cls, settings: Settings, peer: str, target: str) -> str:
+        """Where a delivery that was owed to ``target`` goes under the settings of now: there, unless the
+        target is a setting that was corrected meanwhile."""
+        return target
+
+    @classmethod
     def claims(cls, settings: Settings, peer: str) -> bool:
         """True when a message from ``peer`` is for this handler alone."""
         return False
@@ -203,6 +211,12 @@ class DIDHandler(ABC):
     @abstractmethod
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """Make one attempt. Every trouble with the target is an Outcome; an errback is the handler's bug."""
+
+
+def main_text(cls: type[DIDHandler], settings: Settings, target: str) -> str:
+    """The main setting as it is now, for `DIDHandler.moved`; ``target`` when there is none."""
+    now = settings.get(cls.main)
+    return now if isinstance(now, str) and now else target
 
 
 def _switch(field: str, value: object) -> bool:

@@ -5,6 +5,7 @@ page says `ok` or it has gone on for too long: then it is a dead letter (failed,
 replayed. With retry off there is one attempt. The id is the same each time.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from datetime import UTC, datetime
 from random import Random
@@ -22,6 +23,7 @@ from edge.handlers.base import (
     SettingError,
     Settings,
     Tools,
+    main_text,
 )
 from edge.handlers.signing import callback_signature
 from edge.handlers.template import VARIABLES, Template, TemplateError, parse
@@ -88,6 +90,11 @@ class CallbackHandler(DIDHandler):
             raise SettingError("callback_secret", f"a secret has at least {SHORTEST_SECRET} characters.")
         settings["secret"] = written
 
+    @classmethod
+    def moved(cls, settings: Settings, peer: str, target: str) -> str:
+        """See `DIDHandler`: the URL that is set now."""
+        return main_text(cls, settings, target)
+
     def target_key(self, target: str) -> str:
         """See `DIDHandler`."""
         return origin(target)
@@ -123,9 +130,12 @@ class CallbackHandler(DIDHandler):
 
 
 def says_ok(answer: Answer) -> bool:
-    """True for a 2xx whose body is `ok`, in any case, with white space around it."""
+    """True for a 2xx whose body is `ok`, in any case, with white space around it and perhaps a byte order
+    mark before it, which editors put there unseen."""
     return (
-        200 <= answer.status < 300 and len(answer.body) <= OK_OCTETS and answer.body.strip().lower() == b"ok"
+        200 <= answer.status < 300
+        and len(answer.body) <= OK_OCTETS
+        and answer.body.removeprefix(BOM_UTF8).strip().lower() == b"ok"
     )
 
 

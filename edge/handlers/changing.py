@@ -48,7 +48,9 @@ def new_secrets(before: Did, after: Did) -> dict[str, str]:
     made = {}
     for kind in registry.installed():
         has = [
-            kind.secrets(item.handlers[kind.name].settings) if kind.name in item.handlers else []
+            registry.installed().secrets(kind, item.handlers[kind.name].settings)
+            if kind.name in item.handlers
+            else []
             for item in (before, after)
         ]
         if has[1] and has[1][0] not in has[0]:

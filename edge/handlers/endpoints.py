@@ -14,12 +14,14 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from edge.handlers import origin
 from storage import endpoints, events
 from storage.endpoints import Endpoint, EndpointRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
+BY_ORIGIN = frozenset({"status"})  # each message may have a URL of its own there
 PAUSE_AFTER_SECONDS = 5 * 86400.0
 SILENCE_MS = 36 * 3_600_000  # longer than the longest wait of a schedule, Retry-After included
 REMEMBERED_EACH_MS = 3_600_000  # how often the last failure is written
@@ -105,6 +107,11 @@ class Endpoints:
     def _not_stored(self, failure: Failure) -> None:
         """The next answer of the endpoint says the same again."""
         log.error("endpoint_not_stored", error=failure.getErrorMessage())
+
+
+def known_as(handler: str, url: str) -> str:
+    """What an endpoint of this handler is known as, by a URL that it was or may be asked with."""
+    return origin(url) if handler in BY_ORIGIN else bare(url)
 
 
 def bare(url: str) -> str:

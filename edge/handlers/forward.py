@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 
 from edge.errors import Refused, Unavailable
 from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry, replies
-from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
+from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools, main_text
 from edge.outbound import Accepted, Draft, Origin
 from edge.policy import numbers
 from storage import forwards
@@ -90,6 +90,11 @@ class ForwardHandler(DIDHandler):
         if peer == to:
             return (REPLY,) if settings.get("two_way") else ()
         return (to,)
+
+    @classmethod
+    def moved(cls, settings: Settings, peer: str, target: str) -> str:
+        """See `DIDHandler`: the phone that is set now; an answer stays one."""
+        return target if target == REPLY or peer == settings.get("to") else main_text(cls, settings, target)
 
     @classmethod
     def claims(cls, settings: Settings, peer: str) -> bool:

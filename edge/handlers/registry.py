@@ -33,6 +33,7 @@ OURS = tuple(
         ("forward", "ForwardHandler"),
         ("sip", "SipHandler"),
         ("trunk", "TrunkHandler"),
+        ("email", "EmailHandler"),
     )
 )
 
@@ -89,7 +90,7 @@ class Registry:
         """
         kind = self.kinds[name]
         before = did.handlers.get(name) or HandlerSetting(name, False, {})
-        after = kind.settle(before.settings, change, rules)
+        after = self._settled(kind, before.settings, change, rules)
         if kind.always_on and enabled is False:
             raise SettingError(name, "it is always on.")
         if enabled is None:
@@ -99,6 +100,30 @@ class Registry:
             label = next((key.shown for key in kind.keys if key.name == kind.main), "") or kind.main
             raise SettingError(name, f"it has no {label}: give {name}_{kind.main}=… too.")
         return HandlerSetting(name, enabled, after)
+
+    def _settled(
+        self, kind: type[DIDHandler], before: Settings, change: Settings, rules: Rules
+    ) -> dict[str, object]:
+        try:
+            return kind.settle(before, change, rules)
+        except SettingError:
+            raise
+        except Exception as error:  # nothing is changed then
+            raise SettingError(kind.name, f"the handler itself is at fault ({fault(error)}).") from error
+
+    def shown(self, kind: type[DIDHandler], settings: Settings) -> dict[str, object]:
+        """Every setting as anybody may see it; the handler's fault alone when it cannot say."""
+        try:
+            return dict(kind.shown(settings))
+        except Exception as error:
+            return {"fault": fault(error)}
+
+    def secrets(self, kind: type[DIDHandler], settings: Settings) -> list[str]:
+        """Those that are active, the newest first; none when it cannot say."""
+        try:
+            return list(kind.secrets(settings))
+        except Exception:  # `shown`, which asks for them too, says so
+            return []
 
     def build(self, tools: Tools) -> dict[str, Handler]:
         """Those that deliver, by name; `Absent` for one that this server is not configured for.
@@ -118,6 +143,11 @@ class Registry:
                 raise
             self._faults.tell(kind.name, "build", error)
             return None
+
+
+def fault(error: Exception) -> str:
+    """What a handler raised, in one line."""
+    return f"{type(error).__name__}: {error}"
 
 
 def _storable(targets: Any) -> Sequence[str]:
@@ -153,7 +183,7 @@ def _offered(entry: EntryPoint, kinds: dict[str, type[DIDHandler]]) -> str | Non
     try:
         kind = entry.load()
     except Exception as error:  # whatever goes wrong there must not stop the server
-        return f"{type(error).__name__}: {error}"
+        return fault(error)
     if not (isinstance(kind, type) and issubclass(kind, DIDHandler)) or kind.name != entry.name:
         return "it is not a DIDHandler of this name"
     if kind.name in kinds:

@@ -1,7 +1,8 @@
 """Who an answer from the owner's phone is for. Pure: the text and who has been talking decide.
 
-A text that begins with a tag (`#2 yes`) goes to whoever the tag stands for; where nobody else has been
-talking, no tags were shown, and `#1 fan` is what it says. Without one it goes to the last
+A text that begins with a tag goes to whoever the tag stands for, however a phone or a hurry spells it
+(`#2 yes`, `#2: yes`, `(#2) yes`, full-width); what begins like a tag and is none goes to nobody. Where nobody
+else has been talking, no tags were shown, and `#1 fan` is what it says. Without one it goes to the last
 sender, unless that may be somebody else than the owner thinks: when several are talking and the last one
 wrote only a moment ago, or when the owner wants to be asked each time. Then nothing is sent on, and the owner
 is told whom the tags stand for.
@@ -16,7 +17,16 @@ from storage.forwards import Talk
 CROSSING_MS = 60_000
 """An answer that comes so soon after a message may have been written before it was seen."""
 
-_TAGGED = re.compile(r"\s*#([0-9]{1,3})(?:\s+(.*))?", re.DOTALL | re.ASCII)
+_UNSEEN = (
+    "\\s\u200b-\u200f\u2060\ufe0f\u20e3\ufeff"  # white space, joiners, marks; what makes a key of a digit
+)
+_TAGGED = re.compile(
+    rf"[{_UNSEEN}]*[(\[\uff08]?[{_UNSEEN}]*[#\uff03][{_UNSEEN}]*(\d+)"
+    rf"(?![.,:/-]\d)[{_UNSEEN}]*[)\]\uff09]?[{_UNSEEN}]*[:;.,!\uff1a\uff0c\u3001\u2013\u2014-]*[{_UNSEEN}]*(.*)",
+    re.DOTALL,
+)
+_LIKE_A_TAG = re.compile(rf"[{_UNSEEN}(\[\uff08]*[#\uff03][{_UNSEEN}]*\d")
+LONGEST_TAG = 6  # digits
 _NAMED = 5  # senders that a note names
 
 
@@ -43,9 +53,11 @@ def choose(text: str, talks: Sequence[Talk], at_ms: int, ask: bool, tags: bool) 
     """
     if not talks:
         return Note("Not sent: nobody has written here in the last 24 hours.")
-    tagged = _TAGGED.fullmatch(text) if tags else None
-    if tagged is not None:
-        return _tagged(int(tagged[1]), (tagged[2] or "").strip(), talks)
+    if tags and _LIKE_A_TAG.match(text):
+        tagged = _TAGGED.fullmatch(text)
+        if tagged is None or len(tagged[1]) > LONGEST_TAG:
+            return Note(f"Not sent: it begins like a tag, but there are only {named(talks)}.")
+        return _tagged(int(tagged[1]), tagged[2].strip(), talks)
     if len(talks) > 1 and (ask or talks[0].last_at > at_ms - CROSSING_MS):
         return Note(f"Not sent: {len(talks)} people are talking. Begin with a tag: {named(talks)}.")
     return Reply(talks[0].peer, text)

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from edge.carrier_errors import error_of
 from edge.handlers import Job, Outcome, origin
 from edge.handlers.base import Tools
+from edge.handlers.endpoints import known_as
 from edge.handlers.posting import Poster
 from edge.handlers.webhook import WebhookHandler, iso, secrets_of
 from storage import messages
@@ -49,7 +50,7 @@ class StatusHandler:
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`. The carrier's code is looked up when there is one to tell."""
         delivery = job.delivery
-        which = Endpoint(delivery.account_id, self.name, origin(delivery.target))
+        which = Endpoint(delivery.account_id, self.name, known_as(self.name, delivery.target))
         error: Deferred[str | None] = succeed(None)
         if delivery.event == MessageStatus.FAILED:
             error = self._store.read(messages.get, delivery.account_id, delivery.message_id).addCallback(

@@ -18,7 +18,7 @@ import orjson
 from twisted.internet.defer import Deferred
 
 from edge.handlers import Job, Outcome, origin
-from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
+from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools, main_text
 from edge.handlers.callback import NUMBERS, check_numbers, spelled
 from edge.handlers.endpoints import bare
 from edge.handlers.posting import Poster
@@ -85,6 +85,11 @@ class WebhookHandler(DIDHandler):
     def secrets(cls, settings: Settings) -> list[str]:
         """See `DIDHandler`."""
         return secrets_of(settings)
+
+    @classmethod
+    def moved(cls, settings: Settings, peer: str, target: str) -> str:
+        """See `DIDHandler`: the URL that is set now."""
+        return main_text(cls, settings, target)
 
     def target_key(self, target: str) -> str:
         """See `DIDHandler`."""

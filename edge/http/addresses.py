@@ -87,8 +87,10 @@ class AddressPolicy:
         return self._refusal(address)
 
     def is_allowed(self, written: str) -> bool:
-        """True for an address in the operator's own networks."""
-        return self._is_allowed(ip_address(written))
+        """True for an address in the operator's own networks, or one that carries such an address."""
+        address = ip_address(written)
+        embedded = carried(address) if isinstance(address, IPv6Address) else None
+        return self._is_allowed(address) or (embedded is not None and self._is_allowed(embedded))
 
     def _is_allowed(self, address: Address) -> bool:
         return any(address in network for network in self.allowed if network.version == address.version)

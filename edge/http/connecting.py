@@ -1,6 +1,7 @@
 """A connection to an origin: look up, vet, connect to the vetted address, look again at who answered."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet import defer, error
@@ -79,7 +80,7 @@ class Connector:
         """It must be the address that was vetted, and not this machine by another name of its own."""
         peer, here = transport.getPeer().host, transport.getHost().host
         why = self.policy.refusal(peer)
-        if why is None and peer != address:
+        if why is None and ip_address(peer) != ip_address(address):
             why = f"not {address}, which was asked"
         if why is None and peer == here and not self.policy.is_allowed(peer):
             why = "this machine"

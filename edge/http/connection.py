@@ -5,6 +5,7 @@ of a response is an answer too (`connection_lost`), and another attempt is someb
 """
 
 from collections.abc import Callable
+from socket import MSG_PEEK, socket
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -30,11 +31,14 @@ class Connection(Protocol):
     def __init__(self, made: Callable[[Any], None], gone: Callable[["Connection"], None]) -> None:
         self.open = True
         self.idle_since = 0.0
+        self.served = 0  # whole answers
+        self.unanswered = False  # it ended with a request sent and no octet of an answer
         self.refused: NoAnswer | None = None
         self._made = made
         self._gone = gone
         self._waiting: Deferred[Answer] | None = None
         self._parser = HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # RFC 9112 §2.2
         self._octets = 0
         self._begin()
 
@@ -42,6 +46,22 @@ class Connection(Protocol):
     def reusable(self) -> bool:
         """Both sides keep it open, and nothing is under way."""
         return self.open and self._waiting is None
+
+    def is_quiet(self) -> bool:
+        """Has nothing come that the reactor has not read yet: no end, and (on plain TCP) nothing unasked?"""
+        inner: Any = self.transport
+        while (below := getattr(inner, "transport", None)) is not None:
+            inner = below
+        handle = inner.getHandle() if hasattr(inner, "getHandle") else None
+        if not isinstance(handle, socket):
+            return True
+        try:
+            octets = handle.recv(1, MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return bool(octets) and inner is not self.transport  # TLS talks of itself between answers
 
     def ask(self, request: bytes) -> Deferred[Answer]:
         """Send a request. Cancelling the Deferred closes the connection. Errback NoAnswer."""
@@ -110,6 +130,7 @@ class Connection(Protocol):
                 self._ready()
                 self._complete()
             else:
+                self.unanswered = not self._octets
                 self._fire(lost(reason))
         self._gone(self)
 
@@ -131,9 +152,7 @@ class Connection(Protocol):
             return
         self._head_done = True
         self._status = self._parser.get_status_code()
-        self._until_close = self._status >= 200 and not any(
-            name in (b"content-length", b"transfer-encoding") for name, _ in self._headers
-        )
+        self._until_close = self._status >= 200 and not any(map(_delimits, self._headers))
 
     def on_body(self, octets: bytes) -> None:
         """Octets of the body, without the chunks' lengths. Of one that is too long the rest is not read."""
@@ -173,6 +192,7 @@ class Connection(Protocol):
         """Hand the answer over, and close first what will not be used again: who is told may use it."""
         answer, self._answer = self._answer, None
         assert answer is not None
+        self.served += 1
         if not self.open:
             self.close()
         self._fire(answer)
@@ -193,6 +213,14 @@ class Connection(Protocol):
     def _cancelled(self, _: Deferred[Answer]) -> None:
         self._waiting = None
         self.close()
+
+
+def _delimits(header: tuple[bytes, bytes]) -> bool:
+    """Does this header say where the body ends? `identity`, of old servers, does not (RFC 2616 §4.4)."""
+    name, value = header
+    if name == b"transfer-encoding":
+        return value.strip().lower() != b"identity"
+    return name == b"content-length"
 
 
 def lost(reason: Failure) -> NoAnswer:

@@ -2,6 +2,12 @@
 
 A request that finds neither an idle connection nor room for another one waits for its turn: a connection
 beyond the limit would cost more than the wait.
+
+Some servers close after each answer without having said so, and a request that meets such an end is lost: it
+is not sent a second time (docs/decisions/0021). So the first connections to an origin rest for a moment
+after their answer, until one of them has shown that it is kept; an origin that closes then, or under a
+request, gets a connection for each request for some minutes; and no connection is used again on which the
+end, or anything, has come already.
 """
 
 from collections import deque
@@ -16,6 +22,9 @@ from twisted.python.failure import Failure
 from edge.http.connection import Connection
 from edge.http.urls import Origin
 
+REST_SECONDS = 0.05  # a server that means to close has done so by then
+CLOSES_SECONDS = 300.0  # for so long it is remembered of an origin that it closes
+CLOSERS_REMEMBERED = 4_096
 IDLE_SECONDS = 4.0  # many servers close after five: the side that closes first should be this one
 
 
@@ -27,10 +36,15 @@ class Connects(Protocol):
 
 @dataclass(slots=True)
 class Lane:
-    """What goes to one origin. ``lent`` counts the connections in use, ``connecting`` those being made."""
+    """What goes to one origin. ``lent`` counts the connections in use, ``connecting`` those being made.
+
+    ``resting``: after an answer, while it is not known whether the server keeps them (``keeps``).
+    """
 
     origin: Origin
     idle: list[Connection] = field(default_factory=list)
+    resting: list[Connection] = field(default_factory=list)
+    keeps: bool = False
     lent: int = 0
     connecting: int = 0
     waiting: deque[Deferred[Connection]] = field(default_factory=deque)
@@ -38,7 +52,7 @@ class Lane:
     @property
     def open(self) -> int:
         """All of them. It is never counted up or down, so none can be forgotten."""
-        return len(self.idle) + self.lent + self.connecting
+        return len(self.idle) + len(self.resting) + self.lent + self.connecting
 
 
 class Pool:
@@ -49,6 +63,7 @@ class Pool:
         self._clock = clock
         self._limit = limit
         self._lanes: dict[Origin, Lane] = {}
+        self._closers: dict[Origin, float] = {}  # until when it is remembered
         self._sweep_due = False
 
     @property
@@ -66,9 +81,10 @@ class Pool:
             lane = self._lanes[origin] = Lane(origin)
         while lane.idle:
             connection = lane.idle.pop()
-            if connection.reusable:
+            if connection.reusable and connection.is_quiet():
                 lane.lent += 1
                 return succeed(connection)
+            connection.close()
         waiter: Deferred[Connection] = Deferred(lane.waiting.remove)
         lane.waiting.append(waiter)
         self._supply(lane)
@@ -78,12 +94,14 @@ class Pool:
         """The request is over, well or not."""
         lane = self._lanes[origin]
         lane.lent -= 1
+        if connection.unanswered and connection.served:
+            self._closes(lane)
         self._free(lane, connection)
 
     def close(self) -> None:
         """Close what is idle."""
         for lane in list(self._lanes.values()):
-            for connection in list(lane.idle):
+            for connection in [*lane.idle, *lane.resting]:
                 connection.close()
 
     def _supply(self, lane: Lane) -> None:
@@ -107,6 +125,13 @@ class Pool:
 
     def _free(self, lane: Lane, connection: Connection) -> None:
         """A connection is nobody's: for whoever waits, if it can be used at all."""
+        if connection.reusable and connection.served:
+            if self._clock.seconds() < self._closers.get(lane.origin, 0.0) or not connection.is_quiet():
+                connection.close()
+            elif not lane.keeps:
+                lane.resting.append(connection)
+                self._clock.callLater(REST_SECONDS, self._rested, lane, connection)
+                return
         if connection.reusable:
             if lane.waiting:
                 lane.lent += 1
@@ -118,10 +143,27 @@ class Pool:
         self._settle(lane)
 
     def _gone(self, lane: Lane, connection: Connection) -> None:
-        """Only an idle one is missed here; one in use is released by whoever uses it."""
-        if connection in lane.idle:
+        """Only one that is not in use is missed here; any other is released by whoever uses it."""
+        if connection in lane.resting:
+            lane.resting.remove(connection)
+            self._closes(lane)
+            self._settle(lane)
+        elif connection in lane.idle:
             lane.idle.remove(connection)
             self._settle(lane)
+
+    def _rested(self, lane: Lane, connection: Connection) -> None:
+        if connection in lane.resting:
+            lane.resting.remove(connection)
+            lane.keeps = connection.reusable
+            self._free(lane, connection)
+
+    def _closes(self, lane: Lane) -> None:
+        """The server does not keep connections open, whatever it says."""
+        lane.keeps = False
+        if len(self._closers) >= CLOSERS_REMEMBERED:
+            self._closers.clear()
+        self._closers[lane.origin] = self._clock.seconds() + CLOSES_SECONDS
 
     def _settle(self, lane: Lane) -> None:
         """There may be room for whoever waits, or nothing left to know."""

@@ -94,14 +94,18 @@ class NoAnswer(Exception):
 
 
 class UserAgent:
-    """I own the transactions of one server. ``methods`` are REGISTER and MESSAGE."""
+    """I own the transactions of one server. ``methods`` are REGISTER and MESSAGE.
+
+    ``overloaded`` is asked whether a request is too much now; it is told whether the request answers a
+    challenge, on which half of its work has been spent already.
+    """
 
     def __init__(
         self,
         guard: Guard,
         clock: IReactorTime,
         token: Callable[[], str],
-        overloaded: Callable[[], bool],
+        overloaded: Callable[[bool], bool],
         ourselves: Ourselves,
     ) -> None:
         self.counters = Counters()
@@ -117,6 +121,11 @@ class UserAgent:
         self._timer: IDelayedCall | None = None
         self._tidy = LoopingCall(self._tidy_up)
         self._tidy.clock = clock
+
+    @property
+    def transactions(self) -> int:
+        """Requests of peers that are remembered."""
+        return len(self._server)
 
     def start(self) -> None:
         """Begin to forget what is over."""
@@ -217,7 +226,7 @@ class UserAgent:
             return Reply(420, None, (("Unsupported", ", ".join(unknown)),))
         if method == "OPTIONS":
             return Reply(200, None, (ALLOW, ("Accept", "text/plain, message/cpim"), ("Supported", "path")))
-        if self._server.full or self._overloaded():
+        if self._server.full or self._overloaded(_is_begun(request)):
             self.counters.overload += 1
             return Reply(503, "Overloaded; try again", (("Retry-After", "5"),))
         return None
@@ -298,6 +307,11 @@ class UserAgent:
 
     def _tidy_up(self) -> None:
         self._server.handle_timer(self._clock.seconds())
+
+
+def _is_begun(request: Request) -> bool:
+    headers = request.headers
+    return headers.get("Authorization") is not None or headers.get("Proxy-Authorization") is not None
 
 
 def _required(request: Request) -> list[str]:

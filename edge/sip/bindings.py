@@ -4,7 +4,7 @@ The store is changed first, memory after its commit. A connection does not outli
 address does: after a restart phones on UDP are reachable at once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from protocols.sip.transport import Flow
@@ -28,6 +28,10 @@ class Bindings:
 
     def __len__(self) -> int:
         return sum(map(len, self._by_account.values()))
+
+    def __iter__(self) -> Iterator[Binding]:
+        for held in self._by_account.values():
+            yield from held.values()
 
     def load(self, bindings: Iterable[Binding]) -> None:
         """What the store has at the start."""

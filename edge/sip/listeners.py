@@ -3,19 +3,21 @@
 Each listener is an address; an IPv6 one is a socket of its own. A port that is taken fails the start.
 """
 
+import socket
 from dataclasses import dataclass
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.ssl import DefaultOpenSSLContextFactory
 
+from edge.certificate import Certificate
 from edge.sip.connections import Connections, TLSSide
 from edge.sip.ourselves import Ourselves
 from protocols.sip.locating import Hop
 from protocols.sip.transport import ConnectionFactory, Flow, Receiver, UDPTransport
 
 MAX_DATAGRAM = 65_536
+UDP_BUFFER = 1 << 19
+"""Room for what comes while a turn of the reactor lasts; what finds none is lost, and comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +27,6 @@ class Address:
     kind: str
     host: str
     port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """PEM files for TLS and WSS; the certificate's with its chain."""
-
-    certificate: str
-    private_key: str
-
-    def context_factory(self) -> Any:
-        """TLS 1.2 or later."""
-        factory = DefaultOpenSSLContextFactory(self.private_key, self.certificate, SSL.TLS_SERVER_METHOD)
-        context = factory.getContext()
-        context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        context.use_certificate_chain_file(self.certificate)
-        return factory
 
 
 class Listeners:
@@ -108,9 +94,10 @@ class Listeners:
         if address.kind == "UDP":
             transport = UDPTransport(self._receiver)
             self._udp.append(transport)
-            self._ports.append(
-                self._reactor.listenUDP(address.port, transport, address.host, maxPacketSize=MAX_DATAGRAM)
-            )
+            udp = self._reactor.listenUDP(address.port, transport, address.host, maxPacketSize=MAX_DATAGRAM)
+            if (sock := getattr(udp, "socket", None)) is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
+            self._ports.append(udp)
             return
         factory = ConnectionFactory(address.kind, self._receiver, self._reactor)
         self._factories.append(factory)

@@ -41,6 +41,11 @@ class Servers:
         """Whether an address is one of theirs, as far as it is known."""
         return any(hop.host == host for hop in self._located.hops)
 
+    def count(self) -> tuple[int, int]:
+        """How many are known, and how many of them failed a moment ago."""
+        now = self._clock.seconds()
+        return len(self._located.hops), sum(until > now for until in self._failed.values())
+
     async def hops(self) -> list[Hop]:
         """Where to try, in order. What was known stays when nobody answers; empty when nothing ever was."""
         now = self._clock.seconds()

@@ -2,12 +2,14 @@
 handlers."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
+from edge.certificate import Certificate
 from edge.config import SIPConfig
 from edge.endpoints import host_and_port
 from edge.handlers.imdn import ImdnHandler
@@ -21,13 +23,16 @@ from edge.sip.directory import SipDirectory
 from edge.sip.flows import Flows
 from edge.sip.gate import Denied, Gate
 from edge.sip.guard import Guard, Limits
+from edge.sip.intake import Counters as IntakeCounters
 from edge.sip.intake import Intake
-from edge.sip.listeners import Address, Certificate, Listeners
+from edge.sip.listeners import Address, Listeners
 from edge.sip.locating import Names
 from edge.sip.ourselves import Ourselves
+from edge.sip.registrar import Counters as RegistrarCounters
 from edge.sip.registrar import Expiry, Registrar
 from edge.sip.reports import Reports
 from edge.sip.senders import PhoneSender, Sender, TrunkSender
+from edge.sip.snapshots import SipSnapshot, by_transport, of_trunks
 from edge.sip.trunks import Trunks, TrunkTools
 from protocols.sip.digest import Nonces
 from protocols.sip.transport import Flow
@@ -41,6 +46,10 @@ log = structlog.get_logger(__name__)
 TAKEN_MS = 3_600_000
 """How long a request is remembered against its retransmission: far beyond the 32 seconds of RFC 3261."""
 
+MAX_TURN_SECONDS = 0.05
+"""New work is refused after so much of it in one turn: all that stands before it must be done first, and a
+phone asks again after half a second."""
+
 TIDY_SECONDS = 600.0
 TOKEN_OCTETS, TOKENS_A_BLOCK = 8, 128
 MAX_PENDING = 2_000
@@ -49,7 +58,8 @@ MAX_PENDING = 2_000
 
 class SipEdge:
     """I own everything of SIP, from `start` to `stop`. ``octets`` gives random octets for keys, tags and
-    branches, ``look`` makes the outbox see what has become due."""
+    branches, ``look`` makes the outbox see what has become due, ``spent`` says how many seconds of work this
+    turn of the reactor has had."""
 
     def __init__(
         self,
@@ -64,6 +74,7 @@ class SipEdge:
         did: Callable[[str], Did | None],
         names: Names,
         draw: Callable[[], float],
+        spent: Callable[[], float],
     ) -> None:
         self._config = config
         self._region = region
@@ -74,6 +85,7 @@ class SipEdge:
         self.directory = SipDirectory(store, reactor, config.domain)
         self.bindings = Bindings(wall_ms)
         self._did = did
+        self._spent = spent
         self.guard = Guard(_limits(config), config.trusted, lambda host: self.trunks.at(host) is not None)
         nonces = Nonces(octets(32), octets, config.nonce_seconds)
         self._gate = Gate(config.domain, self.directory.find, nonces, self.guard, config.allow_legacy_digest)
@@ -96,6 +108,7 @@ class SipEdge:
         self.imdn = ImdnHandler(config.domain, find, self.bindings, self.delivery)
         self.reports = Reports(store, wall_ms)
         self.intake: Intake | None = None
+        self.registrar: Registrar | None = None
         self._tidy = LoopingCall(self._tidy_up)
         self._tidy.clock = reactor
 
@@ -103,6 +116,21 @@ class SipEdge:
         """For the outbox."""
         all_of_them = (self.handler, self.trunk_handler, self.imdn)
         return {handler.name: handler for handler in all_of_them}
+
+    def snapshot(self) -> SipSnapshot:
+        """What has been counted since the start."""
+        return SipSnapshot(
+            bindings=by_transport(self.bindings),
+            transactions=self.agent.transactions,
+            requests=replace(self.agent.counters),
+            guard=replace(self.guard.counters),
+            registrar=RegistrarCounters() if self.registrar is None else replace(self.registrar.counters),
+            intake=IntakeCounters() if self.intake is None else replace(self.intake.counters),
+            delivery=replace(self.delivery.counters),
+            flows=replace(self.flows.counters),
+            reports=replace(self.reports.counters),
+            trunks=of_trunks(self.trunks),
+        )
 
     async def start(self) -> None:
         """Load what the store has, then listen: nobody is answered by a server that knows nothing."""
@@ -148,7 +176,7 @@ class SipEdge:
             self._wall_ms,
         )
         self.intake.restore(taken)
-        registrar = Registrar(
+        self.registrar = Registrar(
             config.domain,
             self._identify,
             self.bindings,
@@ -158,7 +186,7 @@ class SipEdge:
             self._wall_ms,
             self.handler.registered,
         )
-        self.agent.methods = {"REGISTER": registrar, "MESSAGE": self.intake}
+        self.agent.methods = {"REGISTER": self.registrar, "MESSAGE": self.intake}
         self.agent.flow_gone = self._flow_gone
         self.agent.start()
         self._tidy.start(TIDY_SECONDS, now=False)
@@ -182,8 +210,9 @@ class SipEdge:
         self.bindings.flow_gone(flow)
         self.trunks.flow_gone(flow)
 
-    def _overloaded(self) -> bool:
-        return self._store.writer.pending > MAX_PENDING
+    def _overloaded(self, begun: bool) -> bool:
+        """What is begun is only refused when the store is behind; new work also late in a long turn."""
+        return self._store.writer.pending > MAX_PENDING or (not begun and self._spent() > MAX_TURN_SECONDS)
 
     def _tidy_up(self) -> Deferred[Any]:
         """Forget expired bindings and old requests, in the store too."""

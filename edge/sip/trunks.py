@@ -108,6 +108,11 @@ class Trunk:
             else None
         )
 
+    @property
+    def servers(self) -> tuple[int, int]:
+        """How many are known, and how many of them failed a moment ago."""
+        return self._servers.count()
+
     def start(self) -> None:
         """Look where it is; register, if it wants that."""
         self.look()

@@ -5,6 +5,7 @@ What browsers would run (pages, SVG) is handed out as octets to be saved, and no
 here.
 """
 
+import re
 import secrets
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from edge.web.services import WebServices
 from storage import media
 
 TOKEN_OCTETS = 18
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 HARMLESS = (
     "image/jpeg",
     "image/png",
@@ -57,9 +59,10 @@ class Media(Resource):
 
     def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
         """One token."""
-        return (
-            self._missing if request.postpath else _One(self._services, path.decode("latin-1"), self._missing)
-        )
+        token = path.decode("latin-1")
+        if request.postpath or not _TOKEN.fullmatch(token):
+            return self._missing
+        return _One(self._services, token, self._missing)
 
     def render(self, request: EdgeRequest) -> int:
         """There is no list."""

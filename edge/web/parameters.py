@@ -11,6 +11,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from edge.web.fields import MAX_FIELDS, TooManyFields, parse_fields
 from edge.web.request import EdgeRequest
+from storage.text import storable
 
 
 class Unreadable(ValueError):
@@ -33,8 +34,8 @@ class Parameters:
     files: dict[str, Upload] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """Without white space around it; "" for one that is empty or missing."""
-        return self.values.get(name, "").strip()
+        """Without white space around it, as the store can hold it; "" for one that is empty or missing."""
+        return storable(self.values.get(name, "").strip())
 
     def given(self, name: str) -> bool:
         """Is it there, empty or not?"""

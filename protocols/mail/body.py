@@ -9,6 +9,10 @@ from typing import NamedTuple
 from protocols.mail import html
 
 MAX_PARTS = 200
+MAX_TEXT = 1 << 20
+MAX_HTML = 1 << 18
+"""Octets of one part that are read: far more than an SMS takes, and soon done with whatever they are."""
+
 _LAST_RESORT = "windows-1252"
 
 
@@ -51,7 +55,7 @@ def read(message: Message) -> Body:
         elif kind == "text/plain":
             plain.append(_plain(part))
         else:
-            rich.append(html.to_text(_decoded(part)))
+            rich.append(html.to_text(_decoded(part, MAX_HTML)))
     pieces = plain if any(piece.strip() for piece in plain) else rich
     text = "\n".join(piece.strip("\n") for piece in pieces)
     sealed = sealed or text.lstrip().startswith(_PGP_SEALED)
@@ -77,10 +81,11 @@ def _leaves(message: Message) -> Iterator[Message]:
             yield part
 
 
-def _decoded(part: Message) -> str:
-    octets = part.get_payload(decode=True)
-    if not isinstance(octets, bytes):
+def _decoded(part: Message, limit: int) -> str:
+    whole = part.get_payload(decode=True)
+    if not isinstance(whole, bytes):
         return ""
+    octets = whole if len(whole) <= limit else whole[: whole.rfind(b"\n", 0, limit) + 1 or limit]
     for charset in (str(part.get_content_charset() or "utf-8"), "utf-8"):
         try:
             codecs.lookup(charset)
@@ -95,7 +100,7 @@ def _unix(text: str) -> str:
 
 
 def _plain(part: Message) -> str:
-    text = _decoded(part)
+    text = _decoded(part, MAX_TEXT)
     if str(part.get_param("format", "")).lower() != "flowed":
         return text
     return "\n".join(_flowed(text.split("\n"), str(part.get_param("delsp", "")).lower() == "yes"))

@@ -7,7 +7,7 @@ text may name one message in two bases.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -115,25 +115,30 @@ class Receipt:
         return self.state.final and not self.intermediate
 
 
-def parse(pdu: Pdu, pattern: re.Pattern[str] | None = None) -> Receipt | None:
+def parse(
+    pdu: Pdu, pattern: re.Pattern[str] | None = None, unpack: Callable[[bytes], bytes] | None = None
+) -> Receipt | None:
     """The receipt in a deliver_sm or data_sm; None when it is a message of a person.
 
     A PDU is a receipt when esm_class says so. Where esm_class says nothing, what only an SMSC can write
     makes it one: a receipted_message_id, or a message_state with a text that has the id and the state. Its
     text alone never does, for anybody can write such a text; nor do TLVs what esm_class says is of the
     receiving SME. `pattern` is for a carrier with a text of its own: its named groups `id`, `stat`, `err`,
-    `submit_date`, `done_date` replace the reading of Appendix B where it matches.
+    `submit_date`, `done_date` replace the reading of Appendix B where it matches. Values of esm_class that
+    are reserved, but have the bit of a receipt, count as such where an id and a state can be read. `unpack`
+    is for a carrier that packs septets: it is tried on a text that says nothing as it is.
     """
     if not isinstance(pdu, DeliverSm | DataSm):
         return None
     kind = pdu.esm_class & _TYPE
     flagged = kind in (_SMSC_RECEIPT, _INTERMEDIATE)
-    if not flagged and (kind in _OF_PEOPLE or not pdu.tlvs):
+    reserved = bool(kind & (_SMSC_RECEIPT | _INTERMEDIATE)) and not flagged
+    if not flagged and not reserved and (kind in _OF_PEOPLE or not pdu.tlvs):
         return None
-    tlv_id, tlv_state = receipted_message_id(pdu.tlvs), message_state(pdu.tlvs)
-    if not flagged and tlv_id is None and tlv_state is None:
+    tlv_id, tlv_state = (receipted_message_id(pdu.tlvs) or "").strip(" \0") or None, message_state(pdu.tlvs)
+    if not flagged and not reserved and tlv_id is None and tlv_state is None:
         return None
-    values = _read(_text_of(pdu), pattern)
+    values = _values(pdu, pattern, unpack)
     if not flagged and tlv_id is None and not ("id" in values and "stat" in values):
         return None
     ids = (tlv_id, values.get("id"))
@@ -143,15 +148,29 @@ def parse(pdu: Pdu, pattern: re.Pattern[str] | None = None) -> Receipt | None:
         values.get("err") or _network_error(pdu),
         _date(values.get("submit date", "")),
         _date(values.get("done date", "")),
-        kind == _INTERMEDIATE,
+        kind & (_INTERMEDIATE | _SMSC_RECEIPT) == _INTERMEDIATE,
         user_message_reference(pdu.tlvs),
     )
 
 
-def _text_of(pdu: DeliverSm | DataSm) -> str:
+def _values(
+    pdu: DeliverSm | DataSm, pattern: re.Pattern[str] | None, unpack: Callable[[bytes], bytes] | None
+) -> Mapping[str, str]:
+    octets = _octets_of(pdu)
+    values = _read(_text_of(pdu, octets), pattern)
+    if values or unpack is None:
+        return values
+    return _read(unpack(octets).decode("latin-1"), pattern)
+
+
+def _octets_of(pdu: DeliverSm | DataSm) -> bytes:
     octets = getattr(pdu, "short_message", b"") or message_payload(pdu.tlvs) or b""
     if pdu.esm_class & _UDHI and octets:
         octets = octets[1 + octets[0] :]
+    return octets
+
+
+def _text_of(pdu: DeliverSm | DataSm, octets: bytes) -> str:
     wide = pdu.data_coding & 0x0C == 0x08 or octets[:1] == b"\0"
     return octets.decode("utf-16-be", "replace") if wide else octets.decode("latin-1")
 

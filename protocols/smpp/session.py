@@ -146,8 +146,7 @@ class Session:
             return False
         self._outbox.send(response)
         self._unanswered.discard(response.sequence_number)
-        if self._peer_unbind is not None and not self._unanswered:
-            self._answer_unbind()
+        self._end_when_settled()
         return True
 
     def accept_bind(self, now: float, system_id: str = "", tlvs: Tlvs = INTERFACE_VERSION) -> None:
@@ -251,6 +250,7 @@ class Session:
             events.append(
                 ResponseReceived(taken.context, taken.request, response, taken.late, now - taken.sent_at)
             )
+            self._end_when_settled()
         elif not self._on_session_response(response, now, events):
             self.counters.unknown_responses += 1
             events.append(UnknownResponse(response))
@@ -312,21 +312,26 @@ class Session:
         return CommandStatus.ESME_RINVCMDID, "not supported"
 
     def _on_unbind(self, pdu: Unbind, now: float, events: list[Event]) -> None:
-        if self.state is SessionState.UNBINDING:  # both sides want to end: ours is still to be answered
+        if self._peer_unbind is not None:  # it asks again
             self._outbox.send(UnbindResp(sequence_number=pdu.sequence_number))
             return
-        events.append(Unbound())
-        self._life.move(Input.UNBIND, now + self.settings.response_timeout)
         self._peer_unbind = pdu.sequence_number
-        if not self._unanswered:
-            self._answer_unbind()
+        if self.state is not SessionState.UNBINDING:
+            events.append(Unbound())
+            self._life.move(Input.UNBIND, now + self.settings.response_timeout)
+        self._end_when_settled()
 
-    def _answer_unbind(self) -> None:
-        """Let the peer go, once it knows what became of everything it sent."""
-        assert self._peer_unbind is not None
-        self._outbox.send(UnbindResp(sequence_number=self._peer_unbind))
+    def _end_when_settled(self) -> None:
+        """Let the peer go once it knows what became of everything it sent, and we of what we sent."""
+        if self._peer_unbind is not None and not self._unanswered and not self.window.in_use:
+            self._answer_unbind(self._peer_unbind)
+
+    def _answer_unbind(self, sequence_number: int) -> None:
+        """When both sides want to end, ours is still to be answered."""
+        self._outbox.send(UnbindResp(sequence_number=sequence_number))
         self._peer_unbind = None
-        self._life.close("unbound by the peer")
+        if self._our_unbind is None:
+            self._life.close("unbound by the peer")
 
     def _on_bind(self, pdu: Bind, events: list[Event]) -> None:
         self._bind = pdu
@@ -387,6 +392,7 @@ class Session:
         for expired in self.window.expire(now):
             self.counters.expired += 1
             events.append(RequestExpired(expired.context, expired.request))
+        self._end_when_settled()
         deadline = self._life.deadline
         if deadline is not None and now >= deadline:
             self._end_phase(now)
@@ -396,7 +402,8 @@ class Session:
 
     def _end_phase(self, now: float) -> None:
         if self._peer_unbind is not None:
-            self._answer_unbind()
+            self._answer_unbind(self._peer_unbind)
+            self.close(now, "unbind was not answered")
         elif self.state is SessionState.UNBINDING:
             self.close(now, "unbind was not answered")
         else:

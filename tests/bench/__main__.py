@@ -25,6 +25,8 @@ BENCHES = (
     "bench_big",
     "bench_callbacks",
     "bench_isolation",
+    "bench_sip",
+    "bench_sip_load",
     "load",
     "bench_programs",
     "bench_api",

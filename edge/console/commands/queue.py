@@ -35,7 +35,7 @@ async def ls(server: Server, given: Given) -> Answer:
 async def show(server: Server, given: Given) -> Answer:
     """One message: its parts, its deliveries and the last try of each; not its text."""
     identity = number(given, "message")
-    view = await server.store.read(operators.message_view, identity)
+    view = await server.store.read(messages.find, identity)
     if view is None:
         raise Misused(f"There is no message {identity}.")
     return _shown(view)

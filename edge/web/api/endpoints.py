@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge.handlers.endpoints import bare
+from edge.handlers.endpoints import known_as
 from edge.web.api import views
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import URL, Many, Member, Record, Text, given
@@ -55,7 +55,8 @@ def listed(call: Call) -> Deferred[Reply]:
 
 def resume(call: Call) -> Deferred[Reply]:
     """Ask one again, from now on; what failed meanwhile can be replayed."""
-    which = Endpoint(call.account_id, call.given["handler"], bare(call.given["url"]))
+    handler = call.given["handler"]
+    which = Endpoint(call.account_id, handler, known_as(handler, call.given["url"]))
 
     def resume(conn: Connection) -> Reply:
         if not endpoints.forget(conn, which):

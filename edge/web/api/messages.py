@@ -7,7 +7,9 @@ import orjson
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
+from edge import outgoing
 from edge.errors import Refused
+from edge.handlers.base import SettingError
 from edge.outbound import MAX_CHARACTERS, Accepted, Draft, Outcome
 from edge.web.api import views
 from edge.web.api.idempotency import Idempotency, Keep
@@ -226,7 +228,14 @@ class Messages:
 
 
 def draft_of(call: Call, given: dict[str, Any]) -> Draft:
-    """The members of DRAFT as the pipeline takes them."""
+    """The members of DRAFT as the pipeline takes them; its URL is judged as those of DIDs are."""
+    told = given["status_callback"]
+    if told is not None:
+        try:
+            outgoing.rules(call.services.config).check_url(told, "status_callback")
+        except SettingError as error:
+            sentence = f"'status_callback': {error.sentence}"
+            raise Problem(422, "url_refused", sentence, "status_callback") from error
     return Draft(call.account_id, given["from"], given["to"], given["text"], LEG, given["status_callback"])
 
 

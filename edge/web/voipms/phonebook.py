@@ -206,7 +206,7 @@ def _speed_dial(call: Call) -> str | None:
 def _line(call: Call, name: str) -> str | None:
     if not call.parameters.given(name):
         return None
-    return call.parameters.text(name).replace("\0", "").encode("utf-8", "replace").decode()[:MAX_NOTE]
+    return call.parameters.text(name)[:MAX_NOTE]
 
 
 def _members(call: Call) -> list[int] | None:

@@ -243,11 +243,7 @@ def _hashes(username: str, domain: str, password: str) -> tuple[str, str]:
 
 def _kept(call: Call) -> dict[str, str]:
     given = call.parameters
-    return {
-        name: given.text(name).replace("\0", "").encode("utf-8", "replace").decode()[:MAX_VALUE]
-        for name in DEFAULTS
-        if given.given(name)
-    }
+    return {name: given.text(name)[:MAX_VALUE] for name in DEFAULTS if given.given(name)}
 
 
 def _row(call: Call, phone: SipAccount, kept: Mapping[str, str]) -> dict[str, object]:

@@ -233,7 +233,7 @@ async def test_a_compressed_body_stays_compressed(rig: Rig) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_connection_is_kept_and_one_that_died_is_not_asked_again(rig: Rig) -> None:
     peer = rig.peer(body(b"ok"), body(b"ok"), reset(b""), body(b"ok"))
-    client = rig.client()
+    client = rig.client(connections_per_host=1)
     for _ in range(2):
         assert (await client.get(peer.url + "/")).body == b"ok"
     assert peer.connections == 1
@@ -241,6 +241,38 @@ async def test_a_connection_is_kept_and_one_that_died_is_not_asked_again(rig: Ri
     assert len(peer.requests) == 3
     assert (await client.get(peer.url + "/")).body == b"ok"
     assert (peer.connections, len(peer.requests)) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("head", "close"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\n", False),
+        (b"HTTP/1.0 200 OK\n\n", True),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_old_servers_are_understood(rig: Rig, head: bytes, close: bool) -> None:
+    peer = rig.peer(say(head + b"ok", close=close))
+    answer = await rig.client().get(peer.url + "/")
+    assert (answer.status, answer.body) == (200, b"ok")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_peer_is_the_one_asked_however_its_address_is_spelled(rig: Rig) -> None:
+    peer = rig.peer(body(b"ok"))
+    client = rig.client("127.0.0.0/8")
+    for spelled in ("[::ffff:127.0.0.1]", "[::ffff:7f00:1]"):
+        assert (await client.get(f"http://{spelled}:{peer.number}/")).body == b"ok"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_closes_without_a_word_loses_no_request(rig: Rig) -> None:
+    peer = rig.peer(say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", close=True))
+    client = rig.client(connections_per_host=3)
+    for asked in [client.get(f"{peer.url}/{number}") for number in range(60)]:
+        assert (await asked).body == b"ok"
+    assert peer.connections == len(peer.requests) == 60
 
 
 @pytest_twisted.ensureDeferred
@@ -437,7 +469,7 @@ async def test_the_certificate_must_be_that_of_the_name(
 @pytest_twisted.ensureDeferred
 async def test_treq_speaks_through_our_agent(rig: Rig) -> None:
     peer = rig.peer(body(b'{"a": 1}', "200 OK", "Set-Cookie: a=b"))
-    treq = treq_over(rig.client())
+    treq = treq_over(rig.client(connections_per_host=1))
     response = await treq.post(f"{peer.url}/x", params={"q": "é"}, json={"b": 2})
     assert (response.code, await response.json()) == (200, {"a": 1})
     await treq.get(f"{peer.url}/y")

@@ -136,6 +136,7 @@ def special(name: str, caller: Customer, subject: Customer) -> dict[str, Any]:
         },
         "idempotency.make_room": {"scope": subject.scope._replace(key="expired")},
         "mail.conversation": {"did": Did(caller.did.id, mine, subject.number, True, {})},
+        "mail.open_conversation": {"did": Did(caller.did.id, mine, subject.number, True, {})},
         "numbers.add_did": {"number": subject.number},
         "sip_accounts.add_sip_account": {
             "wanted": SipAccount(0, mine, subject.name, DOMAIN, "x", "y", "both", (subject.number,), LATER)

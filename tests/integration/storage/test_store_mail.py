@@ -67,11 +67,16 @@ def test_what_was_seen_is_counted_by_conversation_and_forgotten_in_time(engine: 
 def test_a_notice_is_due_until_it_is_sent(engine: Engine) -> None:
     first, later = notice(sentence="No\0."), notice(due_at=NOW + 10)
     write(engine, [*mail.insert_notice(first), *mail.insert_notice(later)])
-    assert done(engine, mail.due_notices, NOW, 10) == [first._replace(sentence="No␀.")]
+    assert done(engine, mail.claim_notices, NOW, NOW + 5, 10) == [first._replace(sentence="No␀.")]
+    assert done(engine, mail.claim_notices, NOW, NOW + 5, 10) == [], "it is in somebody's hands"
+    assert [item.id for item in done(engine, mail.claim_notices, NOW + 5, NOW + 6, 10)] == [first.id]
     write(engine, mail.record_notice(first.id, 1, DeliveryState.PENDING, NOW + 20, "timeout"))
-    assert [item.id for item in done(engine, mail.due_notices, NOW + 20, 10)] == [later.id, first.id]
+    assert [item.id for item in done(engine, mail.claim_notices, NOW + 20, NOW + 20, 10)] == [
+        later.id,
+        first.id,
+    ]
     write(engine, mail.record_notice(first.id, 2, DeliveryState.DELIVERED, NOW, "sent"))
-    assert [item.id for item in done(engine, mail.due_notices, NOW + 20, 10)] == [later.id]
+    assert [item.id for item in done(engine, mail.claim_notices, NOW + 20, NOW + 20, 10)] == [later.id]
 
 
 def test_a_bounce_makes_its_delivery_failed_once(engine: Engine) -> None:

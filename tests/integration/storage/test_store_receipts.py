@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from storage import messages, parts, receipts
 from storage.engines import Engine
@@ -13,13 +13,15 @@ from storage.receipt_parts import Traits, reference_of
 from storage.receipts import LIKELY, SURE, Report
 from storage.records import PartFlag, PartRecord, PartState, ReceiptRecord
 from storage.statements import execute
-from storage.tables import part, receipt, receipt_candidate
+from storage.tables import account, did, part, receipt, receipt_candidate
 from tests.samples import DID, NOW, PEER, UPSTREAM, mt, part_of, receipt_for
 
 
-def sent(engine: Engine, smsc_message_id: str | None = "77", **fields: Any) -> PartRecord:
+def sent(
+    engine: Engine, smsc_message_id: str | None = "77", peer: str = PEER, did: str = DID, **fields: Any
+) -> PartRecord:
     """A stored part that the upstream took under this id."""
-    message = mt()
+    message = mt(peer=peer, did=did)
     record = part_of(message, smsc_message_id=smsc_message_id, **({"state": PartState.SENT} | fields))
     with engine.transaction() as connection:
         for statement, row in messages.insert(message, [record]):
@@ -247,8 +249,13 @@ def test_news_that_are_not_final_are_not_the_same_as_final_ones(engine: Engine) 
     assert now_of(engine, record).state is PartState.DELIVERED
 
 
+def numbered(name: str, did: str = DID, peer: str = PEER, **fields: Any) -> ReceiptRecord:
+    """A receipt that came from this phone to this number."""
+    return receipt_for(name, did=did, peer=peer, **fields)
+
+
 def doubted(engine: Engine, **fields: Any) -> PartRecord:
-    values = {"state": PartState.IN_DOUBT, "sent_at": NOW, "attempts": 1}
+    values: dict[str, Any] = {"state": PartState.IN_DOUBT, "sent_at": NOW, "attempts": 1}
     return sent(engine, None, **(values | fields))
 
 
@@ -269,9 +276,9 @@ def test_a_part_in_doubt_is_settled_by_our_own_reference(
 ) -> None:
     record, other = doubted(engine, **fields), doubted(engine)
     assert reference_of(record.id) != reference_of(other.id)
-    traits = Traits(DID, PEER, reference_of(record.id))
+    traits = Traits(reference_of(record.id))
     with engine.transaction() as connection:
-        told = Report(receipt_for("77", part_state="delivered" if final else None), ["77"], traits=traits)
+        told = Report(numbered("77", part_state="delivered" if final else None), ["77"], traits=traits)
         found = receipts.store_and_match_all(connection, [told], NOW + 1)
     assert (found.part_ids, found.settled) == ([record.id], [record.id])
     after = now_of(engine, record)
@@ -280,20 +287,21 @@ def test_a_part_in_doubt_is_settled_by_our_own_reference(
 
 
 @pytest.mark.parametrize(
-    "traits",
+    ("did", "peer", "traits"),
     [
-        Traits(DID, "+12025550111", 1),
-        Traits("+12025550111", PEER, 1),
-        Traits(DID, PEER),
-        Traits(DID, PEER, None, ZONED + timedelta(minutes=5)),
-        Traits(DID, PEER, None, ZONED + timedelta(hours=15)),
+        (DID, "+12025550111", Traits(1)),
+        ("+12025550111", PEER, Traits(1)),
+        (DID, PEER, Traits()),
+        (DID, PEER, Traits(None, ZONED + timedelta(minutes=5))),
+        (DID, PEER, Traits(None, ZONED + timedelta(hours=15))),
     ],
 )
-def test_what_does_not_fit_settles_nothing(engine: Engine, traits: Traits) -> None:
+def test_what_does_not_fit_settles_nothing(engine: Engine, did: str, peer: str, traits: Traits) -> None:
     record = doubted(engine)
     if traits.reference is not None:
         traits = traits._replace(reference=reference_of(record.id))
-    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [None]
+    told = delivered("77", did=did, peer=peer)
+    assert told_by(engine, Report(told, ["77"], traits=traits)) == [None]
     assert now_of(engine, record) == record
 
 
@@ -302,24 +310,169 @@ def test_a_part_in_doubt_is_settled_by_the_time_in_any_time_zone_if_it_is_the_on
     engine: Engine, zone: timedelta
 ) -> None:
     record = doubted(engine)
-    traits = Traits(DID, PEER, None, ZONED + zone)
-    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [record.id]
+    traits = Traits(None, ZONED + zone)
+    assert told_by(engine, Report(numbered("77", part_state="delivered"), ["77"], traits=traits)) == [
+        record.id
+    ]
     one, another = doubted(engine), doubted(engine)
-    assert told_by(engine, Report(delivered("78"), ["78"], traits=traits)) == [None]
+    assert told_by(engine, Report(numbered("78", part_state="delivered"), ["78"], traits=traits)) == [None]
     assert [now_of(engine, each).state for each in (one, another)] == ["in_doubt"] * 2
+
+
+def owned(engine: Engine) -> None:
+    """Our number is account 1's."""
+    with engine.transaction() as connection:
+        connection.execute(insert(account).values(id=1, name="one", created_at=NOW))
+        connection.execute(
+            insert(did).values(id=2, account_id=1, number=DID, sms_enabled=True, created_at=NOW)
+        )
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({}, False),
+        ({"state": PartState.DELIVERED}, True),
+        ({"sent_at": NOW - 600_000}, True),
+        ({"peer": "+12025550151"}, True),
+        ({"upstream": "other"}, True),
+    ],
+)
+def test_the_time_alone_settles_nothing_while_another_part_of_that_minute_waits_for_its_receipt(
+    engine: Engine, other: dict[str, Any], found: bool
+) -> None:
+    owned(engine)
+    sent(engine, "0f8fad5b-d9cb", **({"sent_at": NOW} | other))
+    record = doubted(engine)
+    told = numbered("0f8fad5bd9cb", part_state="delivered")
+    assert told_by(engine, Report(told, ["0f8fad5bd9cb"], traits=Traits(None, ZONED))) == [
+        record.id if found else None
+    ]
+
+
+def test_a_part_that_was_taken_without_an_id_is_found_by_our_own_reference(engine: Engine) -> None:
+    owned(engine)
+    record = sent(engine, None)
+    told = Report(numbered("77", part_state="delivered"), ["77"], traits=Traits(reference_of(record.id)))
+    assert told_by(engine, told) == [record.id]
+    assert now_of(engine, record).smsc_message_id == "77"
 
 
 def test_the_time_alone_settles_nothing_while_an_answer_is_awaited(engine: Engine) -> None:
     doubted(engine, state=PartState.SENDING)
-    traits = Traits(DID, PEER, None, ZONED)
-    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [None]
+    traits = Traits(None, ZONED)
+    assert told_by(engine, Report(numbered("77", part_state="delivered"), ["77"], traits=traits)) == [None]
 
 
 def test_an_id_that_is_known_comes_before_what_else_a_receipt_tells(engine: Engine) -> None:
     record, doubtful = sent(engine, "77"), doubted(engine)
-    traits = Traits(DID, PEER, reference_of(doubtful.id))
-    assert told_by(engine, Report(delivered("77"), ["77"], traits=traits)) == [record.id]
+    traits = Traits(reference_of(doubtful.id))
+    assert told_by(engine, Report(numbered("77", part_state="delivered"), ["77"], traits=traits)) == [
+        record.id
+    ]
     assert now_of(engine, doubtful).state is PartState.IN_DOUBT
+
+
+OTHER_PEER, OTHER_DID = "+12025550151", "+12025550102"
+
+
+def states(engine: Engine, *records: PartRecord) -> list[str]:
+    return [str(now_of(engine, record).state) for record in records]
+
+
+def answered(engine: Engine, record: PartRecord, name: str) -> list[int]:
+    """The upstream's answer comes: its id is known."""
+    with engine.transaction() as connection:
+        for statement, row in parts.record_sent(record.id, name, NOW):
+            execute(connection, statement, [row])
+        return receipts.rematch(connection, [UPSTREAM], [name], NOW)
+
+
+@pytest.mark.parametrize(("its", "digits"), [("20", "32"), ("00000020", "00000032")])
+@pytest.mark.parametrize("reach", [SURE, LIKELY])
+def test_the_part_of_the_receipts_phone_in_another_base_comes_before_that_of_another_phone(
+    engine: Engine, its: str, digits: str, reach: int
+) -> None:
+    record, other = sent(engine, its, OTHER_PEER), sent(engine, digits)
+    told = numbered(digits, peer=OTHER_PEER, part_state="delivered")
+    assert told_by(engine, Report(told, [digits], others=[(its, LIKELY)], reach=reach)) == [record.id]
+    assert states(engine, record, other) == ["delivered", "sent"]
+
+
+@pytest.mark.parametrize("state", [PartState.FAILED, PartState.SENT])
+def test_an_early_receipt_does_not_go_to_the_part_of_another_phone_that_had_the_id_before(
+    engine: Engine, state: PartState
+) -> None:
+    old = sent(engine, "5", state=state, final_at=NOW)
+    new = sent(engine, None, OTHER_PEER, state=PartState.SENDING)
+    told = numbered("5", peer=OTHER_PEER, part_state="delivered", received_at=NOW + 1)
+    assert told_by(engine, Report(told, ["5"])) == [None]
+    with engine.transaction() as connection:
+        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == []
+    assert answered(engine, new, "5") == [new.id]
+    assert states(engine, old, new) == [state, "delivered"]
+
+
+def test_the_same_news_of_two_phones_are_two_receipts_though_the_id_is_the_same(engine: Engine) -> None:
+    old = sent(engine, "5")
+    assert told_by(engine, Report(numbered("5", part_state="delivered"), ["5"])) == [old.id]
+    new = sent(engine, None, OTHER_PEER, state=PartState.SENDING)
+    told = numbered("5", peer=OTHER_PEER, part_state="delivered", received_at=NOW + 1)
+    assert told_by(engine, Report(told, ["5"])) == [None]
+    assert answered(engine, new, "5") == [new.id]
+
+
+def test_a_repeat_does_not_close_the_next_owner_of_its_id(engine: Engine) -> None:
+    old = sent(engine, "5")
+    told = Report(numbered("5", part_state="delivered"), ["5"])
+    assert told_by(engine, told) == [old.id]
+    new = sent(engine, "5", OTHER_PEER)
+    assert told_by(engine, told, told) == [old.id] * 2
+    assert states(engine, old, new) == ["delivered", "sent"]
+    assert len(stored(engine)) == 1
+
+
+def test_between_two_parts_of_one_phone_our_number_decides(engine: Engine) -> None:
+    its, newer = sent(engine, "5"), sent(engine, "5", did=OTHER_DID)
+    assert told_by(engine, Report(numbered("5", part_state="delivered"), ["5"])) == [its.id]
+    assert states(engine, its, newer) == ["delivered", "sent"]
+
+
+@pytest.mark.parametrize("numbers", [{}, {"did": DID, "peer": PEER}])
+def test_in_a_group_that_gives_ids_twice_the_part_of_the_upstream_that_told_is_meant(
+    engine: Engine, numbers: dict[str, str]
+) -> None:
+    its, newer = sent(engine, "1"), sent(engine, "1", upstream="other")
+    told = receipt_for("1", part_state="delivered", **numbers)
+    assert told_by(engine, Report(told, ["1"], (UPSTREAM, "other"))) == [its.id]
+    assert states(engine, its, newer) == ["delivered", "sent"]
+
+
+def test_in_a_group_the_numbers_come_before_the_upstream_that_told(engine: Engine) -> None:
+    its, newer = sent(engine, "1"), sent(engine, "1", OTHER_PEER, upstream="other")
+    told = numbered("1", part_state="delivered", upstream="other")
+    assert told_by(engine, Report(told, ["1"], (UPSTREAM, "other"))) == [its.id]
+    assert states(engine, its, newer) == ["delivered", "sent"]
+
+
+def test_numbers_that_no_part_has_do_not_count(engine: Engine) -> None:
+    """Some carriers put other numbers in receipts."""
+    record, waiting_ = sent(engine, "5"), sent(engine, None, state=PartState.SENDING)
+    told = numbered("5", "+12025550197", "+12025550198", part_state="delivered")
+    assert told_by(engine, Report(told, ["5"])) == [record.id]
+    assert states(engine, record, waiting_) == ["delivered", "sending"]
+
+
+def test_they_count_no_more_when_the_part_that_has_them_got_another_id(engine: Engine) -> None:
+    record = sent(engine, "5")
+    other = sent(engine, None, OTHER_PEER, state=PartState.SENDING)
+    told = numbered("5", peer=OTHER_PEER, part_state="delivered", received_at=NOW + 1)
+    assert told_by(engine, Report(told, ["5"])) == [None]
+    assert answered(engine, other, "6") == []
+    with engine.transaction() as connection:
+        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10, since_ms=NOW + 2) == []
+        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10, since_ms=NOW) == [record.id]
+    assert states(engine, record, other) == ["delivered", "sent"]
 
 
 def test_an_id_of_another_upstream_is_another_id(engine: Engine) -> None:

@@ -49,7 +49,7 @@ def answer(body: bytes, status: int = 200) -> Answer:
     return Answer(status, body, cut=False)
 
 
-@pytest.mark.parametrize("body", [b"ok", b"OK", b"Ok\n", b" ok \r\n", b"\tOK"])
+@pytest.mark.parametrize("body", [b"ok", b"OK", b"Ok\n", b" ok \r\n", b"\tOK", b"\xef\xbb\xbfok\r\n"])
 def test_ok_in_any_case_with_space_around_it(body: bytes) -> None:
     assert says_ok(answer(body))
     assert isinstance(deliver(Page(answer(body))), Delivered)

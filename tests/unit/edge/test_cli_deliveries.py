@@ -142,7 +142,7 @@ def test_a_paused_endpoint_of_any_handler_goes_on(shop: Shop) -> None:
     assert shop.run("endpoint", "ls").stdout.splitlines()[0].split()[:3] == ["ACCOUNT", "HANDLER", "URL"]
     refused = shop.run("endpoint", "resume", "--handler", "webhook", status.url, exit_code=1)
     assert "No endpoint at https://example.net fails" in refused.stderr
-    said = shop.run("endpoint", "resume", status.url).stdout
+    said = shop.run("endpoint", "resume", f"{status.url}/s/7?x=1").stdout
     assert said == "https://example.net is asked again (status).\n"
     done = answer(shop.run("endpoint", "resume", "--account", "acme", f"{HOOK}?token=x", "--json"))
     assert [one["handler"] for one in done] == ["webhook"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 from edge import __version__
 from edge.cli import trunkline
 from edge.passwords import verify
-from storage import accounts, numbers
+from storage import accounts, mail, numbers
 from storage.engines import open_engine
 
 Run = Callable[..., Result]
@@ -202,6 +203,23 @@ def test_a_did_is_added_once_in_any_spelling(acme: Run) -> None:
     ]
 
 
+def test_reply_tokens_are_made_void(acme: Run, config_file: Path, sqlite_url: str) -> None:
+    acme("did", "add", "--account", "acme", "2025550100")
+    told = acme("did", "forget-replies", "2025550100", "2025550150")
+    assert told.stdout == "Mails of +12025550100 with +12025550150 had no tokens.\n"
+    engine = open_engine(sqlite_url)
+    with engine.transaction() as conn:
+        did = numbers.find_did(conn, "+12025550100")
+        assert did is not None
+        for number, peer in enumerate(("+12025550150", "ACME Ltd")):
+            mail.conversation(conn, partial(int, 1_000 + number), did, peer, 1)
+    engine.close()
+    told = acme("did", "forget-replies", "2025550100", "202-555-0150")
+    assert told.stdout == "Mails of +12025550100 with +12025550150 cannot be answered any more.\n"
+    assert answer(acme("did", "forget-replies", "2025550100", "ACME Ltd", "--json"))["forgotten"]
+    assert "no DID" in acme("did", "forget-replies", "2025550199", "2025550150", exit_code=1).stderr
+
+
 def test_a_dids_settings(acme: Run) -> None:
     acme("did", "add", "--account", "acme", "2025550100")
     after = answer(acme("did", "set", "2025550100", f"callback_url={URL}", "callback_retry=on", "--json"))
@@ -248,7 +266,13 @@ def test_a_setting_that_is_refused_changes_nothing(
     acme("did", "add", "--account", "acme", "2025550100")
     assert says in acme("did", "set", "2025550100", "callback_retry=on", setting, exit_code=exit_code).stderr
     (row,) = answer(acme("did", "list", "--json"))
-    assert row["callback"] == {"enabled": False, "url": None, "retry": False, "secret": False}
+    assert row["callback"] == {
+        "enabled": False,
+        "url": None,
+        "retry": False,
+        "secret": False,
+        "numbers": None,
+    }
 
 
 def test_a_setting_given_twice_or_for_no_did(acme: Run) -> None:

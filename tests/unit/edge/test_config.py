@@ -9,6 +9,7 @@ import pytest
 from edge.config import (
     Config,
     ConfigError,
+    MailConfig,
     MetricsConfig,
     RouteConfig,
     Secret,
@@ -19,10 +20,12 @@ from edge.config import (
     load,
     parse,
 )
+from edge.config_mail import IMAPConfig
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 FILE = Path("t.toml")
 TRUNK = '[sip]\ndomain = "sip.example.net"\n[[sip.trunk]]\nname = "pbx"\nhost = "pbx.example.net"\n'
+MAIL = f'[mail]\ndomain = "sms.example.net"\nreply_keys = "1:{"0" * 64}"\n'
 UPSTREAM = '[[upstream]]\nname = "carrier"\nport = 2775\nsystem_id = "me"\n'
 
 
@@ -48,6 +51,13 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     simulator = SimulatorConfig(system_id="simulator", password=Secret("change-me"))
     route = RouteConfig(name="everything", upstreams=("carrier",))
     sip = SIPConfig(domain="sip.example.net", trunks=(TrunkConfig(name="pbx", host="pbx.example.net"),))
+    imap = IMAPConfig(host="mail.example.net", username="sms", password=Secret("change-me"))
+    mail = MailConfig(
+        domain="sms.example.net",
+        reply_keys=Secret(f"1:{'0' * 64}"),
+        password=Secret("change-me"),
+        imap=imap,
+    )
     assert config == Config(
         path=FILE,
         upstreams=(upstream,),
@@ -55,6 +65,7 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
         metrics=MetricsConfig(),
         simulator=simulator,
         sip=sip,
+        mail=mail,
     )
 
 
@@ -144,6 +155,11 @@ def test_values_arrive_as_they_are_typed() -> None:
             'statuses.088 = "fail": expected no second verdict on ESME_RTHROTTLED',
         ),
         (
+            UPSTREAM + 'password="x"\ncharsets = {0 = "latin1", 00 = "ucs2"}',
+            'charsets.00 = "ucs2": expected no second charset for 0',
+        ),
+        (UPSTREAM + 'password="x"\nvalidity_period = "000000000000000R"', "expected an SMPP time"),
+        (
             UPSTREAM + 'password="x"\nreconnect_max_seconds = 0.5',
             '["carrier"].reconnect_max_seconds = 0.5: expected at least reconnect_min_seconds, which is 1.0',
         ),
@@ -211,6 +227,22 @@ def test_values_arrive_as_they_are_typed() -> None:
         (TRUNK + 'networks = ["x"]', 'networks[0] = "x": expected a network'),
         (TRUNK + 'password_env = "NOT_SET"', "password_env"),
         (TRUNK + TRUNK.partition("\n[[")[2].join(("[[", "")), "expected a name that no other trunk has"),
+        (MAIL + 'tls = "implicit"', 'mail.tls = "implicit": expected a smarthost'),
+        (MAIL + 'username = "me"\nsmarthost = "h:1"', 'username = "me": expected a password'),
+        (MAIL + 'username = "me"\npassword = "p"', 'mail.username = "me": expected a smarthost'),
+        (MAIL + 'username = "me"\npassword = "p"\nsmarthost = "h:1"\ntls = "off"', "no password goes in the"),
+        (MAIL + 'dkim_selector = "s"', "expected dkim_selector and dkim_key together"),
+        (MAIL + 'dkim_selector = "s"\ndkim_key = "pyproject.toml"', "expected a PEM file with an RSA key"),
+        (MAIL + 'certificate = "c"', "expected certificate and private_key together"),
+        (MAIL + 'subject = "{nothing}"', "expected one line, with any of {token}"),
+        (MAIL + 'subject = "a\\nb"', "expected one line, with any of {token}"),
+        (MAIL + 'smarthost = "mail"', 'smarthost = "mail": expected a host and port such as'),
+        (MAIL + 'mailbox = "a+b"', 'mailbox = "a+b": expected what stands before the "+"'),
+        (MAIL + 'authserv_id = "mx.example.net"', "expected trusted, lmtp or [mail.imap]"),
+        (MAIL + "per_hour = 1", "per_hour = 1: expected at least per_minute"),
+        ('[mail]\ndomain = "Example"\nreply_keys = "1:' + "0" * 64 + '"', "expected a domain in lower case"),
+        ('[mail]\ndomain = "a.net"', "mail.reply_keys is missing: expected exactly one of reply_keys, reply"),
+        ('[mail]\ndomain = "a.net"\nreply_keys = "1:00"', "reply_keys = (hidden): expected an id (0 to 255)"),
         ("a = ", "expected TOML: Invalid value (at "),
     ],
 )

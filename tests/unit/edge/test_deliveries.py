@@ -491,6 +491,32 @@ def test_a_lease_that_was_lost_while_it_waited_costs_no_attempt(
 # -- order --------------------------------------------------------------------------------------------------
 
 
+class Postman(Scripted):
+    """Takes his time, and knows what his numbers mean."""
+
+    attempt_seconds = 1_800.0
+
+    def unwell(self, outcome: Outcome) -> bool:
+        return outcome.status_code == 421
+
+
+def test_a_handler_says_itself_how_long_it_takes_and_when_a_target_is_unwell(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did, handler=Postman())
+    rig.outbox.start()
+    (slow,) = rig.receive(1)
+    time.pump([60.0] * 29)
+    assert rig.view(slow).attempts == ()
+    time.pump([60.0] * 3)
+    assert [item.outcome for item in rig.view(slow).attempts] == ["internal_error"]
+    for code in (550, 421):
+        rig.receive(40, target=f"http://{code}/")
+        rig.end_all(Failed("refused", code))
+        begun = rig.handler.asked.count(f"http://{code}/")
+        assert (begun == 40) if code == 550 else (begun < 40), code
+
+
 class Ordered(Scripted):
     """Keeps the order of a conversation."""
 

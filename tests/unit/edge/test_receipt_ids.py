@@ -18,6 +18,7 @@ from storage.receipts import LIKELY, SURE
         ("0", "0000", "as_sent"),
         ("6fa4-uuid", "6FA4-UUID", "any"),
         ("a" * 64, "a" * 64, "any"),
+        ("z" * 70, "z" * 70, "any"),
         ("00001001", "4097", "hex"),
         ("1001", "0000004097", "hex"),
         ("4097", "1001", "decimal"),
@@ -62,8 +63,16 @@ def test_a_base_that_is_known_comes_first_for_the_one_id_of_a_text() -> None:
 
 def test_beside_an_id_in_a_tlv_it_comes_last() -> None:
     found = readings(["10", "16"], "hex")
-    assert found.same[:2] == ["10", "16"]
-    assert ("16", SURE) not in found.others
+    assert (found.same[0], found.sent) == ("10", 1)
+    assert ("16", SURE) in found.others
+    assert readings(["16", "10"], "hex").same[0] == "10"
+    assert readings(["16", "10"], "decimal").same[0] == "16"
+
+
+def test_two_ids_that_are_not_one_number_are_both_tried_as_sent() -> None:
+    found = readings(["abc", "16"], "hex")
+    assert found.same[: found.sent] == ["abc", "16"]
+    assert readings(["10", "16"], "any").same[:2] == ["10", "16"]
 
 
 @pytest.mark.parametrize(
@@ -80,4 +89,4 @@ def test_where_ids_are_exact_there_is_one_reading() -> None:
 
 def test_an_endless_id_costs_nothing() -> None:
     found = readings(["9" * 100_000], "any")
-    assert max(map(len, (*found.same, *dict(found.others)))) <= 80
+    assert max(map(len, (*found.same, *dict(found.others)))) <= 320

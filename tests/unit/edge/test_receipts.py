@@ -36,14 +36,15 @@ class Rig:
         config = UpstreamConfig(name="up", port=1, system_id="x", password=Secret("x"), **changes)
         self.settled: list[int] = []
         self.dialect = Dialect(config, "US")
+        self.group = Group(("up",))
         self.receipts = Receipts(
             config,
             self.dialect,
-            Group(("up",)),
+            self.group,
             cast(Store, store),
             cast(Any, self.box),
             time.wall_ms,
-            self.settled.extend,
+            lambda part_ids, guessed: self.settled.extend(part_ids),
         )
         success(self.receipts.start())
 
@@ -227,6 +228,29 @@ def test_one_receipt_for_the_whole_message_early_or_not(
     assert [item.delivery.event for item in rig.box.offered] == ["delivered"]
 
 
+@pytest.mark.parametrize(("stat", "end"), [("DELIVRD", "delivered"), ("UNDELIV", "failed")])
+def test_a_receipt_for_the_whole_message_is_for_what_leaves_after_it_too(
+    inline_store: InlineStore, time: Time, did: Did, stat: str, end: str
+) -> None:
+    rig = Rig(inline_store, time, did, receipt_per="message")
+    identity = rig.message("a1", None, status_callback="http://x/")
+    last = rig.part(identity, 2)
+    success(rig.store.writer.write(parts.requeue(last.id, last.due_at, 0, None)))
+    rig.report("a1", stat)
+    success(rig.store.writer.write(parts.record_sent(last.id, "a2", time.wall_ms())))
+    rig.receipts.accepted("a2")
+    rig.receipts.taken(rig.part(identity, 2))
+    assert [part.state for part in rig.view(identity).parts] == [end, end]
+    assert [item.delivery.event for item in rig.box.offered] == [end]
+
+
+def test_without_a_receipt_for_the_whole_each_part_has_its_own_end(rig: Rig) -> None:
+    identity = rig.message("a1", "a2")
+    rig.report("a1")
+    rig.receipts.taken(rig.part(identity, 2))
+    assert rig.part(identity, 2).state == "sent"
+
+
 def test_an_intermediate_notification_closes_nothing_whatever_its_state_and_the_receipt_does(
     rig: Rig,
 ) -> None:
@@ -273,6 +297,32 @@ def test_an_smsc_that_changes_the_base_is_found_out_by_an_id_with_a_letter(rig: 
     assert rig.part(third).state == "delivered"
     rig.receipts.read_again()
     assert rig.part(other).state == "delivered"
+
+
+def test_what_waited_longer_than_an_answer_takes_is_read_again_when_the_base_is_found_out(
+    rig: Rig,
+) -> None:
+    waits = rig.message("10")
+    rig.report("16")
+    rig.time.advance(3600.0)
+    rig.receipts.read_again()
+    assert rig.part(waits).state == "sent"
+    rig.message("a1f")
+    rig.report("2591")
+    rig.receipts.read_again()
+    assert rig.part(waits).state == "delivered"
+
+
+def test_a_base_that_was_found_out_is_known_after_a_restart(
+    rig: Rig, inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig.message("a1f")
+    rig.report("2591")
+    again = Rig(inline_store, time, did)
+    identity = again.message("10")
+    again.report("16")
+    assert again.part(identity).state == "delivered"
+    assert Rig(inline_store, time, did, message_id_base="as_sent").group.converts is False
 
 
 def test_a_base_that_is_configured_is_the_meaning(inline_store: InlineStore, time: Time, did: Did) -> None:

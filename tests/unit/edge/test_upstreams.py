@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -12,14 +13,15 @@ from edge.dialect import Dialect
 from edge.upstreams import Upstream
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus
-from protocols.smpp.pdu import SubmitSm, SubmitSmResp
-from storage import messages, parts
+from protocols.smpp.pdu import GenericNack, SubmitSm, SubmitSmResp
+from storage import messages, parts, receipts
 from storage.parts import QueuedPart
-from storage.records import Did, PartFlag, PartRecord, PartState
+from storage.receipt_parts import Traits
+from storage.records import Did, PartFlag, PartRecord, PartState, ReceiptRecord
 from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import pending, success
-from tests.unit.edge.conftest import Time, part_of, record
+from tests.unit.edge.conftest import DID, PEER, Time, part_of, record
 
 
 @dataclass(eq=False)
@@ -399,6 +401,50 @@ def test_with_hold_it_waits_for_a_receipt_or_the_operator(
     assert rig.part(part_id).state == "held"
 
 
+@pytest.mark.parametrize("window", [1, 10])
+def test_what_is_behind_a_held_part_waits_until_that_is_decided(
+    inline_store: InlineStore, time: Time, did: Did, window: int
+) -> None:
+    """The rest waits in memory where the window was full, else behind the first."""
+    rig = Rig(inline_store, time, did, in_doubt="hold")
+    rig.bind.window = window
+    first, *rest = rig.submit(3)
+    assert rig.sent == [first]
+    rig.lose_link()
+    (other,) = rig.submit()
+    rig.link_back()
+    rig.time.pump([1.0] * 3)
+    assert rig.sent == [other]
+    rig.answer()
+    assert [rig.part(part_id).state for part_id in (first, *rest)] == ["held", "queued", "queued"]
+    decided = rig.store.writer.run(
+        "decide", lambda conn: parts.decide(conn, [first], rig.time.wall_ms(), resend=True)
+    )
+    assert success(decided) == [(first, "up")]
+    rig.upstream.settled([first])
+    rig.time.pump([1.0] * 3)
+    for part_id in (first, *rest):
+        assert rig.sent == [part_id]
+        rig.answer()
+    assert rig.sent == []
+
+
+def test_what_is_taken_without_an_id_has_none_and_an_endless_one_has_an_end(rig: Rig) -> None:
+    nameless, endless = rig.submit()[0], rig.submit()[0]
+    rig.answer(message_id="")
+    rig.answer(message_id="9" * 1_000)
+    assert (rig.part(nameless).state, rig.part(nameless).smsc_message_id) == ("sent", None)
+    assert rig.part(endless).smsc_message_id == "9" * 255
+
+
+def test_a_generic_nack_is_a_refusal_whatever_its_status(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    pdu, context = rig.bind.on_wire.pop(0)
+    nack = GenericNack(sequence_number=pdu.sequence_number)
+    rig.upstream.bind_event(rig.bind, events.ResponseReceived(context, pdu, nack, False, 0.1))  # type: ignore[arg-type]
+    assert (rig.part(part_id).state, rig.part(part_id).command_status) == ("failed", 0x03)
+
+
 def test_with_hold_a_late_answer_settles_it(inline_store: InlineStore, time: Time, did: Did) -> None:
     rig = Rig(inline_store, time, did, in_doubt="hold")
     (part_id,) = rig.submit()
@@ -409,17 +455,6 @@ def test_with_hold_a_late_answer_settles_it(inline_store: InlineStore, time: Tim
     rig.answer(late=True, message_id="at last")
     assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "at last")
     assert ("accepted", "at last") in rig.watcher.told
-
-
-def test_the_rest_of_a_message_goes_on_when_a_part_is_held(
-    inline_store: InlineStore, time: Time, did: Did
-) -> None:
-    rig = Rig(inline_store, time, did, in_doubt="hold")
-    ids = rig.submit(2)
-    rig.lose_link()
-    rig.link_back()
-    assert [rig.part(part_id).state for part_id in ids] == ["held", "sending"]
-    assert rig.sent == [ids[1]]
 
 
 def operator_resends(rig: Rig, part_id: int) -> None:
@@ -595,6 +630,55 @@ def test_what_a_receipt_told_is_not_sent_again_though_it_waits_for_that(rig: Rig
     rig.upstream.known_taken([first])
     rig.link_back()
     assert rig.sent == [second]
+
+
+def guess(rig: Rig, part_id: int) -> bool:
+    """A receipt comes that by its numbers and its time may be about this part."""
+    now_ms = rig.time.wall_ms()
+    told = ReceiptRecord(
+        rig.store.ids.next(), "up", "77", "DELIVERED", None, b"", now_ms, None, None, "delivered", DID, PEER
+    )
+    minute = datetime.fromtimestamp(now_ms / 1000, UTC).replace(tzinfo=None, second=0)
+    report = receipts.Report(told, ["77"], traits=Traits(None, minute))
+    found = success(
+        rig.store.writer.run("told", lambda conn: receipts.store_and_match_all(conn, [report], now_ms))
+    )
+    rig.upstream.known_taken(found.settled, found.guessed)
+    return part_id in found.guessed
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(CommandStatus.ESME_RINVDSTADR, "failed"), (CommandStatus.ESME_RTHROTTLED, "queued")],
+)
+def test_a_refusal_outweighs_a_receipt_that_was_only_guessed_to_be_about_the_part(
+    rig: Rig, status: int, state: str
+) -> None:
+    rig.bind.up = False
+    (part_id,) = rig.submit()
+    rig.link_back()
+    rig.bind.on_wire.append(rig.expire())
+    assert guess(rig, part_id)
+    assert rig.part(part_id).state == "delivered"
+    rig.answer(status, late=True)
+    part = rig.part(part_id)
+    assert (part.state, part.smsc_message_id, part.receipt_state) == (state, None, None)
+    waiting = success(rig.store.read(receipts.unmatched, "up", 10))
+    assert [one.smsc_message_id for one in waiting] == ["77"]
+    if state == "queued":
+        rig.resume()
+        assert rig.sent == [part_id]
+
+
+def test_an_acceptance_agrees_with_what_was_guessed(rig: Rig) -> None:
+    rig.bind.up = False
+    (part_id,) = rig.submit()
+    rig.link_back()
+    rig.bind.on_wire.append(rig.expire())
+    assert guess(rig, part_id)
+    rig.answer(message_id="a1", late=True)
+    rig.time.pump([1.0] * 3)
+    assert (rig.part(part_id).state, rig.sent) == ("delivered", [])
 
 
 def test_what_a_receipt_told_while_its_answer_is_overdue_holds_nothing_up(rig: Rig) -> None:

@@ -1,20 +1,21 @@
 """A handler that is at fault: what it raises or answers costs no message, and every delivery has an end."""
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from edge.deliveries import ATTEMPT_SECONDS, OVERDUE_POLL_SECONDS, Outbox
-from edge.handlers import GIVE_UP_SECONDS, Delivered, Handler, Job, Outcome, Retry
+from edge.handlers import GIVE_UP_SECONDS, Delivered, Failed, Handler, Job, Outcome, Retry
 from edge.handlers.base import DIDHandler, Settings, Tools
 from edge.handlers.registry import Registry, installed
-from edge.outcomes import BROKEN_SECONDS
+from edge.outcomes import BROKEN_SECONDS, LONGEST_SECONDS
 from protocols.smpp.errors import CommandStatus
 from storage import deliveries, messages, numbers
-from storage.errors import StoreUnavailable
+from storage.errors import StoreError, StoreUnavailable
 from storage.records import DeliveryView, Did
 from storage.store import Store
 from storage.testing import InlineStore
@@ -245,7 +246,13 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "an endless status": lambda: Delivered("ok", 2**40),
     "no word": lambda: Delivered(cast(Any, None)),
     "no excerpt": lambda: Delivered("ok", 200, cast(Any, b"octets")),
+    "seconds in a text": lambda: Retry("again", cast(Any, "30")),
+    "its own exit": lambda: _raised(KeyboardInterrupt()),
 }
+
+
+def _raised(error: BaseException) -> Any:
+    raise error
 
 
 def pass_days(time: Time, days: float) -> None:
@@ -271,6 +278,91 @@ def test_whatever_a_handler_does_each_delivery_ends_and_is_tried_ever_more_seldo
     assert view.attempts[-1].started_at - due.message.created_at <= GIVE_UP_SECONDS * 1000
     assert len([line for line in lines if line["event"] == "handler_broken"]) == 1
     assert rig.outbox.counters.broken == len(view.attempts)
+
+
+ODD: dict[str, tuple[Callable[[], Outcome], str, int]] = {
+    "a kind of number": (lambda: Retry("again", cast(Any, Decimal(3600))), "gave_up", 170),
+    "half a pair": (lambda: Failed("\ud800"), "\N{REPLACEMENT CHARACTER}", 1),
+    "NUL": (lambda: Failed("a\0b", excerpt="c\0d"), "a\N{SYMBOL FOR NULL}b", 1),
+    "a story": (lambda: Failed("a" * 100_000), "a" * 100, 1),
+    "in a million years": (lambda: Retry("again", 1e17), "gave_up", 1),
+    "never": (lambda: Retry("again", 1e300), "gave_up", 1),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_outcomes_are_stored_as_they_can_be(
+    inline_store: InlineStore, time: Time, did: Did, name: str
+) -> None:
+    answer, word, at_most = ODD[name]
+    rig = Boxed(inline_store, time, did, handler=Faulty(answer))
+    rig.outbox.start()
+    (due,) = rig.receive()
+    pass_days(time, 8)
+    view = rig.view(due)
+    assert (view.delivery.state, view.delivery.last_outcome) == ("failed", word)
+    assert 1 <= len(view.attempts) <= at_most
+    assert rig.outbox.running == 0
+
+
+AGES: dict[str, tuple[object, float]] = {
+    "None": (None, GIVE_UP_SECONDS),
+    "a text": ("7 days", GIVE_UP_SECONDS),
+    "no number": (float("nan"), GIVE_UP_SECONDS),
+    "for ever": (float("inf"), LONGEST_SECONDS),
+    "no time": (-1.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", AGES)
+def test_however_long_a_handler_wants_to_try_it_gives_up(
+    inline_store: InlineStore, time: Time, did: Did, name: str
+) -> None:
+    written, age = AGES[name]
+    handler = Faulty(lambda: Retry("later", DAY, 503))
+    cast(Any, handler).give_up_seconds = written
+    rig = Boxed(inline_store, time, did, handler=handler)
+    rig.outbox.start()
+    with capture_logs() as lines:
+        (due,) = rig.receive()
+        time.pump([DAY] * (round(age / DAY) + 2))
+    view = rig.view(due)
+    assert (view.delivery.state, view.delivery.last_outcome) == ("failed", "gave_up")
+    assert len(view.attempts) <= age / DAY + 1
+    told = [line["doing"] for line in lines if line["event"] == "handler_broken"]
+    assert told == (["give_up_seconds"] if age == GIVE_UP_SECONDS else [])
+    success(rig.outbox.drain())
+
+
+def test_what_cannot_even_be_reckoned_frees_its_place_and_is_said_once(
+    inline_store: InlineStore, time: Time, did: Did, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Outcome:
+        raise OverflowError
+
+    monkeypatch.setattr("edge.deliveries.in_time", broken)
+    rig = Boxed(inline_store, time, did, handler=Faulty(lambda: Delivered("ok")))
+    with capture_logs() as lines:
+        due = rig.receive(3)
+    assert {rig.view(item).delivery.last_outcome for item in due} == {"internal_error"}
+    assert [line["doing"] for line in lines] == ["outcome"]
+    success(rig.outbox.drain())
+
+
+def test_what_the_store_does_not_take_is_stored_as_what_it_is(
+    inline_store: InlineStore, time: Time, did: Did, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = inline_store.writer.write
+
+    def write(writes: Any) -> Any:
+        writes = list(writes)
+        return fail(StoreError("no such value")) if "odd" in str(writes) else real(writes)
+
+    rig = Boxed(inline_store, time, did, handler=Faulty(lambda: Retry("odd", 30.0)))
+    monkeypatch.setattr(inline_store.writer, "write", write)
+    (due,) = rig.receive()
+    assert (rig.view(due).delivery.state, rig.view(due).delivery.last_outcome) == ("failed", "internal_error")
+    success(rig.outbox.drain())
 
 
 def test_one_that_asks_for_another_try_for_ever_gives_up_when_its_time_is_over(

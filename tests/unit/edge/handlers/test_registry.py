@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from twisted.internet.defer import Deferred, succeed
 
 from edge import routing
-from edge.handlers import Delivered, Failed, Job, Outcome, Retry
-from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Tools
+from edge.cli import dids
+from edge.handlers import Delivered, Failed, Job, Outcome, Retry, changing
+from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
 from edge.handlers.registry import GROUP, OURS, Registry, installed, load
 from edge.handlers.signing import key_octets
 from edge.http.addresses import policy
@@ -81,6 +82,38 @@ def test_a_third_partys_handler_is_one_of_them(monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(registry.build(cast(Any, Fake()))["pager"], Pager)
     with pytest.raises(SettingError, match="nobody's"):
         settle(registry, "pager", code="0")
+
+
+class Faulty(Pager):
+    """Raises at whatever it is asked about settings."""
+
+    @classmethod
+    def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
+        raise KeyError("boom")
+
+    @classmethod
+    def shown(cls, settings: Settings) -> dict[str, object]:
+        raise KeyError("boom")
+
+    @classmethod
+    def secrets(cls, settings: Settings) -> list[str]:
+        raise KeyError("boom")
+
+
+def test_a_third_partys_fault_in_settings_is_said_and_breaks_nothing() -> None:
+    registry = Registry([Faulty])
+    with pytest.raises(SettingError, match=r"at fault \(KeyError: 'boom'\)"):
+        settle(registry, "pager", code="7")
+    assert registry.shown(Faulty, {}) == {"fault": "KeyError: 'boom'"}
+    assert registry.secrets(Faulty, {}) == []
+
+
+def test_commands_live_with_such_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command shows of a number."""
+    monkeypatch.setattr("edge.handlers.registry.installed", lambda: Registry([Faulty]))
+    item = did(pager={"code": "7"})
+    assert dids._document(item, set())["pager"] == {"enabled": True, "fault": "KeyError: 'boom'"}
+    assert changing.new_secrets(item, item) == {}
 
 
 def test_what_is_not_configured_waits_and_then_fails_with_a_clear_word() -> None:

@@ -22,12 +22,49 @@ CROSSED = [Talk(BERT, 2, NOW - CROSSING_MS + 1), Talk(ANNA, 1, NOW - 3_600_000)]
         (" #2  yes ", TWO, True, Reply(BERT, "yes")),
         ("#1 yes", CROSSED, False, Reply(ANNA, "yes")),
         ("# yes", TWO, False, Reply(BERT, "# yes")),
-        ("#1st of May", TWO, False, Reply(BERT, "#1st of May")),
+        ("#yes", TWO, False, Reply(BERT, "#yes")),
         ("we are #1 here", TWO, False, Reply(BERT, "we are #1 here")),
     ],
 )
 def test_it_is_for_one(text: str, talks: list[Talk], ask: bool, chosen: Reply) -> None:
     assert choose(text, talks, NOW, ask, tags=True) == chosen
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#1: yes",
+        "#1, yes",
+        "#1yes",
+        "#1.yes",
+        "#1. yes",
+        "# 1 yes",
+        "\uff031 yes",
+        "\uff03\uff11\u3000yes",
+        "(#1) yes",
+        "(# 1): yes",
+        "[#1] yes",
+        "#1 - yes",
+        "#1\u2014yes",
+        "#1\nyes",
+        "\u200e#1 yes",
+        "#\ufe0f\u20e3 1 yes",
+        "#\u0661 yes",
+        "#01 yes",
+    ],
+)
+@pytest.mark.parametrize("ask", [False, True])
+def test_a_tag_is_read_however_it_is_spelled(text: str, ask: bool) -> None:
+    assert choose(text, TWO, NOW, ask, tags=True) == Reply(ANNA, "yes")
+
+
+@pytest.mark.parametrize(
+    "text", ["#3: yes", "#12yes", "(#7) yes", "\uff039 x", "#1.5 million", "#1,2 yes", "#" + "1" * 5000]
+)
+def test_what_begins_like_a_tag_and_is_none_goes_to_nobody(text: str) -> None:
+    found = choose(text, TWO, NOW, ask=False, tags=True)
+    assert isinstance(found, Note)
+    assert "#2 +447911123456, #1 +12025550150" in found.sentence
 
 
 @pytest.mark.parametrize("text", ["#1 fan", "#2 yes", "#1", " #7  x "])

@@ -1,5 +1,6 @@
 """The client on a memory reactor: whose turn it is, one deadline for the whole, whose answer it is."""
 
+from socket import SHUT_WR, socketpair
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,7 @@ from edge.http.answer import Answer
 from edge.http.client import HTTPClient, HTTPSettings
 from edge.http.connection import MAX_BODY_OCTETS, Connection
 from edge.http.errors import NoAnswer
-from edge.http.pool import IDLE_SECONDS
+from edge.http.pool import CLOSES_SECONDS, IDLE_SECONDS, REST_SECONDS
 from tests.deferreds import failure, pending, success
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -91,6 +92,7 @@ def kept(rig: Rig) -> Wire:
     wire = rig.connect()
     answer(wire)
     assert success(asked).body == b"ok"
+    rig.reactor.advance(REST_SECONDS)
     return wire
 
 
@@ -287,7 +289,10 @@ def test_the_next_request_goes_out_when_the_answer_is_parsed_to_its_end() -> Non
     rig = Rig(connections_per_host=1)
     first, second = rig.get("1"), rig.get("2")
     wire = rig.connect()
-    for octet in FIRST + SECOND:
+    for octet in FIRST:
+        answer(wire, bytes([octet]))
+    rig.reactor.advance(REST_SECONDS)
+    for octet in SECOND:
         answer(wire, bytes([octet]))
     assert (success(first).body, success(second).body) == (b"first", b"second")
     assert wire.asked() == [b"/1", b"/2"]
@@ -295,6 +300,7 @@ def test_the_next_request_goes_out_when_the_answer_is_parsed_to_its_end() -> Non
 
 def test_who_asks_again_from_within_the_answer_gets_his_own() -> None:
     rig = Rig(connections_per_host=1)
+    wire = kept(rig)
     again: list[Deferred[Answer]] = []
 
     def ask_again(found: Answer) -> Answer:
@@ -302,12 +308,70 @@ def test_who_asks_again_from_within_the_answer_gets_his_own() -> None:
         return found
 
     first = rig.get("1").addCallback(ask_again)
-    wire = rig.connect()
     answer(wire, FIRST)
     assert success(first).body == b"first"
     answer(wire, SECOND)
     assert success(again[0]).body == b"second"
-    assert wire.asked() == [b"/1", b"/2"]
+    assert wire.asked() == [b"/", b"/1", b"/2"]
+
+
+# -- servers that close -----------------------------------------------------------------------------
+
+
+def test_a_server_that_closes_after_its_answer_without_a_word_loses_no_request() -> None:
+    rig = Rig(connections_per_host=2)
+    asked = [rig.get(str(number)) for number in range(20)]
+    for number in range(20):
+        wire = rig.connect(number)
+        answer(wire)
+        rig.reactor.advance(REST_SECONDS / 10)
+        wire.gone(ConnectionDone())
+    assert [success(one).body for one in asked] == [b"ok"] * 20
+
+
+def test_of_one_that_closes_under_a_request_that_is_remembered() -> None:
+    rig = Rig(connections_per_host=1)
+    wire = kept(rig)
+    lost = rig.get()
+    wire.gone(ConnectionDone())
+    assert failure(lost, NoAnswer).reason == "connection_lost"
+    for number in range(2, 5):
+        asked = rig.get()
+        assert rig.connecting == number
+        wire = rig.connect()
+        answer(wire)
+        assert success(asked).body == b"ok"
+        assert wire.ended  # by this side, before anybody waits for it
+        wire.gone()
+    rig.reactor.advance(CLOSES_SECONDS)
+    wire, before = kept(rig), rig.connecting
+    rig.get()
+    assert (rig.connecting, len(wire.asked())) == (before, 2)
+
+
+def test_a_request_is_never_sent_twice() -> None:
+    rig = Rig(connections_per_host=1)
+    wire = kept(rig)
+    lost, before = rig.get(), rig.connecting
+    wire.gone(ConnectionDone())
+    assert failure(lost, NoAnswer).reason == "connection_lost"
+    assert rig.connecting == before
+
+
+@pytest.mark.parametrize(("octets", "quiet"), [(None, True), (b"", False), (b"HTTP/1.1 408 ", False)])
+def test_an_end_that_has_come_but_was_not_read_yet_is_seen(octets: bytes | None, quiet: bool) -> None:
+    rig = Rig(connections_per_host=1)
+    wire, before = kept(rig), rig.connecting
+    ours, theirs = socketpair()
+    ours.setblocking(False)
+    cast(Any, wire).getHandle = lambda: ours
+    with ours, theirs:
+        if octets is not None:
+            theirs.sendall(octets)
+            theirs.shutdown(SHUT_WR)
+        rig.get("next")
+    assert (b"/next" in wire.asked()) is quiet
+    assert rig.connecting == before + (not quiet)
 
 
 def test_a_connection_that_may_not_be_used_is_not_asked() -> None:

@@ -1,6 +1,7 @@
 """The SIP side without sockets, with phones that speak to it in octets."""
 
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 from typing import Any, TypeVar, cast
 
 from twisted.internet.address import IPv4Address
@@ -107,13 +108,14 @@ class Net:
         self.phones: dict[Address, Phone] = {}
         self.socket: Any = None
         self.names = StubNames()
+        self.spent = 0.0
         self.config = SIPConfig(domain=DOMAIN, udp=("192.0.2.1:5060",), tcp=(), **config)
         self.boot()
 
     def boot(self) -> None:
         """Start the server, or start it again: what is in memory is gone."""
         self.reactor = Reactor(self)
-        count = iter(range(1, 1_000_000))
+        chance = Random(7)
         numbers_ = Numbers(self.store)
         self.sip = SipEdge(
             self.config,
@@ -122,11 +124,12 @@ class Net:
             lambda: self.outbound,
             self.reactor,
             self.reactor.wall_ms,
-            lambda size: next(count).to_bytes(size),
+            chance.randbytes,
             self.look,
             numbers_.did,
             self.names,
             lambda: 0.0,
+            lambda: self.spent,
         )
         planner = Planner({"up": Dialect(UPSTREAM, "US")}, "US", numbers_.did, References(lambda: 1))
         self.carrier = Carrier()

@@ -3,6 +3,7 @@
 import pytest
 
 from edge.sip.guard import Guard, Limits
+from edge.sip.service import MAX_PENDING, MAX_TURN_SECONDS
 from protocols.sip.message import Response
 from storage.records import Did
 from storage.testing import InlineStore
@@ -110,13 +111,26 @@ def test_no_answer_much_larger_than_its_request(net: Net) -> None:
     assert net.sip.agent.counters.not_answered == 1
 
 
-def test_a_full_queue_says_503_before_anything_is_asked(
-    net: Net, phone: Phone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.sip.service.MAX_PENDING", -1)
+def test_a_store_that_is_behind_means_503_before_anything_is_asked(net: Net, phone: Phone) -> None:
+    net.store.writer.held = True
+    for _ in range(MAX_PENDING + 1):
+        net.store.writer.run("work", lambda connection: None)
     answer = phone.message()
     assert (answer.status, answer.headers.get("Retry-After")) == (503, "5")
     assert net.sip.agent.counters.overload == 1
+    net.store.writer.release()
+    assert phone.message().status == 202
+
+
+def test_late_in_a_long_turn_no_new_work_is_taken_and_what_is_begun_is_done(net: Net, phone: Phone) -> None:
+    uri = f"sip:{PEER}@{DOMAIN}"
+    [challenged] = phone.send(phone.request("MESSAGE", uri, {}, b"hi"))
+    net.spent = 2 * MAX_TURN_SECONDS
+    assert phone.message().status == 503
+    [answer] = phone.send(phone.authorised(challenged, "MESSAGE", uri, {}, b"hi"))
+    assert answer.status == 202
+    net.spent = 0.0
+    assert phone.message().status == 202
 
 
 def test_octets_that_are_no_message(net: Net) -> None:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from twisted.internet.defer import fail
 
-from edge.handlers import sip as handler_module
 from edge.handlers.imdn import ATTEMPTS
+from edge.handlers.sip import OFF_SECONDS
 from edge.sip.flows import UDP_MAX_OCTETS
 from protocols.sip.body import Content, read_body
 from protocols.sip.imdn import Receipt, Wish
@@ -13,6 +14,7 @@ from protocols.sip.message import Request, parse
 from protocols.sip.transport import Flow
 from storage import contacts, deliveries
 from storage.deliveries import DueDelivery
+from storage.errors import StoreUnavailable
 from storage.records import DeliveryRecord, DeliveryState, Did
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -180,16 +182,20 @@ def test_an_account_that_is_gone(net: Net, did: Did) -> None:
     assert net.state(net.arrives(did, "hi", f"sip:nobody@{DOMAIN}")) == ("failed", "no_such_account")
 
 
-def test_a_store_that_fails_at_the_register_wakes_later(
-    net: Net, phone: Phone, did: Did, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(handler_module, "OFF_SECONDS", 10.0)
+def test_a_store_that_fails_at_the_register_wakes_later(net: Net, phone: Phone, did: Did) -> None:
     delivery = net.arrives(did, "hi")
-    phone.register()
-    net.store.writer.failing = True
-    net.sip.handler.registered(phone.aor)
-    net.store.writer.failing = False
-    net.reactor.pump([1.0] * 12)
+    run = net.store.writer.run
+
+    def refuse_to_wake(description: str, fn: Any) -> Any:
+        gone = StoreUnavailable("gone for a moment")
+        return fail(gone) if description.startswith("wake") else run(description, fn)
+
+    net.store.writer.run = refuse_to_wake  # type: ignore[method-assign]
+    phone.register(Expires="7200")
+    net.store.writer.run = run  # type: ignore[method-assign]
+    assert net.state(delivery)[0] == "pending"
+    net.reactor.advance(OFF_SECONDS)
+    net.reactor.pump([1.0] * 2)
     assert net.state(delivery)[0] == "delivered"
 
 

@@ -236,7 +236,14 @@ def test_media_are_kept_and_served_and_the_text_has_links_to_them(
     assert reply.headers["content-type"] == "application/octet-stream"
     assert reply.headers["content-disposition"] == "attachment"
     assert "sandbox" in reply.headers["content-security-policy"]
-    for path in ("/media/nothing", "/media", "/media/", f"{urlsplit(first).path}/x"):
+    for path in (
+        "/media/nothing",
+        "/media",
+        "/media/",
+        "/media/%00",
+        "/media/%ff",
+        f"{urlsplit(first).path}/x",
+    ):
         assert world.send(request("GET", path, b"", {})).status == 404
 
 

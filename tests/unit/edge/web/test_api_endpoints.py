@@ -33,8 +33,9 @@ def test_any_handlers_endpoint_is_resumed(scene: Scene) -> None:
     fails(scene)
     fails(scene, "status", "https://example.net")
     status = {"handler": "status", "url": "https://example.net"}
+    deep = {"handler": "status", "url": "https://example.net/s/7?x=1"}
     assert scene.call("POST", "/v1/endpoints/resume", status, token=OTHER_TOKEN).status == 404
-    reply = scene.call("POST", "/v1/endpoints/resume", status)
+    reply = scene.call("POST", "/v1/endpoints/resume", deep)
     assert (reply.status, reply.json) == (200, status)
     assert shown(scene) == [("webhook", HOOK, True)]
     assert scene.call("POST", "/v1/endpoints/resume", status).json["code"] == "endpoint_unknown"

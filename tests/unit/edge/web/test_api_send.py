@@ -152,6 +152,24 @@ def test_a_body_that_cannot_be_taken(scene: Scene, body: bytes, status: int, cod
     assert scene.outbox.drafts == []
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://10.0.0.1/s",
+        "http://[::ffff:169.254.169.254]/",
+        "http://127.1/",
+        "http://u:p@example.net/",
+        "http://example.net:22/",
+    ],
+)
+def test_a_status_callback_that_may_not_be_called_is_refused_as_a_dids_url_is(scene: Scene, url: str) -> None:
+    reply = scene.call("POST", "/v1/messages", {**GOOD, "status_callback": url})
+    assert (reply.status, reply.json["code"], reply.json["field"]) == (422, "url_refused", "status_callback")
+    assert reply.json["detail"].endswith(".")
+    assert scene.outbox.drafts == []
+
+
 def test_a_status_callback_is_handed_on(scene: Scene) -> None:
     scene.call("POST", "/v1/messages", {**GOOD, "status_callback": "https://example.net/s?x=1"})
     assert scene.outbox.drafts[-1].status_callback == "https://example.net/s?x=1"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from protocols.smpp.pdu import DataSm, DeliverSm, EnquireLink, SubmitSm
 from protocols.smpp.receipt import MessageState, Receipt, format_text, parse
 from protocols.smpp.tlv import Tag, encode
+from protocols.sms import packing
 
 S = MessageState
 STANDARD = (
@@ -133,6 +134,32 @@ def test_a_state_that_no_one_knows_falls_back_on_the_word() -> None:
 @pytest.mark.parametrize("esm_class", [0x04, 0x05, 0x84, 0x20, 0x24 & 0x20])
 def test_flags_that_make_a_receipt(esm_class: int) -> None:
     assert receipt_of("id:7 stat:DELIVRD", esm_class=esm_class).message_ids == ("7",)
+
+
+@pytest.mark.parametrize(("esm_class", "final"), [(0x24, True), (0x0C, True), (0x14, True), (0x28, False)])
+def test_reserved_flags_with_the_bit_of_a_receipt_are_one_if_it_reads_so(esm_class: int, final: bool) -> None:
+    receipt = receipt_of("id:7 stat:DELIVRD", esm_class=esm_class)
+    assert (receipt.message_ids, receipt.final) == (("7",), final)
+    assert parse(DeliverSm(esm_class=esm_class, short_message=b"call me, id: 7")) is None
+
+
+@pytest.mark.parametrize("octets", [b"77 \0", b"77\0\0", b" 77\0"])
+def test_blanks_around_an_id_are_not_of_it(octets: bytes) -> None:
+    tlvs = ((Tag.RECEIPTED_MESSAGE_ID, octets), (Tag.MESSAGE_STATE, b"\2"))
+    receipt = parse(DeliverSm(esm_class=4, tlvs=tlvs))
+    assert receipt is not None
+    assert receipt.message_ids == ("77",)
+
+
+def test_a_text_that_is_packed_is_unpacked_where_carriers_pack() -> None:
+    pdu = DeliverSm(esm_class=4, short_message=packing.pack(STANDARD.encode()))
+    plain = parse(pdu)
+    assert plain is not None
+    assert plain.message_ids == ()
+    assert parse(pdu, None, packing.unpack) == receipt_of(STANDARD)
+    assert parse(DeliverSm(esm_class=4, short_message=STANDARD.encode()), None, packing.unpack) == receipt_of(
+        STANDARD
+    )
 
 
 @pytest.mark.parametrize("esm_class", [0x00, 0x01, 0x08, 0x10, 0x18, 0x40, 0xC3])

@@ -651,15 +651,69 @@ def test_an_unbind_that_nobody_answers() -> None:
 
 def test_the_peers_unbind() -> None:
     smsc = Peer().bound()
-    smsc.session.request(SubmitSm(), 0.0, "c")
-    smsc.receives()
     assert smsc.sends(Unbind(sequence_number=9)) == [Unbound()]
     assert smsc.receives() == [UnbindResp(sequence_number=9)]
     assert smsc.session.closed
-    assert smsc.session.connection_lost(0.0, "x") == [
-        RequestLost("c", SubmitSm(sequence_number=2)),
-        Closed("unbound by the peer"),
+    assert smsc.session.connection_lost(0.0, "x") == [Closed("unbound by the peer")]
+
+
+def submits_two(smsc: Peer) -> tuple[SubmitSm, SubmitSm]:
+    for context in "ab":
+        smsc.session.request(SubmitSm(), 0.0, context)
+    smsc.receives()
+    return SubmitSm(sequence_number=2), SubmitSm(sequence_number=3)
+
+
+def test_the_peers_unbind_waits_for_what_it_owes_even_in_the_same_octets() -> None:
+    smsc = Peer().bound()
+    first, second = submits_two(smsc)
+    answer = SubmitSmResp(sequence_number=2, message_id="m")
+    assert smsc.sends(Unbind(sequence_number=9), answer) == [
+        Unbound(),
+        ResponseReceived("a", first, answer, False, 0.0),
     ]
+    assert at(smsc.session) is SessionState.UNBINDING
+    assert smsc.receives() == []
+    with pytest.raises(NotAllowed):
+        smsc.session.request(SubmitSm(), 0.0, "c")
+    last = SubmitSmResp(sequence_number=3)
+    assert smsc.sends(last, now=1.0) == [ResponseReceived("b", second, last, False, 1.0)]
+    assert smsc.receives() == [UnbindResp(sequence_number=9)]
+    assert smsc.session.closed
+
+
+def test_the_peers_unbind_does_not_wait_longer_than_for_any_answer() -> None:
+    smsc = Peer().bound()
+    first, second = submits_two(smsc)
+    smsc.sends(Unbind(sequence_number=9), now=4.0)
+    assert smsc.session.timer() == 10.0
+    assert smsc.session.handle_timer(10.0) == [RequestExpired("a", first), RequestExpired("b", second)]
+    assert smsc.receives() == [UnbindResp(sequence_number=9)]
+    assert smsc.session.connection_lost(10.0, "x") == [Closed("unbound by the peer")]
+
+
+def test_what_a_peer_that_unbound_leaves_open_is_lost_with_the_link() -> None:
+    smsc = Peer().bound()
+    first, second = submits_two(smsc)
+    smsc.sends(Unbind(sequence_number=9))
+    assert smsc.session.connection_lost(0.0, "gone") == [
+        RequestLost("a", first),
+        RequestLost("b", second),
+        Closed("gone"),
+    ]
+
+
+def test_unbinds_that_cross_wait_for_what_is_owed() -> None:
+    smsc = Peer().bound()
+    submits_two(smsc)
+    smsc.session.unbind(0.0)
+    smsc.receives()
+    assert smsc.sends(Unbind(sequence_number=9)) == []
+    assert smsc.receives() == []
+    smsc.sends(SubmitSmResp(sequence_number=2), SubmitSmResp(sequence_number=3))
+    assert smsc.receives() == [UnbindResp(sequence_number=9)]
+    assert at(smsc.session) is SessionState.UNBINDING
+    assert smsc.sends(UnbindResp(sequence_number=4)) == [Unbound()]
 
 
 def test_the_peers_unbind_waits_for_what_we_owe() -> None:

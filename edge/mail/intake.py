@@ -1,0 +1,404 @@
+"""Replies, bounces and new mail: what comes in becomes an SMS, or is answered with why it does not.
+
+    mail ─ parsed ─┬─ to a bounce address ─► the delivery that it is about has failed
+                   ├─ nobody wrote it ─────► taken and dropped, once logged
+                   └─ token or number ─ author ─ proven? ─ seen? ─ rate ─► one transaction: SMS + seen +
+                   notices
+
+The reply to the final dot waits for the commit; when the store fails it is 452, and the sender tries again.
+Who may not write is refused in the session, so that his own server tells him; who may, and whose text still
+cannot go, gets a notice in the thread (`edge.mail.notices`). A mail that comes again, as after a 250 that
+was lost, is known by what the same transaction kept of it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+
+import structlog
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+
+from edge.config_mail import MailConfig
+from edge.errors import Refused, Unavailable
+from edge.handlers.email import EmailHandler, status_target
+from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber
+from edge.mail.authentication import Arrival, Authenticator, InThread, Unproven
+from edge.mail.owners import Owners, addresses_of
+from edge.mail.reading import Read, read
+from edge.mail.writing import binding
+from edge.outbound import Accepted, Draft
+from protocols.mail import bounce, token
+from protocols.mail.address import Address
+from protocols.mail.smtp import Reply
+from protocols.mail.token import KeyRing
+from storage import mail
+from storage.errors import StoreUnavailable
+from storage.records import DeliveryState, Did, MailConversation, MailNotice, SeenMail
+from storage.statements import Write
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+LEG = "email"
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+EXCERPT = 500
+NAMES_SHOWN = 10
+MAX_CANDIDATES = 10
+
+TAKEN = Reply(250, "2.0.0 Taken")
+NO_REPLIES = Reply(550, "5.7.1 Replies are not taken here")
+NO_TOKEN = Reply(
+    550, "5.7.1 Nothing in this mail says which conversation it belongs to: reply to a mail of ours"
+)
+NOT_YOURS = Reply(550, "5.7.1 You may not write here from this address")
+NO_AUTHOR = Reply(550, "5.7.1 From must be one plain address")
+NOT_PROVEN = Reply(
+    550, "5.7.1 The mail is not proven to be from its author: neither DKIM nor SPF of that domain"
+)
+NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
+NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
+STORE_AWAY = Reply(452, "4.3.1 The mail could not be stored; try again")
+UNREADABLE = Reply(554, "5.6.0 The mail has too many parts within parts")
+BROKEN = Reply(451, "4.3.0 Something went wrong here; try again")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What came in since the start, for operators."""
+
+    sent: int = 0
+    repeated: int = 0
+    automatic: int = 0
+    refused: int = 0
+    notices: int = 0
+    bounces: int = 0
+    not_stored: int = 0
+
+    def items(self) -> list[tuple[str, int]]:
+        """Names and values."""
+        return [(item.name, getattr(self, item.name)) for item in fields(self)]
+
+
+class Dropped(Exception):
+    """The end of a mail that becomes no SMS; ``reply`` is for the session."""
+
+    def __init__(self, reason: str, reply: Reply) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A mail whose author may write to this conversation."""
+
+    did: Did
+    conversation: MailConversation
+    author: Address | None
+    read: Read
+    key: bytes
+    at: int
+
+
+class Intake:
+    """I take mails. ``told``: a notice was committed, and may go out."""
+
+    def __init__(
+        self,
+        config: MailConfig,
+        addresses: Addresses,
+        did: Callable[[str], Did | None],
+        owners: Owners,
+        authenticator: Authenticator,
+        submit: Callable[[Draft, Callable[[int], Sequence[Write]]], Deferred[Accepted]],
+        store: Store,
+        in_thread: InThread,
+        wall_ms: Callable[[], int],
+        told: Callable[[], None],
+    ) -> None:
+        self.counters = Counters()
+        self._config = config
+        self._ring: KeyRing = config.ring
+        self._addresses = addresses
+        self._did = did
+        self._owners = owners
+        self._authenticator = authenticator
+        self._submit = submit
+        self._store = store
+        self._in_thread = in_thread
+        self._wall_ms = wall_ms
+        self._told = told
+
+    def accepts(self, recipient: str) -> Reply | None:
+        """See `protocols.mail.transport.Receiver`."""
+        judged = self._addresses.judge(recipient)
+        return judged if isinstance(judged, Reply) else None
+
+    def take(self, arrival: Arrival, recipients: Sequence[str]) -> Deferred[list[Reply]]:
+        """What became of a mail, for each recipient. Never fails."""
+        return Deferred.fromCoroutine(self._take(arrival, recipients))
+
+    async def _take(self, arrival: Arrival, recipients: Sequence[str]) -> list[Reply]:
+        try:
+            found = await self._in_thread(lambda: read(arrival.octets, arrival.sender))
+        except RecursionError:  # parts within parts within parts
+            log.info("mail_dropped", reason="unreadable", peer=arrival.peer)
+            return [UNREADABLE for _ in recipients]
+        except Exception as error:
+            log.error("mail_not_read", error=repr(error))
+            return [BROKEN for _ in recipients]
+        return [await self._answer(arrival, found, recipient) for recipient in recipients]
+
+    async def _answer(self, arrival: Arrival, found: Read, recipient: str) -> Reply:
+        try:
+            await self._work(arrival, found, recipient)
+        except Dropped as error:
+            self._say_dropped(error, arrival, found, recipient)
+            return error.reply
+        except Unproven as error:
+            log.warning("mail_author_unproven", error=str(error), message_id=found.message_id)
+            return NOT_NOW
+        except (StoreUnavailable, Unavailable) as error:
+            self.counters.not_stored += 1
+            log.debug("mail_not_stored", error=str(error))
+            return STORE_AWAY
+        except Exception as error:
+            log.exception("mail_not_taken", error=repr(error))
+            return BROKEN
+        return TAKEN
+
+    def _say_dropped(self, error: Dropped, arrival: Arrival, found: Read, recipient: str) -> None:
+        if error.reply.code == TAKEN.code:
+            self.counters.automatic += 1
+        else:
+            self.counters.refused += 1
+        log.info(
+            "mail_dropped",
+            reason=error.reason,
+            peer=arrival.peer,
+            sender=arrival.sender[:100],
+            recipient=recipient[:100],
+            message_id=found.message_id[:100],
+        )
+
+    async def _work(self, arrival: Arrival, found: Read, recipient: str) -> None:
+        match self._addresses.judge(recipient):
+            case ToBounces(written):
+                await self._bounced(written, found)
+            case ToConversation(written):
+                self._is_a_persons(found)
+                await self._send(await self._replied(arrival, found, written))
+            case ToNumber() as wanted:
+                self._is_a_persons(found)
+                await self._send(await self._began(arrival, found, recipient, wanted))
+            case Reply() as refusal:
+                raise Dropped("no_such_address", refusal)
+
+    def _is_a_persons(self, found: Read) -> None:
+        """What a program wrote is taken without a word: an answer would be the next turn of a loop."""
+        if found.automatic is not None:
+            raise Dropped(found.automatic, TAKEN)
+
+    # -- which conversation, and whether the author may -------------------------------------------
+
+    async def _replied(self, arrival: Arrival, found: Read, written: str) -> _Case:
+        if self._config.replies == "off":
+            raise Dropped("replies_off", NO_REPLIES)
+        conversation = await self._conversation([written, *found.places])
+        did = None if conversation is None else self._did(conversation.did)
+        if conversation is None or did is None or did.account_id != conversation.account_id:
+            raise Dropped("no_valid_token", NO_TOKEN)
+        known = addresses_of(did)
+        if not known:
+            raise Dropped("handler_off", NO_REPLIES)
+        author = found.author if isinstance(found.author, Address) else None
+        if self._config.replies != "token":
+            if author is None:
+                raise Dropped("no_author", NO_AUTHOR)
+            if author.key not in known:
+                raise Dropped("foreign_author", NOT_YOURS)
+            if self._config.replies == "authenticated":
+                await self._prove(arrival, found, author)
+        return self._case(did, conversation, author, found)
+
+    async def _conversation(self, places: list[str]) -> MailConversation | None:
+        """The conversation of the first token that is one of ours and not revoked."""
+        for candidate in islice(token.find(places), MAX_CANDIDATES):
+            known = await self._store.read(mail.find_conversation, candidate.conversation)
+            genuine = known is not None and self._ring.verifies(candidate, binding(known))
+            if known is not None and genuine and known.revoked_at is None:
+                return known
+        return None
+
+    async def _began(self, arrival: Arrival, found: Read, recipient: str, wanted: ToNumber) -> _Case:
+        """New mail to a number: from an address that DIDs have, named in the mail itself, so that an old
+        mail of theirs that somebody kept cannot be sent here once more."""
+        if self._config.new_mail == "off":
+            raise Dropped("new_mail_off", NO_REPLIES)
+        if not isinstance(found.author, Address):
+            raise Dropped("no_author", NO_AUTHOR)
+        dids = [did for did in self._owners.dids(found.author) if wanted.did in (None, did.number)]
+        if not dids:
+            raise Dropped("foreign_author", NOT_YOURS)
+        naming = found.naming(recipient)
+        if naming is None:
+            raise Dropped("not_addressed", NOT_ADDRESSED)
+        if self._config.new_mail == "authenticated":
+            await self._prove(arrival, found, found.author, covered=(naming,))
+        did = dids[0]
+        ids, now_ms = self._store.ids.next, self._wall_ms()
+        conversation = await self._store.writer.run(
+            "mail conversation",
+            lambda connection: mail.conversation(connection, ids, did, wanted.number, now_ms),
+        )
+        case = self._case(did, conversation, found.author, found)
+        if len(dids) > 1 and not await self._seen(case):
+            numbers = ", ".join(other.number for other in dids)
+            example = f"{wanted.number.removeprefix('+')}+{did.number[1:]}@{self._addresses.domain}"
+            sentence = f"Not sent: several of your numbers ({numbers}) have this address. Write to {example}."
+            await self._only_tell(case, "ambiguous", sentence)
+        return case
+
+    async def _prove(
+        self, arrival: Arrival, found: Read, author: Address, covered: Sequence[str] = ()
+    ) -> None:
+        if not await self._authenticator.proves(arrival, found.message, author, covered):
+            raise Dropped("not_proven", NOT_PROVEN)
+
+    def _case(self, did: Did, conversation: MailConversation, author: Address | None, found: Read) -> _Case:
+        return _Case(did, conversation, author, found, found.key(str(conversation.id)), self._wall_ms())
+
+    # -- the SMS ----------------------------------------------------------------------------------
+
+    async def _send(self, case: _Case) -> None:
+        if await self._seen(case):
+            return
+        problem = _unsendable(case.read)
+        if problem is not None:
+            await self._only_tell(case, *problem)
+            return
+        if await self._too_many(case):
+            return
+        draft = Draft(
+            case.did.account_id,
+            case.did.number,
+            case.conversation.peer,
+            case.read.reply.text,
+            LEG,
+            self._status_target(case),
+        )
+        try:
+            await self._submit(draft, lambda message_id: self._kept(case, message_id))
+        except Refused as error:
+            await self._only_tell(case, error.code, f"Not sent: {error.sentence}")
+            return
+        self.counters.sent += 1
+        if case.read.reply.attachments:
+            self._told()
+
+    async def _seen(self, case: _Case) -> bool:
+        """Did this mail come before?"""
+        if await self._store.read(mail.find_seen, case.key) is None:
+            return False
+        self.counters.repeated += 1
+        log.info("mail_repeated", message_id=case.read.message_id[:100])
+        return True
+
+    def _kept(self, case: _Case, message_id: int) -> list[Write]:
+        """What is stored with the message: that this mail was seen, and what could not be sent of it."""
+        writes = mail.insert_seen(SeenMail(case.key, case.conversation.id, case.at, mail.SENT, message_id))
+        names = case.read.reply.attachments
+        if names and case.author is not None:
+            shown = ", ".join(names[:NAMES_SHOWN])
+            sentence = f"The text was sent, its attachments were not: {shown}."
+            writes += mail.insert_notice(self._notice(case, "attachments_not_sent", sentence))
+        return writes
+
+    def _status_target(self, case: _Case) -> str | None:
+        setting = case.did.handlers.get(EmailHandler.name)
+        if case.author is None or setting is None or setting.settings.get("failures") is not True:
+            return None
+        return status_target(case.author, case.read.message_id)
+
+    async def _too_many(self, case: _Case) -> bool:
+        """Are there more than a person writes? Said once for each time that it happens."""
+        minute, hour, told = await self._store.read(_recent, case.conversation.id, case.at)
+        if minute < self._config.per_minute and hour < self._config.per_hour:
+            return False
+        if told:
+            raise Dropped("too_many", TAKEN)
+        sentence = (
+            "Not sent: too many messages in this conversation in a short time. Wait, then send it again."
+        )
+        await self._only_tell(case, "too_many", sentence)
+        return True
+
+    # -- what is told instead -----------------------------------------------------------------------
+
+    async def _only_tell(self, case: _Case, code: str, sentence: str) -> None:
+        """Keep that the mail was seen, and owe its author a notice."""
+        writes = mail.insert_seen(SeenMail(case.key, case.conversation.id, case.at, code))
+        if case.author is not None:
+            writes += mail.insert_notice(self._notice(case, code, sentence))
+        await self._store.writer.write(writes)
+        self.counters.notices += 1
+        log.info("mail_not_sent", code=code, did=case.did.number, message_id=case.read.message_id[:100])
+        self._told()
+
+    def _notice(self, case: _Case, code: str, sentence: str) -> MailNotice:
+        assert case.author is not None
+        return MailNotice(
+            id=self._store.ids.next(),
+            account_id=case.did.account_id,
+            did=case.did.number,
+            peer=case.conversation.peer,
+            recipient=str(case.author),
+            code=code,
+            sentence=sentence,
+            excerpt=case.read.reply.text[:EXCERPT],
+            in_reply_to=case.read.message_id,
+            state=DeliveryState.PENDING,
+            attempts=0,
+            due_at=case.at,
+            created_at=case.at,
+        )
+
+    # -- bounces ------------------------------------------------------------------------------------
+
+    async def _bounced(self, written: str, found: Read) -> None:
+        delivery_id = next(
+            (item.conversation for item in token.find([written]) if self._ring.verifies(item, BOUNCE)), None
+        )
+        if delivery_id is None:
+            raise Dropped("no_valid_token", NO_TOKEN)
+        said = bounce.read(found.message)
+        if said is None or not said.failed:
+            raise Dropped("no_bounce" if said is None else "delayed", TAKEN)
+        detail, now_ms = said.detail, self._wall_ms()
+        new = await self._store.writer.run(
+            "bounce", lambda connection: mail.record_bounce(connection, delivery_id, detail, now_ms)
+        )
+        if new:
+            self.counters.bounces += 1
+            log.warning("mail_bounced", delivery=delivery_id, detail=detail)
+
+
+def _unsendable(found: Read) -> tuple[str, str] | None:
+    """Why nothing in this mail can be an SMS: a code and a sentence."""
+    if found.reply.sealed:
+        return "encrypted", "Not sent: the mail is encrypted. Send it again without encryption."
+    if not found.reply.text:
+        extra = "; attachments cannot be sent" if found.reply.attachments else ""
+        return "empty", f"Not sent: there is no text above the quotation{extra}."
+    return None
+
+
+def _recent(connection: Connection, conversation_id: int, at_ms: int) -> tuple[int, int, int]:
+    """Sent in the last minute, in the last hour, and whether "too many" was said in that hour."""
+    return (
+        mail.count_seen(connection, conversation_id, mail.SENT, at_ms - MINUTE_MS),
+        mail.count_seen(connection, conversation_id, mail.SENT, at_ms - HOUR_MS),
+        mail.count_seen(connection, conversation_id, "too_many", at_ms - HOUR_MS),
+    )

@@ -1,0 +1,155 @@
+"""Replies from a mailbox elsewhere: looked at by IMAP over TLS (RFC 3501, RFC 8314) every so often.
+
+A mail is fetched without being marked, taken, and marked as seen when it is stored; after a crash in between
+it comes again, and is known. What was refused is flagged too, for whoever looks after the mailbox: there is
+no session to say it in, and a mail to a stranger would be the next nuisance.
+"""
+
+from collections.abc import Sequence
+from email import message_from_bytes
+from email.message import Message
+from email.utils import getaddresses
+from typing import Any
+
+import structlog
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.mail import imap4
+
+from edge import tls
+from edge.config_mail import IMAPConfig
+from edge.mail.addresses import Addresses
+from edge.mail.authentication import Arrival
+from edge.mail.intake import TAKEN, Intake
+from protocols.mail.smtp import Reply
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS = 30.0
+LOOK_SECONDS = 300.0  # for one look at the mailbox
+AT_ONCE = 100
+MAX_RECIPIENTS = 10
+_PLACES = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
+SEEN, FLAGGED = "\\Seen", "\\Flagged"
+
+
+class Client(imap4.IMAP4Client):
+    """Twisted's, which says when it has been greeted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.greeted: Deferred[None] = Deferred()
+
+    def serverGreeting(self, caps: object) -> None:
+        """See IMAP4Client."""
+        self.greeted.callback(None)
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:
+        """See IMAP4Client, which leaves who waits for the greeting waiting."""
+        super().connectionLost(reason)
+        if not self.greeted.called:
+            self.greeted.errback(reason)
+
+
+class Mailbox:
+    """I look into one mailbox, from `start` to `stop`."""
+
+    def __init__(
+        self, config: IMAPConfig, addresses: Addresses, intake: Intake, max_octets: int, reactor: Any
+    ) -> None:
+        self._config = config
+        self._addresses = addresses
+        self._intake = intake
+        self._max_octets = max_octets
+        self._reactor = reactor
+        self._failing = False
+        self._poll = LoopingCall(self.look)
+        self._poll.clock = reactor
+
+    def start(self) -> None:
+        """Look now, then every so often."""
+        self._poll.start(self._config.poll_seconds)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._poll.running:
+            self._poll.stop()
+
+    def look(self) -> Deferred[None]:
+        """Take what is new. A mailbox that cannot be reached is said once."""
+        looking = Deferred.fromCoroutine(self._look()).addTimeout(LOOK_SECONDS, self._reactor)
+        return looking.addCallbacks(self._looked, self._not_looked)
+
+    def _looked(self, _: object) -> None:
+        if self._failing:
+            log.info("mailbox_back", host=self._config.host)
+        self._failing = False
+
+    def _not_looked(self, failure: Any) -> None:
+        if not self._failing:
+            log.error("mailbox_not_read", host=self._config.host, error=failure.getErrorMessage())
+        self._failing = True
+
+    async def _look(self) -> None:
+        client = await self._connect()
+        try:
+            await client.greeted
+            await client.login(self._config.username.encode(), self._config.password.reveal().encode())
+            await client.select(self._config.folder)
+            found = await client.search(imap4.Query(unseen=True), uid=True)
+            for uid in found[:AT_ONCE]:
+                await self._take(client, str(uid))
+            await client.logout()
+        finally:
+            client.transport.abortConnection()
+
+    async def _connect(self) -> Any:
+        plain = HostnameEndpoint(
+            self._reactor, self._config.host.encode(), self._config.port, timeout=CONNECT_SECONDS
+        )
+        options = tls.verified(self._config.host, self._config.ca_file)
+        client: Any = await wrapClientTLS(options, plain).connect(Factory.forProtocol(Client))
+        return client
+
+    async def _take(self, client: Any, uid: str) -> None:
+        sizes = await client.fetchSize(uid, uid=True)
+        size = next((int(item["RFC822.SIZE"]) for item in sizes.values()), 0)
+        if size > self._max_octets:
+            log.warning("mail_too_large", octets=size)
+            await client.addFlags(uid, [SEEN, FLAGGED], uid=True)
+            return
+        found = await client.fetchSpecific(uid, uid=True, peek=True)
+        octets = next((_octets(items) for items in found.values()), None)
+        if octets is None:
+            return  # somebody has taken it away
+        replies = await self._intake.take(*self._arrival(octets))
+        flags = flags_for(replies)
+        if flags:
+            await client.addFlags(uid, flags, uid=True)
+
+    def _arrival(self, octets: bytes) -> tuple[Arrival, list[str]]:
+        message = message_from_bytes(octets)
+        path = str(message.get("Return-Path", "unknown")).strip().strip("<>")
+        return Arrival(octets, path, "", trusted=True), self.recipients(message)
+
+    def recipients(self, message: Message) -> list[str]:
+        """Our addresses among those that the mail is to; the mailbox itself when there is none of them."""
+        written = [str(value) for place in _PLACES for value in message.get_all(place, [])]
+        named = dict.fromkeys(address.lower() for _, address in getaddresses(written))
+        ours = [address for address in named if not isinstance(self._addresses.judge(address), Reply)]
+        return ours[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
+
+
+def flags_for(replies: Sequence[Reply]) -> list[str]:
+    """How a mail is marked: not at all when it must be tried again."""
+    if any(400 <= reply.code < 500 for reply in replies):
+        return []
+    return [SEEN] if any(reply.code == TAKEN.code for reply in replies) else [SEEN, FLAGGED]
+
+
+def _octets(items: list[Any]) -> bytes | None:
+    """The last of BODY[]'s answer is the mail, each octet as one character (Twisted's "charmap")."""
+    body = items[0][-1] if items and items[0] else None
+    return body.encode("latin-1") if isinstance(body, str) else None

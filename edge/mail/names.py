@@ -1,0 +1,99 @@
+"""What mail asks the DNS for: the mail exchanges of a domain (RFC 5321 §5.1, RFC 7505), and texts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.names import client, dns
+from twisted.names.error import DNSNameError
+from twisted.python.failure import Failure
+
+from edge.http.errors import NoAnswer
+from edge.http.resolving import RESOLV_CONF, TRIES_SECONDS, Resolver
+
+
+class NoSuchDomain(Exception):
+    """There is no such domain, or it says that it takes no mail."""
+
+
+class LookupFailed(Exception):
+    """No name server answered."""
+
+
+class MailNames:
+    """I ask ``servers`` if there are any, else those of resolv.conf; ``resolver`` knows addresses."""
+
+    def __init__(self, reactor: Any, resolver: Resolver, servers: Sequence[tuple[str, int]] = ()) -> None:
+        self._resolver = resolver
+        self._client = client.Resolver(
+            resolv=None if servers else RESOLV_CONF,
+            servers=list(servers) or None,
+            timeout=TRIES_SECONDS,
+            reactor=reactor,
+        )
+
+    def exchanges(self, domain: str) -> Deferred[list[str]]:
+        """Hosts that take a domain's mail, the preferred one first; itself when it names none.
+
+        Errback NoSuchDomain, LookupFailed.
+        """
+        asked: Deferred[Any] = self._client.lookupMailExchange(domain.encode("ascii"))
+        return asked.addCallbacks(_exchanges, _no_records).addCallback(lambda found: _hosts(found, domain))
+
+    def mail_hosts(self, domain: str) -> Deferred[list[str]]:
+        """The mail exchanges that a domain names, none when it names none. Errback LookupFailed."""
+        asked: Deferred[Any] = self._client.lookupMailExchange(domain.encode("ascii"))
+        named = asked.addCallbacks(_exchanges, _no_records).addErrback(_none)
+        return named.addCallback(lambda found: [host for _, host in sorted(found) if host])
+
+    def hosts(self, name: str) -> Deferred[list[str]]:
+        """The addresses of a name, none when it has none. Errback LookupFailed."""
+        return self._resolver.addresses(name).addErrback(_no_addresses)
+
+    def texts(self, name: str) -> Deferred[list[bytes]]:
+        """The TXT records of a name, each in one piece; none when there is no such name.
+
+        Errback LookupFailed.
+        """
+        asked: Deferred[Any] = self._client.lookupText(name.rstrip(".").encode("ascii"))
+        return asked.addCallbacks(_texts, _no_records).addErrback(_none)
+
+
+def _exchanges(result: tuple[list[dns.RRHeader], ...]) -> list[tuple[int, str]]:
+    payloads: list[Any] = [header.payload for header in result[0]]
+    return [
+        (record.preference, record.name.name.decode("ascii").rstrip(".").lower())
+        for record in payloads
+        if isinstance(record, dns.Record_MX)
+    ]
+
+
+def _texts(result: tuple[list[dns.RRHeader], ...]) -> list[bytes]:
+    payloads: list[Any] = [header.payload for header in result[0]]
+    return [b"".join(record.data) for record in payloads if isinstance(record, dns.Record_TXT)]
+
+
+def _no_records(failure: Failure) -> list[Any]:
+    """Of all that a name server may answer only "no such name" is an answer."""
+    if failure.check(DNSNameError):
+        raise NoSuchDomain(failure.getErrorMessage()) from failure.value
+    raise LookupFailed(failure.getErrorMessage()) from failure.value
+
+
+def _no_addresses(failure: Failure) -> list[str]:
+    failure.trap(NoAnswer)
+    error = failure.value
+    if isinstance(error, NoAnswer) and error.reason != "no_such_host":
+        raise LookupFailed(str(error)) from error
+    return []
+
+
+def _none(failure: Failure) -> list[Any]:
+    failure.trap(NoSuchDomain)
+    return []
+
+
+def _hosts(found: list[tuple[int, str]], domain: str) -> list[str]:
+    if found and not any(host for _, host in found):
+        raise NoSuchDomain(f"{domain} takes no mail (RFC 7505)")
+    return [host for _, host in sorted(found) if host] or [domain]

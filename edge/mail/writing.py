@@ -1,0 +1,169 @@
+"""The mails that the server writes: what is known of a message and its conversation becomes an envelope."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+
+from edge.carrier_errors import error_of
+from edge.handlers.callback import plain
+from edge.mail.addresses import BOUNCE, Addresses
+from protocols.mail import compose
+from protocols.mail.address import Address, one_line
+from protocols.mail.compose import Notice, Text, Thread
+from protocols.mail.dkim import Signer
+from protocols.mail.smtp import Envelope
+from protocols.mail.token import KeyRing
+from storage import contacts, mail, messages
+from storage.records import Did, MailConversation, MailNotice, MessageFlag, MessageRecord
+from storage.store import Store
+
+_REMARKS = {
+    MessageFlag.INCOMPLETE: "Parts of this message are missing.",
+    MessageFlag.POSSIBLE_DUPLICATE: "This message may have come twice.",
+    MessageFlag.UNDECODABLE: "This message could not be read as it was sent.",
+}
+_FAILED = "This message was not delivered."
+
+
+def binding(conversation: MailConversation) -> bytes:
+    """All that a conversation's token stands for; see `protocols.mail.token`."""
+    return f"{conversation.account_id}\0{conversation.did}\0{conversation.peer}".encode()
+
+
+class Writing:
+    """I write for one domain. ``answers``: replies are taken, so mails may ask for them."""
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        ring: KeyRing,
+        subject: str,
+        answers: bool,
+        signer: Signer | None,
+        did: Callable[[str], Did | None],
+        store: Store,
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._addresses = addresses
+        self._ring = ring
+        self._subject = subject
+        self._answers = answers
+        self._signer = signer
+        self._did = did
+        self._store = store
+        self._wall_ms = wall_ms
+
+    def text(
+        self, message: MessageRecord, delivery_id: int, to: Address, html: bool
+    ) -> Deferred[Envelope | None]:
+        """A message on its way to somebody; None when nobody has its DID any more."""
+        return Deferred.fromCoroutine(self._text(message, delivery_id, to, html))
+
+    def failure(
+        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str
+    ) -> Deferred[Envelope | None]:
+        """A message that came by mail and was not delivered, to whoever wrote it."""
+        return Deferred.fromCoroutine(self._failure(message, delivery_id, to, in_reply_to))
+
+    def notice(self, notice: MailNotice) -> Deferred[Envelope | None]:
+        """What became of a mail, to whoever wrote it."""
+        return Deferred.fromCoroutine(self._notice(notice))
+
+    async def _text(
+        self, message: MessageRecord, delivery_id: int, to: Address, html: bool
+    ) -> Envelope | None:
+        did = self._did(message.did)
+        if did is None or did.account_id != message.account_id:
+            return None
+        token, thread = await self._thread(did, message.peer)
+        text = Text(
+            body=message.text,
+            subject=self._subject_of(token, thread),
+            at=_time(message.created_at),
+            identity=message.id,
+            html=html,
+            remarks=tuple(said for flag, said in _REMARKS.items() if message.flags & flag),
+        )
+        message_id = f"<{token}.{delivery_id:x}@{self._addresses.domain}>"
+        octets = compose.text_mail(thread, to, message_id, text, self._answers)
+        sender = ""
+        if self._answers:
+            sender = str(self._addresses.bounce(self._ring.make(delivery_id, BOUNCE)))
+        return self._envelope(sender, to, octets)
+
+    async def _failure(
+        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str
+    ) -> Envelope | None:
+        did = self._did(message.did)
+        if did is None or did.account_id != message.account_id:
+            return None
+        view = await self._store.read(messages.get, did.account_id, message.id)
+        parts = () if view is None else view.parts
+        said = next((error for error in map(error_of, parts) if error is not None), None)
+        sentence = _FAILED if said is None else f"{_FAILED} The carrier said: {said}."
+        return await self._reply(
+            did, message.peer, delivery_id, to, in_reply_to, "failed", sentence, message.text
+        )
+
+    async def _notice(self, notice: MailNotice) -> Envelope | None:
+        did = self._did(notice.did)
+        if did is None or did.account_id != notice.account_id:
+            return None
+        to = Address(*notice.recipient.rsplit("@", 1))
+        return await self._reply(
+            did, notice.peer, notice.id, to, notice.in_reply_to, notice.code, notice.sentence, notice.excerpt
+        )
+
+    async def _reply(
+        self,
+        did: Did,
+        peer: str,
+        identity: int,
+        to: Address,
+        in_reply_to: str,
+        code: str,
+        sentence: str,
+        excerpt: str,
+    ) -> Envelope:
+        token, thread = await self._thread(did, peer)
+        subject = f"Re: {self._subject_of(token, thread)}"
+        at = _time(self._wall_ms())
+        notice = Notice(sentence, subject, excerpt, at, in_reply_to, code)
+        message_id = f"<{token}.n{identity:x}@{self._addresses.domain}>"
+        # The null sender: of a mail about a mail nobody is to be told that it went astray (RFC 5321 §6.1).
+        return self._envelope("", to, compose.notice_mail(thread, to, message_id, notice))
+
+    async def _thread(self, did: Did, peer: str) -> tuple[str, Thread]:
+        conversation, name = await self._store.read(_known, did, peer)
+        if conversation is None:
+            ids, now_ms = self._store.ids.next, self._wall_ms()
+            conversation = await self._store.writer.run(
+                "mail conversation", lambda connection: mail.conversation(connection, ids, did, peer, now_ms)
+            )
+        token = self._ring.make(conversation.id, binding(conversation))
+        sender = self._addresses.reply(token if self._answers else "")
+        root = f"<{token}@{self._addresses.domain}>"
+        return token, Thread(name or peer, sender, root, did.number, peer)
+
+    def _subject_of(self, token: str, thread: Thread) -> str:
+        return one_line(
+            self._subject.format(
+                token=token, did=plain(thread.did), peer=plain(thread.peer), name=one_line(thread.name)
+            )
+        )
+
+    def _envelope(self, sender: str, to: Address, octets: bytes) -> Envelope:
+        if self._signer is not None:
+            octets = self._signer.signed(octets, self._wall_ms() // 1000)
+        return Envelope(sender, str(to), octets)
+
+
+def _known(connection: Connection, did: Did, peer: str) -> tuple[MailConversation | None, str | None]:
+    contact = contacts.of_number(connection, did.account_id, peer)
+    return mail.open_conversation(connection, did, peer), None if contact is None else contact.name
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

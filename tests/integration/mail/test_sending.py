@@ -1,0 +1,234 @@
+"""Mail leaves over real sockets: to aiosmtpd, found by MX, or as the smarthost with a password."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+from twisted.names import dns, server
+from twisted.names.error import DNSNameError, DNSQueryTimeoutError
+
+from edge.http.addresses import PUBLIC_ONLY, AddressPolicy, policy
+from edge.http.resolving import NameResolver
+from edge.mail.names import LookupFailed, MailNames
+from edge.mail.sending import Sender, Way
+from protocols.mail import spf
+from protocols.mail.smtp import TLS, Credentials, Envelope, Verdict
+from tests.interop.mail_peers import certificate, listens
+from tests.server import free_port, until
+
+reactor: Any = global_reactor
+HERE = Path(__file__).parent
+OURS = policy(["127.0.0.0/8"])
+DEAD = ("dead.example.org", dns.Record_A("127.0.0.9"))
+MAIL = b"Subject: x\r\n\r\n.begins with a dot\r\nhi\r\n"
+
+
+class Zone:
+    """A name server on loopback. The names of ``broken`` are answered with SERVFAIL."""
+
+    def __init__(self, *records: tuple[str, Any], broken: tuple[str, ...] = ()) -> None:
+        self._records = records
+        self._broken = broken
+        factory = server.DNSServerFactory(clients=[self])
+        self.port = reactor.listenUDP(0, dns.DNSDatagramProtocol(factory), interface="127.0.0.1")
+
+    @property
+    def servers(self) -> list[tuple[str, int]]:
+        return [("127.0.0.1", self.port.getHost().port)]
+
+    def query(self, query: Any, timeout: object = None) -> Deferred[Any]:
+        """What twisted.names asks of a resolver."""
+        name = query.name.name.decode().lower()
+        if name in self._broken:
+            return fail(DNSQueryTimeoutError(0))
+        known = [payload for owner, payload in self._records if owner == name]
+        if not known:
+            return fail(DNSNameError(name))
+        found = [
+            dns.RRHeader(query.name.name, payload.TYPE, dns.IN, 0, payload)
+            for payload in known
+            if query.type == payload.TYPE
+        ]
+        return succeed((found, [], []))
+
+
+class Peer:
+    """aiosmtpd on a port of loopback; ``way``: "", "starttls", "auth-plain" or "auth-login"."""
+
+    def __init__(self, folder: Path, way: str = "starttls") -> None:
+        self.port, self._folder = free_port(), folder
+        self.certificate, _ = certificate(folder)
+        command = [sys.executable, str(HERE / "aiosmtpd_peer.py"), str(self.port), str(folder), way]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        until(lambda: listens(self.port), "aiosmtpd listens")
+
+    @property
+    def mails(self) -> list[dict[str, Any]]:
+        """What it took."""
+        file = self._folder / "mails"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+
+@pytest.fixture
+def peers() -> Iterator[list[Peer]]:
+    started: list[Peer] = []
+    yield started
+    for peer in started:
+        peer.stop()
+
+
+def send(way: Way, zone: Zone | None, allowed: AddressPolicy = OURS, to: str = "owner@example.org") -> Any:
+    """One mail."""
+    servers = zone.servers if zone is not None else [("127.0.0.1", 1)]
+    resolver = NameResolver(reactor, servers)
+    sender = Sender(way, MailNames(reactor, resolver, servers), resolver, allowed, reactor)
+    return sender.send(Envelope("sms+bounce-x@sms.example.net", to, MAIL))
+
+
+async def closed(zone: Zone, result: Any) -> Verdict:
+    """The verdict, and the name server is gone."""
+    try:
+        verdict: Verdict = await result
+    finally:
+        await zone.port.stopListening()
+    return verdict
+
+
+def mx(host: str, preference: int = 10) -> dns.Record_MX:
+    return dns.Record_MX(preference, host)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_servers_of_a_domain_are_tried_in_their_order(tmp_path: Path, peers: list[Peer]) -> None:
+    peers.append(Peer(tmp_path))
+    zone = Zone(
+        ("example.org", mx("backup.example.org", 20)),
+        ("example.org", mx("dead.example.org", 10)),
+        DEAD,
+        ("backup.example.org", dns.Record_A("127.0.0.1")),
+    )
+    way = Way("sms.example.net", TLS.OPPORTUNISTIC, mx_port=peers[0].port)
+    verdict = await closed(zone, send(way, zone))
+    assert (verdict.outcome, verdict.final) == ("sent", True)
+    (mail,) = peers[0].mails
+    assert mail == {
+        "sender": "sms+bounce-x@sms.example.net",
+        "recipients": ["owner@example.org"],
+        "octets": MAIL.decode(),
+        "encrypted": True,  # with a certificate that nobody signed
+    }
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_domain_without_mx_is_its_own_server(tmp_path: Path, peers: list[Peer]) -> None:
+    peers.append(Peer(tmp_path, ""))
+    zone = Zone(("example.org", dns.Record_A("127.0.0.1")))
+    way = Way("sms.example.net", TLS.OPPORTUNISTIC, mx_port=peers[0].port)
+    assert (await closed(zone, send(way, zone))).outcome == "sent"
+    assert [mail["encrypted"] for mail in peers[0].mails] == [False]
+
+
+@pytest.mark.parametrize(
+    ("records", "broken", "outcome", "final"),
+    [
+        ([("example.org", mx("", 0))], (), "no_such_domain", True),
+        ([], (), "no_such_domain", True),
+        ([], ("example.org",), "lookup_failed", False),
+        ([("example.org", mx("mx.example.org"))], (), "no_such_host", False),
+        ([("example.org", mx("dead.example.org")), DEAD], (), "connect_failed", False),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_where_no_mail_goes(
+    records: list[tuple[str, Any]], broken: tuple[str, ...], outcome: str, final: bool
+) -> None:
+    zone = Zone(*records, broken=broken)
+    way = Way("sms.example.net", TLS.OPPORTUNISTIC, mx_port=free_port())
+    verdict = await closed(zone, send(way, zone))
+    assert (verdict.outcome, verdict.final, verdict.stage) == (outcome, final, "connect")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_domain_cannot_lead_us_to_the_machines_beside_us(tmp_path: Path, peers: list[Peer]) -> None:
+    peers.append(Peer(tmp_path))
+    zone = Zone(("example.org", mx("mx.example.org")), ("mx.example.org", dns.Record_A("127.0.0.1")))
+    way = Way("sms.example.net", TLS.OPPORTUNISTIC, mx_port=peers[0].port)
+    verdict = await closed(zone, send(way, zone, PUBLIC_ONLY))
+    assert (verdict.outcome, verdict.final) == ("no_address", False)
+    assert peers[0].mails == []
+
+
+@pytest.mark.parametrize("how", ["auth-plain", "auth-login"])
+@pytest_twisted.ensureDeferred
+async def test_the_smarthost_wants_a_password(tmp_path: Path, peers: list[Peer], how: str) -> None:
+    peers.append(Peer(tmp_path, how))
+    trusted = str(peers[0].certificate)
+    for password, outcome in (("secret", "sent"), ("wrong", "refused")):
+        way = Way(
+            "sms.example.net",
+            TLS.REQUIRED,
+            ("127.0.0.1", peers[0].port),
+            Credentials("me", password),
+            trusted,
+        )
+        verdict = await send(way, None)
+        assert verdict.outcome == outcome
+    assert (verdict.stage, verdict.final) == ("auth", False)
+    assert len(peers[0].mails) == 1
+
+
+@pytest.mark.parametrize("way_of", [TLS.REQUIRED, TLS.IMPLICIT])
+@pytest_twisted.ensureDeferred
+async def test_required_means_a_certificate_that_is_believed(
+    tmp_path: Path, peers: list[Peer], way_of: TLS
+) -> None:
+    peers.append(Peer(tmp_path))
+    verdict = await send(Way("sms.example.net", way_of, ("127.0.0.1", peers[0].port)), None)
+    assert verdict.outcome in ("tls_failed", "connection_lost")
+    assert not verdict.final
+    assert peers[0].mails == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_server_says_to_a_recipient_is_the_verdict(tmp_path: Path, peers: list[Peer]) -> None:
+    peers.append(Peer(tmp_path))
+    way = Way("sms.example.net", TLS.OPPORTUNISTIC, ("127.0.0.1", peers[0].port))
+    for code, final in ((450, False), (550, True)):
+        verdict = await send(way, None, to=f"say-{code}@example.org")
+        assert (verdict.outcome, verdict.stage, verdict.final) == ("refused", "rcpt", final)
+        assert str(verdict.reply) == f"{code} 0.0.0 As asked"
+
+
+@pytest_twisted.ensureDeferred
+async def test_texts_and_spf_from_a_name_server() -> None:
+    zone = Zone(
+        ("k._domainkey.example.org", dns.Record_TXT(b"v=DKIM1; p=ab", b"cd")),
+        ("example.org", dns.Record_TXT(b"v=spf1 mx a:host.example.org -all")),
+        ("example.org", mx("mx.example.org")),
+        ("mx.example.org", dns.Record_A("192.0.2.25")),
+        ("host.example.org", dns.Record_A("192.0.2.7")),
+        broken=("broken.example.org",),
+    )
+    resolver = NameResolver(reactor, zone.servers)
+    names = MailNames(reactor, resolver, zone.servers)
+    try:
+        assert await names.texts("k._domainkey.example.org") == [b"v=DKIM1; p=abcd"]
+        assert await names.texts("none.example.org") == []
+        with pytest.raises(LookupFailed):
+            await names.texts("broken.example.org")
+        for address, said in (("192.0.2.25", "pass"), ("192.0.2.7", "pass"), ("192.0.2.8", "fail")):
+            checked = ensureDeferred(spf.check(address, "a@example.org", "me", names))
+            assert await checked == said
+    finally:
+        await zone.port.stopListening()

@@ -1,0 +1,644 @@
+"""What comes in by mail: who may write, what becomes an SMS, what is answered, and what stops a loop."""
+
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any, cast
+
+import dkim
+import pytest
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from edge.config_mail import MailConfig
+from edge.config_reader import Secret
+from edge.dialect import Dialect
+from edge.directory import Directory
+from edge.mail.addresses import BOUNCE
+from edge.mail.authentication import Arrival, Authenticator
+from edge.mail.intake import Intake
+from edge.mail.names import LookupFailed
+from edge.mail.owners import Owners
+from edge.mail.writing import binding
+from edge.outbound import Outbound, Planner
+from edge.references import References
+from protocols.mail.dkim import Signer
+from protocols.mail.reply import MARKER
+from protocols.mail.smtp import Reply
+from protocols.mail.token import KeyRing
+from storage import mail, messages, numbers
+from storage.records import DeliveryState, MailConversation
+from storage.tables import mail_notice, mail_seen
+from storage.testing import InlineStore
+from tests.deferreds import success
+from tests.unit.edge.conftest import DID, PEER, START_MS, Time
+from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN, OWNER, RING, Rig
+from tests.unit.edge.test_outbound import CONFIG, Carrier
+from tests.unit.protocols.mail.test_compose import KEY, pem, record
+
+SECOND = "+12025550101"
+THEIRS = "192.0.2.7"
+STRANGER = "203.0.113.9"
+
+
+class Zone:
+    """The owner's domain in the DNS: a DKIM key, and an SPF record that allows THEIRS."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.known = {"s1._domainkey.example.org": record(), "example.org": b"v=spf1 ip4:192.0.2.7 -all"}
+
+    async def texts(self, name: str) -> list[bytes]:
+        if self.away:
+            raise LookupFailed("no name server answered")
+        return [self.known[name]] if name in self.known else []
+
+
+class Numbers:
+    """A directory that reads the store each time it is asked."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    @property
+    def version(self) -> int:
+        with self._rig.store.engine.snapshot() as conn:
+            return numbers.catalog_version(conn)
+
+    def known_numbers(self) -> list[str]:
+        with self._rig.store.engine.snapshot() as conn:
+            return [found.number for found in numbers.list_dids(conn, self._rig.account_id)]
+
+    def did(self, number: str) -> Any:
+        return self._rig.find(number)
+
+
+class Office:
+    """A rig with an intake before it."""
+
+    def __init__(self, store: InlineStore, time: Time, **config: Any) -> None:
+        self.rig = Rig(store, time)
+        self.zone = Zone()
+        self.told = 0
+        settings = {"replies": "sender", "new_mail": "sender", **config}
+        keys = Secret(f"1:{(b'k' * 32).hex()}")
+        self.config = MailConfig(domain=DOMAIN, reply_keys=keys, listen=("127.0.0.1:2525",), **settings)
+        planner = Planner({"up": Dialect(CONFIG, "US")}, "US", self.rig.find, References(lambda: 1))
+        self.outbound = Outbound(planner, self.rig.real, {"up": Carrier()}, time.wall_ms, lambda due: due)
+        directory = cast(Directory, Numbers(self.rig))
+        self.intake = Intake(
+            self.config,
+            ADDRESSES,
+            self.rig.find,
+            Owners(directory),
+            Authenticator(self.config.authserv_id, cast(Any, self.zone), self.in_thread),
+            self.outbound.submit,
+            self.rig.real,
+            self.in_thread,
+            time.wall_ms,
+            self.tell,
+        )
+        made = mail.conversation
+        with store.engine.transaction() as conn:
+            self.conversation = made(conn, store.ids.next, self.rig.did(), PEER, START_MS)
+        self.token = RING.make(self.conversation.id, binding(self.conversation))
+        self.address = f"sms+{self.token}@{DOMAIN}"
+
+    def in_thread(self, work: Any) -> Deferred[Any]:
+        return maybeDeferred(work)
+
+    def tell(self) -> None:
+        self.told += 1
+
+    def takes(
+        self,
+        message: EmailMessage | bytes,
+        to: str | None = None,
+        sender: str = OWNER,
+        peer: str = THEIRS,
+        trusted: bool = False,
+    ) -> Reply:
+        """One mail by SMTP."""
+        octets = message if isinstance(message, bytes) else message.as_bytes(policy=SMTP)
+        recipient = to or self.address
+        refused = self.intake.accepts(recipient)
+        if refused is not None:
+            return refused
+        (reply,) = success(self.intake.take(Arrival(octets, sender, peer, "client", trusted), [recipient]))
+        return reply
+
+    def sent(self) -> list[tuple[str, str, str]]:
+        """What went out as SMS: from, to, text."""
+        return [(row.did, row.peer, row.text) for row in self.rig.stored()]
+
+    def notices(self) -> list[tuple[str, str]]:
+        """What people are told: code, and whom."""
+        with self.rig.store.engine.snapshot() as conn:
+            rows = conn.execute(mail_notice.select().order_by(mail_notice.c.id)).all()
+        return [(row.code, row.recipient) for row in rows]
+
+    def sentence(self) -> str:
+        """Of the last notice."""
+        with self.rig.store.engine.snapshot() as conn:
+            rows = conn.execute(mail_notice.select().order_by(mail_notice.c.id)).all()
+        return str(rows[-1].sentence)
+
+
+_ids = iter(range(1, 100_000))
+
+
+def reply(text: str = "Yes, please.", sender: str = OWNER, **headers: str) -> EmailMessage:
+    """What a person answers; headers are named as in Python."""
+    found = EmailMessage()
+    found["From"] = sender
+    found["Message-ID"] = headers.pop("message_id", f"<{next(_ids)}@example.org>")
+    for name, value in headers.items():
+        found[name.replace("_", "-").title()] = value
+    found.set_content(text)
+    return found
+
+
+@pytest.fixture
+def office(inline_store: InlineStore, time: Time) -> Office:
+    return Office(inline_store, time)
+
+
+# -- replies --------------------------------------------------------------------------------------
+
+
+def test_a_reply_becomes_an_sms(office: Office) -> None:
+    quoted = f"Grüße 😀\n\n> {MARKER}\n> Are you at home?\n"
+    assert office.takes(reply(quoted)).code == 250
+    assert office.sent() == [(DID, PEER, "Grüße 😀")]
+    assert office.notices() == []
+    assert office.rig.stored()[0].leg == "email"
+
+
+def test_a_long_reply_is_one_message(office: Office) -> None:
+    text = "word " * 300
+    office.takes(reply(text))
+    (message,) = office.rig.stored()
+    assert message.text == text.strip()
+    assert message.parts_total > 9
+
+
+@pytest.mark.parametrize("place", ["references", "in_reply_to", "subject"])
+def test_the_token_is_found_wherever_it_was_left(office: Office, place: str) -> None:
+    token = office.token.upper() if place == "subject" else office.token
+    value = f"Re: [#US{token}] Message sent to 2025550100" if place == "subject" else f"<{token}.1f@{DOMAIN}>"
+    assert office.takes(reply(**{place: value}), to=f"sms@{DOMAIN}").code == 250
+    assert len(office.sent()) == 1
+
+
+def test_an_altered_address_and_a_good_reference(office: Office) -> None:
+    altered = f"sms+{office.token[:-1]}@{DOMAIN}"
+    assert office.takes(reply(references=f"<{office.token}@{DOMAIN}>"), to=altered).code == 250
+    assert len(office.sent()) == 1
+
+
+def test_tokens_that_are_none(office: Office) -> None:
+    other = MailConversation(office.conversation.id, office.conversation.account_id + 1, 1, DID, PEER, 0)
+    flipped = ("b" if office.token[20] == "a" else "a").join([office.token[:20], office.token[21:]])
+    bad = {
+        "truncated": office.token[:39],
+        "longer": f"{office.token}a",
+        "altered": flipped,
+        "another account's": RING.make(other.id, binding(other)),
+        "another number's": RING.make(office.conversation.id, binding(other).replace(PEER.encode(), b"+1")),
+        "another server's": KeyRing({1: b"x" * 32}, 1).make(
+            office.conversation.id, binding(office.conversation)
+        ),
+        "a retired key's": KeyRing({2: b"k" * 32}, 2).make(
+            office.conversation.id, binding(office.conversation)
+        ),
+        "a bounce's": RING.make(office.conversation.id, BOUNCE),
+        "of no conversation": RING.make(77, binding(office.conversation)),
+        "none": "",
+    }
+    for token in bad.values():
+        refused = office.takes(reply(), to=f"sms+{token}@{DOMAIN}".replace("+@", "@"))
+        assert (refused.code, refused.text[:5]) == (550, "5.7.1")
+    assert office.sent() == []
+    assert office.notices() == []
+
+
+def test_a_revoked_conversation(office: Office) -> None:
+    with office.rig.store.engine.transaction() as conn:
+        mail.revoke_conversation(conn, office.rig.account_id, DID, PEER, START_MS)
+    assert office.takes(reply()).code == 550
+
+
+def test_a_number_that_went_to_another_account(office: Office) -> None:
+    moved = office.rig.did()
+    object.__setattr__(
+        office.intake, "_did", lambda number: type(moved)(moved.id, 99, DID, True, moved.handlers)
+    )
+    assert office.takes(reply()).code == 550
+
+
+def test_a_handler_that_is_off(office: Office) -> None:
+    office.rig.sets(enabled=False, to=OWNER)
+    assert office.takes(reply()).code == 550
+    assert office.sent() == []
+
+
+# -- who may --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        "evil@example.net",
+        f'"{OWNER}" <evil@example.net>',
+        f"{OWNER} <evil@example.net>",
+        f"evil@example.net, {OWNER}",
+        f"{OWNER}, evil@example.net",
+        f"<{OWNER}> <evil@example.net>",
+        "owner@example.org.example.net",
+        "owner@sub.example.org",
+        "",
+    ],
+)
+@pytest.mark.parametrize("level", ["sender", "authenticated"])
+def test_whoever_is_not_the_owner_is_refused(
+    inline_store: InlineStore, time: Time, author: str, level: str
+) -> None:
+    office = Office(inline_store, time, replies=level)
+    octets = f"From: {author}\r\nMessage-ID: <1@x>\r\n\r\nYes\r\n".encode()
+    refused = office.takes(octets)
+    assert (refused.code, refused.text[:5]) == (550, "5.7.1")
+    two = f"From: {OWNER}\r\nFrom: evil@example.net\r\nMessage-ID: <1@x>\r\n\r\nYes\r\n".encode()
+    assert office.takes(two).code == 550
+    assert office.sent() == []
+    assert office.notices() == []
+
+
+def test_the_token_alone_is_enough_where_the_operator_says_so(inline_store: InlineStore, time: Time) -> None:
+    office = Office(inline_store, time, replies="token")
+    assert office.takes(reply(sender="anybody@example.net")).code == 250
+    assert len(office.sent()) == 1
+    assert office.takes(reply(), to=f"sms@{DOMAIN}").code == 550
+
+
+def test_no_replies_at_all(inline_store: InlineStore, time: Time) -> None:
+    office = Office(inline_store, time, replies="off")
+    assert office.takes(reply()).code == 550
+    assert office.sent() == []
+
+
+def signed(message: EmailMessage, domain: str = "example.org") -> bytes:
+    return Signer(domain, "s1", KEY).signed(message.as_bytes(policy=SMTP), 1_700_000_000)
+
+
+@pytest.fixture
+def strict(inline_store: InlineStore, time: Time) -> Office:
+    return Office(inline_store, time, replies="authenticated", authserv_id="mx.here", trusted=("10.0.0.0/8",))
+
+
+def test_a_signature_of_the_authors_domain_proves_him(strict: Office) -> None:
+    assert strict.takes(signed(reply()), peer=STRANGER).code == 250
+    assert len(strict.sent()) == 1
+
+
+def test_so_does_spf(strict: Office) -> None:
+    assert strict.takes(reply(), peer=THEIRS).code == 250
+    assert strict.takes(reply(), peer=STRANGER).code == 550
+    assert strict.takes(reply(), peer=THEIRS, sender="x@example.net").code == 550
+    assert len(strict.sent()) == 1
+
+
+def test_the_address_of_our_own_server_proves_nothing(inline_store: InlineStore, time: Time) -> None:
+    office = Office(inline_store, time, replies="authenticated", trusted=("192.0.2.0/24",))
+    assert office.takes(reply(), peer=THEIRS, trusted=True).code == 550
+    assert office.takes(signed(reply()), peer=THEIRS, trusted=True).code == 250
+
+
+def test_what_proves_nothing(strict: Office) -> None:
+    strict.zone.known["s1._domainkey.example.net"] = record()
+    whole = reply().as_bytes(policy=SMTP)
+    begun = dkim.sign(whole, b"s1", b"example.org", pem(KEY), length=True) + whole
+    assert dkim.verify(begun, dnsfunc=lambda name, timeout=5: record()), "it would count, but for its l="
+    tries: list[EmailMessage | bytes] = [
+        signed(reply(), "example.net"),
+        signed(reply()).replace(b"Yes", b"No!"),
+        begun + b"and what somebody put behind it\r\n",
+        begun,
+        reply(authentication_results="mx.here; dmarc=pass header.from=example.org"),
+        b"DKIM-Signature: v=1; nonsense\r\n" + reply().as_bytes(policy=SMTP),
+        b"DKIM-Signature: d=example.org; s=s1\r\n" + reply().as_bytes(policy=SMTP),
+        b"DKIM-Signature: d=example.org; s=nokey\r\n" + reply().as_bytes(policy=SMTP),
+    ]
+    for octets in tries:
+        assert strict.takes(octets, peer=STRANGER).text.startswith("5.7.1 The mail is not proven")
+    assert strict.sent() == []
+
+
+def test_our_own_server_is_believed_and_nobody_else(strict: Office) -> None:
+    said = reply(authentication_results="mx.here; dmarc=pass header.from=example.org")
+    assert strict.takes(said, peer="10.1.2.3", trusted=True).code == 250
+    denied = reply(authentication_results="mx.here; dmarc=fail header.from=example.org")
+    assert strict.takes(denied, peer=THEIRS, trusted=True).code == 550
+    assert len(strict.sent()) == 1
+
+
+def test_when_no_name_server_answers_it_is_tried_again(strict: Office) -> None:
+    strict.zone.away = True
+    assert strict.takes(signed(reply())).code == 451
+    strict.zone.away = False
+    assert strict.takes(signed(reply())).code == 250
+
+
+# -- what cannot be sent --------------------------------------------------------------------------
+
+
+def test_a_text_that_cannot_go_is_answered_once_in_the_thread(office: Office) -> None:
+    empty = reply(f"\n> {MARKER}\n> hi\n")
+    assert office.takes(empty).code == 250
+    assert office.takes(empty).code == 250
+    assert office.notices() == [("empty", OWNER)]
+    assert "no text above the quotation" in office.sentence()
+    assert office.sent() == []
+    assert office.told == 1
+
+
+def test_encrypted_too_long_and_refused(office: Office) -> None:
+    sealed = (
+        b"From: owner@example.org\r\nMessage-ID: <s@x>\r\nContent-Type: application/pkcs7-mime\r\n\r\nM\r\n"
+    )
+    assert office.takes(sealed).code == 250
+    assert office.takes(reply("x" * 50_000)).code == 250
+    with office.rig.store.engine.transaction() as conn:
+        numbers.set_did(conn, office.rig.store.ids.next, DID, sms_enabled=False)
+    assert office.takes(reply()).code == 250
+    assert [code for code, _ in office.notices()] == ["encrypted", "text_too_long", "sms_disabled"]
+    assert office.sentence() == f"Not sent: SMS is switched off for {DID}."
+    assert office.sent() == []
+
+
+def test_attachments_are_named_as_not_sent(office: Office) -> None:
+    message = reply("See the picture.")
+    message.add_attachment(b"\xff\xd8", maintype="image", subtype="jpeg", filename="garden.jpg")
+    assert office.takes(message).code == 250
+    assert office.sent() == [(DID, PEER, "See the picture.")]
+    assert office.notices() == [("attachments_not_sent", OWNER)]
+    assert office.sentence().endswith("garden.jpg.")
+
+
+def test_a_sender_that_is_a_name_cannot_be_answered(office: Office) -> None:
+    with office.rig.store.engine.transaction() as conn:
+        named = mail.conversation(conn, office.rig.store.ids.next, office.rig.did(), "ACME", START_MS)
+    to = f"sms+{RING.make(named.id, binding(named))}@{DOMAIN}"
+    assert office.takes(reply(), to=to).code == 250
+    assert office.notices() == [("invalid_number", OWNER)]
+
+
+def test_a_failure_is_told_where_the_owner_wants_it(office: Office) -> None:
+    office.takes(reply(message_id="<a@example.org>"))
+    office.rig.sets(to=OWNER, failures=True)
+    office.takes(reply(message_id="<b@example.org>"))
+    targets = [message.status_callback for message in office.rig.stored()]
+    assert targets == [None, "mailto:owner@example.org?in-reply-to=%3Cb%40example.org%3E"]
+    with office.rig.store.engine.snapshot() as conn:
+        view = messages.get(conn, office.rig.account_id, office.rig.stored()[1].id)
+    assert view is not None
+    assert [item.delivery.handler for item in view.deliveries] == ["email"]
+
+
+# -- once, and not round --------------------------------------------------------------------------
+
+
+def test_a_mail_that_comes_again_is_sent_once(office: Office) -> None:
+    message = reply()
+    for _ in range(3):
+        assert office.takes(message).code == 250
+    assert len(office.sent()) == 1
+    other = reply(message_id=str(message["Message-ID"]), text="Another text under the same id.")
+    assert office.takes(other).code == 250
+    assert len(office.sent()) == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"auto_submitted": "auto-replied"}, {"precedence": "bulk"}, {"list_id": "<l.example.org>"},
+        {"x_trunkline_loop": "other.example.net"}, {"return_path": "<>"}, {"x_autoreply": "yes"},
+        {"content_type": "multipart/report; boundary=b"},
+    ],
+)  # fmt: skip
+def test_what_a_program_wrote_is_taken_and_goes_nowhere(office: Office, headers: dict[str, str]) -> None:
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    octets = "\r\n".join([f"From: {OWNER}", "Message-ID: <auto@x>", *lines, "", "I am away.", ""]).encode()
+    for to in (office.address, f"2025550150@{DOMAIN}"):
+        assert office.takes(octets, to=to).code == 250
+    assert office.takes(reply(), sender="").code == 250
+    assert office.sent() == []
+    assert office.notices() == []
+
+
+def test_more_than_a_person_writes(office: Office) -> None:
+    for number in range(20):
+        assert office.takes(reply(f"Message {number}")).code == 250
+    assert len(office.sent()) == 5
+    assert office.notices() == [("too_many", OWNER)], "said once"
+    office.rig.time.advance(61)
+    office.takes(reply("Later."))
+    assert len(office.sent()) == 6
+    for minute in range(20):
+        office.rig.time.advance(61)
+        office.takes(reply(f"Minute {minute}"))
+    assert len(office.sent()) == 20, "the limit of an hour"
+
+
+# -- new mail -------------------------------------------------------------------------------------
+
+
+def new(to: str = f"+12025550150@{DOMAIN}", text: str = "Good morning!", **headers: str) -> EmailMessage:
+    return reply(text, to=to, **headers)
+
+
+@pytest.mark.parametrize("local", ["+12025550150", "12025550150", "2025550150"])
+def test_new_mail_to_a_number_begins_a_conversation(office: Office, local: str) -> None:
+    to = f"{local}@{DOMAIN}"
+    assert office.takes(new(to), to=to).code == 250
+    assert office.sent() == [(DID, "+12025550150", "Good morning!")]
+
+
+def test_from_whoever_has_no_number(office: Office) -> None:
+    to = f"2025550150@{DOMAIN}"
+    assert office.takes(new(to, sender="evil@example.net"), to=to).code == 550
+    assert office.takes(new("someone@example.net"), to=to).code == 550, "it is not addressed to us"
+    office.rig.sets(enabled=False, to=OWNER)
+    assert office.takes(new(to), to=to).code == 550
+    assert office.sent() == []
+
+
+def test_with_several_numbers_the_author_says_which(office: Office) -> None:
+    with office.rig.store.engine.transaction() as conn:
+        numbers.add_did(conn, office.rig.store.ids.next, office.rig.account_id, SECOND, START_MS)
+    office.rig.sets(SECOND, to=f"other@example.org,{OWNER}")
+    to = f"2025550150@{DOMAIN}"
+    message = new(to)
+    assert office.takes(message, to=to).code == 250
+    assert office.takes(message, to=to).code == 250
+    assert office.notices() == [("ambiguous", OWNER)]
+    assert office.sent() == []
+    example = f"12025550150+12025550101@{DOMAIN}"
+    assert office.takes(new(example), to=example).code == 250
+    assert office.sent() == [(SECOND, "+12025550150", "Good morning!")]
+    foreign = f"12025550150+12025550199@{DOMAIN}"
+    assert office.takes(new(foreign), to=foreign).code == 550
+
+
+def test_an_old_mail_of_the_owners_cannot_be_sent_here_once_more(
+    inline_store: InlineStore, time: Time
+) -> None:
+    """Somebody who has a signed mail of the owner's sends it to a number: it is not addressed to that."""
+    office = Office(inline_store, time, new_mail="authenticated")
+    to = f"2025550150@{DOMAIN}"
+    old = signed(new("friend@example.net"))
+    assert office.takes(old, to=to, peer=STRANGER).code == 550
+    assert office.takes(old.replace(b"friend@example.net", to.encode()), to=to, peer=STRANGER).code == 550
+    unsigned_to = signed(reply("Old.")).replace(b"From:", f"To: {to}\r\nFrom:".encode(), 1)
+    assert office.takes(unsigned_to, to=to, peer=STRANGER).code == 550
+    assert office.sent() == []
+    above = signed(new("friend@example.net"))
+    for added in ("To", "Cc"):
+        octets = f"{added}: {to}\r\n".encode() + above
+        assert office.takes(octets, to=to, peer=STRANGER).code == 550
+    assert office.sent() == []
+    assert office.takes(signed(new(to)), to=to, peer=STRANGER).code == 250
+    assert len(office.sent()) == 1
+
+
+def test_no_new_mail(inline_store: InlineStore, time: Time) -> None:
+    office = Office(inline_store, time, new_mail="off")
+    to = f"2025550150@{DOMAIN}"
+    assert office.takes(new(to), to=to).code == 550
+
+
+# -- recipients -----------------------------------------------------------------------------------
+
+RELAYS = [
+    "a@example.net", "<a@example.net>", "a%example.net@sms.example.net", "a%example.net", "example.net!a",
+    "example.net!a@sms.example.net", "@sms.example.net:a@example.net", "@a,@b:c@example.net",
+    '"a@example.net"', '"a@example.net"@sms.example.net', "a@example.net@sms.example.net",
+    "a@sms.example.net@example.net", "a@[127.0.0.1]", "a@[IPv6:::1]", "a@localhost", "a@127.0.0.1", "a",
+    "a@sms.example.net.", "sms@sub.sms.example.net", "sms@SMS.example.net.example.org", "a@",
+    "a+b@example.net", "sms+x%example.net@sms.example.net ", "postmaster@example.net", "root@sms.example.net",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipient", RELAYS)
+def test_nothing_is_relayed(office: Office, recipient: str) -> None:
+    refused = office.intake.accepts(recipient)
+    assert refused is not None
+    assert refused.code in (550, 553)
+
+
+@pytest.mark.parametrize(
+    "local",
+    ["sms", "SMS+abc", "sms+bounce-abc", "+12025550150", "2025550150", "12345", "12025550150+12025550100"],
+)
+def test_our_own_addresses(office: Office, local: str) -> None:
+    assert office.intake.accepts(f"{local}@SMS.Example.NET") is None
+
+
+# -- bounces --------------------------------------------------------------------------------------
+
+DSN = """From: MAILER-DAEMON@mx.example.org\r
+Content-Type: multipart/report; report-type=delivery-status; boundary=b\r
+\r
+--b\r
+Content-Type: message/delivery-status\r
+\r
+Reporting-MTA: dns; mx.example.org\r
+\r
+Final-Recipient: rfc822; owner@example.org\r
+Action: {action}\r
+Status: 5.1.1\r
+\r
+--b--\r
+"""
+
+
+def test_a_bounce_is_shown_at_its_delivery(office: Office) -> None:
+    job = office.rig.job()
+    delivered = job.delivery._replace(state=DeliveryState.DELIVERED)
+    office.rig.work(job)
+    sender = office.rig.sent.envelopes[0].sender
+    for action in ("delayed", "failed", "failed"):
+        assert office.takes(DSN.format(action=action).encode(), to=sender, sender="").code == 250
+    with office.rig.store.engine.snapshot() as conn:
+        view = messages.get(conn, office.rig.account_id, job.message.id)
+    assert view is not None
+    (shown,) = view.deliveries
+    assert (shown.delivery.id, shown.delivery.state) == (delivered.id, DeliveryState.FAILED)
+    assert [(item.outcome, item.excerpt) for item in shown.attempts] == [("bounced", "5.1.1")]
+    assert office.intake.counters.bounces == 1
+
+
+def test_what_is_no_bounce_of_ours(office: Office) -> None:
+    octets = DSN.format(action="failed").encode()
+    assert office.takes(octets, to=f"sms+bounce-{office.token}@{DOMAIN}", sender="").code == 550
+    assert office.takes(octets, to=f"sms+bounce-@{DOMAIN}", sender="").code == 550
+    office.rig.work(office.rig.job())
+    to = office.rig.sent.envelopes[0].sender
+    assert office.takes(reply("I am away."), to=to, sender="").code == 250
+    assert office.sent() == []
+
+
+# -- the store ------------------------------------------------------------------------------------
+
+
+def test_when_the_store_fails_the_mail_stays_with_its_sender(office: Office) -> None:
+    message = reply()
+    office.rig.store.writer.failing = True
+    refused = office.takes(message)
+    assert (refused.code, refused.text[:5]) == (452, "4.3.1")
+    office.rig.store.writer.failing = False
+    assert office.sent() == []
+    assert office.takes(message).code == 250
+    assert len(office.sent()) == 1
+
+
+def test_nothing_is_said_before_the_commit(office: Office) -> None:
+    office.rig.store.writer.held = True
+    octets = reply().as_bytes(policy=SMTP)
+    answer = office.intake.take(Arrival(octets, OWNER, THEIRS), [office.address])
+    assert not answer.called
+    office.rig.store.writer.release()
+    assert success(answer)[0].code == 250
+
+
+def test_the_message_and_that_it_was_seen_are_one_transaction(office: Office) -> None:
+    office.takes(reply())
+    with office.rig.store.engine.snapshot() as conn:
+        (seen,) = conn.execute(mail_seen.select()).all()
+    assert seen.message_id == office.rig.stored()[0].id
+    assert (seen.conversation_id, seen.outcome) == (office.conversation.id, "sent")
+    assert office.rig.store.writer.batches == 1
+
+
+def test_a_server_that_stops_takes_nothing(office: Office) -> None:
+    office.outbound.draining = True
+    assert office.takes(reply()).code == 452
+
+
+def test_what_costs_a_reader_his_time_is_not_read_to_its_end(office: Office) -> None:
+    """Each of these takes minutes or the stack where nothing limits it; here each is judged at once."""
+    head = f"From: {OWNER}\r\n".encode()
+    nested = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (number, number)
+        for number in range(1_500)
+    )
+    assert office.takes(head + nested).code == 554
+    assert office.takes(b"From: " + b'"a" ' * 500_000 + b"\r\n\r\nhi\r\n").code == 550
+    tags = b"Content-Type: text/html\r\n\r\nfirst words " + b"<b>x</b>" * 500_000
+    subject = b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + b"\r\n\r\nwords"
+    for octets in (head + tags, head + subject):
+        assert office.takes(octets).code == 250
+    assert [text for _, _, text in office.sent()][-1] == "words"
+
+
+def test_what_is_no_mail_at_all(office: Office) -> None:
+    for octets in (b"", b"\r\n", b"\xff\xfe\r\n", b"From\r\n\r\n", b":" * 10_000):
+        assert office.takes(octets).code == 550
+    assert office.sent() == []
