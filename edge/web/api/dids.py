@@ -12,7 +12,7 @@ from edge import outgoing
 from edge.errors import Refused
 from edge.handlers import Delivered, Failed, Job, Outcome, changing, registry
 from edge.handlers.base import DIDHandler, SettingError
-from edge.handlers.endpoints import bare
+from edge.handlers.endpoints import known_as
 from edge.policy.numbers import destination
 from edge.web.api import views
 from edge.web.api.messages import nothing_more
@@ -114,7 +114,7 @@ def document(did: Did, failing: Mapping[Endpoint, EndpointRecord]) -> dict[str, 
         handlers[kind.name] = {
             "enabled": setting.enabled,
             "paused": any(record is not None and record.paused_at is not None for record in records),
-            "settings": kind.shown(setting.settings),
+            "settings": registry.installed().shown(kind, setting.settings),
         }
     return {"number": did.number, "sms": did.sms_enabled, "handlers": handlers}
 
@@ -278,7 +278,7 @@ def _secret(call: Call, what: str) -> Deferred[Reply]:
         if before is None:
             raise NotFound(MISSING[1])
         after = _change(conn, next_id, before, name, {"secret": what}, None, rules)
-        made = kind.secrets(after.handlers[name].settings)
+        made = registry.installed().secrets(kind, after.handlers[name].settings)
         return Reply(201, {"secret": made[0] if made else ""})
 
     return call.write(f"did.secret.{what}", f"{number} {name}", change)
@@ -301,7 +301,7 @@ def _webhook(
         "failing_since": views.iso(None if record is None else record.failing_since),
         "paused_at": views.iso(None if record is None else record.paused_at),
         "last_outcome": None if record is None else record.last_outcome,
-        "keys": len(kind.secrets(setting.settings)),
+        "keys": len(registry.installed().secrets(kind, setting.settings)),
     }
 
 
@@ -312,7 +312,7 @@ def _endpoints(did: Did, kind: type[DIDHandler]) -> list[Endpoint]:
     setting = did.handlers.get(kind.name)
     targets = [] if setting is None else _targets(kind, setting, "")
     urls = [target for target in targets if target.startswith(("http://", "https://"))]
-    return [Endpoint(did.account_id, kind.name, bare(url)) for url in urls]
+    return [Endpoint(did.account_id, kind.name, known_as(kind.name, url)) for url in urls]
 
 
 def _failing(conn: Connection, account_id: int) -> dict[Endpoint, EndpointRecord]:

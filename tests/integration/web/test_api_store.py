@@ -115,6 +115,7 @@ async def test_a_stream_has_what_is_ones_own_and_goes_on_where_it_was(site: ApiS
     data = json.loads(seen[-1]["data"])
     assert (seen[-1]["event"], data["type"]) == ("message.received", "message.received")
     assert (data["subject"], data["message"]["text"]) == (first[-1], "news")
+    assert data["message"]["unread"] is True
     assert reader.transport is not None
     reader.transport.loseConnection()
     missed = await write(site, site.mine, 4)
@@ -123,6 +124,22 @@ async def test_a_stream_has_what_is_ones_own_and_goes_on_where_it_was(site: ApiS
     assert [json.loads(block["data"])["subject"] for block in again.blocks()] == missed
     assert again.transport is not None
     again.transport.loseConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_paused_endpoint_comes_with_the_delivery_that_failed_last(site: ApiSite) -> None:
+    reader = await listen(site, site.mine, "?types=endpoint.paused")
+    await until(lambda: b"retry" in reader.octets)
+    failed = site.mine.failed
+    notice = (site.mine.account.id, events.Kind.ENDPOINT_PAUSED, failed.id, NOW)
+    await site.store.writer.run("pause", lambda conn: events.write(conn, [notice]))
+    await until(reader.blocks)
+    (block,) = reader.blocks()
+    data = json.loads(block["data"])
+    assert (data["type"], data["subject"]) == ("endpoint.paused", failed.id)
+    assert (data["delivery"]["id"], data["delivery"]["handler"]) == (failed.id, failed.handler)
+    assert reader.transport is not None
+    reader.transport.loseConnection()
 
 
 @pytest_twisted.ensureDeferred

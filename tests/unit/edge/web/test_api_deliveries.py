@@ -133,6 +133,14 @@ def test_one_that_changed_meanwhile(desk: Desk) -> None:
         assert (reply.status, reply.json["code"]) == (409, "state_changed")
 
 
+def test_more_dead_letters_are_said_only_when_there_are(desk: Desk) -> None:
+    for _ in range(3):
+        desk.delivery(DeliveryState.FAILED)
+    for limit, rows, more in ((2, 2, True), (3, 3, False)):
+        found = desk.call("GET", f"/v1/deliveries?limit={limit}").json
+        assert (len(found["dead_letters"]), found["more"]) == (rows, more)
+
+
 def test_nobody_touches_the_deliveries_of_another(desk: Desk) -> None:
     waits, dead = desk.delivery(DeliveryState.PENDING), desk.delivery(DeliveryState.FAILED)
     for path in (f"{waits}/retry", f"{waits}/skip", f"{dead}/replay"):

@@ -53,7 +53,7 @@ def test_settings_are_judged_kept_and_noted(scene: Scene) -> None:
     assert changed["handlers"]["webhook"] == {
         "enabled": True,
         "paused": False,
-        "settings": {"url": URL, "format": "standard", "secret": True},
+        "settings": {"url": URL, "format": "standard", "numbers": None, "secret": True},
     }
     secret = changed["secrets"]["webhook"]
     assert secret.startswith("whsec_")

@@ -31,6 +31,32 @@ def test_newest_first_and_page_by_page(scene: Scene) -> None:
     assert (ids(last["messages"]), last["more"]) == ([stored[0]], False)
 
 
+def test_more_is_said_only_when_something_follows(scene: Scene) -> None:
+    """Of every list that has pages: one that holds all there is, and one that is short by one."""
+    received = [scene.message(peer=f"+4479111234{number}").id for number in range(50, 53)]
+    for number in range(3):
+        peer = f"+120255501{number + 70}"
+        assert scene.call("POST", "/v1/contacts", {"number": peer, "name": f"n{number}"}).status == 201
+        assert scene.call("POST", "/v1/opt-outs", {"peer": peer}).status == 201
+    for path in ("messages", f"messages?since_id={received[0] - 1}", "conversations", "contacts", "opt-outs"):
+        for limit, rows, more in ((2, 2, True), (3, 3, False), (4, 3, False)):
+            found = scene.call("GET", f"/v1/{path}{'&' if '?' in path else '?'}limit={limit}").json
+            shown = next(value for value in found.values() if isinstance(value, list))
+            assert (len(shown), found["more"]) == (rows, more), (path, limit)
+
+
+def test_a_conversation_says_whether_its_last_message_is_unread(scene: Scene) -> None:
+    message = scene.message()
+
+    def unread() -> bool:
+        (found,) = scene.call("GET", "/v1/conversations").json["conversations"]
+        return bool(found["last_message"]["unread"])
+
+    assert unread()
+    assert scene.call("POST", f"/v1/messages/{message.id}/read").status == 200
+    assert not unread()
+
+
 def test_after_a_cursor_oldest_first(scene: Scene) -> None:
     stored = [scene.message().id for _ in range(4)]
     assert ids(listed(scene, f"?since_id={stored[1]}")) == stored[2:]
@@ -69,7 +95,8 @@ def test_what_came_in_is_unread_until_it_is_marked(scene: Scene) -> None:
     assert scene.call("GET", f"/v1/messages/{second}").json["unread"] is False
     assert scene.call("GET", f"/v1/messages/{other}").json["unread"] is True
     reply = scene.call("POST", f"/v1/messages/{first}/unread/")
-    assert reply.status == 404
+    assert (reply.status, reply.json["unread"]) == (200, True)
+    assert scene.call("POST", f"/v1/messages/{second}/read").status == 200
     assert scene.call("POST", f"/v1/messages/{first}/unread").json["unread"] is True
     assert unread() == [other, second, first]
     assert scene.call("POST", f"/v1/messages/{second}/read").status == 200

@@ -13,6 +13,7 @@ from edge.keys import SCOPES
 from edge.web.api.openapi import codes
 from edge.web.api.routes import Route
 from storage import contacts, opt_outs
+from storage.endpoints import EndpointRecord
 from storage.testing import InlineStore
 from tests.unit.edge.conftest import DID, PEER, START_MS, Time
 from tests.unit.edge.web.harness import Reply, Scene
@@ -67,6 +68,8 @@ def tour(desk: Desk) -> list[tuple[str, dict[str, str], Any, int]]:
     number = {"number": DID}
     from storage.records import DeliveryState
 
+    where = "https://example.net/failing"
+    desk.put(EndpointRecord(desk.account.id, "callback", where, START_MS, None, "timeout", START_MS))
     pending, failed = desk.delivery(DeliveryState.PENDING, received), desk.delivery(DeliveryState.FAILED)
 
     def one(item: Any) -> dict[str, str]:
@@ -110,8 +113,8 @@ def tour(desk: Desk) -> list[tuple[str, dict[str, str], Any, int]]:
         ("testHandler", {**number, "handler": "webhook"}, {}, 409),
         ("listWebhooks", {}, {}, 200),
         ("listEndpoints", {}, {}, 200),
-        ("resumeEndpoint", {}, {"handler": "webhook", "url": "https://example.net/in"}, 200),
-        ("resumeEndpoint", {}, {"handler": "webhook", "url": "https://example.net/in"}, 404),
+        ("resumeEndpoint", {}, {"handler": "callback", "url": where}, 200),
+        ("resumeEndpoint", {}, {"handler": "callback", "url": where}, 404),
         ("newSecret", {**number, "handler": "webhook"}, {}, 201),
         ("retireSecret", {**number, "handler": "webhook"}, {}, 204),
         ("newSecret", {**number, "handler": "forward"}, {}, 404),
