@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -49,7 +50,7 @@ class Carrier:
 class Idle:
     """An outbox that is told to look and does nothing else."""
 
-    def look(self) -> None:
+    def look(self, changed: Sequence[int] = ()) -> None:
         pass
 
 
