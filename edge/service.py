@@ -329,7 +329,7 @@ class TrunklineService(Service):
     # -- life -------------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
-        """Take the ports of HTTP and the console: if one is not to be had, that is told and nothing runs."""
+        """Take the ports of HTTP: if one is not to be had, that is told and nothing runs."""
         try:
             self._listen()
         except (CannotListenError, OSError) as error:
@@ -356,7 +356,6 @@ class TrunklineService(Service):
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)
-        self.console.start()
         if self.config.metrics is not None:
             host, port = host_and_port(self.config.metrics.listen)
             metrics = MetricsSite(self.bind_snapshots, self._reactor)
@@ -377,6 +376,7 @@ class TrunklineService(Service):
         # SQLite is for one server, so that has one claim; on PostgreSQL each node and upstream is one.
         one_server = self.store.engine.name == "sqlite"
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
+        self.console.start()
         await self.directory.start()
         await self.endpoints.start()
         if self.sip is not None:

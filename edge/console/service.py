@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from twisted.conch.ssh.keys import BadKeyError
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
 from edge.config import ConsoleConfig
@@ -13,7 +15,7 @@ from edge.console.console import Console
 from edge.console.ctl import CtlFactory
 from edge.console.login import Login
 from edge.console.server import Server
-from edge.console.ssh import Shell, console_shell, host_key, manhole_shell, ssh_factory
+from edge.console.ssh import Execute, Shell, console_shell, host_key, manhole_shell, ssh_factory
 from edge.console.telnet import TelnetFactory
 from edge.endpoints import host_and_port
 
@@ -35,35 +37,49 @@ class ConsoleService:
         self._ports: list[IListeningPort] = []
 
     def start(self) -> None:
-        """Take every port; raises CannotListenError, or OSError for the host key or the socket's folder."""
+        """Open every way; one that cannot be opened is told in the log, and the server runs without it."""
         config = self._config
-        if config.socket:
-            path = Path(config.socket)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # wantPID: a socket that a killed server left behind is replaced, one that is in use is not.
-            self._ports.append(
-                self._reactor.listenUNIX(str(path), CtlFactory(self.console), mode=OWNER_ONLY, wantPID=True)
-            )
-        if config.telnet:
-            login = Login(lambda: dict(config.operators), self._reactor)
-            self._listen(config.telnet, TelnetFactory(self.console, login, self._reactor))
-        keys = Path(config.authorized_keys)
-        if config.ssh:
-            shell: Shell = console_shell(self.console)
-            self._listen(config.ssh, ssh_factory(self._key(), keys, "ssh", shell, self.console.execute))
-        if config.manhole:
-            self._listen(
-                config.manhole, ssh_factory(self._key(), keys, "manhole", manhole_shell(self._namespace))
-            )
-            log.warning("manhole_open", listen=config.manhole)
+        ways = {
+            "socket": (config.socket, self._open_socket),
+            "telnet": (config.telnet, self._open_telnet),
+            "ssh": (config.ssh, self._open_ssh),
+            "manhole": (config.manhole, self._open_manhole),
+        }
+        for name, (where, open_way) in ways.items():
+            if not where:
+                continue
+            try:
+                open_way(where)
+            except (CannotListenError, OSError, BadKeyError) as error:
+                log.error("console_not_open", way=name, at=where, reason=str(error))
+
+    def _open_socket(self, where: str) -> None:
+        path = Path(where)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # wantPID: a socket that a killed server left behind is replaced, one that is in use is not.
+        self._ports.append(
+            self._reactor.listenUNIX(str(path), CtlFactory(self.console), mode=OWNER_ONLY, wantPID=True)
+        )
+
+    def _open_telnet(self, where: str) -> None:
+        login = Login(lambda: dict(self._config.operators), self._reactor)
+        self._listen(where, TelnetFactory(self.console, login, self._reactor))
+
+    def _open_ssh(self, where: str) -> None:
+        self._listen_ssh(where, "ssh", console_shell(self.console), self.console.execute)
+
+    def _open_manhole(self, where: str) -> None:
+        self._listen_ssh(where, "manhole", manhole_shell(self._namespace))
+        log.warning("manhole_open", listen=where)
+
+    def _listen_ssh(self, where: str, name: str, shell: Shell, execute: Execute | None = None) -> None:
+        key = host_key(Path(self._config.host_key))
+        self._listen(where, ssh_factory(key, Path(self._config.authorized_keys), name, shell, execute))
 
     def stop(self) -> Deferred[Any]:
         """Listen no more; talks that are under way go on until the process ends."""
         ports, self._ports = self._ports, []
         return DeferredList([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
-
-    def _key(self) -> Any:
-        return host_key(Path(self._config.host_key))
 
     def _listen(self, where: str, factory: Any) -> None:
         host, port = host_and_port(where)
