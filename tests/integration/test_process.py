@@ -176,7 +176,8 @@ def test_a_log_that_was_rotated_is_written_anew_at_sighup(
         until(lambda: log.exists() and "config_reloaded" in log.read_text(), "the new file")
         server.call("GET", "/nowhere")
         until(lambda: '"http_request"' in log.read_text(), "it is written")
-        until(lambda: '"level":"debug"' in log.read_text(), "the new level is in force")
+        level = run(["trunkline", "ctl", "-c", str(server.config), "log", "level", "--json"], tmp_path)
+        assert json.loads(level.stdout)["level"] == "debug", "the new level is in force"
 
 
 def test_one_server_a_store_and_one_a_node_and_upstream(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ def message(server: Server, identity: int) -> dict[str, Any]:
     status, body = server.call("GET", f"/v1/messages/{identity}", key=KEY)
     assert status == 200
     return dict(body)
+
+
+def has_failed(server: Server, identity: int) -> bool:
+    return bool(message(server, identity)["status"] == "failed")
 
 
 def send(server: Server, text: str, **more: object) -> int:
@@ -146,14 +151,21 @@ def _answered(server: Server) -> list[dict[str, Any]]:
 
 
 def test_a_receipt_in_the_other_base_and_one_of_text_alone(server: Server, smsc: NodeSMSC) -> None:
-    identity = send(server, "Hello, phone")
-    submit = smsc.wait_for("submit")[0]
-    until(lambda: message(server, identity)["status"] == "sent", "sent")
-    decimal = str(int(submit["message_id"], 16)).zfill(10)
-    smsc.receipt(submit["message_id"], PHONE, DID, ref="dlr", text_id=decimal, tlv=False, stat="UNDELIV")
-    smsc.wait_for("answered", ref="dlr", status=0)
-    until(lambda: message(server, identity)["status"] == "failed", "failed")
-    assert message(server, identity)["parts"][0]["receipt_state"] == "UNDELIVERABLE"
+    """Digits alone wait until an id with a letter has shown that this SMSC changes the base."""
+    identities = [send(server, f"number {number}") for number in range(16)]
+    until(lambda: all(message(server, identity)["status"] == "sent" for identity in identities), "all sent")
+    sent = {submit["text"]: submit["message_id"] for submit in smsc.matching("submit")}
+    digits = next(number for number in range(16) if sent[f"number {number}"].isdigit())
+    letter = next(number for number in range(16) if not sent[f"number {number}"].isdigit())
+    for number in (digits, letter):
+        given = sent[f"number {number}"]
+        decimal = str(int(given, 16)).zfill(10)
+        smsc.receipt(given, PHONE, DID, ref=given, text_id=decimal, tlv=False, stat="UNDELIV")
+        smsc.wait_for("answered", ref=given, status=0)
+    for number in (letter, digits):
+        failed = identities[number]
+        until(partial(has_failed, server, failed), "failed")
+        assert message(server, failed)["parts"][0]["receipt_state"] == "UNDELIVERABLE"
 
 
 def test_a_receipt_that_is_faster_than_the_response(server: Server, smsc: NodeSMSC) -> None:

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from edge import log
 from edge.config import LogConfig
 from edge.log_lines import json_line, text_line
+from tests.logs import own_log
 
 AT_MS = 1_900_000_000_123
 HEAD = {"time": "2030-03-17T17:46:40.123Z", "level": "info", "logger": "a.b"}
@@ -35,14 +36,8 @@ class Lines(io.BytesIO):
 @pytest.fixture
 def stdout() -> Iterator[Lines]:
     """What standard output gets, with the clock standing still; the process's log is put back after."""
-    before = log.output, structlog.get_config(), logging.getLogger().handlers[:], logging.getLogger().level
-    log.output = log.Output(lambda: AT_MS)
-    lines = Lines()
-    yield lines
-    log.output = before[0]
-    structlog.configure(**before[1])
-    logging.getLogger().handlers[:] = before[2]
-    logging.getLogger().setLevel(before[3])
+    with own_log(lambda: AT_MS):
+        yield Lines()
 
 
 def configured(stdout: Lines, **settings: str) -> log.Logger:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 
 from edge import log as logging
 from edge.config import HTTPConfig, LogConfig
@@ -12,6 +13,7 @@ from edge.web.access_log import masked
 from storage import accounts
 from storage.testing import InlineStore
 from tests.deferreds import success
+from tests.logs import own_log
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.web.harness import TOKEN, Scene
 
@@ -178,12 +180,11 @@ def test_an_origin_that_is_named_may(inline_store: InlineStore, time: Time) -> N
 
 def said(scene: Scene, *requests: tuple[str, str]) -> list[dict[str, Any]]:
     stream = io.BytesIO()
-    logging.configure(LogConfig(level="info"), stream)
-    try:
+    with own_log(lambda: 0):
+        logging.configure(LogConfig(level="info"), stream)
+        structlog.configure(cache_logger_on_first_use=False)  # the modules' loggers outlive this test
         for method, path in requests:
             scene.call(method, path, {"text": "secret"} if method == "POST" else None)
-    finally:
-        logging.configure(LogConfig(level="info"), io.BytesIO())
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     return [line for line in lines if line["event"] == "http_request"]
 
