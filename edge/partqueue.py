@@ -27,7 +27,7 @@ class PartQueue:
     def __init__(
         self, upstream: str, limit: int, store: Store, wall_ms: Callable[[], int], feed: Callable[[], None]
     ) -> None:
-        self.withdrawn = False
+        self._withdrawers = 0
         self._upstream = upstream
         self._store = store
         self._wall_ms = wall_ms
@@ -37,6 +37,11 @@ class PartQueue:
         self._withdrawals = 0
         self._looks = 0
         self._held: dict[int, int] = {}  # messages with a part that is held, and the look before which it was
+
+    @property
+    def withdrawn(self) -> bool:
+        """Somebody changes the table: nothing is handed out."""
+        return self._withdrawers > 0
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -169,13 +174,14 @@ class PartQueue:
 
         The ids of the parts that are on their way, which they may not.
         """
-        self.withdrawn = True
+        self._withdrawers += 1
         self._withdrawals += 1
         for item in self._lanes.clear():
             self._backlog.done(item.part.id)
         return self._backlog.clear()
 
     def resume(self) -> None:
-        """Hand out again what is still there."""
-        self.withdrawn = False
-        self.look()
+        """Hand out again what is still there, when the last who withdrew it says so."""
+        self._withdrawers -= 1
+        if not self.withdrawn:
+            self.look()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from twisted.internet.defer import DeferredLock
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
@@ -29,19 +30,24 @@ class CtlProtocol(LineOnlyReceiver):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._turn = DeferredLock()
 
     def lineReceived(self, line: bytes) -> None:
         """One request."""
         try:
             asked = orjson.loads(line)
             if "complete" in asked:
-                self._answer({"words": self._console.complete(str(asked["complete"]))})
+                self._turn.run(self._console.complete, str(asked["complete"])).addCallback(self._words)
                 return
             said = str(asked["line"])
         except (ValueError, KeyError, TypeError):
-            self._answer({"ok": False, "text": "expected a line of JSON with 'line'", "document": None})
+            refused = Reply(False, "expected a line of JSON with 'line'", None)
+            self._turn.run(lambda: refused).addCallback(self._reply)
             return
-        self._console.execute(said, self._operator()).addCallback(self._reply)
+        self._turn.run(self._console.execute, said, self._operator()).addCallback(self._reply)
+
+    def _words(self, words: list[str]) -> None:
+        self._answer({"words": words})
 
     def _reply(self, reply: Reply) -> None:
         self._answer({"ok": reply.ok, "text": reply.text, "document": reply.document})

@@ -241,6 +241,18 @@ def test_what_is_no_request_is_answered(ways: Ways, request_line: bytes) -> None
     client.close()
 
 
+def test_answers_come_in_the_order_of_the_questions(ways: Ways) -> None:
+    """One that takes the store's time, and then one that does not."""
+    client = ways.client()
+    client._socket.sendall(b'{"line": "purge"}\n{"line": "version"}\n{"complete": "vers"}\nnonsense\n')
+    answers = [json.loads(client._file.readline()) for _ in range(4)]
+    assert "gone" in answers[0]["document"]
+    assert "python" in answers[1]["document"]
+    assert answers[2] == {"words": ["version"]}
+    assert answers[3]["ok"] is False
+    client.close()
+
+
 def ctl(ways: Ways, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     command = [str(Path(sys.executable).parent / "trunkline"), "ctl", "-c", str(ways.server.config), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, input=stdin)

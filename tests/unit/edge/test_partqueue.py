@@ -36,6 +36,17 @@ def queue_of(store: SlowReads, fed: list[None]) -> PartQueue:
     return PartQueue("up", 10, cast(Store, store), lambda: 0, lambda: fed.append(None))
 
 
+def test_a_queue_that_two_have_withdrawn_waits_for_both(rig: Rig) -> None:
+    queue = rig.upstream.queue
+    queue.withdraw()
+    queue.withdraw()
+    queue.resume()
+    assert queue.withdrawn
+    assert queue.look() is None
+    queue.resume()
+    assert not queue.withdrawn
+
+
 def test_a_withdrawn_queue_hands_out_nothing_and_names_what_is_on_its_way(rig: Rig) -> None:
     on_its_way, waiting = rig.message(2), rig.message(1)
     queue = rig.upstream.queue
