@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
@@ -34,20 +34,20 @@ class CtlProtocol(LineOnlyReceiver):
 
     def lineReceived(self, line: bytes) -> None:
         """One request."""
+        self._turn.run(self._one, line)
+
+    def _one(self, line: bytes) -> Deferred[None] | None:
+        """Answered when it fires: what is answered after the lock is let go comes behind the next answer."""
         try:
             asked = orjson.loads(line)
             if "complete" in asked:
-                self._turn.run(self._console.complete, str(asked["complete"])).addCallback(self._words)
-                return
+                self._answer({"words": self._console.complete(str(asked["complete"]))})
+                return None
             said = str(asked["line"])
         except (ValueError, KeyError, TypeError):
-            refused = Reply(False, "expected a line of JSON with 'line'", None)
-            self._turn.run(lambda: refused).addCallback(self._reply)
-            return
-        self._turn.run(self._console.execute, said, self._operator()).addCallback(self._reply)
-
-    def _words(self, words: list[str]) -> None:
-        self._answer({"words": words})
+            self._reply(Reply(False, "expected a line of JSON with 'line'", None))
+            return None
+        return self._console.execute(said, self._operator()).addCallback(self._reply)
 
     def _reply(self, reply: Reply) -> None:
         self._answer({"ok": reply.ok, "text": reply.text, "document": reply.document})
