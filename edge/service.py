@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any
 
@@ -66,7 +66,6 @@ from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
-from edge.sip.snapshots import SipSnapshot
 from edge.targets import Limits
 from edge.turn import Turn
 from edge.upstreams import Upstream
@@ -83,6 +82,8 @@ FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 READ_AGAIN_SECONDS = 1.0
 PROBE_SECONDS = 1.0
+APPLIED = frozenset({"upstreams", "routes", "log", "path"})
+"""What a reload of the configuration applies; the rest takes a restart."""
 
 
 @dataclass(slots=True)
@@ -310,7 +311,6 @@ class TrunklineService(Service):
             outbound=self.outbound,
             outbox=self.outbox,
             actions=Actions(self.store, self.outbox, self._wall_ms),
-            endpoints=self.endpoints,
             doubts=self.doubts,
             interventions=self.interventions,
             lag=self.lag,
@@ -501,10 +501,6 @@ class TrunklineService(Service):
         log.warning("kill_switch", on=on, upstreams=names)
         return self.store.writer.run("kill switch", write)
 
-    def sip_snapshots(self) -> list[SipSnapshot]:
-        """What the SIP side has counted; nothing without one."""
-        return [] if self.sip is None else [self.sip.snapshot()]
-
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration file again and apply what changed; on an error keep what is.
 
@@ -528,23 +524,9 @@ class TrunklineService(Service):
         new = {upstream.name: upstream for upstream in fresh.upstreams}
         changed = [name for name in old if new.get(name) != old[name]]
         needs_restart = [
-            key
-            for key in (
-                "server",
-                "store",
-                "http",
-                "metrics",
-                "numbers",
-                "callback",
-                "webhook",
-                "outgoing",
-                "outbox",
-                "simulator",
-                "sip",
-                "mail",
-                "console",
-            )
-            if getattr(fresh, key) != getattr(self.config, key)
+            field.name
+            for field in fields(Config)
+            if field.name not in APPLIED and getattr(fresh, field.name) != getattr(self.config, field.name)
         ]
         # What is accepted for a changed upstream meanwhile waits in the store for its new self.
         drained = DeferredList([self.lines[name].upstream.drain() for name in changed])

@@ -12,7 +12,6 @@ from edge.config import Config
 from edge.deliveries import Outbox
 from edge.directory import Directory
 from edge.doubts import Doubts
-from edge.handlers.endpoints import Endpoints
 from edge.interventions import Interventions
 from edge.lag import Lag
 from edge.outbound import Outbound
@@ -37,7 +36,6 @@ class Server:
     outbound: Outbound
     outbox: Outbox
     actions: Actions
-    endpoints: Endpoints
     doubts: Doubts
     interventions: Interventions
     lag: Lag

@@ -1,9 +1,18 @@
 """SIP phones: who is registered where, bans."""
 
-from edge.console.answers import done, rows, time
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from edge.console.answers import done, fields, rows, time
 from edge.console.language import Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
 from edge.sip.service import SipEdge
+
+
+def status(server: Server, given: Given) -> Answer:
+    """What the SIP side has counted."""
+    return fields(_plain(_sip(server).snapshot()))
 
 
 def reg(server: Server, given: Given) -> Answer:
@@ -55,6 +64,15 @@ def unban(server: Server, given: Given) -> Answer:
     return done(f"{given['address']} may try again.", bans=count)
 
 
+def _plain(value: Any) -> Any:
+    """Dataclasses and what they hold, as JSON has it."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
 def _sip(server: Server) -> SipEdge:
     if server.sip is None:
         raise Misused("There is no [sip] table in the configuration.")
@@ -71,6 +89,7 @@ USERNAME = Parameter("username", "of a SIP account")
 ADDRESS = Parameter("address", "as `sip ban ls` shows it", values=_banned)
 
 COMMANDS = (
+    Command(("sip", "status"), "what the SIP side has counted", status),
     Command(
         ("sip", "reg"),
         "where phones are registered",

@@ -58,6 +58,7 @@ SIMPLE = [
     ("callback ls", None),
     ("target ls", None),
     ("sip reg", None),
+    ("sip status", "bindings"),
     ("sip ban ls", None),
     ("log tail lines=5", None),
     ("log level", "level"),
