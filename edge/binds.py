@@ -129,7 +129,7 @@ class Bind:
         self._stopping = False
         self._quiet = False
         self._traced_until = 0.0
-        self._stopped: Deferred[None] | None = None
+        self._stopped: list[Deferred[None]] = []
         self._log = log.bind(bind=name)
 
     @property
@@ -289,9 +289,11 @@ class Bind:
             self._connecting.cancel()
         if self._protocol is None:
             return succeed(None)
-        self._stopped = Deferred()
-        self._protocol.unbind()
-        return self._stopped
+        stopped: Deferred[None] = Deferred()
+        self._stopped.append(stopped)
+        if len(self._stopped) == 1:
+            self._protocol.unbind()
+        return stopped
 
     def request(self, pdu: Request, context: object) -> None:
         """Send a request; its end comes to the owner as an event with this context.
@@ -419,6 +421,6 @@ class Bind:
             self._retry(event.reason)
 
     def _finish_stop(self) -> None:
-        stopped, self._stopped = self._stopped, None
-        if stopped is not None:
-            stopped.callback(None)
+        stopped, self._stopped = self._stopped, []
+        for each in stopped:
+            each.callback(None)

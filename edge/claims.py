@@ -5,7 +5,7 @@ by looking from lane to lane (`storage.queue`). What carries this server's lease
 reverse.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -71,14 +71,19 @@ class Claims:
             self._sure.pop(delivery_id, None)
         self._doubted.update(delivery_ids)
 
-    def check(self, attempts: Mapping[int, int], now_ms: int) -> Deferred[set[int]]:
+    def check(self, attempts: Mapping[int, int], wall_ms: Callable[[], int]) -> Deferred[set[int]]:
         """Ask the store about these, given with the attempts that each had when it came to memory; those that
-        are over, another server's, or have had another attempt since. One question at a time."""
+        are over, another server's, or have had another attempt since. One question at a time.
+
+        The answer is fresh when it comes: with a store that is slow to read nothing would ever be sure else.
+        What somebody has changed meanwhile is in doubt.
+        """
         self._doubted.clear()
         asking = self._store.read(queue.held, attempts.keys(), self.owner)
 
         def checked(held: Mapping[int, int]) -> set[int]:
             same = {delivery_id for delivery_id, tries in attempts.items() if held.get(delivery_id) == tries}
+            now_ms = wall_ms()
             self._sure.update((known, now_ms) for known in same - self._doubted if known in self._leases)
             return attempts.keys() - same
 

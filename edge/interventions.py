@@ -4,7 +4,7 @@ The upstream's queue is withdrawn meanwhile, so that nothing of it leaves while 
 on its way already is spared.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -16,9 +16,10 @@ from edge.mover import Mover
 from edge.upstreams import Upstream
 from storage import operators
 from storage.deliveries import DueDelivery
+from storage.operators import Held
 from storage.store import Store
 
-Change = Callable[[Connection, Collection[int]], list[int]]
+Change = Callable[[Connection, Held], list[int]]
 
 
 class Interventions:
@@ -40,15 +41,13 @@ class Interventions:
 
     def hold(self, message_id: int) -> Deferred[list[int]]:
         """Nothing more of this message leaves until it is retried."""
-        return ensureDeferred(
-            self._change(message_id, lambda conn, busy: operators.hold(conn, message_id, busy))
-        )
+        return ensureDeferred(self._change(message_id, operators.hold))
 
     def retry(self, message_id: int) -> Deferred[list[int]]:
         """What waits or is held is due now; what an SMSC may have is flagged as a possible duplicate."""
         now_ms = self._wall_ms()
         return ensureDeferred(
-            self._change(message_id, lambda conn, busy: operators.retry(conn, message_id, busy, now_ms))
+            self._change(message_id, lambda conn, held: operators.retry(conn, held, now_ms))
         )
 
     def cancel(self, message_id: int) -> Deferred[list[int]]:
@@ -56,8 +55,8 @@ class Interventions:
         now_ms = self._wall_ms()
         offered: list[DueDelivery] = []
 
-        def work(conn: Connection, busy: Collection[int]) -> list[int]:
-            ids = operators.cancel(conn, message_id, busy, now_ms)
+        def work(conn: Connection, held: Held) -> list[int]:
+            ids = operators.cancel(conn, held, now_ms)
             offered.extend(statuses.due(conn, ids, self._store.ids.next, self._outbox.stamp, now_ms))
             return ids
 
@@ -88,10 +87,10 @@ class Interventions:
     async def _change(self, message_id: int, change: Change) -> list[int]:
         name = await self._store.read(operators.upstream_of, message_id)
         upstream = self._known(message_id, name)
-        busy = upstream.queue.withdraw()
+        held = Held(message_id, upstream.name, upstream.queue.withdraw())
         try:
             changed: list[int] = await self._store.writer.run(
-                "operator's change", lambda conn: change(conn, busy)
+                "operator's change", lambda conn: change(conn, held)
             )
         finally:
             upstream.queue.resume()

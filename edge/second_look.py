@@ -58,7 +58,7 @@ class SecondLook:
         wanted = {due.delivery.id: due.delivery.attempts for _, due in self._taken}
         for target in {id(target): target for target, _ in self._taken}.values():
             wanted.update((due.delivery.id, due.delivery.attempts) for due in target.next(AHEAD))
-        self._claims.check(wanted, self._wall_ms()).addCallbacks(self._saw, self._could_not)
+        self._claims.check(wanted, self._wall_ms).addCallbacks(self._saw, self._could_not)
 
     def give_up(self) -> list[Taken]:
         """Those that the store has not been asked about, or has not answered for."""

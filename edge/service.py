@@ -82,6 +82,9 @@ FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 READ_AGAIN_SECONDS = 1.0
 PROBE_SECONDS = 1.0
+KILL_SWITCH = "kill-switch"
+"""What `storage.paused` has while nothing is sent to carriers."""
+
 APPLIED = frozenset({"upstreams", "routes", "log", "path"})
 """What a reload of the configuration applies; the rest takes a restart."""
 
@@ -400,7 +403,7 @@ class TrunklineService(Service):
 
     async def _start_line(self, line: Line) -> None:
         await self._holder.take(f"upstream {line.upstream.name}")
-        line.upstream.hold(_switch(line.upstream.name) in await self.store.read(paused.paused))
+        line.upstream.hold(KILL_SWITCH in await self.store.read(paused.paused))
         await line.incoming.inbound.start()
         await line.incoming.receipts.start()
         line.flush.start(FLUSH_SECONDS, now=False)
@@ -486,20 +489,26 @@ class TrunklineService(Service):
         return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
 
     def kill_switch(self, on: bool) -> Deferred[None]:
-        """Stop, or let go on, everything that goes out to carriers; it holds over a restart."""
-        for line in self.lines.values():
-            line.upstream.hold(on)
-        names, now_ms = list(self.lines), self._wall_ms()
+        """Stop, or let go on, all that goes out to carriers, over a restart and for new upstreams too.
+
+        On works at once, off when it is stored.
+        """
+        now_ms = self._wall_ms()
 
         def write(conn: Connection) -> None:
-            for name in names:
-                if on:
-                    paused.pause(conn, _switch(name), "kill-switch", now_ms)
-                else:
-                    paused.resume(conn, _switch(name))
+            if on:
+                paused.pause(conn, KILL_SWITCH, KILL_SWITCH, now_ms)
+            else:
+                paused.resume(conn, KILL_SWITCH)
 
-        log.warning("kill_switch", on=on, upstreams=names)
-        return self.store.writer.run("kill switch", write)
+        def written(_: None) -> None:
+            for line in self.lines.values():
+                line.upstream.hold(on)
+
+        log.warning("kill_switch", on=on)
+        if on:
+            written(None)
+        return self.store.writer.run("kill switch", write).addCallback(written)
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration file again and apply what changed; on an error keep what is.
@@ -551,11 +560,6 @@ class TrunklineService(Service):
             restart_needed_for=needs_restart,
         )
         return Reloaded((*changed, *added), tuple(needs_restart))
-
-
-def _switch(upstream: str) -> str:
-    """What `storage.paused` has while the kill-switch is on for this upstream."""
-    return f"upstream {upstream}"
 
 
 def _reload_failed(failure: Failure) -> Reloaded:

@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
 from storage.engines import Engine
-from storage.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +60,9 @@ class Listener:
             try:
                 with self._engine.translated():
                     self._listen()
-            except StoreUnavailable as error:
+            except (
+                Exception
+            ) as error:  # whatever it is, it must not end the listening, nor the wait for its end
                 self._lost(error)
         self._reactor.callFromThread(self._stopped.callback, None)
 
@@ -75,7 +76,7 @@ class Listener:
                 if list(driver.notifies(timeout=LOOK_UP_SECONDS, stop_after=1)):
                     self._reactor.callFromThread(self._heard)
 
-    def _lost(self, error: StoreUnavailable) -> None:
+    def _lost(self, error: Exception) -> None:
         if not self._failing:
             log.warning("events_not_heard", error=str(error))
         self._failing = True

@@ -65,18 +65,26 @@ def waiting_parts(connection: Connection, upstream: str | None, limit: int) -> l
     return [_waiting(row) for row in connection.execute(query)]
 
 
-def hold(connection: Connection, message_id: int, on_their_way: Collection[int]) -> list[int]:
+class Held(NamedTuple):
+    """A message whose upstream's queue is withdrawn, but for the parts ``on_their_way``."""
+
+    message_id: int
+    upstream: str
+    on_their_way: Collection[int]
+
+
+def hold(connection: Connection, held: Held) -> list[int]:
     """Let the parts of a message that wait stay until they are retried; their ids."""
-    return _change(connection, message_id, on_their_way, (PartState.QUEUED,), {"state": PartState.HELD.value})
+    return _change(connection, held, (PartState.QUEUED,), {"state": PartState.HELD.value})
 
 
-def cancel(connection: Connection, message_id: int, on_their_way: Collection[int], now_ms: int) -> list[int]:
+def cancel(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Give up the parts of a message that wait; their ids."""
     values = {"state": PartState.FAILED.value, "final_at": now_ms}
-    return _change(connection, message_id, on_their_way, WAITING, values)
+    return _change(connection, held, WAITING, values)
 
 
-def retry(connection: Connection, message_id: int, on_their_way: Collection[int], now_ms: int) -> list[int]:
+def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Make the waiting parts of a message due now; a held one that an SMSC may have is flagged. Their ids."""
     doubtful = and_(part.c.state == PartState.HELD.value, part.c.sent_at.is_not(None))
     flagged = part.c.flags.bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
@@ -85,20 +93,19 @@ def retry(connection: Connection, message_id: int, on_their_way: Collection[int]
         "due_at": now_ms,
         "flags": case((doubtful, flagged), else_=part.c.flags),
     }
-    return _change(connection, message_id, on_their_way, WAITING, values)
+    return _change(connection, held, WAITING, values)
 
 
 def _change(
-    connection: Connection,
-    message_id: int,
-    spared: Collection[int],
-    states: Sequence[PartState],
-    values: dict[str, object],
+    connection: Connection, held: Held, states: Sequence[PartState], values: dict[str, object]
 ) -> list[int]:
     waiting = select(part.c.id).where(
-        part.c.message_id == message_id, part.c.state.in_([state.value for state in states])
+        part.c.message_id == held.message_id,
+        part.c.upstream == held.upstream,  # those of another have a queue that goes on
+        part.c.state.in_([state.value for state in states]),
     )
-    ids = [i for i in connection.scalars(waiting.order_by(part.c.id).with_for_update()) if i not in spared]
+    found = connection.scalars(waiting.order_by(part.c.id).with_for_update())
+    ids = [identity for identity in found if identity not in held.on_their_way]
     connection.execute(update(part).where(part.c.id.in_(ids)).values(values))
     return ids
 

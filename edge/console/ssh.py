@@ -7,6 +7,7 @@ proves nothing. The host key is made at the first start, one for each installati
 import os
 from base64 import b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,9 @@ class KeyChecker:
         for line in self._path.read_text(errors="replace").splitlines():
             kind, _, rest = line.strip().partition(" ")
             blob, _, name = rest.strip().partition(" ")
-            if kind in KINDS:
+            if kind not in KINDS:
+                continue
+            with suppress(ValueError):  # one that is spoilt is no reason to keep the others out
                 names[b64decode(blob)] = name.strip() or "unnamed"
         return names
 

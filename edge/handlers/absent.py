@@ -31,7 +31,7 @@ class Absent:
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
-        left = KEEP_SECONDS - (self._wall_ms() - job.delivery.created_at) / 1000
+        left = KEEP_SECONDS - (self._wall_ms() - job.delivery.begun_at) / 1000
         if left <= 0:
             return succeed(Failed(OUTCOME))
         return succeed(Retry(OUTCOME, min(WAIT_SECONDS, left)))

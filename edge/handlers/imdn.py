@@ -51,8 +51,8 @@ class ImdnHandler:
         if wish.value not in target["wants"]:
             return succeed(Delivered("not_wanted"))
         account = self._find(target["user"])
-        if account is None:
-            return succeed(Failed("no_such_account"))
+        if account is None or account.account_id != job.delivery.account_id:
+            return succeed(Failed("no_such_account"))  # the name may be another customer's by now
         bindings = self._bindings.of(account.id)
         if not bindings:
             return succeed(_again(job, "phone_off", AWAY))

@@ -87,11 +87,18 @@ class Poster:
         self, job: Job, which: Endpoint, outcome: str, status: int | None, excerpt: str, asked: float
     ) -> Outcome:
         self._endpoints.failed(which, outcome, job.delivery.id)
-        if job.turn > len(WAITS):
+        wait = wait_after(job, self._random)
+        if wait is None:
             return Failed("gave_up", status, excerpt)
-        wait = WAITS[job.turn - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)
         put_off = min(asked, max(LONGEST_PUT_OFF, 2 * wait))
         return Retry(outcome, max(wait, put_off), status, excerpt)
+
+
+def wait_after(job: Job, random: Random) -> float | None:
+    """Seconds until the next attempt of this turn of the schedule; None when it was the last."""
+    if job.turn > len(WAITS):
+        return None
+    return WAITS[job.turn - 1] * random.uniform(1 - JITTER, 1 + JITTER)
 
 
 def retry_after(answer: Answer, now: float) -> float:

@@ -23,7 +23,7 @@ from edge.carrier_errors import error_of
 from edge.handlers import Delivered, Failed, Job, Outcome, Retry, origin
 from edge.handlers.answers import heard
 from edge.handlers.base import Tools
-from edge.handlers.posting import JITTER, WAITS
+from edge.handlers.posting import wait_after
 from edge.http.answer import Answer
 from edge.http.client import HTTPClient
 from storage import messages
@@ -75,7 +75,7 @@ class ReportHandler:
 
     def target_key(self, target: str) -> str:
         """See `edge.handlers.Handler`."""
-        return origin(target[target.find("http") :])
+        return origin(target[target.lower().find("http") :])
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
@@ -121,9 +121,9 @@ class ReportHandler:
         return heard(asking, answered, lambda reason, detail: self._again(job, reason, None, detail))
 
     def _again(self, job: Job, outcome: str, status: int | None, excerpt: str) -> Outcome:
-        if job.attempt > len(WAITS):
+        wait = wait_after(job, self._random)
+        if wait is None:
             return Failed("gave_up", status, excerpt)
-        wait = WAITS[job.attempt - 1] * self._random.uniform(1 - JITTER, 1 + JITTER)
         return Retry(outcome, wait, status, excerpt)
 
 

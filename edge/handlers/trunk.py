@@ -39,6 +39,7 @@ class TrunkHandler(DIDHandler):
         self._store = store
         self._keep_seconds = keep_seconds
         self._wall_ms = wall_ms
+        self.give_up_seconds = keep_seconds + NOT_THERE_SECONDS  # it says `expired` itself, before
 
     @classmethod
     def available(cls, tools: Tools) -> bool:
@@ -54,7 +55,7 @@ class TrunkHandler(DIDHandler):
 
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
-        left = self._keep_seconds - (self._wall_ms() - job.message.created_at) / 1000
+        left = self._keep_seconds - (self._wall_ms() - job.delivery.begun_at) / 1000
         if left <= 0:
             return succeed(Failed("expired"))
         trunk = self._find(job.delivery.target)
@@ -77,14 +78,14 @@ class TrunkHandler(DIDHandler):
             body=message.text.encode("utf-8", "replace"),
             created_at=message.created_at,
         )
-        return _outcome(await trunk.send(text), job.attempt, left)
+        return _outcome(await trunk.send(text), job.turn, left)
 
 
-def _outcome(verdict: Verdict, attempt: int, left: float) -> Outcome:
+def _outcome(verdict: Verdict, turn: int, left: float) -> Outcome:
     match verdict.result:
         case Result.DELIVERED:
             return Delivered("delivered", verdict.status, verdict.reason)
         case Result.UNREACHABLE:
-            wait = WAITS[min(attempt, len(WAITS)) - 1]
+            wait = WAITS[min(turn, len(WAITS)) - 1]
             return Retry("trunk_unreachable", min(wait, left), verdict.status, verdict.reason)
     return Failed(str(verdict.result.value), verdict.status, verdict.reason)

@@ -6,8 +6,6 @@ transaction of the same request.
 
 from collections.abc import Callable
 
-from twisted.python.failure import Failure
-
 from edge.sip.agent import NoAnswer, UserAgent
 from edge.sip.connections import TLSSide
 from edge.sip.flows import VIA_OCTETS, Flows
@@ -69,9 +67,3 @@ class Client:
         if response.status not in CHALLENGED or challenges == CHALLENGES:
             return False
         return self._login.learn(response, again=challenges > 0)
-
-
-def no_answer(failure: Failure) -> str:
-    """Why there was none, for people; raises what is another error."""
-    failure.trap(NoAnswer)
-    return failure.getErrorMessage()[:200]

@@ -25,7 +25,8 @@ from storage.registrations import BindingRecord
 
 AWAY = 480
 _TEMPORARY = frozenset((401, 407, 408, 423, 430, 480, 481, 486, 491))
-_GONE = frozenset((404, 410, 604))
+GONE = frozenset((404, 410, 604))
+"""A contact that is not there any more; of a trunk: a number that it does not serve."""
 
 
 class Result(Enum):
@@ -185,7 +186,7 @@ def judged(response: Response) -> Verdict:
     status, reason = response.status, response.reason[:200]
     if 200 <= status < 300:
         return Verdict(Result.DELIVERED, status, reason)
-    if status in _TEMPORARY or status in _GONE or 500 <= status < 600:
+    if status in _TEMPORARY or status in GONE or 500 <= status < 600:
         return Verdict(Result.UNREACHABLE, status, reason)
     return Verdict(Result.REFUSED, status, reason)
 

@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 LEG = "sip"
 REMEMBERED = 100_000
+AGAIN_SECONDS = 5
 STATUSES = {"invalid_number": 404, "text_too_long": 413, "text_empty": 400, "no_route": 480, "loop": 482}
 """SIP status by `Refused.code`; every other refusal is 403 with its sentence."""
 
@@ -146,8 +147,8 @@ class Intake:
         if isinstance(error, Unavailable):
             self.counters.not_stored += 1
             return Reply(503, None, (("Retry-After", str(round(error.retry_after))),))
-        failure.raiseException()
-        raise AssertionError
+        log.error("message_not_taken", error=failure.getTraceback())
+        return Reply(500, None, (("Retry-After", str(AGAIN_SECONDS)),))
 
     def _settle(self, reply: Reply, key: str, waiting: Deferred[Reply]) -> Reply:
         if reply.status == 202:

@@ -21,7 +21,7 @@ from edge.policy import numbers
 from edge.policy.numbers import NumberFormat
 from edge.sip.agent import SERVER, NoAnswer, UserAgent
 from edge.sip.client import Client
-from edge.sip.delivery import Result, Verdict, judged
+from edge.sip.delivery import GONE, Result, Verdict, judged
 from edge.sip.flows import Flows, TooLarge
 from edge.sip.listeners import Listeners
 from edge.sip.locating import Names
@@ -256,7 +256,10 @@ def in_uri(host: str) -> str:
 
 
 def _verdict(result: tuple[Response, Flow]) -> Verdict:
-    return judged(result[0])
+    response = result[0]
+    if response.status in GONE:
+        return Verdict(Result.REFUSED, response.status, response.reason)
+    return judged(response)
 
 
 def _no_answer(failure: Failure) -> Verdict:

@@ -57,6 +57,8 @@ async def restart(server: Server, given: Given) -> Answer:
     for bind in chosen:
         if not bind.stopped:
             await _end(server, bind)
+        if server.binds().get(bind.name) is not bind:
+            raise Misused(f"{bind.name} was replaced meanwhile, by a reload.")
         bind.start()
     return done(f"Started again: {_names(chosen)}.", binds=[bind.name for bind in chosen])
 

@@ -9,7 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
+from edge import outgoing
 from edge.errors import Refused, Unavailable
+from edge.handlers.base import SettingError
 from edge.outbound import Accepted, Draft
 from edge.web import parameters, spelling
 from edge.web.access import Denied, Gate, Reason
@@ -75,6 +77,7 @@ class LookAlike(Program):
         self._gate = gate
         self._dispatch = dispatch
         self._region = services.config.numbers.region
+        self._rules = outgoing.rules(services.config)
         self._proxied = bool(services.config.http.public_url)
 
     def render(self, request: EdgeRequest) -> int:
@@ -148,7 +151,15 @@ class LookAlike(Program):
         validity_seconds: float | None = None,
         reports: str | None = None,
     ) -> Deferred[Accepted]:
-        """Within the account's limit; ``reports`` is who is told of its states."""
+        """Within the account's limit; ``reports`` is who is told of its states.
+
+        Raises Wrong for a URL that the URLs of DIDs may not be either.
+        """
+        if reports is not None:
+            try:
+                self._rules.check_url(reports[reports.lower().find("http") :], "dlr-url")
+            except SettingError as error:
+                raise Wrong(BAD_REQUEST, "dlr-url", error.sentence) from error
         draft = Draft(
             visit.access.account_id,
             did.number,

@@ -23,6 +23,20 @@ ACCEPTED = 202
 MAX_RECEIVERS = 100
 _URL = re.compile(r"https?://[!-~]+", re.ASCII | re.IGNORECASE)
 SEVEN_BIT, EIGHT_BIT, UCS2 = "0", "1", "2"
+CHARSETS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "ascii": "ascii",
+    "us-ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "latin1": "latin-1",
+    "iso-8859-15": "iso8859-15",
+    "windows-1252": "cp1252",
+    "utf-16be": "utf-16-be",
+    "utf-16-be": "utf-16-be",
+    "ucs-2": "utf-16-be",
+}
+"""The charsets that are read. Python knows more, some of which take minutes for a long text."""
 HEADER = b"x-kannel-"
 MAX_URL = 2_000
 BODIES = (b"text/plain", b"application/octet-stream")
@@ -73,7 +87,7 @@ class SendSms(LookAlike):
     def answer(self, visit: Visit) -> Deferred[Answer]:
         """See `LookAlike`."""
         given = visit.given
-        written = list(dict.fromkeys(given.text("to").split()))
+        written = given.text("to").split()
         if not written or len(written) > MAX_RECEIVERS:
             raise Wrong(BAD_REQUEST, "receivers")
         did = self.own_did(visit, given.text("from"))
@@ -81,7 +95,7 @@ class SendSms(LookAlike):
         more: dict[str, Any] = {"validity_seconds": _minutes(given, "validity"), "reports": _reports(given)}
         if _minutes(given, "deferred"):
             raise Wrong(BAD_REQUEST, "deferred")
-        receivers = [self.destination(number) for number in written]
+        receivers = list(dict.fromkeys(self.destination(number) for number in written))
         if len(receivers) == 1:
             return self.send(visit, did, receivers[0], text, **more).addCallback(lambda _: _accepted())
         return Deferred.fromCoroutine(self._many(visit, did, receivers, text, more))
@@ -120,10 +134,13 @@ def _text(given: Parameters) -> str:
     coding = given.text("coding") or SEVEN_BIT
     if coding not in (SEVEN_BIT, UCS2):
         raise Wrong(BAD_REQUEST, "coding")
-    charset = given.text("charset") or ("utf-16-be" if coding == UCS2 else "utf-8")
+    named = given.text("charset") or ("utf-16be" if coding == UCS2 else "utf-8")
+    codec = CHARSETS.get(named.lower().replace("_", "-"))
+    if codec is None:
+        raise Wrong(BAD_REQUEST, "charset")
     try:
-        text = given.octets("text").decode(charset)
-    except (LookupError, UnicodeError, ValueError):
+        text = given.octets("text").decode(codec)
+    except UnicodeError:
         raise Wrong(BAD_REQUEST, "charset") from None
     if not text:
         raise Wrong(BAD_REQUEST, "text_empty")

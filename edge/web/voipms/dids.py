@@ -207,12 +207,12 @@ def _fulfil(connection: Connection, call: Call, did: Did, wish: Wish) -> Did:
         if wish.on or wish.value:
             raise Rejected(way.bad_switch, f"This server has no {way.handler} handler.")
         return did
-    before = did.handlers.get(way.handler)
     settings = dict(wish.more)
     if wish.value is not None:
         settings[kind.main] = _aor(connection, call, wish.value) if way.value == "phone" else wish.value
     on = wish.on
-    if on is None:
+    if on is None and wish.value is not None:  # a value alone switches nothing on, as at the provider
+        before = did.handlers.get(way.handler)
         on = before is not None and before.enabled and wish.value != ""
     return _change(connection, call, did, way.handler, settings, on, way)
 
@@ -226,9 +226,6 @@ def _change(
     on: bool | None,
     way: Way | None = None,
 ) -> Did:
-    if on is None:
-        before = did.handlers.get(name)
-        on = before is not None and before.enabled
     rules = outgoing.rules(call.services.config)
     try:
         return changing.change(connection, call.services.store.ids.next, did, name, settings, on, rules)

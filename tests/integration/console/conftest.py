@@ -54,7 +54,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
         ]
         subprocess.run(command, check=True)
     (folder / "authorized_keys").write_text(
-        f"# operators\n{(folder / 'alice.pub').read_text()}\n"
+        f"# operators\nssh-ed25519 A\n{(folder / 'alice.pub').read_text()}\n"
         f'command="ls" {(folder / "mallory.pub").read_text()}\n'
     )
     smpp, telnet, ssh, manhole = free_port(), free_port(), free_port(), free_port()

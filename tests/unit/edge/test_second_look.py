@@ -194,5 +194,25 @@ def test_one_that_is_ended_while_the_store_is_asked_is_asked_about_again(
     assert tries(rig, first) == []
 
 
+def test_a_store_that_is_slow_to_read_delays_and_stops_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = Counted(rig, monkeypatch)
+    held: list[tuple[Deferred[Any], Deferred[Any]]] = []
+
+    def hold(real: Deferred[Any]) -> Deferred[Any]:
+        held.append((Deferred(), real))
+        return held[-1][0]
+
+    reads.answer = hold
+    first, *_ = waiting(rig)
+    rig.time.advance(2 * LOOK_PERIOD)
+    rig.end_all(OK)
+    late, real = held[0]
+    rig.time.advance(3 * LOOK_PERIOD)
+    late.callback(success(real))
+    assert tries(rig, first) == [1]
+
+
 def _owned(rig: Rig, due: Sequence[DueDelivery]) -> set[int | None]:
     return {rig.view(item).delivery.owner for item in due} - {None}

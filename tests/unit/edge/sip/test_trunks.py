@@ -124,6 +124,8 @@ def test_numbers_as_the_trunk_writes_them(
         (480, "pending", "trunk_unreachable"),
         (415, "failed", "refused"),
         (403, "failed", "refused"),
+        (404, "failed", "refused"),
+        (604, "failed", "refused"),
         (401, "pending", "trunk_unreachable"),
     ],
 )

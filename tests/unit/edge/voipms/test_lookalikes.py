@@ -68,7 +68,7 @@ def test_kannel_takes_a_message(world: World) -> None:
 
 def test_kannel_with_several_receivers(world: World) -> None:
     reply = world.get(
-        KANNEL, **LOGIN, **{"from": DID, "to": "12025550198 12025550199  12025550198", "text": "x"}
+        KANNEL, **LOGIN, **{"from": DID, "to": "12025550198 12025550199  +12025550198", "text": "x"}
     )
     assert said(reply) == (202, "0: Accepted for delivery")
     assert [row[2] for row in sent(world)] == ["+12025550198", "+12025550199"]
@@ -122,6 +122,7 @@ def test_kannel_charsets(world: World, octets: str, charset: str, coding: str) -
         ({"text": ""}, 400, "Empty text not allowed, rejected."),
         ({"udh": "\x05\x00\x03\x01\x02\x01"}, 400, "UDH field misformed, rejected"),
         ({"coding": "1"}, 400, "Coding field misformed, rejected"),
+        ({"charset": "punycode"}, 400, "Charset or body misformed, rejected"),
         ({"charset": "klingon"}, 400, "Charset or body misformed, rejected"),
         ({"charset": "ascii"}, 400, "Charset or body misformed, rejected"),
         ({"validity": "soon"}, 400, "Validity field misformed, rejected"),
@@ -388,6 +389,7 @@ def test_reports_are_asked_for(
     ("arguments", "words"),
     [
         ({"dlr-url": "ftp://example.net", "dlr-mask": "1"}, "DLR-URL field misformed, rejected"),
+        ({"dlr-url": "http://10.0.0.1/", "dlr-mask": "1"}, "DLR-URL field misformed, rejected"),
         ({"dlr-url": "http://example.net", "dlr-mask": "all"}, "DLR-Mask field misformed, rejected"),
     ],
 )
