@@ -121,7 +121,7 @@ def test_what_is_not_configured_waits_and_then_fails_with_a_clear_word() -> None
     tools.wall_ms = lambda: 10 * 3_600_000
     absent = cast(Any, installed().build(tools)["sip"])
     assert (absent.ordered, absent.line) == (True, "target")
-    young, old = (cast(Any, SimpleNamespace(delivery=SimpleNamespace(created_at=at))) for at in (0, -WEEK_MS))
+    young, old = (cast(Any, SimpleNamespace(delivery=SimpleNamespace(begun_at=at))) for at in (0, -WEEK_MS))
     assert success(absent.deliver(young)) == Retry("not_configured", 300.0)
     assert success(absent.deliver(old)) == Failed("not_configured")
 
