@@ -24,6 +24,9 @@ MIN_PREFIX = 3
 """The last word of a search counts as the beginning of a word when it has so many letters."""
 
 MAX_WORDS = 16
+MAX_NAMED = 200
+"""As many words with the same beginning are looked for one by one; FTS5 takes 256 in an expression."""
+
 _KINDS = ("message.received", "message.queued")
 
 
@@ -136,41 +139,61 @@ def find(
     if not asked:
         return []
     beginning = query[-1:].isalnum() and len(asked[-1]) >= MIN_PREFIX
-    source, condition, identity = _matching(connection, account_id, asked, beginning)
+    matching = _matching_sqlite if _is_sqlite(connection) else _matching_postgresql
+    hits, identity, parameters = matching(connection, account_id, asked, beginning)
     if wanted.since_ms is not None:
-        condition += f" AND {identity} >= {lowest_at(wanted.since_ms):d}"
+        hits += f" AND {identity} >= {lowest_at(wanted.since_ms):d}"
     if before_id is not None:
-        condition += f" AND {identity} < {before_id:d}"
-    hits = text(f"SELECT {identity} AS id FROM {source} WHERE {condition} ORDER BY {identity} DESC")
-    found = hits.bindparams(**_parameters(connection, account_id, asked, beginning)).columns(message.c.id)
-    matching = found.subquery("hits")
+        hits += f" AND {identity} < {before_id:d}"
+    found = text(hits).bindparams(**parameters).columns(message.c.id).subquery("hits")
     page = (
         select(message)
-        .join(matching, matching.c.id == message.c.id)
+        .join(found, found.c.id == message.c.id)
         .where(*wanted.conditions(account_id))
-        .order_by(matching.c.id.desc())
+        .order_by(found.c.id.desc())
         .limit(min(max(limit, 1), messages.MAX_LIMIT))
     )
     return messages.views(connection, page)
 
 
-def _matching(
+def _matching_sqlite(
     connection: Connection, account_id: int, asked: list[str], beginning: bool
-) -> tuple[str, str, str]:
-    """FROM, WHERE and the column that is the message's id."""
-    if _is_sqlite(connection):
-        return "message_words", "message_words MATCH :match", "rowid"
-    return "message_words", "account_id = :account AND words @@ CAST(:match AS tsquery)", "message_id"
+) -> tuple[str, str, dict[str, object]]:
+    """A query for the ids, the column that is the id, and the parameters."""
+    *whole, last = (f'"{word}"' for word in asked)
+    if beginning:
+        # FTS5 merges the lists of all words that begin so before it gives the first message; of words that
+        # are asked for by name it reads no more than the page needs.
+        known = _words_from(connection, asked[-1])
+        last = f"{last}*" if known is None else f"({' OR '.join(known)})" if known else last
+    match = " AND ".join((f'"{_owner(account_id)}"', *whole, last))
+    return "SELECT rowid AS id FROM message_words WHERE message_words MATCH :match", "rowid", {"match": match}
 
 
-def _parameters(
+def _words_from(connection: Connection, beginning: str) -> list[str] | None:
+    """The words of the index that begin so, quoted; None when they are too many to name."""
+    found: list[str] = []
+    query = "SELECT term FROM vocabulary WHERE term >= ? LIMIT 1"
+    place = beginning
+    while len(found) <= MAX_NAMED:
+        word = connection.exec_driver_sql(query, (place,)).scalar()
+        if word is None or not word.startswith(beginning):
+            return found
+        found.append(f'"{word}"')
+        place = f"{word}\x01"
+    return None
+
+
+def _matching_postgresql(
     connection: Connection, account_id: int, asked: list[str], beginning: bool
-) -> dict[str, object]:
-    if _is_sqlite(connection):
-        terms = [f'"{word}"' for word in (_owner(account_id), *asked)]
-        return {"match": " AND ".join(terms) + ("*" if beginning else "")}
-    quoted = ["'" + word.replace("'", "''") + "'" for word in asked]
-    return {"account": account_id, "match": " & ".join(quoted) + (":*" if beginning else "")}
+) -> tuple[str, str, dict[str, object]]:
+    """As `_matching_sqlite`."""
+    match = " & ".join("'" + word.replace("'", "''") + "'" for word in asked) + (":*" if beginning else "")
+    query = (
+        "SELECT message_id AS id FROM message_words "
+        "WHERE account_id = :account AND words @@ CAST(:match AS tsquery)"
+    )
+    return query, "message_id", {"account": account_id, "match": match}
 
 
 def _document(row: Indexable) -> str:

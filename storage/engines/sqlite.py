@@ -15,6 +15,9 @@ _CHUNKS = (32, 8, 4, 2, 1)
 """Rows a statement. sqlite3 gives up and retakes the interpreter lock for every step of a statement, and a
 busy reactor makes each retake a wait; so many rows go into one step."""
 
+VOCABULARY = "CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, message_words, instance)"
+"""The words of the index of words, in order; for `storage.search`."""
+
 _WAL_PAGES_BEFORE_CHECKPOINT = 8192
 _CACHE_KIB = 65_536
 _WAL_BYTES_KEPT = 64 << 20
@@ -154,5 +157,6 @@ def _begin(connection: Connection) -> None:
 
 
 def _set_up_reader(driver: sqlite3.Connection, _: object) -> None:
+    driver.execute("PRAGMA temp_store = MEMORY")  # drops what is temporary: before the vocabulary
+    driver.execute(VOCABULARY)
     driver.execute("PRAGMA query_only = ON")
-    driver.execute("PRAGMA temp_store = MEMORY")

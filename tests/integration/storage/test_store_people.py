@@ -159,6 +159,9 @@ def test_history_of_one_peer_over_all_dids(engine: Engine) -> None:
         ("STRASSE straße", ["strasse"]),
         ("ok😀👍🏽done", ["ok", "😀", "👍", "done"]),
         ("meet at 10:30, ok?", ["meet", "at", "10", "30", "ok"]),
+        ("snake_case $5+tax|ok OK", ["snake", "case", "5", "tax", "ok"]),
+        ("snake_case $5+tax|ok é", ["snake", "case", "5", "tax", "ok", "e"]),
+        ("a" * 70, ["a" * 64]),
         ("你好 world", ["你", "好", "world"]),
         ("नमस्ते", [words("नमस्ते")[0]]),
         ("❤️", ["❤"]),
@@ -215,6 +218,14 @@ def test_search_narrows_and_pages(engine: Engine) -> None:
     page = read(engine, search.find, 1, "hello", Filter(direction="mo"), before_id=page[-1].message.id)
     assert texts(page) == ["hello 2", "hello 1", "hello 0"]
     assert texts(read(engine, search.find, 1, "hello", Filter(since_ms=NOW + 1))) == []
+
+
+@pytest.mark.parametrize("count", [search.MAX_NAMED, search.MAX_NAMED + 1])
+def test_a_beginning_finds_all_words_that_begin_so(engine: Engine, count: int) -> None:
+    stored(engine, *(mo(text=f"see inv{number:04d}") for number in range(count)), mo(text="see inward"))
+    indexed(engine)
+    found = read(engine, search.find, 1, "see inv", limit=count + 1)
+    assert texts(found) == [f"see inv{number:04d}" for number in reversed(range(count))]
 
 
 def test_what_was_there_before_the_index_is_indexed_too(engine: Engine) -> None:
