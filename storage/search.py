@@ -24,6 +24,10 @@ MIN_PREFIX = 3
 """The last word of a search counts as the beginning of a word when it has so many letters."""
 
 MAX_WORDS = 16
+
+NEWEST = 2_000
+"""So many messages PostgreSQL looks through one by one before it asks the index of words."""
+
 MAX_NAMED = 200
 """As many words with the same beginning are looked for one by one; FTS5 takes 256 in an expression."""
 
@@ -139,35 +143,55 @@ def find(
     if not asked:
         return []
     beginning = query[-1:].isalnum() and len(asked[-1]) >= MIN_PREFIX
-    matching = _matching_sqlite if _is_sqlite(connection) else _matching_postgresql
-    hits, identity, parameters = matching(connection, account_id, asked, beginning)
-    if wanted.since_ms is not None:
-        hits += f" AND {identity} >= {lowest_at(wanted.since_ms):d}"
+    identity = "rowid" if _is_sqlite(connection) else "message_id"
+    bounds = "" if wanted.since_ms is None else f" AND {identity} >= {lowest_at(wanted.since_ms):d}"
     if before_id is not None:
-        hits += f" AND {identity} < {before_id:d}"
-    found = text(hits).bindparams(**parameters).columns(message.c.id).subquery("hits")
-    page = (
-        select(message)
-        .join(found, found.c.id == message.c.id)
-        .where(*wanted.conditions(account_id))
-        .order_by(found.c.id.desc())
-        .limit(min(max(limit, 1), messages.MAX_LIMIT))
-    )
-    return messages.views(connection, page)
+        bounds += f" AND {identity} < {before_id:d}"
+    page = min(max(limit, 1), messages.MAX_LIMIT)
+    found: list[MessageView] = []
+    if _is_sqlite(connection):
+        queries = [f"SELECT rowid AS id FROM message_words WHERE message_words MATCH :match{bounds}"]
+        parameters: dict[str, object] = {"match": _match_sqlite(connection, account_id, asked, beginning)}
+    else:
+        queries = _queries_postgresql(bounds, narrow=wanted.peer is not None)
+        parameters = {"account": account_id, "match": _match_postgresql(asked, beginning)}
+    for hits in queries:
+        ids = text(hits).bindparams(**parameters).columns(message.c.id).subquery("hits")
+        rows = select(message).join(ids, ids.c.id == message.c.id).where(*wanted.conditions(account_id))
+        found = messages.views(connection, rows.order_by(ids.c.id.desc()).limit(page))
+        if len(found) == page:
+            break
+    return found
 
 
-def _matching_sqlite(
-    connection: Connection, account_id: int, asked: list[str], beginning: bool
-) -> tuple[str, str, dict[str, object]]:
-    """A query for the ids, the column that is the id, and the parameters."""
+def _match_sqlite(connection: Connection, account_id: int, asked: list[str], beginning: bool) -> str:
     *whole, last = (f'"{word}"' for word in asked)
     if beginning:
         # FTS5 merges the lists of all words that begin so before it gives the first message; of words that
         # are asked for by name it reads no more than the page needs.
         known = _words_from(connection, asked[-1])
         last = f"{last}*" if known is None else f"({' OR '.join(known)})" if known else last
-    match = " AND ".join((f'"{_owner(account_id)}"', *whole, last))
-    return "SELECT rowid AS id FROM message_words WHERE message_words MATCH :match", "rowid", {"match": match}
+    return " AND ".join((f'"{_owner(account_id)}"', *whole, last))
+
+
+def _match_postgresql(asked: list[str], beginning: bool) -> str:
+    return " & ".join("'" + word.replace("'", "''") + "'" for word in asked) + (":*" if beginning else "")
+
+
+def _queries_postgresql(bounds: str, narrow: bool) -> list[str]:
+    """The newest messages are looked through first, for words that many hold. The words that do not fill a
+    page there are rare enough for their own index, which PostgreSQL must read as a whole: the fence (OFFSET)
+    keeps it from going through all of an account instead. With one peer the peer's messages are few.
+    """
+    mine = f"FROM message_words WHERE account_id = :account{bounds}"
+    holds = "words @@ CAST(:match AS tsquery)"
+    if narrow:
+        return [f"SELECT message_id AS id {mine} AND {holds}"]
+    newest = f"SELECT message_id AS id, words {mine} ORDER BY message_id DESC LIMIT {NEWEST}"
+    return [
+        f"SELECT id FROM ({newest}) AS newest WHERE {holds}",
+        f"SELECT message_id AS id {mine} AND {holds} OFFSET 0",
+    ]
 
 
 def _words_from(connection: Connection, beginning: str) -> list[str] | None:
@@ -182,18 +206,6 @@ def _words_from(connection: Connection, beginning: str) -> list[str] | None:
         found.append(f'"{word}"')
         place = f"{word}\x01"
     return None
-
-
-def _matching_postgresql(
-    connection: Connection, account_id: int, asked: list[str], beginning: bool
-) -> tuple[str, str, dict[str, object]]:
-    """As `_matching_sqlite`."""
-    match = " & ".join("'" + word.replace("'", "''") + "'" for word in asked) + (":*" if beginning else "")
-    query = (
-        "SELECT message_id AS id FROM message_words "
-        "WHERE account_id = :account AND words @@ CAST(:match AS tsquery)"
-    )
-    return query, "message_id", {"account": account_id, "match": match}
 
 
 def _document(row: Indexable) -> str:

@@ -83,6 +83,7 @@ class SQLiteEngine(Engine):
             "temp_store = MEMORY",
         ):
             driver.execute(f"PRAGMA {pragma}")
+        driver.execute(VOCABULARY)
 
     def _compile(self, statement: Statement) -> Hot:
         return _HotSQLite(statement, self)
