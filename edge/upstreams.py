@@ -30,7 +30,7 @@ from edge.verdicts import Verdict
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus, status_name
 from protocols.smpp.pdu import GenericNack, Request, Response
-from storage import parts, receipts
+from storage import parts
 from storage.parts import QueuedPart
 from storage.records import PartFlag
 from storage.statements import Write
@@ -70,6 +70,13 @@ class Observer(Protocol):
         """The SMSC would not take this part, which is queued again; may another upstream have the message?
 
         The ids of the parts that moved; none if it stays.
+        """
+        ...
+
+    def refute(self, upstream: "Upstream", part_id: int) -> Deferred[bool]:
+        """The SMSC refused this part, and a receipt was only guessed to be about it: that is undone.
+
+        False when an answer tells that it was taken.
         """
         ...
 
@@ -388,9 +395,7 @@ class Upstream:
             self._clock.callLater(RETRY_SECONDS, self._refute, bind, item, status)
 
         self._recorder.unsettled += 1
-        self._store.writer.run(
-            "receipt refuted", lambda conn: receipts.refute(conn, item.part.id)
-        ).addCallbacks(refuted, unrefuted)
+        self._observer.refute(self, item.part.id).addCallbacks(refuted, unrefuted)
 
     def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
         def told(news: bool) -> None:

@@ -80,7 +80,8 @@ class FakeBind:
 class Watcher:
     """The observer: remembers what it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: InlineStore) -> None:
+        self.store = store
         self.told: list[tuple[str, object]] = []
         self.moved: list[int] = []
 
@@ -103,6 +104,11 @@ class Watcher:
         self.told.append(("elsewhere", item.part.id))
         return succeed(self.moved)
 
+    def refute(self, upstream: Upstream, part_id: int) -> Deferred[bool]:
+        return self.store.writer.run(
+            "receipt refuted", lambda conn: receipts.refute(conn, part_id, lambda told: ([told], ()))
+        ).addCallback(lambda freed: freed is not None)
+
 
 class Rig:
     """An upstream on a store with one fake bind."""
@@ -119,7 +125,7 @@ class Rig:
             **changes,
         )
         self.held = config.in_doubt == "hold"
-        self.watcher = Watcher()
+        self.watcher = Watcher(store)
         self.upstream = Upstream(
             config, Dialect(config, "US"), cast(Store, store), time, time.wall_ms, self.watcher
         )
