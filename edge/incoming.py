@@ -71,3 +71,7 @@ class Incoming:
     def elsewhere(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
         """See `edge.upstreams.Observer`."""
         return self.mover.refused(upstream, item)
+
+    def refute(self, upstream: Upstream, part_id: int) -> Deferred[bool]:
+        """See `edge.upstreams.Observer`."""
+        return self.receipts.refute(part_id)

@@ -4,8 +4,7 @@ Several parts of one message on the wire at once would change places as soon as 
 them, or loses it. Parts of different messages do not wait for each other, so a window is as full as before.
 """
 
-from collections import OrderedDict
-
+from edge.recent import Recent
 from storage.parts import QueuedPart
 
 REMEMBERED = 20_000
@@ -21,7 +20,7 @@ class Lanes:
     def __init__(self) -> None:
         self._holder: dict[int, int] = {}  # the part of each message that is on its way
         self._behind: dict[int, list[QueuedPart]] = {}
-        self._barred: OrderedDict[int, None] = OrderedDict()
+        self._barred: Recent[int, None] = Recent(REMEMBERED)
 
     def enter(self, item: QueuedPart) -> bool:
         """True when this part may go now; else it is held until the one before `leave`s."""
@@ -56,13 +55,11 @@ class Lanes:
 
     def bar(self, identity: int) -> None:
         """This message, or this part, must not be sent."""
-        self._barred[identity] = None
-        if len(self._barred) > REMEMBERED:
-            self._barred.popitem(last=False)
+        self._barred.put(identity, None)
 
     def unbar(self, identity: int) -> None:
         """It may be sent after all."""
-        self._barred.pop(identity, None)
+        self._barred.drop(identity)
 
     def barred(self, item: QueuedPart) -> bool:
         """Must this part not be sent?"""

@@ -7,7 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from edge.backlog import Backlog
-from edge.lanes import Lanes
+from edge.lanes import REMEMBERED, Lanes
+from edge.recent import Recent
 from storage import parts
 from storage.parts import QueuedPart
 from storage.records import PartFlag
@@ -36,7 +37,8 @@ class PartQueue:
         self._lanes = Lanes()
         self._withdrawals = 0
         self._looks = 0
-        self._held: dict[int, int] = {}  # messages with a part that is held, and the look before which it was
+        # messages with a part that is held, and the look before which it was
+        self._held: Recent[int, int] = Recent(REMEMBERED)
 
     @property
     def withdrawn(self) -> bool:
@@ -86,8 +88,9 @@ class PartQueue:
             self._backlog.end_look((), complete=False)
             return
         for item in found:  # so whatever was held before it is decided, if that was held before this look
-            if self._held.get(item.part.message_id, look) < look:
-                del self._held[item.part.message_id]
+            before = self._held.get(item.part.message_id)
+            if before is not None and before < look:
+                self._held.drop(item.part.message_id)
         self._backlog.end_look(found, complete=len(found) < LOOK_PARTS)
         if self._backlog:
             self._feed()
@@ -159,7 +162,7 @@ class PartQueue:
         there while it may have to wait for one that is held."""
         for item in items:
             if item.part.total > 1 and item.part.flags & PartFlag.HOLD:
-                self._held[item.part.message_id] = self._looks
+                self._held.put(item.part.message_id, self._looks)
             for each in (item, *self._lanes.leave(item)):
                 self._leave(each)
 

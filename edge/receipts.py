@@ -28,6 +28,7 @@ from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.receipt import MessageState, Receipt
 from storage import receipts
 from storage.deliveries import DueDelivery
+from storage.ids import lowest_at
 from storage.receipt_parts import Traits
 from storage.receipts import LIKELY, SURE, Matches, Report
 from storage.records import PartRecord, PartState, ReceiptRecord
@@ -41,8 +42,8 @@ Matched = tuple[int | None, list[DueDelivery], Matches | None]
 
 UNMATCHED_COUNTED = 1_000
 PURGED_AT_ONCE = 10_000
-READ_AT_ONCE = 20_000  # readings: a receipt has up to two dozen
-READ_ALL = 1_000_000
+READ_AT_ONCE = 250  # receipts of one transaction; each has up to two dozen readings
+PAGES_A_TIME = 20
 BASES_LEARNT_FROM = 1_000  # receipts
 SLACK_SECONDS = 5.0
 
@@ -97,7 +98,7 @@ class Receipts:
         self._references = config.user_message_reference
         self._answer_ms = round((config.response_timeout_seconds + SLACK_SECONDS) * 1000)
         self._read_again_until = 0
-        self._read_all = False
+        self._next_id: int | None = None  # where reading again goes on; None: it is through
         self._log = log.bind(upstream=config.name)
 
     def start(self) -> Deferred[None]:
@@ -117,8 +118,7 @@ class Receipts:
     def _count(self, unmatched: Sequence[ReceiptRecord]) -> None:
         self._group.unmatched += len(unmatched)
         if unmatched:
-            self._read_all = True
-            self._expect_answers()
+            self._read_from(0)
 
     def purge(self) -> Deferred[None]:
         """Forget the receipts that have waited too long for their parts."""
@@ -216,30 +216,67 @@ class Receipts:
             self._matched_late, self._try_later
         )
 
-    def read_again(self) -> None:
+    def read_again(self) -> Deferred[None]:
         """A receipt may wait only because an answer could still have come that had its very id, or because
-        the part that has it is of another phone."""
+        the part that has it is of another phone. Page by page: what a failing store leaves, or is too much
+        for one time, is for the next."""
+        return Deferred.fromCoroutine(self._read_again())
+
+    async def _read_again(self) -> None:
         now_ms = self._wall_ms()
-        if not self._group.unmatched or now_ms >= self._read_again_until:
-            return
-        everything, self._read_all = self._read_all, False
+        if self._next_id is None and now_ms < self._read_again_until:
+            self._next_id = lowest_at(now_ms - 2 * self._answer_ms)
+        try:
+            for _ in range(PAGES_A_TIME):
+                if self._next_id is None or not self._group.unmatched:
+                    return
+                await self._read_page(self._next_id)
+        except Exception:
+            self._try_later(Failure())
 
-        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
-            matched = receipts.read_again(
-                conn,
-                self._group.upstreams,
-                self._reach,
-                now_ms,
-                READ_ALL if everything else READ_AT_ONCE,
-                self._whole,
-                0 if everything else now_ms - 2 * self._answer_ms,
+    async def _read_page(self, from_id: int) -> None:
+        now_ms = self._wall_ms()
+
+        def work(conn: Connection) -> tuple[receipts.ReadAgain, list[DueDelivery]]:
+            page = receipts.read_again(
+                conn, self._group.upstreams, self._reach, now_ms, READ_AT_ONCE, self._whole, from_id
             )
-            return len(matched), statuses.due(conn, matched, self._store.ids.next, self._outbox.stamp, now_ms)
+            return page, statuses.due(
+                conn, page.part_ids, self._store.ids.next, self._outbox.stamp, now_ms
+            ) if page.part_ids else []
 
-        self._store.writer.run("receipt read again", work).addCallbacks(self._matched_late, self._try_later)
+        page, due = await self._store.writer.run("receipt read again", work)
+        if self._next_id == from_id:  # nobody has asked meanwhile for what was before
+            self._next_id = page.next_id
+        self._matched_late((len(page.part_ids), due))
+
+    def _read_from(self, receipt_id: int) -> None:
+        """Read again from this receipt on, and what comes for as long as answers may take."""
+        self._next_id = receipt_id if self._next_id is None else min(self._next_id, receipt_id)
+        self._expect_answers()
 
     def _expect_answers(self) -> None:
         self._read_again_until = self._wall_ms() + self._answer_ms
+
+    def refute(self, part_id: int) -> Deferred[bool]:
+        """The SMSC refused a part that a receipt was only guessed to be about: the receipt waits for another.
+
+        False if an answer tells that the part was taken.
+        """
+
+        def named(told: str) -> tuple[Sequence[str], receipts.Distant]:
+            read = readings([told] if told else [], self._base, exact=self._exact)
+            return read.same, read.others
+
+        def refuted(freed: list[int] | None) -> bool:
+            if freed:
+                self._group.unmatched += len(freed)
+                self._read_from(min(freed))
+            return freed is not None
+
+        return self._store.writer.run(
+            "receipt refuted", lambda conn: receipts.refute(conn, part_id, named)
+        ).addCallback(refuted)
 
     def failed(self, part_ids: Sequence[int]) -> None:
         """These parts will not be sent: their senders may want to know."""
@@ -268,8 +305,7 @@ class Receipts:
             self._settled(matches.settled, matches.guessed)
         if matches is not None and matches.converted and not self._group.converts:
             self._group.converts = True
-            self._read_all = True
-            self._expect_answers()
+            self._read_from(0)
             self._log.info("receipts_in_another_base", hint="message_id_base says so at once")
         self._offer(due)
 

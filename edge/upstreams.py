@@ -22,15 +22,17 @@ from edge.binds import Bind
 from edge.config import UpstreamConfig
 from edge.dialect import Dialect
 from edge.grace import Grace
+from edge.lanes import REMEMBERED
 from edge.partqueue import PartQueue
 from edge.receipt_ids import LONGEST_ID
+from edge.recent import Recent
 from edge.recorder import RETRY_SECONDS
 from edge.sender import Sender
 from edge.verdicts import Verdict
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus, status_name
 from protocols.smpp.pdu import GenericNack, Request, Response
-from storage import parts, receipts
+from storage import parts
 from storage.parts import QueuedPart
 from storage.records import PartFlag
 from storage.statements import Write
@@ -70,6 +72,13 @@ class Observer(Protocol):
         """The SMSC would not take this part, which is queued again; may another upstream have the message?
 
         The ids of the parts that moved; none if it stays.
+        """
+        ...
+
+    def refute(self, upstream: "Upstream", part_id: int) -> Deferred[bool]:
+        """The SMSC refused this part, and a receipt was only guessed to be about it: that is undone.
+
+        False when an answer tells that it was taken.
         """
         ...
 
@@ -113,7 +122,8 @@ class Upstream:
         self._verdict = verdicts.table(config.statuses)
         self._doubts: dict[int, tuple[Bind, QueuedPart]] = {}  # overdue, on links that live
         self._grace = Grace(clock, config.late_response_seconds, self._grace_over)
-        self._taken: set[int] = set()  # sent again, and then the first attempt was answered ESME_ROK
+        # sent again, and then the first attempt was answered ESME_ROK
+        self._taken: Recent[int, None] = Recent(REMEMBERED)
         self._guessed: dict[int, Bind] = {}  # a receipt may be about them, their answers are overdue
         self._lost: list[QueuedPart] = []
         self._looking = LoopingCall(self.look)
@@ -306,7 +316,8 @@ class Upstream:
         lost += [item for item in overdue if self._end_doubt(item.part.id)]
         self._guessed = {part_id: where for part_id, where in self._guessed.items() if where is not bind}
         lost.sort(key=lambda item: item.part.id)
-        self._taken.difference_update(item.part.id for item in lost)
+        for item in lost:
+            self._taken.drop(item.part.id)
         if lost:
             self._log.warning("parts_in_doubt", parts=len(lost), bind=bind.name)
             self._recorder.persist(
@@ -350,7 +361,7 @@ class Upstream:
 
     def _accepted(self, item: QueuedPart, smsc_message_id: str) -> None:
         self.counters.sent += 1
-        self._taken.discard(item.part.id)
+        self._taken.drop(item.part.id)
         self.queue.done(item)
         self._recorder.persist(
             parts.record_sent(item.part.id, smsc_message_id or None, self._wall_ms()),
@@ -368,7 +379,7 @@ class Upstream:
             return
         self.queue.bar([item.part.id])
         if any(bind.outstanding for bind in self.binds):
-            self._taken.add(item.part.id)
+            self._taken.put(item.part.id, None)
         self._record_late(item, smsc_message_id, self._wall_ms())
 
     def _refute(self, bind: Bind, item: QueuedPart, status: int) -> None:
@@ -388,9 +399,7 @@ class Upstream:
             self._clock.callLater(RETRY_SECONDS, self._refute, bind, item, status)
 
         self._recorder.unsettled += 1
-        self._store.writer.run(
-            "receipt refuted", lambda conn: receipts.refute(conn, item.part.id)
-        ).addCallbacks(refuted, unrefuted)
+        self._observer.refute(self, item.part.id).addCallbacks(refuted, unrefuted)
 
     def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
         def told(news: bool) -> None:
@@ -413,7 +422,7 @@ class Upstream:
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
         verdict = self._verdict(status)
         if item.part.id in self._taken:
-            self._taken.discard(item.part.id)
+            self._taken.drop(item.part.id)
             self.queue.done(item)
         elif verdict is Verdict.RETRY:
             self.counters.throttled += 1

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 
-from storage.receipt_numbers import Agreement, agreement
+from storage.receipt_numbers import Agreement, Earliest, agreement
 from storage.records import PartFlag, PartState, ReceiptRecord
 from storage.tables import PART_OPEN, did, message, part
 
@@ -151,17 +151,10 @@ def best(
     return None
 
 
-class Awaited(NamedTuple):
-    """A part whose id is not known, and since when the upstream may have it (milliseconds)."""
-
-    left_at: int
-    did: str
-    peer: str
-
-
-def awaited(connection: Connection, upstreams: Upstreams) -> list[Awaited]:
-    """The parts without an id that receipts may be about."""
-    found: list[Awaited] = []
+def awaited(connection: Connection, upstreams: Upstreams) -> Earliest:
+    """The parts without an id that receipts may be about, and since when the upstream may have them
+    (milliseconds)."""
+    found: list[tuple[int, str, str]] = []
     for condition in _WITHOUT_ANSWER:
         query = (
             select(func.coalesce(part.c.sent_at, part.c.due_at), message.c.did, message.c.peer)
@@ -169,8 +162,8 @@ def awaited(connection: Connection, upstreams: Upstreams) -> list[Awaited]:
             .where(part.c.upstream.in_(upstreams), *condition, part.c.smsc_message_id.is_(None))
             .limit(MOST_AWAITED)
         )
-        found += [Awaited._make(row) for row in connection.execute(query)]
-    return found
+        found += [(at_ms, did_, peer) for at_ms, did_, peer in connection.execute(query)]
+    return Earliest(found)
 
 
 def _told() -> Select[Any]:

@@ -3,18 +3,17 @@
 Everything here works on many receipts at a time; one alone costs as many statements as fifty.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Text, and_, delete, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Text, delete, select, update
 
 from storage import receipt_parts
-from storage.ids import lowest_at
-from storage.receipt_numbers import Agreement, agreement
-from storage.receipt_parts import Awaited, ById, Seen, ToldPart, Traits, Upstreams
+from storage.receipt_numbers import Agreement, Earliest
+from storage.receipt_parts import ById, Seen, ToldPart, Traits, Upstreams
 from storage.records import PartState, ReceiptRecord
-from storage.statements import execute, given, hot_insert, hot_update
+from storage.statements import Row, execute, given, hot_insert, hot_update
 from storage.tables import Id, part, receipt, receipt_candidate
 from storage.text import clean_receipt, storable
 
@@ -47,6 +46,9 @@ _TOLD = hot_update(
 )
 
 
+Distant = Sequence[tuple[str, int]]
+"""Ids, each with how far it is from what was sent."""
+
 SAME, SURE, LIKELY = range(3)
 """How far a reading of an id is from what was sent: the same number; the number in another base, where its
 letters leave no doubt of the base; in another base where both readings could be meant."""
@@ -71,7 +73,7 @@ class Report(NamedTuple):
     group: tuple[str, ...] = ()
     whole: bool = False
     sent: int = 1
-    others: Sequence[tuple[str, int]] = ()
+    others: Distant = ()
     reach: int = SURE
     since_ms: int = 0
     traits: Traits | None = None
@@ -187,9 +189,12 @@ def inherit(connection: Connection, part_id: int, now_ms: int) -> list[int]:
     return [heir.id]
 
 
-def refute(connection: Connection, part_id: int) -> bool:
+def refute(
+    connection: Connection, part_id: int, named: Callable[[str], tuple[Sequence[str], Distant]]
+) -> list[int] | None:
     """The upstream refused a part that a receipt was guessed to be about: it is in doubt again, and what it
-    was told waits for another. False if it is known by an answer to be taken."""
+    was told waits for another. ``named`` tells what a receipt's id may mean, as the ``candidates`` and
+    ``others`` of a `Report`. The ids of those receipts; None if an answer says that the part was taken."""
     guessed = (
         update(part)
         .where(part.c.id == part_id, part.c.answered_at.is_(None), part.c.receipt_state.is_not(None))
@@ -202,17 +207,21 @@ def refute(connection: Connection, part_id: int) -> bool:
         )
     )
     if connection.execute(guessed).rowcount == 0:
-        return False
-    told = connection.execute(select(receipt).where(receipt.c.part_id == part_id)).all()
+        return None
+    told = [_record(row) for row in connection.execute(select(receipt).where(receipt.c.part_id == part_id))]
     connection.execute(
         update(receipt).where(receipt.c.part_id == part_id).values(part_id=None, matched_at=None)
     )
-    execute(
-        connection,
-        _INSERT_CANDIDATE,
-        [(row.upstream, row.smsc_message_id, row.id, SAME) for row in told if row.smsc_message_id],
-    )
-    return True
+    rows = [row for record in told for row in _candidates(record, *named(record.smsc_message_id))]
+    execute(connection, _INSERT_CANDIDATE, rows)
+    return [record.id for record in told]
+
+
+class ReadAgain(NamedTuple):
+    """For each receipt that found its part, the part's id; and the ``from_id`` of the next page, if any."""
+
+    part_ids: list[int]
+    next_id: int | None
 
 
 def read_again(
@@ -222,13 +231,25 @@ def read_again(
     now_ms: int,
     limit: int,
     whole: bool = False,
-    since_ms: int = 0,
-) -> list[int]:
-    """Match what came since then and waits because a better part could have been on its way: by its readings
-    in another base, as far as ``reach``, or with a part that has other numbers. At most ``limit`` readings
-    are tried. For each receipt that found its part, the part's id."""
-    condition = and_(receipt.c.id >= lowest_at(since_ms), receipt.c.received_at >= since_ms)
-    return _match_waiting(connection, tuple(upstreams), condition, reach, now_ms, whole, limit)
+    from_id: int = 0,
+) -> ReadAgain:
+    """Match what waits because a better part could have been on its way: by its readings in another base, as
+    far as ``reach``, or with a part that has other numbers. At most ``limit`` receipts are tried, the oldest
+    first, from that id on."""
+    ids = sorted(
+        identity
+        for upstream in upstreams
+        for identity in connection.scalars(
+            select(receipt.c.id)
+            .where(receipt.c.upstream == upstream, receipt.c.part_id.is_(None), receipt.c.id >= from_id)
+            .order_by(receipt.c.id)
+            .limit(limit)
+        )
+    )[:limit]
+    if not ids:
+        return ReadAgain([], None)
+    matched = _match_waiting(connection, tuple(upstreams), receipt.c.id.in_(ids), reach, now_ms, whole)
+    return ReadAgain(matched, ids[-1] + 1 if len(ids) == limit else None)
 
 
 def _match_waiting(
@@ -238,9 +259,8 @@ def _match_waiting(
     reach: int,
     now_ms: int,
     whole: bool,
-    limit: int | None = None,
 ) -> list[int]:
-    waiting = _waiting(connection, upstreams, condition, reach, limit)
+    waiting = _waiting(connection, upstreams, condition, reach)
     seen: Seen = {}
     finder = _Finder(connection, waiting, seen)
     matched: dict[int, ToldPart] = {}
@@ -260,7 +280,6 @@ def _waiting(
     upstreams: Upstreams,
     condition: ColumnElement[bool],
     reach: int,
-    limit: int | None,
 ) -> list[Report]:
     """What waits, as it was reported, but for what could settle a doubt: that was tried when it came."""
     query = (
@@ -268,7 +287,6 @@ def _waiting(
         .join(receipt_candidate, receipt_candidate.c.receipt_id == receipt.c.id)
         .where(receipt_candidate.c.upstream.in_(upstreams), receipt.c.part_id.is_(None), condition)
         .order_by(receipt.c.id, receipt_candidate.c.distance)
-        .limit(limit)
     )
     reports = []
     for record, rows in groupby(connection.execute(query).all(), _record):
@@ -365,7 +383,7 @@ class _Finder:
         self._connection = connection
         self._seen = seen
         self._calm: dict[Upstreams, int | None] = {}
-        self._awaited: dict[Upstreams, list[Awaited]] = {}
+        self._awaited: dict[Upstreams, Earliest] = {}
         self._by_id: ById = {}
         self.converted = False
         self._add([(report.upstreams, report.candidates[: report.sent]) for report in reports])
@@ -421,8 +439,7 @@ class _Finder:
         if report.traits is None or self._closest(report, [name for name, _ in report.others]):
             return None
         record = report.record
-        ends = (record.did, record.peer)
-        waits = any((one.did, one.peer) == ends for one in self._on_their_way(report.upstreams))
+        waits = (record.did, record.peer) in self._on_their_way(report.upstreams)
         if not waits and report.traits.reference is None:
             return None
         match = receipt_parts.in_doubt(self._connection, report.upstreams, record, report.traits, self._seen)
@@ -435,13 +452,10 @@ class _Finder:
     def _one_is_nearer(self, report: Report, level: Agreement) -> bool:
         """A part that left before this receipt, and has no id yet, has its numbers better than this."""
         record = report.record
-        return any(
-            one.left_at <= record.received_at
-            and agreement(one.did, one.peer, record.did, record.peer) > level
-            for one in self._on_their_way(report.upstreams)
-        )
+        left_at = self._on_their_way(report.upstreams).nearer(record.did, record.peer, level)
+        return left_at is not None and left_at <= record.received_at
 
-    def _on_their_way(self, upstreams: Upstreams) -> list[Awaited]:
+    def _on_their_way(self, upstreams: Upstreams) -> Earliest:
         if upstreams not in self._awaited:
             self._awaited[upstreams] = receipt_parts.awaited(self._connection, upstreams)
         return self._awaited[upstreams]
@@ -465,10 +479,15 @@ def _insert(
             rows.append(record._replace(part_id=matched[identity].id, matched_at=now_ms))
         else:
             rows.append(record)
-            distances = dict(reversed([*((name, SAME) for name in report.candidates), *report.others]))
-            candidates += [(record.upstream, name, identity, far) for name, far in distances.items()]
+            candidates += _candidates(record, report.candidates, report.others)
     execute(connection, _INSERT_RECEIPT, rows)
     execute(connection, _INSERT_CANDIDATE, candidates)
+
+
+def _candidates(record: ReceiptRecord, same: Sequence[str], others: Distant) -> list[Row]:
+    """The rows of `receipt_candidate`: each id once, as near as it comes."""
+    distances = dict(reversed([*((name, SAME) for name in same), *others]))
+    return [(record.upstream, name, record.id, far) for name, far in distances.items()]
 
 
 def _mark(connection: Connection, matched: Mapping[int, ToldPart], now_ms: int) -> None:

@@ -7,15 +7,12 @@ expire.
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Generic, TypeVar
 
-K = TypeVar("K")
-V = TypeVar("V")
+from edge.recent import Recent
 
 SCANNERS = re.compile(
     r"friendly-scanner|sipvicious|sipcli|sundayddr|sip-?scan|vaxsipuseragent|pplsip|iwar|sipsak-scan",
@@ -49,28 +46,6 @@ class Counters:
     scanners: int = 0
 
 
-class _Recent(Generic[K, V]):
-    """A table that forgets what was touched longest ago."""
-
-    def __init__(self) -> None:
-        self._table: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        return self._table.get(key)
-
-    def put(self, key: K, value: V) -> None:
-        self._table[key] = value
-        self._table.move_to_end(key)
-        if len(self._table) > REMEMBERED:
-            self._table.popitem(last=False)
-
-    def drop(self, key: K) -> None:
-        self._table.pop(key, None)
-
-    def items(self) -> list[tuple[K, V]]:
-        return list(self._table.items())
-
-
 @dataclass(slots=True)
 class _Mischief:
     """``count`` wrong answers, fading; banned until ``until``, the next ban for ``seconds``."""
@@ -99,8 +74,8 @@ class Guard:
         self._befriended = befriended
         self._limits = limits
         self._trusted = tuple(ip_network(network) for network in trusted)
-        self._buckets: _Recent[tuple[str, str], tuple[float, float]] = _Recent()
-        self._mischief: _Recent[tuple[str, str], _Mischief] = _Recent()
+        self._buckets: Recent[tuple[str, str], tuple[float, float]] = Recent(REMEMBERED)
+        self._mischief: Recent[tuple[str, str], _Mischief] = Recent(REMEMBERED)
         self._known: dict[str, bool] = {}
 
     def trusts(self, host: str) -> bool:

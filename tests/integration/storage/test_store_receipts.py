@@ -198,12 +198,12 @@ def test_the_exact_part_wins_though_its_answer_is_still_awaited(engine: Engine) 
     early = Report(delivered("16"), ["16"], others=[("10", SURE)])
     assert told_by(engine, early, early) == [None, None]
     with engine.transaction() as connection:
-        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == []
+        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10).part_ids == []
         write = parts.record_sent(its.id, "16", NOW)
         for statement, row in write:
             execute(connection, statement, [row])
         assert receipts.rematch(connection, [UPSTREAM], ["16"], NOW) == [its.id]
-        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == []
+        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10).part_ids == []
     assert now_of(engine, its).state is PartState.DELIVERED
     assert now_of(engine, other).state is PartState.SENT
 
@@ -216,7 +216,7 @@ def test_another_base_is_read_when_no_answer_can_come_any_more(engine: Engine) -
         assert receipts.rematch(connection, [UPSTREAM], ["a1f"], NOW) == []  # a second choice only
         for statement, row in parts.record_sent(blocking.id, "a20", NOW):
             execute(connection, statement, [row])
-        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW + 1, 10) == [record.id]
+        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW + 1, 10).part_ids == [record.id]
     assert now_of(engine, record).state is PartState.DELIVERED
     assert waiting(engine) == 0
 
@@ -230,8 +230,9 @@ def test_digits_that_both_bases_have_are_read_so_only_as_far_as_asked(
         record.id if found else None
     ]
     with engine.transaction() as connection:
-        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10) == []
-        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == [record.id] * (not found)
+        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10).part_ids == []
+        again = receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10)
+        assert again.part_ids == [record.id] * (not found)
 
 
 def test_that_a_reading_was_sure_is_told(engine: Engine) -> None:
@@ -408,7 +409,7 @@ def test_an_early_receipt_does_not_go_to_the_part_of_another_phone_that_had_the_
     told = numbered("5", peer=OTHER_PEER, part_state="delivered", received_at=NOW + 1)
     assert told_by(engine, Report(told, ["5"])) == [None]
     with engine.transaction() as connection:
-        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10) == []
+        assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10).part_ids == []
     assert answered(engine, new, "5") == [new.id]
     assert states(engine, old, new) == [state, "delivered"]
 
@@ -470,9 +471,31 @@ def test_they_count_no_more_when_the_part_that_has_them_got_another_id(engine: E
     assert told_by(engine, Report(told, ["5"])) == [None]
     assert answered(engine, other, "6") == []
     with engine.transaction() as connection:
-        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10, since_ms=NOW + 2) == []
-        assert receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10, since_ms=NOW) == [record.id]
+        later = receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10, from_id=told.id + 1)
+        assert later.part_ids == []
+        again = receipts.read_again(connection, [UPSTREAM], SURE, NOW, 10, from_id=told.id)
+        assert again.part_ids == [record.id]
     assert states(engine, record, other) == ["delivered", "sent"]
+
+
+def test_what_waits_is_read_again_page_by_page_each_receipt_with_all_that_it_may_mean(engine: Engine) -> None:
+    group = (UPSTREAM, "other")
+    told = [
+        numbered(f"{number}", OTHER_DID, OTHER_PEER, part_state="delivered", upstream=group[number % 2])
+        for number in range(5)
+    ]
+    for one in told:
+        name = one.smsc_message_id
+        assert told_by(engine, Report(one, [name, name.zfill(8), name.zfill(10)], group)) == [None]
+    records = [sent(engine, name.zfill(10), upstream="other") for name in "01234"]
+    from_id: int | None = 0
+    for expected in (records[:2], records[2:4], records[4:]):
+        assert from_id is not None
+        with engine.transaction() as connection:
+            page = receipts.read_again(connection, group, SURE, NOW, 2, from_id=from_id)
+        assert page.part_ids == [record.id for record in expected]
+        from_id = page.next_id
+    assert from_id is None
 
 
 def test_an_id_of_another_upstream_is_another_id(engine: Engine) -> None:

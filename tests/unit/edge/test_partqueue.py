@@ -5,9 +5,10 @@ from typing import Any, cast
 import pytest
 from twisted.internet.defer import Deferred
 
+from edge import partqueue
 from edge.partqueue import PartQueue
 from storage.parts import QueuedPart
-from storage.records import Did, PartState
+from storage.records import Did, PartFlag, PartState
 from storage.store import Store
 from storage.testing import InlineStore
 from tests.unit.edge.conftest import Time
@@ -72,6 +73,18 @@ def test_a_look_that_began_before_a_withdrawal_brings_nothing(rig: Rig) -> None:
     queue.look()
     store.reading[-1].callback(rig.message(1))
     assert (len(queue), fed) == (1, [None])
+
+
+def test_messages_that_are_held_and_never_sent_are_forgotten_in_the_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partqueue, "REMEMBERED", 3)
+    queue = queue_of(SlowReads(), [])
+    for _ in range(5):
+        item, _ = rig.message(2)
+        queue.enter(item)
+        queue.leave_to_table([item._replace(part=item.part._replace(flags=PartFlag.HOLD))])
+    assert len(queue._held) == 3
 
 
 def test_a_look_that_fails_is_made_again(rig: Rig) -> None:

@@ -1,9 +1,11 @@
 """Receipts: stored, then answered; matched early, late and repeated; and the sender is told once."""
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
+from edge import receipts as edge_receipts
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.groups import Group
@@ -311,6 +313,75 @@ def test_what_waited_longer_than_an_answer_takes_is_read_again_when_the_base_is_
     rig.report("2591")
     rig.receipts.read_again()
     assert rig.part(waits).state == "delivered"
+
+
+def early(rig: Rig, count: int) -> list[int]:
+    """Messages whose receipts came before their ids were known, and wait."""
+    messages_ = [rig.message(None) for _ in range(count)]
+    for number in range(count):
+        rig.report(f"e{number}")
+    for number, message_id in enumerate(messages_):
+        write = parts.record_sent(rig.part(message_id).id, f"e{number}", rig.time.wall_ms())
+        success(rig.store.writer.write(write))
+    return messages_
+
+
+def test_after_a_restart_all_that_waits_is_read_again_a_page_in_a_transaction(
+    rig: Rig, inline_store: InlineStore, time: Time, did: Did, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_receipts, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(edge_receipts, "PAGES_A_TIME", 2)
+    waiting = early(rig, 5)
+    time.advance(3600.0)
+    again = Rig(inline_store, time, did)
+    units = inline_store.writer.units
+    success(again.receipts.read_again())
+    assert inline_store.writer.units == units + 2
+    assert [again.status(one) for one in waiting] == ["delivered"] * 4 + ["sent"]
+    success(again.receipts.read_again())
+    assert again.status(waiting[4]) == "delivered"
+
+
+def test_what_a_failing_store_kept_from_being_read_again_is_read_when_it_is_back(
+    rig: Rig, inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    (waits,) = early(rig, 1)
+    time.advance(3600.0)
+    again = Rig(inline_store, time, did)
+    inline_store.writer.failing = True
+    success(again.receipts.read_again())
+    inline_store.writer.failing = False
+    time.advance(3600.0)
+    success(again.receipts.read_again())
+    assert again.status(waits) == "delivered"
+
+
+def test_a_receipt_that_was_wrongly_guessed_about_a_part_finds_its_own(rig: Rig) -> None:
+    """Its part was answered while it was taken for the other's."""
+    doubtful = rig.message(None)
+    part_id, now_ms = rig.part(doubtful).id, rig.time.wall_ms()
+    success(rig.store.writer.write(parts.requeue(part_id, now_ms, 0, None)))
+    success(rig.store.writer.write(parts.mark_sending(part_id, 1, now_ms)))
+    success(rig.store.writer.write(parts.mark_in_doubt(part_id)))
+    minute = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%y%m%d%H%M")
+    text = f"id:0a1f submit date:{minute} done date:{minute} stat:DELIVRD err:000 text:"
+    rig.report("", short_message=text.encode(), source_addr=PEER, source_addr_ton=1, destination_addr=DID)
+    assert rig.settled == [part_id]
+    its = rig.message("A1F")
+    rig.receipts.accepted("A1F")
+    rig.time.advance(3600.0)
+    assert success(rig.receipts.refute(part_id)) is True
+    assert rig.part(doubtful).state == "in_doubt"
+    success(rig.receipts.read_again())
+    assert rig.part(its).state == "delivered"
+
+
+def test_what_an_answer_tells_is_no_guess(rig: Rig) -> None:
+    identity = rig.message(None)
+    success(rig.store.writer.write(parts.record_sent(rig.part(identity).id, "a1", rig.time.wall_ms())))
+    rig.report("a1")
+    assert success(rig.receipts.refute(rig.part(identity).id)) is False
+    assert rig.part(identity).state == "delivered"
 
 
 def test_a_base_that_was_found_out_is_known_after_a_restart(

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from edge import upstreams
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.upstreams import Upstream
@@ -80,7 +81,8 @@ class FakeBind:
 class Watcher:
     """The observer: remembers what it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: InlineStore) -> None:
+        self.store = store
         self.told: list[tuple[str, object]] = []
         self.moved: list[int] = []
 
@@ -103,6 +105,11 @@ class Watcher:
         self.told.append(("elsewhere", item.part.id))
         return succeed(self.moved)
 
+    def refute(self, upstream: Upstream, part_id: int) -> Deferred[bool]:
+        return self.store.writer.run(
+            "receipt refuted", lambda conn: receipts.refute(conn, part_id, lambda told: ([told], ()))
+        ).addCallback(lambda freed: freed is not None)
+
 
 class Rig:
     """An upstream on a store with one fake bind."""
@@ -119,7 +126,7 @@ class Rig:
             **changes,
         )
         self.held = config.in_doubt == "hold"
-        self.watcher = Watcher()
+        self.watcher = Watcher(store)
         self.upstream = Upstream(
             config, Dialect(config, "US"), cast(Store, store), time, time.wall_ms, self.watcher
         )
@@ -582,6 +589,20 @@ def test_what_was_taken_once_stays_taken_whatever_becomes_of_a_second_attempt(
         assert first not in rig.sent
     assert (rig.part(first).state, rig.part(first).smsc_message_id) == ("sent", "old")
     assert ("accepted", "old") in rig.watcher.told
+
+
+def test_second_attempts_that_never_leave_are_forgotten_in_the_end(
+    inline_store: InlineStore, time: Time, did: Did, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstreams, "REMEMBERED", 3)
+    rig = Rig(inline_store, time, did)
+    rig.submit()
+    for number in range(5):
+        item = rig.message()[0]
+        response = SubmitSmResp(sequence_number=1, message_id=f"{number}")
+        late = events.ResponseReceived(item, rig.bind.on_wire[0][0], response, True, 90.0)
+        rig.upstream.bind_event(cast(Any, rig.bind), late)
+    assert len(rig.upstream._taken) == 3
 
 
 def test_a_late_answer_that_cannot_be_stored_is_stored_later(rig: Rig) -> None:
