@@ -17,13 +17,18 @@ from twisted.internet.defer import Deferred
 from edge.mail.names import LookupFailed, MailNames
 from protocols.mail import spf
 from protocols.mail.address import Address
+from protocols.mail.dkim import relaxed_body
 from protocols.mail.results import aligned, believed
 
 log = structlog.get_logger(__name__)
 
 MAX_SIGNATURES = 5
 MAX_HEADER = 10_000
-_TAG = re.compile(r"\s*([a-z]+)\s*=\s*(.*?)\s*", re.DOTALL)
+MAX_SIGNATURE = 4_096
+MAX_HEAD = 131_072
+"""Octets of a signature, and of all headers, that dkimpy is given: it takes the square of them."""
+
+_NAME = re.compile(r"[a-z]+")
 _WHITE = re.compile(r"\s+")
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
@@ -45,6 +50,7 @@ class _Signature(NamedTuple):
     domain: str
     selector: str
     covers: frozenset[str]
+    relaxed: bool
 
 
 class Unproven(Exception):
@@ -90,7 +96,7 @@ class Authenticator:
             if not name.isascii():
                 continue
             keys = await self._names.texts(name)
-            if keys and await self._in_thread(lambda: _verified(arrival.octets, index, keys[0])):  # noqa: B023
+            if keys and await self._in_thread(lambda: _verified(arrival.octets, signature, keys[0])):  # noqa: B023
                 return True
         return False
 
@@ -109,21 +115,32 @@ def _headers(message: Message, name: str) -> list[str]:
 
 def _signature(place: int, header: str) -> _Signature | None:
     """What a signature says about itself; None for one that cannot prove anything."""
+    if len(header) > MAX_SIGNATURE:
+        return None
     tags = {}
     for piece in header.split(";"):
-        match = _TAG.fullmatch(piece)
-        if match is not None:
-            tags[match[1]] = _WHITE.sub("", match[2])
+        name, equals, value = piece.partition("=")
+        if equals and _NAME.fullmatch(name.strip()):
+            tags[name.strip()] = _WHITE.sub("", value)
     if "l" in tags or not tags.get("d") or not tags.get("s"):
         return None
     covers = frozenset(tags.get("h", "").lower().split(":"))
-    return _Signature(place, tags["d"].lower(), tags["s"], covers)
+    relaxed = tags.get("c", "").lower().partition("/")[2] == "relaxed"
+    return _Signature(place, tags["d"].lower(), tags["s"], covers, relaxed)
 
 
-def _verified(octets: bytes, index: int, key: bytes) -> bool:
-    """dkimpy's word; whatever it cannot read is not verified."""
+def _verified(octets: bytes, signature: _Signature, key: bytes) -> bool:
+    """dkimpy's word; whatever it cannot read is not verified.
+
+    A body that it would relax it is given relaxed, which is the same: it takes the square of a line's blanks.
+    """
+    head, border, body = octets.partition(b"\r\n\r\n")
+    if len(head) > MAX_HEAD:
+        return False
+    if signature.relaxed:
+        octets = head + border + relaxed_body(body)
     try:
-        return bool(dkim.DKIM(octets).verify(index, dnsfunc=lambda name, timeout=5: key))
+        return bool(dkim.DKIM(octets).verify(signature.place, dnsfunc=lambda name, timeout=5: key))
     except Exception as error:  # it raises what its parsers raise, on what anybody may send
         log.debug("dkim_unreadable", error=str(error))
         return False

@@ -25,7 +25,7 @@ from edge.handlers.email import EmailHandler, status_target
 from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber
 from edge.mail.authentication import Arrival, Authenticator, InThread, Unproven
 from edge.mail.owners import Owners, addresses_of
-from edge.mail.reading import Read, read
+from edge.mail.reading import Intricate, Read, read
 from edge.mail.writing import binding
 from edge.outbound import Accepted, Draft
 from protocols.mail import bounce, token
@@ -60,7 +60,7 @@ NOT_PROVEN = Reply(
 NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
 NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
 STORE_AWAY = Reply(452, "4.3.1 The mail could not be stored; try again")
-UNREADABLE = Reply(554, "5.6.0 The mail has too many parts within parts")
+UNREADABLE = Reply(554, "5.6.0 The mail has too many parts or headers to be read")
 BROKEN = Reply(451, "4.3.0 Something went wrong here; try again")
 
 
@@ -143,8 +143,9 @@ class Intake:
     async def _take(self, arrival: Arrival, recipients: Sequence[str]) -> list[Reply]:
         try:
             found = await self._in_thread(lambda: read(arrival.octets, arrival.sender))
-        except RecursionError:  # parts within parts within parts
-            log.info("mail_dropped", reason="unreadable", peer=arrival.peer)
+        except Intricate as error:
+            self.counters.refused += len(recipients)
+            log.info("mail_dropped", reason="unreadable", detail=str(error), peer=arrival.peer)
             return [UNREADABLE for _ in recipients]
         except Exception as error:
             log.error("mail_not_read", error=repr(error))

@@ -1,9 +1,17 @@
-"""A mail as the intake sees it: parsed once, off the reactor, whatever is in it."""
+"""A mail as the intake sees it: parsed once, off the reactor, whatever is in it.
+
+Python's parser asks every multipart that is open about every line, and keeps an object for each part and
+each header; what it knows of parameters takes the square of a header's length. So what is like nobody's mail
+is not parsed at all.
+"""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
+from email.policy import Compat32, compat32
+from itertools import count
 
 from protocols.mail import address, reply, screening
 from protocols.mail.address import Address, NotAnAddress, one_line
@@ -12,6 +20,17 @@ from protocols.mail.reply import Reply
 MAX_MESSAGE_ID = 500
 MAX_REFERENCES = 20_000
 MAX_SUBJECT = 2_000
+MAX_HEADER = 32_768
+MAX_PARAMETERS = 2_000  # characters of Content-Type and its sisters
+MAX_HEADERS = 5_000  # of all parts together
+MAX_BORDERS = 5_000  # lines that may begin or end a part
+MAX_LOOKS = 3_000_000  # multiparts times lines: a second's work
+MAX_LINES, USUAL_LINE = 100_000, 60  # more lines than these must have so many octets each
+_BOUNDARY = re.compile(rb"boundary[*0-9\s]*+=", re.IGNORECASE)
+
+
+class Intricate(ValueError):
+    """A mail of more parts within parts, or more headers, than anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +65,46 @@ class Read:
 _DELIMITERS = str.maketrans(dict.fromkeys('<>,;:"()', " "))
 
 
+def parse(octets: bytes) -> Message:
+    """The mail's parts; the headers of each are cut to what is read of them. Raises Intricate.
+
+    The time grows with the length, whatever is in it.
+    """
+    lines = octets.count(b"\n")
+    if lines > MAX_LINES + len(octets) // USUAL_LINE:
+        raise Intricate("too many lines")
+    if len(_BOUNDARY.findall(octets)) * lines > MAX_LOOKS or octets.count(b"\n--") > MAX_BORDERS:
+        raise Intricate("too many parts within parts")
+    numbers = count()
+
+    class Part(_Part):
+        headers = numbers
+
+    try:
+        return message_from_bytes(octets, _class=Part)
+    except RecursionError as error:
+        raise Intricate("parts within parts within parts") from error
+
+
+class _Part(Message):
+    """A part whose headers are counted, with those of all others, and cut."""
+
+    headers: "count[int]"
+
+    def __init__(self, policy: Compat32 = compat32) -> None:
+        super().__init__(policy)
+
+    def set_raw(self, name: str, value: str) -> None:
+        """See `email.message.Message`, whose parser calls this for each header."""
+        if next(self.headers) >= MAX_HEADERS:
+            raise Intricate("too many headers")
+        most = MAX_PARAMETERS if name.lower().startswith("content-") else MAX_HEADER
+        super().set_raw(name, value[:most])
+
+
 def read(octets: bytes, envelope_sender: str) -> Read:
-    """Everything that is to be known of a mail. Never raises."""
-    message = message_from_bytes(octets)
+    """Everything that is to be known of a mail. Raises Intricate, and nothing else."""
+    message = parse(octets)
     try:
         author: Address | NotAnAddress = address.sole_author(_all(message, "From"))
     except NotAnAddress as error:

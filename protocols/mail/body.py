@@ -2,18 +2,20 @@
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import Message
 from typing import NamedTuple
 
 from protocols.mail import html
 
 MAX_PARTS = 200
-MAX_TEXT = 1 << 20
-MAX_HTML = 1 << 18
-"""Octets of one part that are read: far more than an SMS takes, and soon done with whatever they are."""
+MAX_TEXT = 1 << 18
+"""Octets of text that are read, and of HTML, of all parts together: far more than an SMS takes, and soon done
+with whatever they are."""
 
 _LAST_RESORT = "windows-1252"
+# Codecs that are no charset of mail; decoding the first two takes the square of the length.
+_NO_CHARSETS = frozenset({"punycode", "idna", "undefined", "unicode-escape", "raw-unicode-escape"})
 
 
 _SIGNATURES = frozenset(
@@ -21,11 +23,10 @@ _SIGNATURES = frozenset(
 )
 _SEALED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
 _PGP_SEALED = "-----BEGIN PGP MESSAGE-----"
-_PGP_SIGNED = re.compile(
-    r"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z]+:.*\n)*\n(?P<text>.*?)\n?"
-    r"-----BEGIN PGP SIGNATURE-----.*?(?:-----END PGP SIGNATURE-----|\Z)",
-    re.DOTALL,
-)
+_PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\n"
+_PGP_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
+_PGP_END = "-----END PGP SIGNATURE-----"
+_PGP_HEADERS = re.compile(r"(?:[A-Za-z]++:[^\n]*\n)*+\n")
 
 
 class Body(NamedTuple):
@@ -42,7 +43,7 @@ class Body(NamedTuple):
 
 def read(message: Message) -> Body:
     """The text/plain parts in order; where there are none, the HTML ones as text. Never raises."""
-    plain, rich, attachments = [], [], []
+    plain, rich, attachments = _Pieces(), _Pieces(), []
     sealed = False
     for part in _leaves(message):
         kind = part.get_content_type()
@@ -53,18 +54,56 @@ def read(message: Message) -> Body:
         elif part.get_content_disposition() == "attachment" or kind not in ("text/plain", "text/html"):
             attachments.append(part.get_filename() or kind)
         elif kind == "text/plain":
-            plain.append(_plain(part))
+            plain.add(part, _plain)
         else:
-            rich.append(html.to_text(_decoded(part, MAX_HTML)))
-    pieces = plain if any(piece.strip() for piece in plain) else rich
+            rich.add(part, _rich)
+    pieces = plain.found if any(piece.strip() for piece in plain.found) else rich.found
     text = "\n".join(piece.strip("\n") for piece in pieces)
     sealed = sealed or text.lstrip().startswith(_PGP_SEALED)
-    return Body("" if sealed else _PGP_SIGNED.sub(_unarmoured, text), tuple(attachments), sealed)
+    return Body("" if sealed else _unarmoured(text), tuple(attachments), sealed)
 
 
-def _unarmoured(signed: re.Match[str]) -> str:
-    """The text within a signature of PGP, without the dashes that it escapes (RFC 9580 §7.2)."""
-    return re.sub("^- ", "", signed["text"], flags=re.MULTILINE)
+class _Pieces:
+    """The text of parts of one kind, of not more than MAX_TEXT octets in all."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self._left = MAX_TEXT
+
+    def add(self, part: Message, text_of: Callable[[Message, str], str]) -> None:
+        """One part more, as ``text_of`` reads what it holds."""
+        if self._left <= 0:
+            return
+        octets = part.get_payload(decode=True)
+        if not isinstance(octets, bytes):
+            return
+        if len(octets) > self._left:
+            octets = octets[: octets.rfind(b"\n", 0, self._left) + 1 or self._left]
+            self._left = 0
+        self._left -= len(octets)
+        self.found.append(text_of(part, _decoded(part, octets)))
+
+
+def _unarmoured(text: str) -> str:
+    """The text without signatures of PGP, their headers and the dashes that they escape (RFC 9580 §7.2).
+
+    From each armour's front to its end, once: an armour without a signature is no armour.
+    """
+    pieces, place = [], 0
+    while (start := text.find(_PGP_SIGNED, place)) >= 0:
+        headers = _PGP_HEADERS.match(text, start + len(_PGP_SIGNED))
+        if headers is None:
+            pieces.append(text[place : start + len(_PGP_SIGNED)])
+            place = start + len(_PGP_SIGNED)
+            continue
+        signature = text.find(_PGP_SIGNATURE, headers.end())
+        if signature < 0:
+            break
+        end = text.find(_PGP_END, signature)
+        signed = text[headers.end() : signature].removesuffix("\n")
+        pieces += [text[place:start], re.sub("^- ", "", signed, flags=re.MULTILINE)]
+        place = len(text) if end < 0 else end + len(_PGP_END)
+    return "".join([*pieces, text[place:]])
 
 
 def _leaves(message: Message) -> Iterator[Message]:
@@ -81,15 +120,12 @@ def _leaves(message: Message) -> Iterator[Message]:
             yield part
 
 
-def _decoded(part: Message, limit: int) -> str:
-    whole = part.get_payload(decode=True)
-    if not isinstance(whole, bytes):
-        return ""
-    octets = whole if len(whole) <= limit else whole[: whole.rfind(b"\n", 0, limit) + 1 or limit]
+def _decoded(part: Message, octets: bytes) -> str:
+    """In the charset that the part names, if there is one and it can be; else in one that can."""
     for charset in (str(part.get_content_charset() or "utf-8"), "utf-8"):
         try:
-            codecs.lookup(charset)
-            return _unix(octets.decode(charset))
+            if codecs.lookup(charset).name not in _NO_CHARSETS:
+                return _unix(octets.decode(charset))
         except (LookupError, ValueError):
             continue
     return _unix(octets.decode(_LAST_RESORT, "replace"))
@@ -99,8 +135,11 @@ def _unix(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _plain(part: Message) -> str:
-    text = _decoded(part, MAX_TEXT)
+def _rich(part: Message, text: str) -> str:
+    return html.to_text(text)
+
+
+def _plain(part: Message, text: str) -> str:
     if str(part.get_param("format", "")).lower() != "flowed":
         return text
     return "\n".join(_flowed(text.split("\n"), str(part.get_param("delsp", "")).lower() == "yes"))

@@ -39,7 +39,7 @@ class Signer:
         headers = [header.partition(b":") for header in _FOLDS.sub(b"", head).split(b"\r\n")]
         present = {name.strip().lower(): value for name, _, value in reversed(headers)}
         names = [name for name in SIGNED if name.lower().encode() in present]
-        body_hash = base64.b64encode(hashlib.sha256(_relaxed_body(body)).digest()).decode()
+        body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode()
         tags = (
             f" v=1; a=rsa-sha256; c=relaxed/relaxed; d={self.domain};\r\n\ts={self.selector}; t={at};\r\n"
             f"\th={':'.join([*names[:5], ''])}\r\n\t {':'.join([*names[5:], 'From'])};\r\n"
@@ -68,8 +68,8 @@ def _relaxed(name: bytes, value: bytes) -> bytes:
     return name.strip().lower() + b":" + _BLANKS.sub(b" ", value).strip() + b"\r\n"
 
 
-def _relaxed_body(body: bytes) -> bytes:
-    """RFC 6376 §3.4.4."""
+def relaxed_body(body: bytes) -> bytes:
+    """A body as "relaxed" has it (RFC 6376 §3.4.4), which relaxed once more is the same."""
     lines = [_BLANKS.sub(b" ", line).rstrip(b" ") for line in body.split(b"\r\n")]
     while lines and not lines[-1]:
         lines.pop()

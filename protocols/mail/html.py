@@ -1,7 +1,8 @@
 """HTML mail as text: what a reader sees, line by line. Nothing is fetched, run or styled."""
 
 import re
-from html.parser import HTMLParser
+
+from lxml import etree
 
 _BLOCKS = frozenset(
     """address article aside blockquote center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr
@@ -11,23 +12,45 @@ _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
 _SILENT = frozenset({"head", "script", "style", "title", "template", "object"})
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _GAPS = re.compile(r"\n{3,}")
+_MAX_DEPTH = 500
+"""Elements within elements. Beyond that nobody wrote anything, and every end of one that never began is
+looked for in all of them."""
+
+_CHUNK = 4_096
+_MAX_QUOTES = 20
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def to_text(html: str) -> str:
-    """The text of a document or a piece of one; broken markup is read as far as it goes."""
+    """The text of a document or a piece of one; broken markup is read as far as it goes.
+
+    Takes a time that grows with the length, whatever is in it.
+    """
     reader = _Reader()
-    reader.feed(html)
-    reader.close()
+    parser = etree.HTMLParser(target=reader, recover=True, huge_tree=True)
+    html = _SURROGATES.sub("\ufffd", html)
+    try:
+        for start in range(0, len(html), _CHUNK):
+            parser.feed(html[start : start + _CHUNK])
+            if reader.depth > _MAX_DEPTH:
+                break
+        if html:
+            parser.close()
+    except etree.LxmlError:
+        pass  # what was read is what there is
     return reader.text()
 
 
-class _Reader(HTMLParser):
-    """I gather lines; a blockquote's begin with "> ", as plain mail has them."""
+class _Reader:
+    """I gather lines; a blockquote's begin with "> ", as plain mail has them.
+
+    libxml2 tells me each start, end and text, in order, and ends what was not ended.
+    """
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+        self.depth = 0
         self._lines: list[tuple[int, str]] = []
-        self._line = ""
+        self._line: list[str] = []
         self._quotes = 0
         self._silent = 0
         self._verbatim = 0
@@ -35,11 +58,12 @@ class _Reader(HTMLParser):
     def text(self) -> str:
         """All that was read."""
         self._end_line()
-        lines = [f"{'> ' * depth}{line.strip()}".rstrip() for depth, line in self._lines]
+        lines = [f"{'> ' * min(depth, _MAX_QUOTES)}{line.strip()}".rstrip() for depth, line in self._lines]
         return _GAPS.sub("\n\n", "\n".join(lines)).strip("\n")
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """See HTMLParser."""
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        self.depth += 1
         if tag in _SILENT:
             self._silent += 1
         elif tag == "br":
@@ -49,10 +73,11 @@ class _Reader(HTMLParser):
             self._quotes += tag == "blockquote"
             self._verbatim += tag == "pre"
         elif tag == "img" and not self._silent:
-            self._line += dict(attrs).get("alt") or ""  # emoji of webmail are pictures with their character
+            self._line.append(attributes.get("alt", ""))  # emoji of webmail are pictures with their character
 
-    def handle_endtag(self, tag: str) -> None:
-        """See HTMLParser."""
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        self.depth -= 1
         if tag in _SILENT:
             self._silent = max(0, self._silent - 1)
         elif tag in _BLOCKS:
@@ -62,25 +87,29 @@ class _Reader(HTMLParser):
             self._quotes = max(0, self._quotes - (tag == "blockquote"))
             self._verbatim = max(0, self._verbatim - (tag == "pre"))
 
-    def handle_data(self, data: str) -> None:
-        """See HTMLParser."""
+    def data(self, data: str) -> None:
+        """Text, or a piece of it."""
         if self._silent:
             return
         if self._verbatim:
             first, *more = data.split("\n")
-            self._line += first
+            self._line.append(first)
             for line in more:
                 self._break()
-                self._line = line
+                self._line.append(line)
             return
         piece = _SPACES.sub(" ", data)
-        self._line += piece.lstrip(" ") if not self._line or self._line.endswith(" ") else piece
+        before = next((part for part in reversed(self._line) if part), "")
+        self._line.append(piece if before and not before.endswith(" ") else piece.lstrip(" "))
+
+    def close(self) -> None:
+        """See etree.HTMLParser."""
 
     def _break(self) -> None:
-        self._lines.append((self._quotes, self._line))
-        self._line = ""
+        self._lines.append((self._quotes, "".join(self._line)))
+        self._line = []
 
     def _end_line(self) -> None:
-        if self._line.strip():
+        if "".join(self._line).strip():
             self._break()
-        self._line = ""
+        self._line = []

@@ -23,19 +23,24 @@ _MARKER = re.compile(r"##-.{0,200}?-##", re.DOTALL)
 _QUOTED = re.compile(r"^\s*(>|\|)")
 _SIGNATURE = re.compile(r"^(--|—|__+) ?$")
 _BLANKS = re.compile(r"\n{3,}")
-_LINES = 5_000
+_LINES = 2_000
+_MAX_JUDGED, _MAX_ADDRESSES = 400, 5
+"""Characters of a line that may be one of a mail client's own; a longer one was written by somebody. What
+finds those lines, ours or quotequail's, takes the square of their length, or worse."""
 _INTRO_LINES = 4  # an introduction is broken over so many lines at most
 _MIN_HEADERS = 3
 _HEADER = re.compile(r"^[\s>|]*\*?[^\W\d][\w \u00a0-]{0,24}\s?:\*?\s.*$")
-_RULE = re.compile(r"^[\s>|]*([_=*-]{3,}.*[_=*-]{3,}|[_=-]{5,})\s*$")
+_MARGIN = re.compile(r"[\s>|]*")
+_RULE_END = re.compile(r"[_=*-]{3}")
+_RULE = re.compile(r"[_=-]{5,}")
 _BLOCK_LINES = 8
 _WORDS = {
     "from": frozenset({"from", "de", "von", "da", "van"}),
     "subject": frozenset({"subject", "objet", "asunto", "betreff", "oggetto", "onderwerp", "assunto"}),
 }
 _FORWARDED = re.compile(
-    r"^[\s>|]*(-{2,}.*-{2,}|begin forwarded message|début du message (transféré|réexpédié)"
-    r"|anfang der weitergeleiteten (nachricht|e-mail)|inicio del mensaje reenviado)\s?:?\s*$",
+    r"begin forwarded message|début du message (transféré|réexpédié)"
+    r"|anfang der weitergeleiteten (nachricht|e-mail)|inicio del mensaje reenviado",
     re.IGNORECASE,
 )
 # "On … wrote:", in any language: a time of day, our address or our name, a colon at the end.
@@ -106,18 +111,28 @@ def _split(text: str) -> tuple[str, str]:
         start = text.rfind("\n", 0, marker.start()) + 1
         return _without_intro(text[:start]), text[start:]
     head, foreign = _before_headers(text)
-    found = quotequail.quote(head, quote_intro_line=True, limit=_LINES)
-    above = "".join(piece for shown, piece in found if shown)
-    return above, "\n".join([*(piece for shown, piece in found if not shown), *foreign])
+    lines = head.split("\n")
+    above, *quoted = quotequail.quote(
+        "\n".join(map(_judged, lines[:_LINES])), quote_intro_line=True, limit=_LINES + 1
+    )
+    shown = (above[1].count("\n") + 1 if above[1] else 0) if quoted else len(lines)
+    return "\n".join(lines[:shown]), "\n".join([*lines[shown:], *foreign])
+
+
+def _judged(line: str) -> str:
+    """A line as it is looked at: one that is too long is nobody's introduction, header or rule."""
+    return line if len(line) <= _MAX_JUDGED and line.count("<") <= _MAX_ADDRESSES else "…"
 
 
 def _before_headers(text: str) -> tuple[str, list[str]]:
     """Text up to a block of header lines, as forwarded mail and Outlook's quotations have, and the rest."""
     lines = text.split("\n")
     for start, line in enumerate(lines[:_LINES]):
-        if _HEADER.match(line) and len(_header_words(lines[start : start + _BLOCK_LINES])) == len(_WORDS):
+        if not _HEADER.match(_judged(line)):
+            continue
+        if len(_header_words(lines[start : start + _BLOCK_LINES])) == len(_WORDS):
             above = _trimmed(lines[:start])
-            while above and _FORWARDED.match(above[-1]):
+            while above and _forwards(above[-1]):
                 above = _trimmed(above[:-1])
             return "\n".join(above), ["\n".join(lines[start:])]
     return text, []
@@ -127,7 +142,7 @@ def _header_words(lines: list[str]) -> set[str]:
     """Of the header lines at the front: "from" and "subject", as far as they are among them."""
     found = set()
     for line in lines:
-        if not _HEADER.match(line):
+        if not _HEADER.match(_judged(line)):
             break
         name = line.strip(" \t>|*").partition(":")[0].strip().lower()
         found |= {word for word, names in _WORDS.items() if name in names}
@@ -137,11 +152,13 @@ def _header_words(lines: list[str]) -> set[str]:
 def _without_intro(text: str) -> str:
     """Text that ends where our mail is quoted, without the lines by which mail clients introduce that."""
     lines = _trimmed(text.split("\n"))
-    headers = next((n for n, line in enumerate(reversed(lines)) if not _HEADER.match(line)), len(lines))
+    headers = next(
+        (n for n, line in enumerate(reversed(lines)) if not _HEADER.match(_judged(line))), len(lines)
+    )
     if headers >= _MIN_HEADERS:
         lines = lines[: len(lines) - headers]
     for count in range(1, min(_INTRO_LINES, len(lines)) + 1):
-        if _introduces(" ".join(line.strip(" >|") for line in lines[-count:]).strip()):
+        if _introduces(_judged(" ".join(line.strip(" >|") for line in lines[-count:]).strip())):
             lines = lines[:-count]
             break
     return "\n".join(_trimmed(lines))
@@ -155,9 +172,31 @@ def _introduces(line: str) -> bool:
 def _trimmed(lines: list[str]) -> list[str]:
     """Without the blank, quoted and ruled lines at the end."""
     end = len(lines)
-    while end and (not lines[end - 1].strip(" >|*") or _RULE.match(lines[end - 1])):
+    while end and (not lines[end - 1].strip(" >|*") or _is_rule(lines[end - 1])):
         end -= 1
     return lines[:end]
+
+
+def _bare(line: str) -> str:
+    """Without the marks of quotation in front, and the blanks."""
+    match = _MARGIN.match(line)
+    return line[0 if match is None else match.end() :].rstrip()
+
+
+def _is_rule(line: str) -> bool:
+    """ "-----", or words between two of these; a glance at both ends, however long it is."""
+    line = _bare(line)
+    return bool(
+        _RULE.fullmatch(line)
+        or (len(line) >= 6 and _RULE_END.match(line) and _RULE_END.match(line, len(line) - 3))
+    )
+
+
+def _forwards(line: str) -> bool:
+    """The line above a forwarded mail's headers."""
+    line = _bare(line).removesuffix(":").rstrip()
+    ruled = len(line) >= 4 and line.startswith("--") and line.endswith("--")
+    return ruled or _FORWARDED.fullmatch(_judged(line)) is not None
 
 
 def _unmarked(text: str) -> str:

@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)")
-_PROPERTY = re.compile(r'([a-z0-9._-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+)', re.IGNORECASE)
+# A name is looked at from its beginning only, and a quotation without an end goes to the end of all.
+_PROPERTY = re.compile(
+    r'(?<![a-z0-9._-])([a-z0-9._-]++)\s*+=\s*+("(?:[^"\\]|\\.)*+("|\\?\Z)|[^\s;"]++)',
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class Result(NamedTuple):
@@ -53,11 +56,24 @@ def _speaks(result: Result, author: str) -> bool:
 
 
 def _read(header: str) -> tuple[str, list[Result]]:
-    text = header
-    while (shorter := _COMMENT.sub(" ", text)) != text:
-        text = shorter
-    first, *rest = _pieces(text)
+    first, *rest = _pieces(_without_comments(header))
     return first.split()[0].strip('"').lower() if first.split() else "", [*_results(rest)]
+
+
+def _without_comments(text: str) -> str:
+    """Each comment (RFC 5322 §3.2.2), with those in it, is a blank; one without an end is none."""
+    kept: list[str] = []
+    open_at: list[int] = []
+    escaped = False
+    for letter in text:
+        kept.append(letter)
+        if escaped or (letter == "\\" and open_at):
+            escaped = not escaped
+        elif letter == "(":
+            open_at.append(len(kept) - 1)
+        elif letter == ")" and open_at:
+            kept[open_at.pop() :] = " "
+    return "".join(kept)
 
 
 def _pieces(text: str) -> list[str]:
@@ -74,7 +90,11 @@ def _pieces(text: str) -> list[str]:
 
 def _results(pieces: list[str]) -> Iterator[Result]:
     for piece in pieces:
-        found = [(name.lower(), value.strip('"').lower()) for name, value in _PROPERTY.findall(piece)]
+        found = [
+            (name.lower(), value.strip('"').lower())
+            for name, value, end in _PROPERTY.findall(piece)
+            if end == '"' or not value.startswith('"')
+        ]
         if found:
             (method, verdict), *properties = found
             yield Result(method.partition("/")[0], verdict, dict(properties))

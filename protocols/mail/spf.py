@@ -12,6 +12,9 @@ from typing import Protocol
 MAX_LOOKUPS = 10  # RFC 7208 §4.6.4
 MAX_VOID = 2
 MAX_MX = 10
+MAX_TERM = 500
+"""Characters of a term with macros, each of which may stand for many."""
+
 _TERM = re.compile(
     r"(?P<sign>[+?~-]?)(?P<name>[a-z0-9]+)(?::(?P<domain>[^/]+))?(?P<bits>(?:/[0-9/]+)?)", re.IGNORECASE
 )
@@ -162,6 +165,8 @@ def _within(address: Address, network: str) -> bool:
 
 def _expanded(state: _Check, text: str, domain: str) -> str:
     """A domain with its macros (RFC 7208 §7)."""
+    if len(text) > MAX_TERM:
+        raise _PermError("a term too long")
 
     def value(match: re.Match[str]) -> str:
         local, _, sender_domain = state.sender.rpartition("@")

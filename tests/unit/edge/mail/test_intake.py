@@ -298,6 +298,15 @@ def test_a_signature_of_the_authors_domain_proves_him(strict: Office) -> None:
     assert len(strict.sent()) == 1
 
 
+@pytest.mark.parametrize("ways", [(b"relaxed", b"relaxed"), (b"relaxed", b"simple"), (b"simple", b"simple")])
+def test_a_signature_over_lines_that_end_in_blanks(strict: Office, ways: tuple[bytes, bytes]) -> None:
+    whole = reply("x", to=strict.address).as_bytes(policy=SMTP)
+    whole = whole.replace(b"\r\nx\r\n", b"\r\none \t \r\n\r\n  two   three  \r\n\r\n\r\n")
+    mail_ = dkim.sign(whole, b"s1", b"example.org", pem(KEY), canonicalize=ways) + whole
+    assert strict.takes(mail_, peer=STRANGER).code == 250
+    assert strict.takes(mail_.replace(b"two", b"2"), peer=STRANGER).code == 550
+
+
 def test_so_does_spf(strict: Office) -> None:
     assert strict.takes(reply(), peer=THEIRS).code == 250
     assert strict.takes(reply(), peer=STRANGER).code == 550
@@ -630,6 +639,9 @@ def test_what_costs_a_reader_his_time_is_not_read_to_its_end(office: Office) -> 
         for number in range(1_500)
     )
     assert office.takes(head + nested).code == 554
+    kind = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    for intricate in (b"--b\r\n\r\n" * 10_000, b"--b\r\n" + b"a: b\r\n" * 10_000, b"\r\n" * 200_000):
+        assert office.takes(head + kind + intricate).code == 554
     assert office.takes(b"From: " + b'"a" ' * 500_000 + b"\r\n\r\nhi\r\n").code == 550
     tags = b"Content-Type: text/html\r\n\r\nfirst words " + b"<b>x</b>" * 500_000
     subject = b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + b"\r\n\r\nwords"

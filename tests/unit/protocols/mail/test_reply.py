@@ -166,9 +166,41 @@ def test_nothing_that_a_sender_can_think_of_is_an_error() -> None:
         b"Content-Type: multipart/mixed\r\n\r\nno boundary",
         b"Content-Transfer-Encoding: base64\r\n\r\n!!!!",
         b"Content-Type: text/html\r\n\r\n<blockquote><div><<<",
+        b"Content-Type: text/html\r\n\r\n<![",
+        b"Content-Type: text/html\r\n\r\n&#" + b"1" * 10_000,
         b"Content-Type: text/plain; format=flowed\r\n\r\n>>> \r\n> \r\n",
     ):
         assert isinstance(read(octets), str)
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "raw_unicode_escape", "zip", "x" * 200])
+def test_what_is_no_charset_of_mail_is_none(charset: str) -> None:
+    octets = mail("x").as_bytes().replace(b'charset="utf-8"', f'charset="{charset}"'.encode())
+    assert read(octets.replace(b"\r\nx\r\n", b"\r\nGr\\u00fc-xn--e\r\n")) == "Gr\\u00fc-xn--e"
+
+
+def test_a_text_that_somebody_signed() -> None:
+    signed = (
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n- -- one\ntwo\n"
+        "-----BEGIN PGP SIGNATURE-----\n\nabc\n-----END PGP SIGNATURE-----"
+    )
+    assert read(mail(f"{signed}\n").as_bytes()) == "-- one\ntwo"
+    assert read(mail(f"before\n{signed}\nbetween\n{signed}\nafter\n").as_bytes()).split("\n") == [
+        *("before", "-- one", "two", "between", "-- one", "two", "after")
+    ]
+    unsigned = "-----BEGIN PGP SIGNED MESSAGE-----\n\nno signature follows"
+    assert read(mail(unsigned).as_bytes()) == unsigned
+
+
+def test_more_lines_than_are_looked_at_are_all_there() -> None:
+    lines = "\n".join(f"line {number}" for number in range(5_000))
+    assert strip(lines) == lines
+
+
+def test_a_long_line_is_somebodys_own_whatever_is_in_it() -> None:
+    own = "On " + "and on " * 100 + "he wrote:"
+    assert strip(f"{own}\nyes\n\n{INTRO}\n{quoted(NOTICE)}") == f"{own}\nyes"
+    assert strip(f"yes\n\n{INTRO}\n> {'quoted ' * 200}\n") == "yes"
 
 
 def test_the_address_of_the_shapes_is_one_of_ours() -> None:
