@@ -1,7 +1,8 @@
 """The search follows the feed: what was committed is indexed a moment later, in small transactions.
 
-A step that finds nothing waits for the next second; while there is more, the next step follows at once. When
-many units wait for the writer the indexing stands back: people's messages come first.
+A full step is followed by the next at once; one that is not has caught up, and the next second goes on with
+many messages a step instead of a few. When many units wait for the writer the indexing stands back: people's
+messages come first.
 """
 
 import structlog
@@ -48,7 +49,7 @@ class Indexing:
 
     async def _steps(self) -> None:
         while not self._stopping and self._store.writer.pending <= BUSY:
-            if not await self._store.writer.run("index words", _step):
+            if await self._store.writer.run("index words", _step) < STEP:
                 break
         self._failing = False
 

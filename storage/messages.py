@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from storage import events
 from storage import text as storable
@@ -137,13 +137,23 @@ def exists(connection: Connection, message_id: int) -> bool:
     return connection.scalar(select(message.c.id).where(message.c.id == message_id)) is not None
 
 
+# Made once, since it runs with each batch of receipts.
+_AWAITING_STATUS = (
+    select(message)
+    .where(
+        message.c.id.in_(select(part.c.message_id).where(part.c.id.in_(bindparam("ids", expanding=True)))),
+        message.c.status_callback.is_not(None),
+    )
+    .order_by(message.c.id)
+)
+
+
 def awaiting_status(
     connection: Connection, part_ids: Iterable[int]
 ) -> list[tuple[MessageRecord, tuple[PartRecord, ...]]]:
     """The messages of these parts whose sender wants to be told of their state, each with all its parts."""
-    theirs = select(part.c.message_id).where(part.c.id.in_(list(part_ids)))
-    query = select(message).where(message.c.id.in_(theirs), message.c.status_callback.is_not(None))
-    messages = [MessageRecord._make(row) for row in connection.execute(query.order_by(message.c.id))]
+    rows = connection.execute(_AWAITING_STATUS, {"ids": list(part_ids)})
+    messages = [MessageRecord._make(row) for row in rows]
     parts = _parts_of(connection, [record.id for record in messages])
     return [(record, tuple(parts.get(record.id, ()))) for record in messages]
 

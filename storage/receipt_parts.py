@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text
 
 from storage.receipt_numbers import Agreement, Earliest, agreement
 from storage.records import PartFlag, PartState, ReceiptRecord
@@ -107,6 +107,21 @@ class ToldPart:
             self.state, self.final_at = str(state), now_ms
 
 
+def _told() -> Select[Any]:
+    return select(*TOLD_COLUMNS).join(message, message.c.id == part.c.message_id)
+
+
+# Made once, since it runs with each batch of receipts.
+_WITH_ID = (
+    _told()
+    .where(
+        part.c.upstream.in_(bindparam("upstreams", expanding=True)),
+        part.c.smsc_message_id.in_(bindparam("ids", expanding=True)),
+    )
+    .order_by(part.c.id)
+    .with_for_update(of=part)
+)
+
 ById = dict[tuple[Upstreams, str], list[ToldPart]]
 Seen = dict[int, ToldPart]
 
@@ -123,8 +138,7 @@ def by_id(connection: Connection, wanted: Iterable[tuple[Upstreams, Iterable[str
     """The parts that the upstreams gave these ids; each is one object in ``seen``, however it is found."""
     found: ById = {}
     for upstreams, ids in by_upstreams(wanted).items():
-        query = _told().where(part.c.upstream.in_(upstreams), part.c.smsc_message_id.in_(ids))
-        for row in connection.execute(query.order_by(part.c.id).with_for_update(of=part)):
+        for row in connection.execute(_WITH_ID, {"upstreams": upstreams, "ids": list(ids)}):
             match = seen.setdefault(row.id, ToldPart(row))
             found.setdefault((upstreams, row.smsc_message_id), []).append(match)
     return found
@@ -164,10 +178,6 @@ def awaited(connection: Connection, upstreams: Upstreams) -> Earliest:
         )
         found += [(at_ms, did_, peer) for at_ms, did_, peer in connection.execute(query)]
     return Earliest(found)
-
-
-def _told() -> Select[Any]:
-    return select(*TOLD_COLUMNS).join(message, message.c.id == part.c.message_id)
 
 
 def oldest_on_its_way(connection: Connection, upstreams: Upstreams) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Text, delete, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Text, bindparam, delete, select, update
 
 from storage import receipt_parts
 from storage.receipt_numbers import Agreement, Earliest
@@ -48,6 +48,16 @@ _TOLD = hot_update(
 
 Distant = Sequence[tuple[str, int]]
 """Ids, each with how far it is from what was sent."""
+
+# Made once: to put a query together takes longer than to run it, and these run with each batch.
+_WITH_ID = (
+    select(receipt)
+    .where(
+        receipt.c.upstream.in_(bindparam("upstreams", expanding=True)),
+        receipt.c.smsc_message_id.in_(bindparam("ids", expanding=True)),
+    )
+    .order_by(receipt.c.id)
+)
 
 SAME, SURE, LIKELY = range(3)
 """How far a reading of an id is from what was sent: the same number; the number in another base, where its
@@ -356,8 +366,7 @@ def _known(connection: Connection, reports: Sequence[Report]) -> _Known:
     known: _Known = {}
     wanted = receipt_parts.by_upstreams((item.upstreams, [item.record.smsc_message_id]) for item in reports)
     for upstreams, ids in wanted.items():
-        query = select(receipt).where(receipt.c.upstream.in_(upstreams), receipt.c.smsc_message_id.in_(ids))
-        for row in connection.execute(query.order_by(receipt.c.id)):
+        for row in connection.execute(_WITH_ID, {"upstreams": upstreams, "ids": list(ids)}):
             record = _record(row)
             known.setdefault(_key(upstreams, record), []).append(record)
     return known
