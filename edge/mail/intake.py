@@ -244,7 +244,8 @@ class Intake:
             raise Dropped("new_mail_off", NO_REPLIES)
         if not isinstance(found.author, Address):
             raise Dropped("no_author", NO_AUTHOR)
-        dids = [did for did in self._owners.dids(found.author) if wanted.did in (None, did.number)]
+        owned = await self._owners.dids(found.author)
+        dids = [did for did in owned if wanted.did in (None, did.number)]
         if not dids:
             raise Dropped("foreign_author", NOT_YOURS)
         naming = found.naming(recipient)

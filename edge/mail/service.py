@@ -87,7 +87,7 @@ class MailEdge:
             config,
             addresses,
             directory.did,
-            Owners(directory),
+            Owners(directory, self._in_thread),
             Authenticator(config.authserv_id, names, self._in_thread),
             lambda draft, also: outbound().submit(draft, also),
             store,

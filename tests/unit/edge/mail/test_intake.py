@@ -88,7 +88,7 @@ class Office:
             self.config,
             ADDRESSES,
             self.rig.find,
-            Owners(directory),
+            Owners(directory, self.in_thread),
             Authenticator(self.config.authserv_id, cast(Any, self.zone), self.in_thread),
             self.outbound.submit,
             self.rig.real,
