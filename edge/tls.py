@@ -8,6 +8,7 @@ alone may decide (``tls_verify = false``): many SMSCs have certificates that nob
 
 import base64
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from zope.interface import implementer
 from edge.config_types import TLSKeys
 
 PEM_END = b"-----END CERTIFICATE-----"
+MAX_NAMES = 200
 
 
 def client_options(config: TLSKeys) -> IOpenSSLClientConnectionCreator:
@@ -46,6 +48,12 @@ def client_options(config: TLSKeys) -> IOpenSSLClientConnectionCreator:
 
 def verified(name: str, ca_file: str = "") -> IOpenSSLClientConnectionCreator:
     """The TLS side towards who has a certificate for this name, of the system's authorities or a file's."""
+    return _verified(name, ca_file, Path(ca_file).stat().st_mtime_ns if ca_file else 0)
+
+
+@lru_cache(maxsize=MAX_NAMES)
+def _verified(name: str, ca_file: str, changed: int) -> IOpenSSLClientConnectionCreator:
+    """Made once for a name and a file as it is: reading the authorities takes longer than a handshake."""
     trust = trustRootFromCertificates(_authorities(ca_file)) if ca_file else platformTrust()
     creator: IOpenSSLClientConnectionCreator = optionsForClientTLS(name, trustRoot=trust)
     return creator

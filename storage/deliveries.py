@@ -147,12 +147,31 @@ def skip(connection: Connection, delivery_id: int, account_id: int | None, why: 
     An attempt that is under way goes on; its outcome is refused. What only waits in a server's memory is not
     begun.
     """
-    mine = select(delivery).where(*_of(account_id), delivery.c.id == delivery_id).with_for_update()
-    row = connection.execute(mine).first()
-    if row is None or row.state != DeliveryState.PENDING:
+    pending = (*_of(account_id), delivery.c.state == DeliveryState.PENDING.value)
+    return _ended(connection, pending, delivery_id, SKIPPED, why, now_ms)
+
+
+def end(connection: Connection, delivery_id: int, outcome: str, why: str, now_ms: int) -> bool:
+    """The same for one that may seem to be done, and has failed after all; False when that is known."""
+    unknown = (delivery.c.state != DeliveryState.FAILED.value,)
+    return _ended(connection, unknown, delivery_id, outcome, why, now_ms)
+
+
+def _ended(
+    connection: Connection,
+    wanted: Sequence[ColumnElement[bool]],
+    delivery_id: int,
+    outcome: str,
+    why: str,
+    now_ms: int,
+) -> bool:
+    row = connection.execute(
+        select(delivery).where(*wanted, delivery.c.id == delivery_id).with_for_update()
+    ).first()
+    if row is None:
         return False
     record = delivery_record(row)
-    entry = AttemptRecord(record.id, record.attempts + 1, now_ms, 0, SKIPPED, excerpt=why)
+    entry = AttemptRecord(record.id, record.attempts + 1, now_ms, 0, outcome, excerpt=why)
     connection.execute(insert_into(attempt), clean_attempt(entry)._asdict())
     connection.execute(
         update(delivery)
@@ -161,7 +180,7 @@ def skip(connection: Connection, delivery_id: int, account_id: int | None, why: 
             state=DeliveryState.FAILED.value,
             attempts=entry.number,
             updated_at=now_ms,
-            last_outcome=SKIPPED,
+            last_outcome=outcome,
             owner=None,
             lease_until=now_ms,
         )

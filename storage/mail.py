@@ -4,7 +4,7 @@ Which delivery a bounce is about says its address (a token made of the delivery'
 for that; the loop limits count what was seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -20,14 +20,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from storage.messages import delivery_record
-from storage.records import DeliveryRecord, DeliveryState, Did, MailConversation, MailNotice, SeenMail
+from storage import deliveries
+from storage.records import DeliveryState, Did, MailConversation, MailNotice, SeenMail
 from storage.statements import Write, given, hot_insert, hot_update
-from storage.tables import Id, attempt, delivery, mail_conversation, mail_notice, mail_seen
+from storage.tables import Id, mail_conversation, mail_notice, mail_seen
 from storage.text import storable
 
 SENT = "sent"
 """The outcome of a mail that became a message."""
+
+BOUNCED = "bounced"
 
 _INSERT_SEEN = hot_insert(mail_seen)
 _INSERT_NOTICE = hot_insert(mail_notice)
@@ -45,6 +47,14 @@ _UPDATE_NOTICE = hot_update(
     "attempts_",
     "due",
     "outcome",
+)
+
+_PUT_OFF = hot_update(
+    update(mail_notice)
+    .where(mail_notice.c.id == given("notice_id", Id))
+    .values(due_at=given("due", BigInteger())),
+    "notice_id",
+    "due",
 )
 
 
@@ -139,6 +149,14 @@ def purge_seen(connection: Connection, before_ms: int) -> int:
     return connection.execute(delete(mail_seen).where(mail_seen.c.received_at < before_ms)).rowcount
 
 
+def purge_notices(connection: Connection, before_ms: int) -> int:
+    """Forget notices from before then that were sent or failed; how many there were."""
+    gone = delete(mail_notice).where(
+        mail_notice.c.created_at < before_ms, mail_notice.c.state != DeliveryState.PENDING.value
+    )
+    return connection.execute(gone).rowcount
+
+
 def insert_notice(record: MailNotice) -> list[Write]:
     """The write that owes somebody a notice."""
     clean = record._replace(sentence=storable(record.sentence), excerpt=storable(record.excerpt))
@@ -150,7 +168,7 @@ def claim_notices(connection: Connection, now_ms: int, until_ms: int, limit: int
     query = (
         select(mail_notice)
         .where(mail_notice.c.state == literal_column("'pending'"), mail_notice.c.due_at <= now_ms)
-        .order_by(mail_notice.c.due_at, mail_notice.c.id)
+        .order_by(mail_notice.c.due_at, mail_notice.c.attempts, mail_notice.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -160,6 +178,11 @@ def claim_notices(connection: Connection, now_ms: int, until_ms: int, limit: int
     return [record._replace(state=DeliveryState(record.state)) for record in found]
 
 
+def put_off(ids: Sequence[int], due_at: int) -> list[Write]:
+    """Nobody works these now after all."""
+    return [(_PUT_OFF, (notice_id, due_at)) for notice_id in ids]
+
+
 def record_notice(
     notice_id: int, attempts: int, state: DeliveryState, due_at: int, outcome: str
 ) -> list[Write]:
@@ -167,32 +190,6 @@ def record_notice(
     return [(_UPDATE_NOTICE, (notice_id, state, attempts, due_at, outcome))]
 
 
-def find_delivery(connection: Connection, delivery_id: int) -> DeliveryRecord | None:
-    """The delivery that a bounce is about."""
-    row = connection.execute(select(delivery).where(delivery.c.id == delivery_id)).first()
-    return None if row is None else delivery_record(row)
-
-
 def record_bounce(connection: Connection, delivery_id: int, excerpt: str, now_ms: int) -> bool:
     """A mail that was handed over came back: its delivery has failed. False when that was known."""
-    found = find_delivery(connection, delivery_id)
-    if found is None or found.state is DeliveryState.FAILED:
-        return False
-    number = found.attempts + 1
-    connection.execute(
-        insert(attempt).values(
-            delivery_id=delivery_id,
-            number=number,
-            started_at=now_ms,
-            duration_ms=0,
-            outcome="bounced",
-            status_code=None,
-            excerpt=storable(excerpt),
-        )
-    )
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.id == delivery_id)
-        .values(state=DeliveryState.FAILED.value, attempts=number, updated_at=now_ms, last_outcome="bounced")
-    )
-    return True
+    return deliveries.end(connection, delivery_id, BOUNCED, excerpt, now_ms)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from twisted.internet.defer import Deferred
 
@@ -147,15 +147,15 @@ class EmailHandler(DIDHandler):
 
 
 def status_target(to: Address, message_id: str) -> str:
-    """The status target of a message that came by mail: whom to tell, and in which thread."""
+    """The status target of a message that came by mail (RFC 6068): whom to tell, and in which thread."""
     thread = {"in-reply-to": message_id} if message_id else {}
-    return f"{MAILTO}{to}?{urlencode(thread)}".removesuffix("?")
+    return f"{MAILTO}{quote(str(to), safe='@')}?{urlencode(thread)}".removesuffix("?")
 
 
 def recipient_of(target: str) -> Address:
     """The address in a delivery's target. Raises NotAnAddress."""
     bare = target.removeprefix(MAILTO)
-    return address.parse(bare.partition("?")[0] if target != bare else bare)
+    return address.parse(unquote(bare.partition("?")[0]) if target != bare else bare)
 
 
 def in_reply_to(target: str) -> str:

@@ -108,6 +108,30 @@ class Authenticator:
         return await spf.check(arrival.peer, arrival.sender, arrival.hello, self._names) == "pass"
 
 
+class Proof:
+    """I am the proof of one mail's author, made once however many recipients ask for it."""
+
+    def __init__(self, authenticator: Authenticator, arrival: Arrival, message: Message) -> None:
+        self._authenticator = authenticator
+        self._arrival = arrival
+        self._message = message
+        self._known: dict[tuple[str, ...], bool | Unproven] = {}
+
+    async def holds(self, author: Address, covered: tuple[str, ...] = ()) -> bool:
+        """See `Authenticator.proves`."""
+        if covered not in self._known:
+            try:
+                self._known[covered] = await self._authenticator.proves(
+                    self._arrival, self._message, author, covered
+                )
+            except Unproven as error:
+                self._known[covered] = error
+        found = self._known[covered]
+        if isinstance(found, Unproven):
+            raise found
+        return found
+
+
 def _headers(message: Message, name: str) -> list[str]:
     """In their order; of one that is too long, which nobody writes, nothing but that it is there."""
     return ["" if len(str(value)) > MAX_HEADER else str(value) for value in message.get_all(name, [])]

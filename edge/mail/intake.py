@@ -23,7 +23,7 @@ from edge.config_mail import MailConfig
 from edge.errors import Refused, Unavailable
 from edge.handlers.email import EmailHandler, status_target
 from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber
-from edge.mail.authentication import Arrival, Authenticator, InThread, Unproven
+from edge.mail.authentication import Arrival, Authenticator, InThread, Proof, Unproven
 from edge.mail.owners import Owners, addresses_of
 from edge.mail.reading import Intricate, Read, read
 from edge.mail.writing import binding
@@ -150,11 +150,12 @@ class Intake:
         except Exception as error:
             log.error("mail_not_read", error=repr(error))
             return [BROKEN for _ in recipients]
-        return [await self._answer(arrival, found, recipient) for recipient in recipients]
+        proof = Proof(self._authenticator, arrival, found.message)
+        return [await self._answer(arrival, found, proof, recipient) for recipient in recipients]
 
-    async def _answer(self, arrival: Arrival, found: Read, recipient: str) -> Reply:
+    async def _answer(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> Reply:
         try:
-            await self._work(arrival, found, recipient)
+            await self._work(found, proof, recipient)
         except Dropped as error:
             self._say_dropped(error, arrival, found, recipient)
             return error.reply
@@ -184,16 +185,18 @@ class Intake:
             message_id=found.message_id[:100],
         )
 
-    async def _work(self, arrival: Arrival, found: Read, recipient: str) -> None:
+    async def _work(self, found: Read, proof: Proof, recipient: str) -> None:
         match self._addresses.judge(recipient):
             case ToBounces(written):
                 await self._bounced(written, found)
             case ToConversation(written):
                 self._is_a_persons(found)
-                await self._send(await self._replied(arrival, found, written))
+                await self._send(await self._replied(found, proof, written))
             case ToNumber() as wanted:
                 self._is_a_persons(found)
-                await self._send(await self._began(arrival, found, recipient, wanted))
+                case = await self._began(found, proof, recipient, wanted)
+                if case is not None:
+                    await self._send(case)
             case Reply() as refusal:
                 raise Dropped("no_such_address", refusal)
 
@@ -204,7 +207,7 @@ class Intake:
 
     # -- which conversation, and whether the author may -------------------------------------------
 
-    async def _replied(self, arrival: Arrival, found: Read, written: str) -> _Case:
+    async def _replied(self, found: Read, proof: Proof, written: str) -> _Case:
         if self._config.replies == "off":
             raise Dropped("replies_off", NO_REPLIES)
         conversation = await self._conversation([written, *found.places])
@@ -221,7 +224,7 @@ class Intake:
             if author.key not in known:
                 raise Dropped("foreign_author", NOT_YOURS)
             if self._config.replies == "authenticated":
-                await self._prove(arrival, found, author)
+                await _prove(proof, author)
         return self._case(did, conversation, author, found)
 
     async def _conversation(self, places: list[str]) -> MailConversation | None:
@@ -233,21 +236,23 @@ class Intake:
                 return known
         return None
 
-    async def _began(self, arrival: Arrival, found: Read, recipient: str, wanted: ToNumber) -> _Case:
+    async def _began(self, found: Read, proof: Proof, recipient: str, wanted: ToNumber) -> _Case | None:
         """New mail to a number: from an address that DIDs have, named in the mail itself, so that an old
-        mail of theirs that somebody kept cannot be sent here once more."""
+        mail of theirs that somebody kept cannot be sent here once more. None: which DID it is from the author
+        has been asked."""
         if self._config.new_mail == "off":
             raise Dropped("new_mail_off", NO_REPLIES)
         if not isinstance(found.author, Address):
             raise Dropped("no_author", NO_AUTHOR)
-        dids = [did for did in self._owners.dids(found.author) if wanted.did in (None, did.number)]
+        owned = await self._owners.dids(found.author)
+        dids = [did for did in owned if wanted.did in (None, did.number)]
         if not dids:
             raise Dropped("foreign_author", NOT_YOURS)
         naming = found.naming(recipient)
         if naming is None:
             raise Dropped("not_addressed", NOT_ADDRESSED)
         if self._config.new_mail == "authenticated":
-            await self._prove(arrival, found, found.author, covered=(naming,))
+            await _prove(proof, found.author, covered=(naming,))
         did = dids[0]
         ids, now_ms = self._store.ids.next, self._wall_ms()
         conversation = await self._store.writer.run(
@@ -255,18 +260,15 @@ class Intake:
             lambda connection: mail.conversation(connection, ids, did, wanted.number, now_ms),
         )
         case = self._case(did, conversation, found.author, found)
-        if len(dids) > 1 and not await self._seen(case):
+        if len(dids) > 1:
+            if await self._seen(case):
+                return None
             numbers = ", ".join(other.number for other in dids)
             example = f"{wanted.number.removeprefix('+')}+{did.number[1:]}@{self._addresses.domain}"
             sentence = f"Not sent: several of your numbers ({numbers}) have this address. Write to {example}."
             await self._only_tell(case, "ambiguous", sentence)
+            return None
         return case
-
-    async def _prove(
-        self, arrival: Arrival, found: Read, author: Address, covered: Sequence[str] = ()
-    ) -> None:
-        if not await self._authenticator.proves(arrival, found.message, author, covered):
-            raise Dropped("not_proven", NOT_PROVEN)
 
     def _case(self, did: Did, conversation: MailConversation, author: Address | None, found: Read) -> _Case:
         return _Case(did, conversation, author, found, found.key(str(conversation.id)), self._wall_ms())
@@ -384,6 +386,11 @@ class Intake:
         if new:
             self.counters.bounces += 1
             log.warning("mail_bounced", delivery=delivery_id, detail=detail)
+
+
+async def _prove(proof: Proof, author: Address, covered: tuple[str, ...] = ()) -> None:
+    if not await proof.holds(author, covered):
+        raise Dropped("not_proven", NOT_PROVEN)
 
 
 def _unsendable(found: Read) -> tuple[str, str] | None:

@@ -12,8 +12,9 @@ from email.utils import getaddresses
 from typing import Any
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionClosed
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.mail import imap4
@@ -31,6 +32,9 @@ CONNECT_SECONDS = 30.0
 LOOK_SECONDS = 300.0  # for one look at the mailbox
 AT_ONCE = 100
 MAX_RECIPIENTS = 10
+MAX_HEAD = 65_536
+"""Octets of a mail in which it is looked for whom it is to."""
+
 _PLACES = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
 SEEN, FLAGGED = "\\Seen", "\\Flagged"
 
@@ -98,9 +102,9 @@ class Mailbox:
             await client.greeted
             await client.login(self._config.username.encode(), self._config.password.reveal().encode())
             await client.select(self._config.folder)
-            found = await client.search(imap4.Query(unseen=True), uid=True)
+            found = await client.search(imap4.Query(unseen=True, unflagged=True), uid=True)
             for uid in found[:AT_ONCE]:
-                await self._take(client, str(uid))
+                await self._take_or_leave(client, str(uid))
             await client.logout()
         finally:
             client.transport.abortConnection()
@@ -112,6 +116,17 @@ class Mailbox:
         options = tls.verified(self._config.host, self._config.ca_file)
         client: Any = await wrapClientTLS(options, plain).connect(Factory.forProtocol(Client))
         return client
+
+    async def _take_or_leave(self, client: Any, uid: str) -> None:
+        """One mail. What goes wrong with it is said, and it is flagged, not seen: the others have their
+        turn."""
+        try:
+            await self._take(client, uid)
+        except (ConnectionClosed, CancelledError):
+            raise
+        except Exception as error:  # whatever a server or a mail can make of Twisted's parser
+            log.error("mailbox_mail_not_read", host=self._config.host, uid=uid, error=repr(error))
+            await client.addFlags(uid, [FLAGGED], uid=True)
 
     async def _take(self, client: Any, uid: str) -> None:
         sizes = await client.fetchSize(uid, uid=True)
@@ -130,7 +145,7 @@ class Mailbox:
             await client.addFlags(uid, flags, uid=True)
 
     def _arrival(self, octets: bytes) -> tuple[Arrival, list[str]]:
-        message = message_from_bytes(octets)
+        message = message_from_bytes(octets[:MAX_HEAD].partition(b"\r\n\r\n")[0])
         path = str(message.get("Return-Path", "unknown")).strip().strip("<>")
         return Arrival(octets, path, "", trusted=True), self.recipients(message)
 

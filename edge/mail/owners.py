@@ -1,7 +1,10 @@
 """Whose address is whose: the DIDs that a mail's author may write as."""
 
+from functools import lru_cache
+
 from edge.directory import Directory
 from edge.handlers.email import EmailHandler
+from edge.mail.authentication import InThread
 from protocols.mail import address
 from protocols.mail.address import Address
 from storage.records import Did
@@ -12,25 +15,40 @@ def addresses_of(did: Did) -> frozenset[str]:
     setting = did.handlers.get(EmailHandler.name)
     if setting is None or not setting.enabled:
         return frozenset()
-    return frozenset(address.parse(target).key for target in EmailHandler.targets(setting.settings, ""))
+    return frozenset(map(_key, EmailHandler.targets(setting.settings, "")))
+
+
+@lru_cache(maxsize=10_000)
+def _key(target: str) -> str:
+    return address.parse(target).key
 
 
 class Owners:
-    """I know the DIDs of each address, by the directory as it is."""
+    """I know the DIDs of each address, by the directory as it is.
 
-    def __init__(self, directory: Directory) -> None:
+    They are looked through in a thread when something has changed, since there may be very many.
+    """
+
+    def __init__(self, directory: Directory, in_thread: InThread) -> None:
         self._directory = directory
+        self._in_thread = in_thread
         self._version: int | None = None
         self._dids: dict[str, list[str]] = {}
 
-    def dids(self, author: Address) -> list[Did]:
+    async def dids(self, author: Address) -> list[Did]:
         """The DIDs that name this address, in their order."""
-        if self._version != self._directory.version:
-            self._version = self._directory.version
-            self._dids = {}
-            for number in self._directory.known_numbers():
-                found = self._directory.did(number)
-                for key in addresses_of(found) if found is not None else ():
-                    self._dids.setdefault(key, []).append(number)
-        numbers = self._dids.get(author.key, [])
-        return [found for number in numbers if (found := self._directory.did(number)) is not None]
+        version = self._directory.version
+        if self._version != version:
+            dids = await self._in_thread(self._looked_through)
+            self._version, self._dids = version, dids
+        found = map(self._directory.did, self._dids.get(author.key, ()))
+        return [did for did in found if did is not None and author.key in addresses_of(did)]
+
+    def _looked_through(self) -> dict[str, list[str]]:
+        """The numbers by address. The directory may change meanwhile: then this is done again."""
+        dids: dict[str, list[str]] = {}
+        for number in self._directory.known_numbers():
+            found = self._directory.did(number)
+            for key in addresses_of(found) if found is not None else ():
+                dids.setdefault(key, []).append(number)
+        return dids

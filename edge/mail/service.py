@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
@@ -37,6 +38,9 @@ log = structlog.get_logger(__name__)
 DAY_SECONDS = 86_400.0
 SEEN_MS = 7 * 86_400_000
 """How long a mail is known again, longer than any server tries to bring it."""
+
+TOLD_MS = 30 * 86_400_000
+"""How long a notice that was sent, or could not be, is kept for whoever asks."""
 
 TIDY_SECONDS = 3_600.0
 
@@ -78,12 +82,12 @@ class MailEdge:
         patience = Patience(config.give_up_days * DAY_SECONDS, random)
         send = self.sender.send
         self.handler = EmailHandler(self.writing, send, self.sender.key, patience)
-        self.notices = Notices(self.writing, send, patience, store, reactor, wall_ms)
+        self.notices = Notices(self.writing, send, self.sender.key, patience, store, reactor, wall_ms)
         self.intake = Intake(
             config,
             addresses,
             directory.did,
-            Owners(directory),
+            Owners(directory, self._in_thread),
             Authenticator(config.authserv_id, names, self._in_thread),
             lambda draft, also: outbound().submit(draft, also),
             store,
@@ -121,10 +125,15 @@ class MailEdge:
 
     def _forget(self) -> Deferred[Any]:
         """What came long ago does not come again."""
-        before = self._wall_ms() - SEEN_MS
-        return self._store.writer.run(
-            "forget mail", lambda connection: mail.purge_seen(connection, before)
-        ).addErrback(lambda failure: log.error("mail_not_tidied", error=failure.getErrorMessage()))
+        now_ms = self._wall_ms()
+
+        def forget(connection: Connection) -> None:
+            mail.purge_seen(connection, now_ms - SEEN_MS)
+            mail.purge_notices(connection, now_ms - TOLD_MS)
+
+        return self._store.writer.run("forget mail", forget).addErrback(
+            lambda failure: log.error("mail_not_tidied", error=failure.getErrorMessage())
+        )
 
 
 def way_of(config: MailConfig) -> Way:

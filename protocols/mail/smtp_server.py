@@ -18,7 +18,10 @@ from protocols.mail.wire import bare
 
 MAX_LINE = 2_048
 MAX_ERRORS = 10
-MAX_RECIPIENTS = 100
+MAX_RECIPIENTS = 10  # a mail is to a conversation or a number; who has more sends the mail again
+MAX_TEXT_LINE = 65_536
+"""Octets of a line of a mail, in which RFC 5321 §4.5.3.1.6 wants 1,000."""
+
 _PATH = re.compile(r"<(?P<path>[^<>\s]*)>(?P<rest>(?: [!-~\u0080-\U0010ffff]+)*)\s*")
 
 
@@ -40,7 +43,6 @@ class Mail:
     recipients: tuple[str, ...]
     octets: bytes = field(repr=False)
     hello: str = ""
-    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,10 @@ class _Transaction:
     sender: str | None = None
     utf8: bool = False
     recipients: list[str] = field(default_factory=list)
-    lines: list[bytes] = field(default_factory=list)
+    octets: bytearray = field(default_factory=bytearray)
     size: int = 0
     bare: bool = False
+    long_line: bool = False
     broken_before: bool = False
 
 
@@ -166,11 +169,17 @@ class Session:
         self._check_length()
 
     def _check_length(self) -> None:
-        """An endless line is cut off: in a command it is refused, in a mail its octets are counted."""
+        """An endless line is cut off: in a command it is refused, in a mail its octets are counted.
+
+        Its last octet may be the CR of its end. What comes behind a cut is no line, so no end of a mail.
+        """
         if self.state is State.COMMAND and len(self._buffer) > MAX_LINE:
             self._end(500, "5.5.2 Line too long")
-        elif self.state is State.DATA and len(self._buffer) > self._settings.max_octets:
-            self._end(552, f"5.3.4 More than {self._settings.max_octets} octets")
+        elif self.state is State.DATA and len(self._buffer) > MAX_TEXT_LINE:
+            self._now.long_line = self._now.broken_before = True
+            self._now.size += len(self._buffer) - 1
+            self._now.octets.clear()
+            self._buffer = self._buffer[-1:]
 
     def _command_line(self, line: bytes) -> None:
         if not line.endswith(b"\r\n") or bare(line):
@@ -324,24 +333,27 @@ class Session:
             return
         self._now.broken_before = not line.endswith(b"\r\n")
         self._now.bare = self._now.bare or bare(line)
+        self._now.long_line = self._now.long_line or len(line) > MAX_TEXT_LINE
         self._now.size += len(line)
-        if self._now.size <= self._settings.max_octets and not self._now.bare:
-            self._now.lines.append(line[1:] if line.startswith(b".") else line)
+        if self._now.size <= self._settings.max_octets and not (self._now.bare or self._now.long_line):
+            self._now.octets += line[1:] if line.startswith(b".") else line
         else:
-            self._now.lines.clear()
+            self._now.octets.clear()
 
     def _whole(self) -> None:
-        if self._now.bare:
+        if self._now.long_line:
+            self._refuse_data(500, f"5.6.0 A line of more than {MAX_TEXT_LINE} octets")
+        elif self._now.bare:
             self._refuse_data(550, "5.6.11 A CR or LF that is not part of a line's end")
         elif self._now.size > self._settings.max_octets:
             self._refuse_data(552, f"5.3.4 More than {self._settings.max_octets} octets")
         else:
             self.state = State.TAKING
-            octets = b"".join(self._now.lines)
-            self._now.lines.clear()
+            octets = bytes(self._now.octets)
+            self._now.octets.clear()
             assert self._now.sender is not None
             recipients = tuple(self._now.recipients)
-            self._out.append(Take(Mail(self._now.sender, recipients, octets, self._hello, self._encrypted)))
+            self._out.append(Take(Mail(self._now.sender, recipients, octets, self._hello)))
 
     def _refuse_data(self, code: int, text: str) -> None:
         self.state = State.COMMAND
@@ -374,7 +386,7 @@ class Session:
         self._say(code, text)
         self.state = State.CLOSED
         self._buffer, self._position = b"", 0
-        self._now.lines.clear()
+        self._now.octets.clear()
         self._out.append(Close())
 
     def _actions(self) -> list[Action]:

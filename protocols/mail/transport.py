@@ -177,11 +177,14 @@ class ServerFactory(Factory):
 class ClientProtocol(Protocol):
     """I carry one `Client`; ``done`` fires with its verdict, and never fails.
 
+    Who cancels it ends the session: a mail that nobody waits for any more must not arrive all the same, to be
+    sent once more.
+
     ``tls_options`` makes a TLS side once STARTTLS is agreed on.
     """
 
     def __init__(self, client: Client, clock: IReactorTime, tls_options: Callable[[], Any]) -> None:
-        self.done: Deferred[Verdict] = Deferred()
+        self.done: Deferred[Verdict] = Deferred(self._cancelled)
         self._client = client
         self._clock = clock
         self._tls_options = tls_options
@@ -219,6 +222,12 @@ class ClientProtocol(Protocol):
                 case Verdict():
                     self._settle(action)
                     transport.loseConnection()
+
+    def _cancelled(self, _: object) -> None:
+        self._verdict = Verdict("cancelled", None, False, self._client.stage.name.lower())
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
 
     def _settle(self, verdict: Verdict) -> None:
         self._verdict = verdict

@@ -93,3 +93,15 @@ def test_a_bounce_makes_its_delivery_failed_once(engine: Engine) -> None:
         "bounced",
     )
     assert [(item.number, item.excerpt) for item in view.attempts] == [(2, "5.1.1 no such user")]
+
+
+def test_notices_are_forgotten_once_they_are_done(engine: Engine) -> None:
+    sent, owed = notice(due_at=NOW), notice(due_at=NOW + 10)
+    write(engine, [*mail.insert_notice(sent), *mail.insert_notice(owed)])
+    assert done(engine, mail.purge_notices, NOW + 1) == 0, "both are owed"
+    write(engine, mail.record_notice(sent.id, 1, DeliveryState.DELIVERED, NOW, "sent"))
+    assert done(engine, mail.purge_notices, sent.created_at) == 0
+    assert done(engine, mail.purge_notices, sent.created_at + 1) == 1
+    write(engine, mail.put_off([owed.id], NOW + 20))
+    assert done(engine, mail.claim_notices, NOW + 19, NOW + 30, 10) == []
+    assert [item.id for item in done(engine, mail.claim_notices, NOW + 20, NOW + 30, 10)] == [owed.id]

@@ -197,3 +197,11 @@ def test_addresses_are_kept_once_and_each_owes_a_mail() -> None:
 def test_addresses_that_cannot_be(to: str) -> None:
     with pytest.raises(SettingError, match="email_to"):
         EmailHandler.settle({}, {"to": to}, RULES)
+
+
+@pytest.mark.parametrize("local", ["a?b", "a%3Fb", "a&in-reply-to=x", "a#b", "a+b", "jürgen"])
+def test_whom_to_tell_is_read_as_it_was_written(local: str) -> None:
+    to = Address(local, "example.org")
+    target = status_target(to, "<1?&2@x>")
+    assert recipient_of(target) == to
+    assert in_reply_to(target) == "<1?&2@x>"

@@ -88,7 +88,7 @@ class Office:
             self.config,
             ADDRESSES,
             self.rig.find,
-            Owners(directory),
+            Owners(directory, self.in_thread),
             Authenticator(self.config.authserv_id, cast(Any, self.zone), self.in_thread),
             self.outbound.submit,
             self.rig.real,
@@ -654,3 +654,37 @@ def test_what_is_no_mail_at_all(office: Office) -> None:
     for octets in (b"", b"\r\n", b"\xff\xfe\r\n", b"From\r\n\r\n", b":" * 10_000):
         assert office.takes(octets).code == 550
     assert office.sent() == []
+
+
+def test_an_author_is_proven_once_for_all_recipients(strict: Office) -> None:
+    asked = []
+    answer = strict.zone.texts
+
+    async def texts(name: str) -> list[bytes]:
+        asked.append(name)
+        return await answer(name)
+
+    strict.zone.texts = texts  # type: ignore[method-assign]
+    to = [strict.address, strict.address.replace("sms+", "SMS+"), f"sms@{DOMAIN}"]
+    arrival = Arrival(signed(reply(references=strict.address)), OWNER, STRANGER)
+    replies = success(strict.intake.take(arrival, to))
+    assert [item.code for item in replies] == [250, 250, 250]
+    assert asked == ["s1._domainkey.example.org"]
+    strict.zone.away = True
+    asked.clear()
+    again = Arrival(signed(reply(references=strict.address)), OWNER, STRANGER)
+    replies = success(strict.intake.take(again, to))
+    assert [item.code for item in replies] == [451, 451, 451]
+    assert len(asked) == 1
+
+
+def test_whoever_is_asked_which_number_is_not_said_to_repeat_himself(office: Office) -> None:
+    with office.rig.store.engine.transaction() as conn:
+        numbers.add_did(conn, office.rig.store.ids.next, office.rig.account_id, SECOND, START_MS)
+    office.rig.sets(SECOND, to=OWNER)
+    mail_ = new()
+    assert office.takes(mail_, to=f"+12025550150@{DOMAIN}").code == 250
+    assert [code for code, _ in office.notices()] == ["ambiguous"]
+    assert (office.intake.counters.repeated, office.intake.counters.notices) == (0, 1)
+    assert office.takes(mail_, to=f"+12025550150@{DOMAIN}").code == 250
+    assert (office.intake.counters.repeated, office.intake.counters.notices) == (1, 1)

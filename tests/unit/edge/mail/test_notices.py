@@ -4,17 +4,19 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
+from twisted.internet.defer import Deferred, fail, succeed
 
 from edge.handlers.email import Patience
-from edge.mail.notices import LEASE_MS, LOOK_SECONDS, Notices
-from protocols.mail.smtp import Reply, Verdict
+from edge.mail.notices import AT_ONE_SERVER, ATTEMPT_SECONDS, LEASE_MS, LOOK_SECONDS, Notices
+from protocols.mail.smtp import Envelope, Reply, Verdict
 from storage import mail
 from storage.records import DeliveryState, MailNotice
 from storage.tables import mail_notice
 from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import DID, PEER, Time
-from tests.unit.edge.mail.rig import DAYS, OWNER, Rig
+from tests.unit.edge.mail.rig import DAYS, OWNER, SENT, Rig
 
 
 class Desk:
@@ -27,13 +29,15 @@ class Desk:
     def another(self) -> Notices:
         """A worker on the same store."""
         rig, patience = self.rig, Patience(4 * DAYS, Random(1))
-        return Notices(rig.writing, rig.sent, patience, rig.real, rig.time, rig.time.wall_ms)
+        return Notices(
+            rig.writing, rig.sent, lambda domain: domain, patience, rig.real, rig.time, rig.time.wall_ms
+        )
 
-    def owes(self, code: str = "empty", did: str = DID) -> None:
+    def owes(self, code: str = "empty", did: str = DID, to: str = OWNER) -> None:
         """One more."""
         now = self.rig.time.wall_ms()
         identity, account = self.rig.store.ids.next(), self.rig.account_id
-        texts = (did, PEER, OWNER, code, "There was no text.", "hi", "<1@example.org>")
+        texts = (did, PEER, to, code, "There was no text.", "hi", "<1@example.org>")
         record = MailNotice(identity, account, *texts, DeliveryState.PENDING, 0, now, now)
         success(self.rig.store.writer.write(mail.insert_notice(record)))
 
@@ -116,3 +120,57 @@ def test_a_store_that_fails_is_asked_again(desk: Desk) -> None:
     desk.rig.store.writer.failing = False
     desk.rig.time.advance(LOOK_SECONDS)
     assert desk.states() == [("delivered", 1, "sent")]
+
+
+class Slow:
+    """Servers that say nothing, but for one."""
+
+    def __init__(self, well: str) -> None:
+        self.well = well
+        self.open: list[Deferred[Verdict]] = []
+        self.most = 0
+
+    def __call__(self, envelope: Envelope) -> Deferred[Verdict]:
+        if envelope.recipient.endswith(self.well):
+            return succeed(SENT)
+        waiting: Deferred[Verdict] = Deferred(self.open.remove)
+        self.open.append(waiting)
+        self.most = max(self.most, len(self.open))
+        return waiting
+
+
+def test_a_slow_server_holds_up_nobody_else(desk: Desk) -> None:
+    slow = Slow("@well.example")
+    desk.rig.sent = slow  # type: ignore[assignment]
+    desk.notices = desk.another()
+    for number in range(50):
+        desk.owes(to=f"{number}@slow.example")
+    desk.owes(to="owner@well.example")
+    desk.notices.start()
+    assert desk.states()[-1] == ("delivered", 1, "sent")
+    assert slow.most == AT_ONE_SERVER
+    for _ in range(10):
+        desk.rig.time.advance(ATTEMPT_SECONDS)
+    assert slow.most == AT_ONE_SERVER
+    assert {state for state in desk.states()[:-1] if state[1] < 1} == set(), "each had its turn"
+    assert desk.states()[0][2] == "timeout"
+
+
+def test_the_outcome_that_could_not_be_stored_is_said(desk: Desk) -> None:
+    slow = Slow("@well.example")
+    desk.rig.sent = slow  # type: ignore[assignment]
+    desk.notices = desk.another()
+    desk.owes(to="a@slow.example")
+    desk.owes(to="b@slow.example")
+    desk.notices.start()
+    desk.rig.store.writer.write = broken  # type: ignore[method-assign,assignment]
+    with capture_logs() as entries:
+        for waiting in slow.open[:]:
+            waiting.callback(SENT)
+    said = [entry for entry in entries if entry["event"] == "mail_notices_not_sent"]
+    assert [entry["log_level"] for entry in said] == ["error", "error"]
+    assert "full of water" in said[0]["error"]
+
+
+def broken(_: object) -> Deferred[None]:
+    return fail(ValueError("full of water"))

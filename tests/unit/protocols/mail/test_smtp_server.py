@@ -7,6 +7,7 @@ from protocols.mail.smtp_server import (
     MAX_ERRORS,
     MAX_LINE,
     MAX_RECIPIENTS,
+    MAX_TEXT_LINE,
     Action,
     Close,
     Mail,
@@ -70,7 +71,7 @@ def test_a_mail_step_by_step() -> None:
     assert server.says(b".\r\n") == ""
     (mail,) = server.mails
     assert mail == Mail(
-        "a@example.org", ("sms@here",), b"Subject: x\r\n\r\nhi\r\n.\r\ndot\r\n", "client.example.org", False
+        "a@example.org", ("sms@here",), b"Subject: x\r\n\r\nhi\r\n.\r\ndot\r\n", "client.example.org"
     )
     assert server.says(b"NOOP\r\n") == "", "nothing is read before the mail is judged"
     assert server.after(server.session.answer([OK])) == "250 2.0.0 Taken\r\n250 2.0.0 Here\r\n"
@@ -197,7 +198,7 @@ def test_starttls_drops_what_was_put_behind_it_and_forgets_the_rest() -> None:
     assert "STARTTLS" not in server.says(b"EHLO me\r\n")
     assert server.codes(b"STARTTLS\r\n") == ["502"]
     server.says(ENVELOPE[9:] + b"DATA\r\nhi\r\n.\r\n")
-    assert [(mail.octets, mail.encrypted) for mail in server.mails] == [(b"hi\r\n", True)]
+    assert [mail.octets for mail in server.mails] == [b"hi\r\n"]
 
 
 def test_without_a_certificate_there_is_no_starttls() -> None:
@@ -218,13 +219,9 @@ def test_a_mail_that_is_too_large_is_read_to_its_end_and_refused() -> None:
     assert server.mails == []
 
 
-def test_a_line_without_an_end_ends_the_connection() -> None:
+def test_a_command_without_an_end_ends_the_connection() -> None:
     server = Server()
     assert server.says(b"x" * (MAX_LINE + 1)).startswith("500")
-    assert server.closed
-    server = Server()
-    server.says(ENVELOPE + b"DATA\r\n")
-    assert server.says(b"x" * (LIMIT + 1)).startswith("552")
     assert server.closed
 
 
@@ -247,3 +244,34 @@ def test_closing_from_our_side() -> None:
     server = Server()
     assert server.after(server.session.close(421, "4.3.2 Shutting down")) == "421 4.3.2 Shutting down\r\n"
     assert server.session.close(421, "again") == []
+
+
+@pytest.mark.parametrize("chunk", [1_000_000, 10_000, 4_097])
+@pytest.mark.parametrize("end", [b"x\r\n", b".\r\n", b"\r\n"])
+def test_a_line_that_nobody_writes(chunk: int, end: bytes) -> None:
+    """What stands behind the octets that are not kept is no line of its own, whatever it looks like."""
+    server = Server()
+    assert server.codes(ENVELOPE + b"DATA\r\n") == ["250", "250", "250", "354"]
+    octets = b"x" * MAX_TEXT_LINE + end + b"after\r\n"
+    for start in range(0, len(octets), chunk):
+        assert server.says(octets[start : start + chunk]) == ""
+    assert server.says(b".\r\n").startswith("500 5.6.0")
+    assert server.mails == []
+    assert server.codes(ENVELOPE[9:] + b"DATA\r\nhi\r\n.\r\n") == ["250", "250", "354"]
+    assert [mail.octets for mail in server.mails] == [b"hi\r\n"]
+
+
+def test_the_longest_line_and_many_short_ones() -> None:
+    octets = b"x" * (MAX_TEXT_LINE - 2) + b"\r\n" + b"\r\n" * 1_000
+    server = Server()
+    server.says(ENVELOPE + b"DATA\r\n" + octets + b".\r\n")
+    assert [mail.octets for mail in server.mails] == [octets]
+
+
+def test_a_line_without_an_end_is_not_kept() -> None:
+    server = Server()
+    server.says(ENVELOPE + b"DATA\r\n")
+    for _ in range(100):
+        server.says(b"x" * 10_000)
+        assert len(server.session._buffer) <= MAX_TEXT_LINE
+    assert server.says(b"\r\n.\r\n").startswith("500 5.6.0")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -20,7 +20,7 @@ from protocols.mail.transport import (
     ClientProtocol,
     ServerFactory,
 )
-from tests.deferreds import pending, success
+from tests.deferreds import failure, pending, success
 
 ENVELOPE = b"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<x@y>\r\nDATA\r\n"
 
@@ -230,3 +230,15 @@ def test_starttls_is_followed_by_ehlo() -> None:
     call.says("220 go")
     assert call.wire.encrypted_with == "options"
     assert call.wire.value().endswith(b"STARTTLS\r\nEHLO me\r\n")
+
+
+def test_who_waits_no_longer_ends_the_session() -> None:
+    call = Call()
+    call.says("220 x", "250 x", "250 x", "250 x")
+    call.protocol.done.cancel()
+    failure(call.protocol.done, CancelledError)
+    assert call.wire.aborted
+    call.says("354 x")
+    assert not call.wire.value().endswith(b"hi\r\n.\r\n")
+    lose(call.protocol)
+    assert call.clock.getDelayedCalls() == []
