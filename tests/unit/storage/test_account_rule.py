@@ -29,6 +29,7 @@ WITHOUT = {
     "check.check": UPKEEP,
     "deletion.purge": UPKEEP,
     "deliveries.insert_event": RECEIPTS,
+    "endpoints.forget_silent": UPKEEP,
     "events.begin_epoch": UPKEEP,
     "events.follow": FEED,
     "events.followed": FEED,
