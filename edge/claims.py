@@ -7,6 +7,7 @@ reverse.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, succeed
@@ -31,7 +32,7 @@ class Claims:
         self._owner: int | None = None
         self._leases: dict[int, int] = {}
         self._sure: dict[int, int] = {}  # when the store was last asked whether they are ours and pending
-        self._doubted: set[int] = set()  # since the store is being asked
+        self._doubted: set[int] | None = None  # while the store is being asked
         self._after = -(2**63)
 
     @property
@@ -69,7 +70,8 @@ class Claims:
         """Somebody has changed these in the table."""
         for delivery_id in delivery_ids:
             self._sure.pop(delivery_id, None)
-        self._doubted.update(delivery_ids)
+        if self._doubted is not None:
+            self._doubted.update(delivery_ids)
 
     def check(self, attempts: Mapping[int, int], wall_ms: Callable[[], int]) -> Deferred[set[int]]:
         """Ask the store about these, given with the attempts that each had when it came to memory; those that
@@ -78,16 +80,20 @@ class Claims:
         The answer is fresh when it comes: with a store that is slow to read nothing would ever be sure else.
         What somebody has changed meanwhile is in doubt.
         """
-        self._doubted.clear()
-        asking = self._store.read(queue.held, attempts.keys(), self.owner)
+        doubted = self._doubted = set()
+
+        def over(result: Any) -> Any:
+            self._doubted = None
+            return result
 
         def checked(held: Mapping[int, int]) -> set[int]:
             same = {delivery_id for delivery_id, tries in attempts.items() if held.get(delivery_id) == tries}
             now_ms = wall_ms()
-            self._sure.update((known, now_ms) for known in same - self._doubted if known in self._leases)
+            self._sure.update((known, now_ms) for known in same - doubted if known in self._leases)
             return attempts.keys() - same
 
-        return asking.addCallback(checked)
+        asking = self._store.read(queue.held, attempts.keys(), self.owner)
+        return asking.addBoth(over).addCallback(checked)
 
     def take_over(self) -> Deferred[int]:
         """Free what earlier lives of this server had when they ended; how much."""

@@ -105,11 +105,10 @@ class Outbox:
             wall_ms,
             self.target_key,
             self._something_changed,
-            self._arrived,
+            self._current,
         )
         self._second_look = SecondLook(self._claims, clock, wall_ms, self._begin, self._ended_elsewhere)
         self._faults = Faults()
-        self._moved: dict[int, str] = {}  # deliveries that go where the table does not say yet
         self._under_way: dict[int, tuple[_Attempt, Deferred[Any]]] = {}
         self._overdue = LoopingCall(self._end_overdue)
         self._overdue.clock = clock
@@ -218,7 +217,6 @@ class Outbox:
 
     def _let_go(self, due: DueDelivery) -> None:
         self._claims.drop(due.delivery.id)
-        self._moved.pop(due.delivery.id, None)
         self._targets.let_go(due.delivery.lane)
 
     def _pump(self) -> None:
@@ -337,11 +335,6 @@ class Outbox:
         setting = did.handlers.get(due.delivery.handler)
         return setting is not None and not setting.enabled
 
-    def _arrived(self, due: DueDelivery) -> DueDelivery:
-        """One that comes from the table as the table has it."""
-        self._moved.pop(due.delivery.id, None)
-        return self._current(due)
-
     def _current(self, due: DueDelivery) -> DueDelivery:
         """The same, to where the number's owner has it go now."""
         delivery = due.delivery
@@ -355,8 +348,7 @@ class Outbox:
             return due
         if target == delivery.target:
             return due
-        self._moved[delivery.id] = target
-        return due._replace(delivery=delivery._replace(target=target))
+        return due._replace(delivery=delivery._replace(target=target), moved=True)
 
     def _ended(self, outcome: Outcome, attempt: _Attempt) -> Outcome:
         outcome = checked(outcome)
@@ -427,9 +419,8 @@ class Outbox:
         self, record: AttemptRecord, state: DeliveryState, due_at: int, attempt: _Attempt
     ) -> None:
         writes = deliveries.record_attempt(record, state, due_at, self._wall_ms(), self._claims.owner)
-        moved = self._moved.get(record.delivery_id)
-        if moved is not None:
-            writes += deliveries.retarget(record.delivery_id, moved)
+        if attempt.due.moved:
+            writes += deliveries.retarget(record.delivery_id, attempt.due.delivery.target)
         self._store.writer.write(writes).addCallbacks(
             self._stored,
             self._not_stored,

@@ -58,10 +58,11 @@ _RETARGET = hot_update(
 
 
 class DueDelivery(NamedTuple):
-    """A delivery and the message that it is about."""
+    """A delivery and the message that it is about. ``moved``: its target is not what the table has."""
 
     delivery: DeliveryRecord
     message: MessageRecord
+    moved: bool = False
 
 
 def insert(record: DeliveryRecord) -> list[Write]:

@@ -60,6 +60,12 @@ def forget(connection: Connection, which: Endpoint) -> bool:
     return bool(connection.execute(delete(endpoint).where(_is(which))).rowcount)
 
 
+def forget_silent(connection: Connection, before_ms: int) -> int:
+    """Those that are not paused and that nobody has asked since; how many."""
+    silent = and_(endpoint.c.paused_at.is_(None), endpoint.c.last_failed_at < before_ms)
+    return connection.execute(delete(endpoint).where(silent)).rowcount
+
+
 def _is(which: Endpoint) -> ColumnElement[bool]:
     return and_(
         endpoint.c.account_id == which.account_id,

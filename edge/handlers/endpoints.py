@@ -25,6 +25,7 @@ BY_ORIGIN = frozenset({"status"})  # each message may have a URL of its own ther
 PAUSE_AFTER_SECONDS = 5 * 86400.0
 SILENCE_MS = 36 * 3_600_000  # longer than the longest wait of a schedule, Retry-After included
 REMEMBERED_EACH_MS = 3_600_000  # how often the last failure is written
+FORGET_EACH_MS = 3_600_000  # how often it is looked which have been silent for too long
 
 
 class Endpoints:
@@ -37,6 +38,7 @@ class Endpoints:
         self._wall_ms = wall_ms
         self._pause_after_ms = pause_after_seconds * 1000
         self._failing: dict[Endpoint, EndpointRecord] = {}
+        self._looked_at = wall_ms()
 
     def start(self) -> Deferred[None]:
         """Learn which failed before this server started."""
@@ -60,6 +62,8 @@ class Endpoints:
     def failed(self, which: Endpoint, outcome: str, delivery_id: int) -> None:
         """It did not."""
         now_ms = self._wall_ms()
+        if now_ms - self._looked_at >= FORGET_EACH_MS:
+            self._forget_silent(now_ms)
         known = self._failing.get(which)
         if known is None or (known.paused_at is None and now_ms - known.last_failed_at > SILENCE_MS):
             self._put(EndpointRecord(*which, now_ms, None, outcome, now_ms))
@@ -91,6 +95,22 @@ class Endpoints:
             events.write(conn, notices)
 
         self._store.writer.run("endpoint failing", put).addErrback(self._not_stored)
+
+    def _forget_silent(self, now_ms: int) -> None:
+        """What is counted anew when it fails next need not be remembered."""
+        self._looked_at = now_ms
+        before_ms = now_ms - SILENCE_MS - REMEMBERED_EACH_MS
+        silent = [
+            which
+            for which, known in self._failing.items()
+            if known.paused_at is None and known.last_failed_at < before_ms
+        ]
+        for which in silent:
+            del self._failing[which]
+        if silent:
+            self._store.writer.run(
+                "silent endpoints", lambda conn: endpoints.forget_silent(conn, before_ms)
+            ).addErrback(self._not_stored)
 
     def _restore(self, records: list[EndpointRecord]) -> None:
         self._failing = {record.endpoint: record for record in records}

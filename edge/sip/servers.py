@@ -4,7 +4,9 @@
 from collections.abc import Callable
 
 import structlog
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from edge.http.errors import NoAnswer
 from edge.sip.locating import Located, Names, locate
@@ -14,6 +16,9 @@ log = structlog.get_logger(__name__)
 
 FAILED_SECONDS = 60.0
 """So long a server that failed is tried after all others."""
+
+AGAIN_SECONDS = 10.0
+"""So long nobody is asked again after no name server answered: not every text waits for that."""
 
 
 class Servers:
@@ -34,6 +39,7 @@ class Servers:
         self._clock = clock
         self._located = Located((), 0.0)
         self._until = 0.0
+        self._waiting: list[Deferred[None]] = []
         self._failed: dict[Hop, float] = {}
         self._lost = False
 
@@ -48,9 +54,9 @@ class Servers:
 
     async def hops(self) -> list[Hop]:
         """Where to try, in order. What was known stays when nobody answers; empty when nothing ever was."""
+        if self._clock.seconds() >= self._until:
+            await self._looked()
         now = self._clock.seconds()
-        if now >= self._until:
-            await self._look(now)
         return sorted(self._located.hops, key=lambda hop: self._failed.get(hop, 0.0) > now)
 
     def failed(self, hop: Hop) -> None:
@@ -61,14 +67,28 @@ class Servers:
         """It is well."""
         self._failed.pop(hop, None)
 
-    async def _look(self, now: float) -> None:
+    def _looked(self) -> Deferred[None]:
+        """Fires after a look, which is one for all who wait for it."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            Deferred.fromCoroutine(self._look()).addBoth(self._tell)
+        return waiting
+
+    def _tell(self, result: Failure | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(result)
+
+    async def _look(self) -> None:
         try:
             found = await locate(self._names, *self._where, self._draw)
         except NoAnswer as error:
             if not self._lost:
                 log.warning("sip_trunk_not_found", trunk=self._name, error=str(error))
             self._lost = True
+            self._until = self._clock.seconds() + AGAIN_SECONDS
             return
         self._lost = False
-        self._located, self._until = found, now + found.seconds
+        self._located, self._until = found, self._clock.seconds() + found.seconds
         self._failed = {hop: until for hop, until in self._failed.items() if hop in found.hops}

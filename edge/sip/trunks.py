@@ -20,7 +20,7 @@ from edge.config_sip import TrunkConfig
 from edge.policy import numbers
 from edge.policy.numbers import NumberFormat
 from edge.sip.agent import SERVER, NoAnswer, UserAgent
-from edge.sip.client import Client
+from edge.sip.client import MOST_REQUESTS, Client
 from edge.sip.delivery import GONE, Result, Verdict, judged
 from edge.sip.flows import Flows, TooLarge
 from edge.sip.listeners import Listeners
@@ -36,9 +36,6 @@ from protocols.sip.transport import Flow
 from protocols.sip.uri import escape_user
 
 log = structlog.get_logger(__name__)
-
-REQUESTS_AN_ATTEMPT = 8
-"""CSeq grows by so much from one attempt to the next; one attempt is at most so many requests."""
 
 LOOK_SECONDS = 60.0
 
@@ -163,7 +160,7 @@ class Trunk:
                 ("From", f"{display_name(text.name)}{source};tag={text.identity:x}"),
                 ("To", f"<{uri}>"),
                 ("Call-ID", f"{text.identity:x}@{self._tools.domain}"),
-                ("CSeq", f"{text.attempt * REQUESTS_AN_ATTEMPT + count} MESSAGE"),
+                ("CSeq", f"{text.attempt * MOST_REQUESTS + count} MESSAGE"),
                 ("Date", formatdate(text.created_at / 1000, usegmt=True)),
                 ("User-Agent", SERVER),
                 ("Content-Type", text.content_type),

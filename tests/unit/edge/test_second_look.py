@@ -216,3 +216,13 @@ def test_a_store_that_is_slow_to_read_delays_and_stops_nothing(
 
 def _owned(rig: Rig, due: Sequence[DueDelivery]) -> set[int | None]:
     return {rig.view(item).delivery.owner for item in due} - {None}
+
+
+def test_what_others_change_is_remembered_only_while_the_store_is_asked(rig: Rig) -> None:
+    claims = rig.outbox._claims
+    claims.doubt(range(1_000))
+    assert not claims._doubted
+    rig.store.writer.failing = True
+    claims.check({1: 0}, rig.time.wall_ms).addErrback(lambda failure: failure.trap(StoreUnavailable))
+    claims.doubt(range(1_000))
+    assert not claims._doubted

@@ -30,6 +30,7 @@ WITHOUT = {
     "deletion.purge": UPKEEP,
     "deliveries.insert_event": RECEIPTS,
     "deliveries.end": FILTERED,
+    "endpoints.forget_silent": UPKEEP,
     "events.begin_epoch": UPKEEP,
     "events.follow": FEED,
     "events.followed": FEED,

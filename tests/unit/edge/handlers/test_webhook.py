@@ -20,7 +20,7 @@ from edge.http.answer import Answer
 from edge.http.connection import MAX_BODY_OCTETS
 from edge.http.errors import NoAnswer
 from storage import endpoints, events, messages
-from storage.endpoints import Endpoint
+from storage.endpoints import Endpoint, EndpointRecord
 from storage.records import DeliveryRecord, DeliveryState, Did, HandlerSetting, PartState
 from storage.store import Store
 from storage.testing import InlineStore
@@ -267,6 +267,26 @@ def test_failures_are_written_once_an_hour(rig: Rig) -> None:
     rig.time.advance(3600)
     rig.deliver()
     assert rig.store.writer.units == before + 2
+
+
+def test_what_failed_once_and_is_asked_no_more_is_forgotten(rig: Rig) -> None:
+    gone = Endpoint(rig.did.account_id, "webhook", "https://example.net/gone")
+    paused = Endpoint(rig.did.account_id, "webhook", "https://example.net/paused")
+    now_ms = rig.time.wall_ms()
+    with rig.store.engine.transaction() as conn:
+        endpoints.put(conn, EndpointRecord(*gone, now_ms, None, "timeout", now_ms))
+        endpoints.put(conn, EndpointRecord(*paused, now_ms, now_ms, "timeout", now_ms))
+    success(rig.endpoints.start())
+    rig.time.advance(36 * 3600)
+    rig.says(500)
+    rig.deliver()
+    with rig.store.engine.snapshot() as conn:
+        assert gone in [row.endpoint for row in endpoints.failing(conn)]
+    rig.time.advance(3601)
+    rig.deliver()
+    with rig.store.engine.snapshot() as conn:
+        assert {row.url for row in endpoints.failing(conn)} == {paused.url, "https://example.net/hook"}
+    assert gone not in rig.endpoints._failing
 
 
 def test_one_success_starts_the_days_anew(rig: Rig) -> None:

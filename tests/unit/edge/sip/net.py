@@ -5,7 +5,7 @@ from random import Random
 from typing import Any, TypeVar, cast
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IUDPTransport
 from twisted.internet.testing import MemoryReactorClock
 
@@ -81,11 +81,29 @@ class StubNames:
         self.naptrs: dict[str, list[Naptr]] = {}
         self.srvs: dict[str, list[Srv]] = {}
         self.silent = False
+        self.slow = False
         self.asked: list[str] = []
+        self._waiting: list[Deferred[None]] = []
 
     def _give(self, name: str, answer: T) -> Deferred[T]:
         self.asked.append(name)
-        return fail(NoAnswer("lookup_failed", name)) if self.silent else succeed(answer)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        if not self.slow:
+            self.answer()
+        return waiting.addCallback(lambda _: self._said(name, answer))
+
+    def _said(self, name: str, answer: T) -> T:
+        if self.silent:
+            raise NoAnswer("lookup_failed", name)
+        return answer
+
+    def answer(self) -> None:
+        """What was asked while I was slow is answered, and what comes after it at once."""
+        self.slow = False
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
 
     def addresses(self, host: str) -> Deferred[list[str]]:
         if host not in self.hosts:

@@ -1,15 +1,18 @@
 """Trunks: texts to them and from them, servers that fail, challenges, registration."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from twisted.python.failure import Failure
 
 from edge.config import Secret, TrunkConfig
+from edge.sip.client import MOST_REQUESTS
 from edge.sip.registration import FIRST_WAIT, State
-from edge.sip.servers import FAILED_SECONDS
-from edge.sip.trunks import REQUESTS_AN_ATTEMPT, Trunk
+from edge.sip.servers import AGAIN_SECONDS, FAILED_SECONDS
+from edge.sip.trunks import Trunk
 from protocols.sip.answers import response_to
 from protocols.sip.digest import Algorithm, Challenge, is_right, parse_credentials
 from protocols.sip.locating import Naptr, Srv
@@ -147,7 +150,7 @@ def test_it_waits_for_a_trunk_that_is_silent_and_keeps_the_order(inline_store: I
     pbx.says = lambda request: 202
     net.reactor.pump([1.0] * 30)
     assert pbx.texts == ["first", "second"]
-    assert pbx.received[0].cseq.number == 2 * REQUESTS_AN_ATTEMPT
+    assert pbx.received[0].cseq.number == 2 * MOST_REQUESTS
     net.reactor.pump([1.0] * 60)
     assert len(pbx.received) == 2
 
@@ -225,6 +228,38 @@ def test_when_all_fail_it_waits(inline_store: InlineStore, did: Did) -> None:
     assert net.state(arrives(net, did)) == ("pending", "trunk_unreachable")
 
 
+def test_one_attempt_is_a_few_requests_however_many_servers_there_are(
+    inline_store: InlineStore, did: Did
+) -> None:
+    net = named(inline_store)
+    net.names.hosts["a.example.net"] = [f"192.0.2.{last}" for last in range(60, 80)]
+    net.boot()
+    pbxs = [Pbx(net, (host, PBX[1]), lambda request: 503) for host in net.names.hosts["a.example.net"]]
+    delivery = arrives(net, did)
+    assert net.state(delivery) == ("pending", "trunk_unreachable")
+    assert sum(len(pbx.received) for pbx in pbxs) == MOST_REQUESTS
+    assert len({request.cseq.number for pbx in pbxs for request in pbx.received}) == MOST_REQUESTS
+
+
+def test_what_is_too_long_for_one_server_is_not_for_the_next(inline_store: InlineStore, did: Did) -> None:
+    net = named(inline_store)
+    net.names.naptrs["pbx.example.net"] = [
+        Naptr(1, 1, "s", "SIP+D2U", "_sip._udp.pbx.example.net"),
+        Naptr(2, 1, "s", "SIP+D2T", "_sip._tcp.pbx.example.net"),
+    ]
+    net.names.srvs["_sip._tcp.pbx.example.net"] = [Srv(1, 0, 5070, "a.example.net")]
+    net.config = replace(net.config, large_udp="refuse")
+    net.boot()
+    delivery = arrives(net, did, "x" * 1_300)
+    connector: Any = None
+    for asked in range(3):
+        host, port, factory, *_ = net.reactor.tcpClients[asked]
+        if (host, port) == (PBX[0], 5070):
+            return
+        factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+    pytest.fail(f"never by TCP: {net.state(delivery)}")
+
+
 def test_naptr_decides_the_transport(inline_store: InlineStore, did: Did) -> None:
     net = named(inline_store)
     net.names.naptrs["pbx.example.net"] = [Naptr(1, 1, "s", "SIP+D2T", "_sip._tcp.pbx.example.net")]
@@ -257,6 +292,28 @@ def test_what_was_known_stays_when_no_name_server_answers(inline_store: InlineSt
         arrives(net, did)
     assert pbx.texts == ["hi"]
     assert [line["event"] for line in lines].count("sip_trunk_not_found") == 1
+
+
+def test_texts_share_a_look_and_do_not_ask_what_nobody_answered_a_moment_ago(
+    inline_store: InlineStore, did: Did
+) -> None:
+    net = named(inline_store)
+    pbx = Pbx(net)
+    net.names.asked.clear()
+    net.names.slow = True
+    net.reactor.advance(61)
+    texts = [arrives(net, did, str(number), peer=f"+120255501{number}") for number in range(10, 15)]
+    assert (len(net.names.asked), pbx.texts) == (1, [])
+    net.names.silent = True
+    net.names.answer()
+    assert pbx.texts == ["10", "11", "12", "13", "14"]
+    net.names.asked.clear()
+    arrives(net, did, "at once", peer="+12025550116")
+    assert (net.names.asked, pbx.texts[-1]) == ([], "at once")
+    net.reactor.advance(AGAIN_SECONDS)
+    arrives(net, did, "again", peer="+12025550117")
+    assert net.names.asked != []
+    assert {net.state(text)[0] for text in texts} == {"delivered"}
 
 
 def test_a_host_that_was_never_found(inline_store: InlineStore, did: Did) -> None:
