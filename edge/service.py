@@ -1,7 +1,8 @@
 """The server as one Twisted service: built from a configuration, started, drained, stopped.
 
 Start: store → claims → directory → upstreams settle what the last run left → binds, outbox, HTTP.
-Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`) → unbind → flush → close.
+Stop: send nothing new, refuse what comes → wait for what is on the wire (at most `drain_seconds`) → answer
+all that was taken → unbind → close the connections of HTTP → flush → close.
 """
 
 import os
@@ -34,6 +35,7 @@ from edge.console.service import ConsoleService
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
+from edge.disk import Disk
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
 from edge.events import Events
@@ -45,6 +47,7 @@ from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
 from edge.handlers.reports import ReportHandler
 from edge.handlers.status import StatusHandler
+from edge.health import Health
 from edge.holder import Holder, Taken
 from edge.http.client import HTTPClient
 from edge.http.resolving import NameResolver
@@ -66,14 +69,16 @@ from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
+from edge.supervisor import Supervisor
 from edge.targets import Limits
 from edge.turn import Turn
 from edge.upstreams import Upstream
 from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
-from edge.web.site import make_site
+from edge.web.site import EdgeSite, make_site
 from protocols.sms import packing
 from storage import paused
+from storage.engines import file_of
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -81,7 +86,7 @@ log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 READ_AGAIN_SECONDS = 1.0
-PROBE_SECONDS = 1.0
+ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a connection is to end
 KILL_SWITCH = "kill-switch"
 """What `storage.paused` has while nothing is sent to carriers."""
 
@@ -118,6 +123,7 @@ class TrunklineService(Service):
         wall_ms: Callable[[], int],
         random: Random,
         fatal: Callable[[Failure], None],
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -126,7 +132,10 @@ class TrunklineService(Service):
         self._wall_ms = wall_ms
         self._random = random
         self._fatal = fatal
-        self._ready = False
+        self._supervisor = supervisor or Supervisor()
+        disk = Disk(file_of(config.store.url), config.store.min_free_mib)
+        self.health = Health(store, self.upstreams, disk, reactor)
+        self._site: EdgeSite | None = None
         self._reloads = DeferredLock()
         self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
@@ -165,8 +174,6 @@ class TrunklineService(Service):
         self.purging = Purging(store, reactor, wall_ms)
         self.interventions = Interventions(store, self.outbox, self.mover, self.upstreams, wall_ms)
         self.console = ConsoleService(config.console, self._server(), reactor, {"service": self})
-        self._watch = LoopingCall(self._ask_store)
-        self._watch.clock = self._clock
 
     # -- building ---------------------------------------------------------------------------------
 
@@ -318,7 +325,7 @@ class TrunklineService(Service):
             interventions=self.interventions,
             lag=self.lag,
             sip=self.sip,
-            ready=self.readiness,
+            ready=self.health.readiness,
             reload=self.reload,
             drain=self._reactor.stop,
             kill_switch=self.kill_switch,
@@ -342,23 +349,24 @@ class TrunklineService(Service):
 
     def _listen(self) -> None:
         host, port = host_and_port(self.config.http.listen)
-        site = make_site(
+        self._site = make_site(
             WebServices(
                 store=self.store,
                 directory=self.directory,
                 outbound=self.outbound,
                 config=self.config,
                 simulator=self.simulator,
-                ready=self.readiness,
+                ready=self.health.readiness,
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
                 resolver=self.resolver,
                 events=self.events,
                 handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
+                started=self.health.startup.state,
             )
         )
-        self._port = self._reactor.listenTCP(port, site, interface=host)
+        self._port = self._reactor.listenTCP(port, self._site, interface=host)
         if self.config.metrics is not None:
             host, port = host_and_port(self.config.metrics.listen)
             metrics = MetricsSite(self.bind_snapshots, self._reactor)
@@ -367,6 +375,7 @@ class TrunklineService(Service):
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
         super().startService()
+        self._supervisor.watch(self._clock)
         Deferred.fromCoroutine(self._start()).addErrback(self._fatal)
 
     def setServiceParent(self, parent: Any) -> None:
@@ -375,20 +384,25 @@ class TrunklineService(Service):
         super().setServiceParent(parent)
 
     async def _start(self) -> None:
+        self.health.startup.begin("store")
         await self.store.open()
+        self.health.start()
         # SQLite is for one server, so that has one claim; on PostgreSQL each node and upstream is one.
         one_server = self.store.engine.name == "sqlite"
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         self.console.start()
+        self.health.startup.begin("directory")
         await self.directory.start()
         await self.endpoints.start()
         if self.sip is not None:
+            self.health.startup.begin("sip")
             await self.sip.start()  # before the outbox, which must find the phones
         self.outbox.start()
-        self._watch.start(PROBE_SECONDS)
         if self.simulator is not None:
+            self.health.startup.begin("simulator")
             await self.simulator.start()
-        for line in self.lines.values():
+        for name, line in self.lines.items():
+            self.health.startup.begin(f"upstream {name}")
             await self._start_line(line)
         self._moving.start(LOOK_SECONDS, now=False)
         self.indexing.start()
@@ -398,8 +412,10 @@ class TrunklineService(Service):
         self.outbound.draining = False
         if self.mail is not None:
             self.mail.start()
-        self._ready = True
+        self.health.startup.finish()
+        self.health.ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
+        self._supervisor.ready("Taking traffic")
 
     async def _start_line(self, line: Line) -> None:
         await self._holder.take(f"upstream {line.upstream.name}")
@@ -414,26 +430,27 @@ class TrunklineService(Service):
     async def stop(self) -> None:
         """Drain and close; see the module's docstring."""
         log.info("server_draining", seconds=self.config.server.drain_seconds)
-        self._ready = False
+        self._supervisor.stopping("Draining")
+        self.health.ready = False
         self.outbound.draining = True
         if self._moving.running:
             self._moving.stop()
-        if self._port is not None:
-            await _quietly(self._port.stopListening())
         if self.mail is not None:
             await self.mail.stop()
         self.purging.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
         await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
-        for line in self.lines.values():
-            await self._stop_line(line)
+        await DeferredList(
+            [Deferred.fromCoroutine(self._stop_line(line)) for line in self.lines.values()],
+            consumeErrors=True,
+        )
         if self.sip is not None:
             await self.sip.stop()
+        await self._stop_http()
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
-        if self._watch.running:
-            self._watch.stop()
+        self.health.stop()
         self.indexing.stop()
         self.lag.stop()
         await _quietly(self.console.stop())
@@ -445,10 +462,18 @@ class TrunklineService(Service):
         await self.store.close()
         log.info("server_stopped")
 
+    async def _stop_http(self) -> None:
+        """Until now senders were told to come again in a moment. What is being answered gets its answer."""
+        if self._port is not None:
+            await _quietly(self._port.stopListening())
+        if self._site is not None:
+            await self._at_most(self._site.drain(), ANSWER_SECONDS)
+
     async def _stop_line(self, line: Line) -> None:
         for loop in line.loops:
             if loop.running:
                 loop.stop()
+        await self._at_most(line.incoming.close(), ANSWER_SECONDS)
         await self._at_most(line.upstream.stop(), 5.0)
         await _quietly(self._holder.release(f"upstream {line.upstream.name}"))
 
@@ -467,22 +492,6 @@ class TrunklineService(Service):
         )
 
     # -- for operators ----------------------------------------------------------------------------
-
-    def readiness(self) -> tuple[bool, dict[str, object]]:
-        """Whether traffic can be taken, and each part's state."""
-        binds = [bind for line in self.lines.values() for bind in line.upstream.binds]
-        states = {bind.name: bind.state.name.lower() for bind in binds}
-        lines = self.lines.values()
-        bound = bool(lines) and all(any(b.bound for b in line.upstream.binds) for line in lines)
-        paused = [bind.name for bind in binds if bind.paused]
-        store = self.store.writer.available
-        states_of_all = {"started": self._ready, "store": store, "binds": states, "paused": paused}
-        return self._ready and bound and store, states_of_all
-
-    def _ask_store(self) -> None:
-        """While the store takes nothing nobody may be trying: find out when it does again."""
-        if not self.store.writer.available:
-            self.store.probe().addErrback(lambda _: None)
 
     def bind_snapshots(self) -> list[BindSnapshot]:
         """What every bind has counted."""
@@ -518,6 +527,14 @@ class TrunklineService(Service):
         return self._reloads.run(lambda: Deferred.fromCoroutine(self._reload())).addErrback(_reload_failed)
 
     async def _reload(self) -> Reloaded:
+        self._supervisor.reloading()
+        try:
+            return await self._read_again()
+        finally:
+            if not self.health.draining:
+                self._supervisor.ready("Taking traffic")
+
+    async def _read_again(self) -> Reloaded:
         try:
             fresh = configuration.load(self.config.path)
         except ConfigError as error:
