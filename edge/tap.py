@@ -115,7 +115,7 @@ def _take_signals(reactor: Any, service: TrunklineService) -> None:
     asked_to_stop = False
 
     def hangup(signum: int, frame: object) -> None:
-        reactor.callFromThread(service.reload)
+        reactor.callFromThread(service.reloading.run)
 
     def terminate(signum: int, frame: object) -> None:
         nonlocal asked_to_stop
