@@ -26,6 +26,7 @@ from edge.config import (
 from edge.config_mail import IMAPConfig, MailConfig
 from edge.config_reader import expectation
 from edge.console.commands import language
+from edge.reload import LIVE
 from protocols.smpp import states
 
 DOCS = Path(__file__).resolve().parent
@@ -58,8 +59,13 @@ def configuration_page() -> str:
         "# Configuration\n",
         "One TOML file; `conf/trunkline.toml` holds every key at its default. `trunkline check-config -c",
         "FILE` says everything that is wrong with a file, one line each: file, key, value, and what was",
-        "expected. A running server reads its file again at SIGHUP: changed upstreams bind anew, the others",
-        "do not notice; on an error it keeps what it has.",
+        "expected.",
+        "",
+        "A running server reads its file again at SIGHUP (`systemctl reload`, `trunkline ctl reload`): the",
+        "whole file is checked first, and on an error everything stays as it is and the log says why. Then",
+        "only what changed is touched: a changed upstream ends what is on the wire and binds anew, the",
+        "others do not notice. Renewed certificate files are taken up as well. Keys marked *restart* keep",
+        "their old value until one; the reload names those that wait.",
     ]
     table = ""
     for name, key, default, comment in read_conf((ROOT / "conf" / "trunkline.toml").read_text("utf-8")):
@@ -69,11 +75,13 @@ def configuration_page() -> str:
                 "",
                 f"## {_title(name)}",
                 "",
-                "| key | example or default | takes | |",
-                "|---|---|---|---|",
+                "| key | example or default | takes | | |",
+                "|---|---|---|---|---|",
             ]
         takes = expected(name, key).replace("|", "\\|")
-        lines.append(f"| `{key}` | `{default}` | {takes} | {comment} |")
+        lines.append(
+            f"| `{key}` | `{default}` | {takes} | {comment} | {'' if is_live(name, key) else 'restart'} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -97,6 +105,13 @@ def expected(table: str, key: str) -> str:
     """What a key takes, in the words of the error message."""
     kind = SPECIAL.get(table) or get_type_hints(Config)[table]
     return expectation(get_type_hints(kind, include_extras=True)[key])
+
+
+def is_live(table: str, key: str) -> bool:
+    """Does a reload apply it?"""
+    name = {"upstream": "upstreams", "route": "routes"}.get(table, table)
+    keys = LIVE.get(name, frozenset())
+    return keys is None or key in keys
 
 
 def commands_page() -> str:

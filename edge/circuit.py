@@ -34,7 +34,7 @@ class Circuit:
 
     def __init__(self, settings: CircuitSettings) -> None:
         self.state = State.CLOSED
-        self._settings = settings
+        self.settings = settings
         self._failures = 0
         self._since = 0.0
         self._next_at = 0.0
@@ -56,7 +56,7 @@ class Circuit:
         """One did."""
         match self.state:
             case State.OPEN:
-                self._next_at = now + self._settings.probe_seconds
+                self._next_at = now + self.settings.probe_seconds
             case State.RECOVERING:
                 # What was not used of the last second is made up for, so a slow timer costs no speed.
                 self._next_at = max(self._next_at, now - 1.0) + 1.0 / self.rate(now)
@@ -77,8 +77,8 @@ class Circuit:
         """The target did not take one; True when the circuit opens because of that."""
         self._failures += 1
         opens = self.state is State.RECOVERING or (
-            self.state is State.CLOSED and self._failures >= self._settings.failures
+            self.state is State.CLOSED and self._failures >= self.settings.failures
         )
         if opens:
-            self.state, self._next_at = State.OPEN, now + self._settings.probe_seconds
+            self.state, self._next_at = State.OPEN, now + self.settings.probe_seconds
         return opens

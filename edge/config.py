@@ -124,10 +124,12 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
-    """Where everything is kept."""
+    """Where everything is kept. ``min_free_mib``: with less room on the disk of an SQLite store the server is
+    not ready; 0: never mind."""
 
     url: StoreURL = "sqlite:///var/trunkline.db"
     allow_non_durable: bool = False
+    min_free_mib: Annotated[int, at_least(0)] = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,11 @@ class Outbox:
         self._refill.start()
         self._overdue.start(OVERDUE_POLL_SECONDS, now=False)
 
+    def configure(self, limits: Limits) -> None:
+        """Other limits, from now on."""
+        self._targets.configure(limits)
+        self._pump()
+
     def drain(self) -> Deferred[None]:
         """Begin no more attempts; fires when the running ones are stored and the rest is given back."""
         self._stopping = True

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from edge.binds import Bind
 from edge.inbound import Inbound
@@ -20,7 +20,7 @@ from storage.parts import QueuedPart
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Incoming:
     """I am the `Observer` of one upstream."""
 
@@ -30,6 +30,28 @@ class Incoming:
     receipt_pattern: re.Pattern[str] | None
     unpack: Callable[[bytes], bytes] | None  # what makes septets of the octets of a carrier that packs them
     wall_ms: Callable[[], int]
+    _open: int = 0
+    _closed: bool = False
+    _waiting: list[Deferred[None]] = field(default_factory=list)
+
+    def close(self) -> Deferred[None]:
+        """Take nothing more: the SMSC is told to come again. Fires when all that was taken is answered.
+
+        What is unanswered when the link ends comes again as well, and would be flagged as a repeat.
+        """
+        self._closed = True
+        if not self._open:
+            return succeed(None)
+        done: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(done)
+        return done
+
+    def _answered(self) -> None:
+        self._open -= 1
+        if not self._open:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
 
     def received(self, upstream: Upstream, bind: Bind, pdu: Request) -> None:
         """See `edge.upstreams.Observer`."""
@@ -39,9 +61,15 @@ class Incoming:
             bind.respond(link, pdu.refuse(CommandStatus.ESME_RINVCMDID))
             return
         response, sequence_number = pdu.response_class, pdu.sequence_number
+        if self._closed:
+            status = CommandStatus.ESME_RX_T_APPN
+            bind.respond(link, response(sequence_number=sequence_number, command_status=status))
+            return
+        self._open += 1
 
         def answer(status: int) -> None:
             bind.respond(link, response(sequence_number=sequence_number, command_status=status))
+            self._answered()
 
         report = receipt.parse(pdu, self.receipt_pattern, self.unpack)
         if report is None:

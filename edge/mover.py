@@ -5,7 +5,7 @@ upstream may have another alphabet and other ways, so the message is segmented a
 its id, and its place by age.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from sqlalchemy import Connection
@@ -39,11 +39,16 @@ class Mover:
         self._store = store
         self._upstreams = upstreams
         self._planner = planner
+        self._gone: set[str] = set()
         self._after: dict[str, int] = {}  # where the last look at an upstream's queue ended
 
     def look(self) -> Deferred[None]:
         """Take from the upstreams that are down what others can carry."""
         return Deferred.fromCoroutine(self._look())
+
+    def adopt(self, names: Collection[str]) -> None:
+        """These upstreams are not configured any more: what waits for them is for others of its route."""
+        self._gone.update(names)
 
     def refused(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
         """The SMSC would not take this part: see `edge.upstreams.Observer.elsewhere`."""
@@ -61,6 +66,12 @@ class Mover:
         return [part.id for part in waiting.parts]
 
     async def _look(self) -> None:
+        self._gone.difference_update(self._upstreams())
+        for name in sorted(self._gone):
+            try:
+                await self._bequeath(name)
+            except Exception as error:
+                log.error("messages_not_moved", upstream=name, error=str(error))
         for upstream in list(self._upstreams().values()):
             if not upstream.usable and self._has_another(upstream.name):
                 try:
@@ -82,19 +93,29 @@ class Mover:
         upstream = self._upstreams().get(name)
         return upstream is not None and upstream.up
 
+    async def _bequeath(self, name: str) -> None:
+        moved = await self._pages(name, frozenset())
+        if moved:
+            log.warning("messages_moved", upstream=name, messages=moved)
+
+    async def _pages(self, name: str, busy: frozenset[int]) -> int:
+        """Go on through what waits for an upstream, where the last look at it ended; how much was moved."""
+        moved = 0
+        after: int | None = self._after.get(name, 0)
+        for _ in range(PAGES):
+            found, following = await self._store.read(moves.page, name, after or 0, PAGE)
+            moved += await self._move_all(found, busy)
+            after = following
+            if following is None:
+                break
+        self._after[name] = after or 0
+        return moved
+
     async def _evacuate(self, upstream: Upstream) -> None:
         """Page by page through its queue, which stands still meanwhile."""
         busy = upstream.queue.withdraw()
-        moved = 0
         try:
-            after: int | None = self._after.get(upstream.name, 0)
-            for _ in range(PAGES):
-                found, following = await self._store.read(moves.page, upstream.name, after or 0, PAGE)
-                moved += await self._move_all(found, busy)
-                after = following
-                if following is None:
-                    break
-            self._after[upstream.name] = after or 0
+            moved = await self._pages(upstream.name, busy)
         finally:
             upstream.queue.resume()
         if moved:

@@ -2,12 +2,14 @@
 
 import secrets
 
+from edge.circuit import CircuitSettings
 from edge.config import Config
 from edge.endpoints import host_and_port
 from edge.handlers.base import Rules
 from edge.http.addresses import AddressPolicy, policy
 from edge.http.client import HTTPSettings
 from edge.http.urls import Ports, read_range
+from edge.targets import Limits
 
 SECRET_OCTETS = 32
 
@@ -22,6 +24,17 @@ def settings(config: Config) -> HTTPSettings:
         max_redirects=config.outgoing.max_redirects,
         addresses=_addresses(config),
         ports=_ports(config),
+    )
+
+
+def limits(config: Config) -> Limits:
+    """How much is delivered at once."""
+    outbox = config.outbox
+    return Limits(
+        outbox.concurrency,
+        outbox.per_target,
+        outbox.memory,
+        CircuitSettings(outbox.failures, outbox.probe_seconds),
     )
 
 

@@ -1,7 +1,8 @@
 """The server as one Twisted service: built from a configuration, started, drained, stopped.
 
 Start: store → claims → directory → upstreams settle what the last run left → binds, outbox, HTTP.
-Stop: take nothing new → wait for what is on the wire (at most `drain_seconds`) → unbind → flush → close.
+Stop: send nothing new, refuse what comes → wait for what is on the wire (at most `drain_seconds`) → answer
+all that was taken → unbind → close the connections of HTTP → flush → close.
 """
 
 import os
@@ -9,31 +10,31 @@ import re
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from edge import config as configuration
 from edge import log as logging
 from edge import outgoing
 from edge.actions import Actions
 from edge.binds import Bind, bind_names
-from edge.circuit import CircuitSettings
-from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
+from edge.certificate import ServerContext
+from edge.config import Config, MetricsConfig, UpstreamConfig
 from edge.console.server import Server
 from edge.console.service import ConsoleService
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
+from edge.disk import Disk
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
 from edge.events import Events
@@ -45,6 +46,7 @@ from edge.handlers.endpoints import Endpoints
 from edge.handlers.imdn import ImdnHandler
 from edge.handlers.reports import ReportHandler
 from edge.handlers.status import StatusHandler
+from edge.health import Health
 from edge.holder import Holder, Taken
 from edge.http.client import HTTPClient
 from edge.http.resolving import NameResolver
@@ -61,19 +63,21 @@ from edge.outbound import Accepted, Draft, Outbound, Planner
 from edge.purging import Purging
 from edge.receipts import Receipts
 from edge.references import References
-from edge.reload import Reloaded
+from edge.reloading import Reloading
 from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
-from edge.targets import Limits
+from edge.supervisor import Supervisor
+from edge.tls import files_digest
 from edge.turn import Turn
 from edge.upstreams import Upstream
 from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
-from edge.web.site import make_site
+from edge.web.site import EdgeSite, make_site
 from protocols.sms import packing
 from storage import paused
+from storage.engines import file_of
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -81,12 +85,9 @@ log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 READ_AGAIN_SECONDS = 1.0
-PROBE_SECONDS = 1.0
+ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a connection is to end
 KILL_SWITCH = "kill-switch"
 """What `storage.paused` has while nothing is sent to carriers."""
-
-APPLIED = frozenset({"upstreams", "routes", "log", "path"})
-"""What a reload of the configuration applies; the rest takes a restart."""
 
 
 @dataclass(slots=True)
@@ -95,6 +96,7 @@ class Line:
 
     upstream: Upstream
     incoming: Incoming
+    files: bytes  # what those of its certificates held: see `edge.tls.files_digest`
     flush: LoopingCall
     purge: LoopingCall
     read_again: LoopingCall
@@ -118,6 +120,7 @@ class TrunklineService(Service):
         wall_ms: Callable[[], int],
         random: Random,
         fatal: Callable[[Failure], None],
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -126,8 +129,11 @@ class TrunklineService(Service):
         self._wall_ms = wall_ms
         self._random = random
         self._fatal = fatal
-        self._ready = False
-        self._reloads = DeferredLock()
+        self.supervisor = supervisor or Supervisor()
+        disk = Disk(file_of(config.store.url), config.store.min_free_mib)
+        self.health = Health(store, self.upstreams, disk, reactor)
+        self._site: EdgeSite | None = None
+        self.reloading = Reloading(self)
         self._holder = Holder(store, reactor, self._claim_lost)
         self._port: IListeningPort | None = None
         self._metrics_port: IListeningPort | None = None
@@ -145,7 +151,7 @@ class TrunklineService(Service):
             store,
             reactor,
             wall_ms,
-            _limits(config.outbox),
+            outgoing.limits(config),
             config.outbox.lease_seconds,
         )
         self.indexing = Indexing(store, self._clock)
@@ -156,17 +162,15 @@ class TrunklineService(Service):
         self.doubts = Doubts(store, self.outbox, self.upstreams, wall_ms)
         self._moving = LoopingCall(self.mover.look)
         self._moving.clock = reactor
-        self._set_groups(config)
+        self.set_groups(config)
         for upstream in config.upstreams:
-            self.lines[upstream.name] = self._line(upstream)
-        self.outbound = Outbound(self._planner(), store, self.upstreams(), wall_ms, self.outbox.stamp)
+            self.lines[upstream.name] = self.make_line(upstream)
+        self.outbound = Outbound(self.planner(), store, self.upstreams(), wall_ms, self.outbox.stamp)
         self.outbound.draining = True  # until the start is over
         self.lag = Lag(reactor)
         self.purging = Purging(store, reactor, wall_ms)
         self.interventions = Interventions(store, self.outbox, self.mover, self.upstreams, wall_ms)
         self.console = ConsoleService(config.console, self._server(), reactor, {"service": self})
-        self._watch = LoopingCall(self._ask_store)
-        self._watch.clock = self._clock
 
     # -- building ---------------------------------------------------------------------------------
 
@@ -244,7 +248,7 @@ class TrunklineService(Service):
         """For handlers, which are built before the way out is."""
         return self.outbound.submit(draft)
 
-    def _planner(self) -> Planner:
+    def planner(self) -> Planner:
         dialects = {name: line.upstream.dialect for name, line in self.lines.items()}
         return Planner(
             dialects,
@@ -260,7 +264,7 @@ class TrunklineService(Service):
         line = self.lines.get(name)
         return line is not None and line.upstream.usable
 
-    def _set_groups(self, config: Config) -> None:
+    def set_groups(self, config: Config) -> None:
         """Groups that are there keep what they hold."""
         members: dict[str, list[str]] = {}
         for upstream in config.upstreams:
@@ -269,7 +273,7 @@ class TrunklineService(Service):
             group = self._groups.setdefault(name, Group(()))
             group.upstreams = tuple(upstreams)
 
-    def _line(self, config: UpstreamConfig) -> Line:
+    def make_line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
         group = self._groups[config.group_name]
         receipts = Receipts(
@@ -300,7 +304,7 @@ class TrunklineService(Service):
         loops = [LoopingCall(call) for call in (inbound.flush_overdue, receipts.purge, receipts.read_again)]
         for loop in loops:
             loop.clock = self._clock
-        return Line(upstream, incoming, *loops)
+        return Line(upstream, incoming, files_digest(config), *loops)
 
     def _server(self) -> Server:
         return Server(
@@ -318,8 +322,8 @@ class TrunklineService(Service):
             interventions=self.interventions,
             lag=self.lag,
             sip=self.sip,
-            ready=self.readiness,
-            reload=self.reload,
+            ready=self.health.readiness,
+            reload=self.reloading.run,
             drain=self._reactor.stop,
             kill_switch=self.kill_switch,
         )
@@ -342,31 +346,73 @@ class TrunklineService(Service):
 
     def _listen(self) -> None:
         host, port = host_and_port(self.config.http.listen)
-        site = make_site(
+        self._site = self._make_site()
+        self._port = self._reactor.listenTCP(port, self._site, interface=host)
+        if self.config.metrics is not None:
+            self.open_metrics(self.config.metrics)()
+
+    def _make_site(self) -> EdgeSite:
+        return make_site(
             WebServices(
                 store=self.store,
                 directory=self.directory,
                 outbound=self.outbound,
                 config=self.config,
                 simulator=self.simulator,
-                ready=self.readiness,
+                ready=self.health.readiness,
                 wall_ms=self._wall_ms,
                 reactor=self._reactor,
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
                 resolver=self.resolver,
                 events=self.events,
                 handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
+                started=self.health.startup.state,
             )
         )
-        self._port = self._reactor.listenTCP(port, site, interface=host)
-        if self.config.metrics is not None:
-            host, port = host_and_port(self.config.metrics.listen)
+
+    # -- what a reload changes --------------------------------------------------------------------
+
+    def open_metrics(self, config: MetricsConfig | None) -> Callable[[], object]:
+        """Listen, if there are to be metrics; what is given back ends the listening of before. Raises
+        CannotListenError."""
+        fresh = None
+        if config is not None:
+            host, port = host_and_port(config.listen)
             metrics = MetricsSite(self.bind_snapshots, self._reactor)
-            self._metrics_port = self._reactor.listenTCP(port, metrics, interface=host)
+            fresh = self._reactor.listenTCP(port, metrics, interface=host)
+
+        def use() -> object:
+            stale, self._metrics_port = self._metrics_port, fresh
+            return None if stale is None else _quietly(stale.stopListening())
+
+        return use
+
+    def renew_site(self) -> None:
+        """Pages and API as the configuration has them now, for new connections; the old ones are let go."""
+        if self._port is not None and self._site is not None:
+            stale, self._site = self._site, self._make_site()
+            port: Any = self._port
+            port.factory = self._site
+            stale.drain()
+
+    def renew_handlers(self) -> None:
+        """As the configuration has them now; the outbox looks each up when it delivers."""
+        self.handlers.update(self._handlers())
+
+    def configure_sip(self) -> None:
+        """Its limits are others."""
+        if self.sip is not None and self.config.sip is not None:
+            self.sip.configure(self.config.sip)
+
+    def contexts(self) -> list[ServerContext]:
+        """Those of all listeners that have a certificate."""
+        sip = [] if self.sip is None else self.sip.listeners.contexts
+        return sip + ([] if self.mail is None else self.mail.listeners.contexts)
 
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
         super().startService()
+        self.supervisor.watch(self._clock)
         Deferred.fromCoroutine(self._start()).addErrback(self._fatal)
 
     def setServiceParent(self, parent: Any) -> None:
@@ -375,21 +421,26 @@ class TrunklineService(Service):
         super().setServiceParent(parent)
 
     async def _start(self) -> None:
+        self.health.startup.begin("store")
         await self.store.open()
+        self.health.start()
         # SQLite is for one server, so that has one claim; on PostgreSQL each node and upstream is one.
         one_server = self.store.engine.name == "sqlite"
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         self.console.start()
+        self.health.startup.begin("directory")
         await self.directory.start()
         await self.endpoints.start()
         if self.sip is not None:
+            self.health.startup.begin("sip")
             await self.sip.start()  # before the outbox, which must find the phones
         self.outbox.start()
-        self._watch.start(PROBE_SECONDS)
         if self.simulator is not None:
+            self.health.startup.begin("simulator")
             await self.simulator.start()
-        for line in self.lines.values():
-            await self._start_line(line)
+        for name, line in self.lines.items():
+            self.health.startup.begin(f"upstream {name}")
+            await self.start_line(line)
         self._moving.start(LOOK_SECONDS, now=False)
         self.indexing.start()
         self.purging.start()
@@ -398,10 +449,12 @@ class TrunklineService(Service):
         self.outbound.draining = False
         if self.mail is not None:
             self.mail.start()
-        self._ready = True
+        self.health.startup.finish()
+        self.health.ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
+        self.supervisor.ready("Taking traffic")
 
-    async def _start_line(self, line: Line) -> None:
+    async def start_line(self, line: Line) -> None:
         await self._holder.take(f"upstream {line.upstream.name}")
         line.upstream.hold(KILL_SWITCH in await self.store.read(paused.paused))
         await line.incoming.inbound.start()
@@ -414,26 +467,28 @@ class TrunklineService(Service):
     async def stop(self) -> None:
         """Drain and close; see the module's docstring."""
         log.info("server_draining", seconds=self.config.server.drain_seconds)
-        self._ready = False
+        self.supervisor.stopping("Draining")
+        self.health.ready = False
         self.outbound.draining = True
+        await self.reloading.end()
         if self._moving.running:
             self._moving.stop()
-        if self._port is not None:
-            await _quietly(self._port.stopListening())
         if self.mail is not None:
             await self.mail.stop()
         self.purging.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
-        await self._at_most(DeferredList(waits), self.config.server.drain_seconds)
-        for line in self.lines.values():
-            await self._stop_line(line)
+        await self.at_most(DeferredList(waits), self.config.server.drain_seconds)
+        await DeferredList(
+            [Deferred.fromCoroutine(self.stop_line(line)) for line in self.lines.values()],
+            consumeErrors=True,
+        )
         if self.sip is not None:
             await self.sip.stop()
+        await self._stop_http()
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
-        if self._watch.running:
-            self._watch.stop()
+        self.health.stop()
         self.indexing.stop()
         self.lag.stop()
         await _quietly(self.console.stop())
@@ -445,11 +500,19 @@ class TrunklineService(Service):
         await self.store.close()
         log.info("server_stopped")
 
-    async def _stop_line(self, line: Line) -> None:
+    async def _stop_http(self) -> None:
+        """Until now senders were told to come again in a moment. What is being answered gets its answer."""
+        if self._port is not None:
+            await _quietly(self._port.stopListening())
+        if self._site is not None:
+            await self.at_most(self._site.drain(), ANSWER_SECONDS)
+
+    async def stop_line(self, line: Line) -> None:
         for loop in line.loops:
             if loop.running:
                 loop.stop()
-        await self._at_most(line.upstream.stop(), 5.0)
+        await self.at_most(line.incoming.close(), ANSWER_SECONDS)
+        await self.at_most(line.upstream.stop(), 5.0)
         await _quietly(self._holder.release(f"upstream {line.upstream.name}"))
 
     def _claim_lost(self, name: str) -> None:
@@ -461,28 +524,12 @@ class TrunklineService(Service):
         super().stopService()
         return Deferred.fromCoroutine(self.stop()).addErrback(_log_failed_stop)
 
-    def _at_most(self, work: Deferred[Any], seconds: float) -> Deferred[Any]:
+    def at_most(self, work: Deferred[Any], seconds: float) -> Deferred[Any]:
         return work.addTimeout(seconds, self._clock).addErrback(
             lambda failure: log.warning("drain_incomplete", error=failure.getErrorMessage())
         )
 
     # -- for operators ----------------------------------------------------------------------------
-
-    def readiness(self) -> tuple[bool, dict[str, object]]:
-        """Whether traffic can be taken, and each part's state."""
-        binds = [bind for line in self.lines.values() for bind in line.upstream.binds]
-        states = {bind.name: bind.state.name.lower() for bind in binds}
-        lines = self.lines.values()
-        bound = bool(lines) and all(any(b.bound for b in line.upstream.binds) for line in lines)
-        paused = [bind.name for bind in binds if bind.paused]
-        store = self.store.writer.available
-        states_of_all = {"started": self._ready, "store": store, "binds": states, "paused": paused}
-        return self._ready and bound and store, states_of_all
-
-    def _ask_store(self) -> None:
-        """While the store takes nothing nobody may be trying: find out when it does again."""
-        if not self.store.writer.available:
-            self.store.probe().addErrback(lambda _: None)
 
     def bind_snapshots(self) -> list[BindSnapshot]:
         """What every bind has counted."""
@@ -509,71 +556,6 @@ class TrunklineService(Service):
         if on:
             written(None)
         return self.store.writer.run("kill switch", write).addCallback(written)
-
-    def reload(self) -> Deferred[Reloaded]:
-        """Read the configuration file again and apply what changed; on an error keep what is.
-
-        Reloads are done one after another.
-        """
-        return self._reloads.run(lambda: Deferred.fromCoroutine(self._reload())).addErrback(_reload_failed)
-
-    async def _reload(self) -> Reloaded:
-        try:
-            fresh = configuration.load(self.config.path)
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("config_not_reloaded", problem=problem)
-            return Reloaded(problems=tuple(map(str, error.problems)))
-        logging.configure(fresh.log)  # also when it is as before: the file may have been rotated
-        return await self._apply(fresh)
-
-    async def _apply(self, fresh: Config) -> Reloaded:
-        """Only what changed is touched: a changed upstream binds again, the others do not notice."""
-        old = {upstream.name: upstream for upstream in self.config.upstreams}
-        new = {upstream.name: upstream for upstream in fresh.upstreams}
-        changed = [name for name in old if new.get(name) != old[name]]
-        needs_restart = [
-            field.name
-            for field in fields(Config)
-            if field.name not in APPLIED and getattr(fresh, field.name) != getattr(self.config, field.name)
-        ]
-        # What is accepted for a changed upstream meanwhile waits in the store for its new self.
-        drained = DeferredList([self.lines[name].upstream.drain() for name in changed])
-        await self._at_most(drained, self.config.server.drain_seconds)
-        self.config = replace(self.config, upstreams=fresh.upstreams, routes=fresh.routes, log=fresh.log)
-        self._set_groups(fresh)
-        for name in changed:
-            await self._stop_line(self.lines[name])
-        self.lines = {
-            name: self.lines[name] if name not in changed and name in old else self._line(new[name])
-            for name in new
-        }
-        self.outbound.replace(self._planner(), self.upstreams())
-        for name in new:
-            if name in changed or name not in old:
-                await self._start_line(self.lines[name])
-        added = [name for name in new if name not in old]
-        log.info(
-            "config_reloaded",
-            upstreams_changed=changed,
-            upstreams_added=added,
-            restart_needed_for=needs_restart,
-        )
-        return Reloaded((*changed, *added), tuple(needs_restart))
-
-
-def _reload_failed(failure: Failure) -> Reloaded:
-    log.error("reload_failed", error=failure.getTraceback())
-    return Reloaded(problems=(failure.getErrorMessage(),))
-
-
-def _limits(config: OutboxConfig) -> Limits:
-    return Limits(
-        config.concurrency,
-        config.per_target,
-        config.memory,
-        CircuitSettings(config.failures, config.probe_seconds),
-    )
 
 
 def _quietly(work: Any) -> Deferred[Any]:

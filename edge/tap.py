@@ -14,7 +14,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from edge import config as configuration
-from edge import layout
+from edge import layout, supervisor
 from edge import log as logging
 from edge.config import Config, ConfigError
 from edge.holder import Taken
@@ -87,7 +87,8 @@ def build(config: Config) -> TrunklineService:
         reactor.stop()
 
     store = Store(engine, reactor, IdSource(config.server.node, wall_ms))
-    service = TrunklineService(config, store, reactor, wall_ms, Random(), fatal)
+    told = supervisor.from_environment()
+    service = TrunklineService(config, store, reactor, wall_ms, Random(), fatal, told)
     _take_signals(reactor, service)
     _collect_garbage_seldom(reactor)
     return service
@@ -114,7 +115,7 @@ def _take_signals(reactor: Any, service: TrunklineService) -> None:
     asked_to_stop = False
 
     def hangup(signum: int, frame: object) -> None:
-        reactor.callFromThread(service.reload)
+        reactor.callFromThread(service.reloading.run)
 
     def terminate(signum: int, frame: object) -> None:
         nonlocal asked_to_stop

@@ -75,6 +75,12 @@ class Targets:
     def __len__(self) -> int:
         return len(self._targets)
 
+    def configure(self, limits: Limits) -> None:
+        """Other limits, from now on; what is under way or in memory beyond them ends first."""
+        self._limits = limits
+        for target in self.all():
+            target.circuit.settings = limits.circuit
+
     def all(self) -> list[Target]:
         """Every one that there is something to know of."""
         return list(self._targets.values())

@@ -46,6 +46,17 @@ def client_options(config: TLSKeys) -> IOpenSSLClientConnectionCreator:
     return _Pinned(creator, pins, trusting=False) if pins else creator
 
 
+def files_digest(config: TLSKeys) -> bytes:
+    """What the certificate files of an upstream hold: another value when one of them was renewed. Raises
+    OSError."""
+    names = (config.tls_ca_file, config.tls_certificate_file, config.tls_key_file)
+    digest = hashlib.sha256()
+    for name in names:
+        content = Path(name).read_bytes() if name else b""
+        digest.update(b"%d:%b" % (len(content), content))
+    return digest.digest()
+
+
 def verified(name: str, ca_file: str = "") -> IOpenSSLClientConnectionCreator:
     """The TLS side towards who has a certificate for this name, of the system's authorities or a file's."""
     return _verified(name, ca_file, Path(ca_file).stat().st_mtime_ns if ca_file else 0)

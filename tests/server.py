@@ -141,6 +141,17 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(60)
 
+    @property
+    def ended(self) -> int | None:
+        """The exit status, None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """The exit status, once it ends."""
+        assert self._process is not None
+        return self._process.wait(60)
+
     def hang_up(self) -> None:
         """SIGHUP."""
         os.kill(self.pid, signal.SIGHUP)

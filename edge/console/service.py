@@ -36,6 +36,10 @@ class ConsoleService:
         self._namespace = namespace
         self._ports: list[IListeningPort] = []
 
+    def configure(self, config: ConsoleConfig) -> None:
+        """Other operators, from the next log-in on; where I listen stays."""
+        self._config = config
+
     def start(self) -> None:
         """Open every way; one that cannot be opened is told in the log, and the server runs without it."""
         config = self._config

@@ -36,7 +36,7 @@ class Endpoints:
     ) -> None:
         self._store = store
         self._wall_ms = wall_ms
-        self._pause_after_ms = pause_after_seconds * 1000
+        self.pause_after_seconds = pause_after_seconds
         self._failing: dict[Endpoint, EndpointRecord] = {}
         self._looked_at = wall_ms()
 
@@ -67,7 +67,7 @@ class Endpoints:
         known = self._failing.get(which)
         if known is None or (known.paused_at is None and now_ms - known.last_failed_at > SILENCE_MS):
             self._put(EndpointRecord(*which, now_ms, None, outcome, now_ms))
-        elif known.paused_at is None and now_ms - known.failing_since >= self._pause_after_ms:
+        elif known.paused_at is None and now_ms - known.failing_since >= self.pause_after_seconds * 1000:
             self._pause(
                 known._replace(paused_at=now_ms, last_outcome=outcome, last_failed_at=now_ms), delivery_id
             )

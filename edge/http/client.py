@@ -68,9 +68,19 @@ class HTTPClient:
     ) -> None:
         self._clock: IReactorTime = reactor
         self._settings = settings
-        connector = Connector(reactor, resolver, settings.addresses, settings.connect_timeout, tls)
-        self.pool = Pool(connector, reactor, settings.connections_per_host)
+        self._connector = Connector(reactor, resolver, settings.addresses, settings.connect_timeout, tls)
+        self.pool = Pool(self._connector, reactor, settings.connections_per_host)
         self._origin = lru_cache(ORIGINS_REMEMBERED)(self._read_origin)
+
+    def configure(self, settings: HTTPSettings) -> None:
+        """Other settings, for what is asked from now on. Connections that nobody uses are closed: they may
+        lead where none may go any more."""
+        self._settings = settings
+        self._connector.policy = settings.addresses
+        self._connector.seconds = settings.connect_timeout
+        self.pool.limit = settings.connections_per_host
+        self._origin.cache_clear()
+        self.pool.close()
 
     def close(self) -> None:
         """Close the idle connections."""

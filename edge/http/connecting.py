@@ -36,14 +36,14 @@ class Connector:
         self._reactor = reactor
         self._clock: IReactorTime = reactor
         self._resolver = resolver
-        self._seconds = seconds
+        self.seconds = seconds
         self._tls = tls
 
     def connect(self, origin: Origin, gone: Callable[[Connection], None]) -> Deferred[Connection]:
         """A new connection within the time allowed; the addresses are tried in order. Errback NoAnswer."""
         looked_up = vetted(self._resolver, origin, self.policy)
         connecting = looked_up.addCallback(lambda addresses: self._first(origin, addresses, gone))
-        return connecting.addTimeout(self._seconds, self._clock).addCallbacks(_connected, _not_connected)
+        return connecting.addTimeout(self.seconds, self._clock).addCallbacks(_connected, _not_connected)
 
     def _first(
         self, origin: Origin, addresses: list[str], gone: Callable[[Connection], None]
@@ -61,7 +61,7 @@ class Connector:
 
     def _to(self, origin: Origin, address: str, gone: Callable[[Connection], None]) -> Deferred[Connection]:
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        endpoint: Any = kind(self._reactor, address, origin.port, timeout=self._seconds)
+        endpoint: Any = kind(self._reactor, address, origin.port, timeout=self.seconds)
         if origin.scheme == "https":
             try:
                 endpoint = wrapClientTLS(self._tls(origin.host), endpoint)

@@ -61,7 +61,7 @@ class Pool:
     def __init__(self, connector: Connects, clock: IReactorTime, limit: int) -> None:
         self._connector = connector
         self._clock = clock
-        self._limit = limit
+        self.limit = limit
         self._lanes: dict[Origin, Lane] = {}
         self._closers: dict[Origin, float] = {}  # until when it is remembered
         self._sweep_due = False
@@ -106,7 +106,7 @@ class Pool:
 
     def _supply(self, lane: Lane) -> None:
         """Make a connection for each that waits, as far as there is room."""
-        while lane.connecting < len(lane.waiting) and lane.open < self._limit:
+        while lane.connecting < len(lane.waiting) and lane.open < self.limit:
             lane.connecting += 1
             self._connector.connect(lane.origin, lambda gone: self._gone(lane, gone)).addCallbacks(
                 self._connected, self._not_connected, callbackArgs=(lane,), errbackArgs=(lane,)

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 
-from edge.certificate import Certificate
+from edge.certificate import Certificate, ServerContext
 from edge.config_mail import MailConfig
 from edge.endpoints import host_and_port
 from edge.mail.authentication import Arrival
@@ -55,6 +55,7 @@ class Listeners:
         self._intake = intake
         self._reactor = reactor
         self._ports: list[Any] = []
+        self.contexts: list[ServerContext] = []
         self._factories: list[ServerFactory] = []
 
     def start(self) -> None:
@@ -79,6 +80,7 @@ class Listeners:
         tls = None
         if config.certificate:
             tls = Certificate(config.certificate, config.private_key).context_factory()
+            self.contexts.append(tls)
         factory = ServerFactory(
             Settings(config.name, config.max_octets, tls is not None, lmtp),
             Door(self._intake, config.trusted, trusting=lmtp),

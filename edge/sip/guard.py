@@ -72,10 +72,14 @@ class Guard:
     ) -> None:
         self.counters = Counters()
         self._befriended = befriended
-        self._limits = limits
-        self._trusted = tuple(ip_network(network) for network in trusted)
+        self.configure(limits, trusted)
         self._buckets: Recent[tuple[str, str], tuple[float, float]] = Recent(REMEMBERED)
         self._mischief: Recent[tuple[str, str], _Mischief] = Recent(REMEMBERED)
+
+    def configure(self, limits: Limits, trusted: tuple[str, ...]) -> None:
+        """Other limits, from now on; who is banned stays so until his time is over."""
+        self._limits = limits
+        self._trusted = tuple(ip_network(network) for network in trusted)
         self._known: dict[str, bool] = {}
 
     def trusts(self, host: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 
-from edge.certificate import Certificate
+from edge.certificate import Certificate, ServerContext
 from edge.sip.connections import Connections, TLSSide
 from edge.sip.ourselves import Ourselves
 from protocols.sip.locating import Hop
@@ -47,6 +47,7 @@ class Listeners:
         self._reactor = reactor
         self._udp: list[UDPTransport] = []
         self._ports: list[Any] = []
+        self.contexts: list[ServerContext] = []
         self._factories: list[ConnectionFactory] = []
         self._connections = Connections(receiver, reactor)
 
@@ -104,6 +105,7 @@ class Listeners:
         if address.kind in ("TLS", "WSS"):
             assert self._certificate is not None, "the configuration asks for it"
             context = self._certificate.context_factory()
+            self.contexts.append(context)
             port = self._reactor.listenSSL(address.port, factory, context, interface=address.host)
         else:
             port = self._reactor.listenTCP(address.port, factory, interface=address.host)

@@ -117,6 +117,10 @@ class SipEdge:
         all_of_them = (self.handler, self.trunk_handler, self.imdn)
         return {handler.name: handler for handler in all_of_them}
 
+    def configure(self, config: SIPConfig) -> None:
+        """Limits and trusted networks of another configuration."""
+        self.guard.configure(_limits(config), config.trusted)
+
     def snapshot(self) -> SipSnapshot:
         """What has been counted since the start."""
         return SipSnapshot(

@@ -27,7 +27,9 @@ class EdgeChannel(HTTPChannel):
 
     site: "EdgeSite"
     maxHeaders = MAX_HEADERS
+    streaming = False
     _idle = True
+    _retired = False
 
     @property
     def asked_path(self) -> bytes:
@@ -39,15 +41,27 @@ class EdgeChannel(HTTPChannel):
         """One more; if that is too many, it is told so and closed at once."""
         super().connectionMade()
         site = self.site
-        site.connections += 1
-        if site.connections > site.max_connections:
+        site.channels.add(self)
+        if len(site.channels) > site.max_connections:
             self.refuse(STATUS_LINES[503], BUSY_HEAD, b"")
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """One less."""
-        self.site.connections -= 1
         super().connectionLost(reason)
+        self.site.closed(self)
+
+    def retire(self) -> None:
+        """The server ends: close the connection, after the answer that is owed if one is. A stream has no end
+        of its own, and its reader comes back to where it was."""
+        self._retired = True
+        self.persistent = False
+        if self.transport is not None and (self._idle or self.streaming):
+            self.loseConnection()
+
+    def checkPersistence(self, request: object, version: bytes) -> bool:
+        """Whether another request may follow."""
+        return not self._retired and super().checkPersistence(request, version)
 
     def dataReceived(self, data: bytes) -> None:
         """Octets, of any number."""

@@ -160,6 +160,7 @@ class EdgeRequest(Request):
     def stream(self, head: bytes) -> None:
         """Begin an answer that has no end of its own; ``write`` goes on with it, whole lines at a time."""
         channel = self.channel
+        channel.streaming = True
         self.code = 200
         self.startedWriting = 1
         if self.clientproto == b"HTTP/1.1":

@@ -59,9 +59,10 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WebServices:
-    """``ready`` says whether traffic can be taken and in what state each part is. Without ``deliveries``
-    there is nothing at /v1/deliveries, without ``events`` nothing at /v1/events; without ``resolver`` no host
-    name has addresses. ``handlers`` are those that deliver, by name."""
+    """``ready`` says whether traffic can be taken and in what state each part is, ``started`` whether the
+    start is over and which steps it had. Without ``deliveries`` there is nothing at /v1/deliveries, without
+    ``events`` nothing at /v1/events; without ``resolver`` no host name has addresses. ``handlers`` are
+    those that deliver, by name."""
 
     store: Store
     directory: Directory
@@ -75,3 +76,4 @@ class WebServices:
     resolver: Resolver | None = None
     events: Feed | None = None
     handlers: Mapping[str, DIDHandler] = field(default_factory=dict)
+    started: Callable[[], tuple[bool, dict[str, object]]] = lambda: (True, {"doing": None, "steps": []})

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
@@ -23,7 +24,7 @@ from edge.web.programs import make_programs
 from edge.web.request import MAX_BODY_OCTETS, EdgeRequest
 from edge.web.services import WebServices
 
-API_PREFIXES = (b"/v1/", b"/livez", b"/readyz")
+API_PREFIXES = (b"/v1/", b"/livez", b"/startupz", b"/readyz")
 
 
 class EdgeSite(Site):
@@ -49,7 +50,34 @@ class EdgeSite(Site):
         self._log = AccessLog(http)
         self._clock = reactor
         self.max_connections = http.max_connections
-        self.connections = 0
+        self.channels: set[EdgeChannel] = set()
+        self._drained: Deferred[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self.channels)
+
+    def closed(self, channel: EdgeChannel) -> None:
+        """One connection is gone."""
+        self.channels.discard(channel)
+        if self._drained is not None and not self.channels:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
+
+    def drain(self) -> Deferred[None]:
+        """Close what is idle, and what is busy after its answer; fires when no connection is left."""
+        drained: Deferred[None] = Deferred(lambda _: self._give_up())
+        self._drained = drained
+        for channel in list(self.channels):
+            channel.retire()
+        if not self.channels and self._drained is not None:
+            self._drained = None
+            drained.callback(None)
+        return drained
+
+    def _give_up(self) -> None:
+        self._drained = None
 
     def serve(self, programs: Mapping[bytes, Program]) -> None:
         """Put these where they are found by their whole path."""

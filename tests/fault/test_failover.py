@@ -206,7 +206,7 @@ async def test_a_reload_touches_only_what_changed_and_loses_nothing(
         await bound(smsc)
     accepted = await edge.submit_all(["first", "second", "third"])
     edge.service.config = replace(edge.service.config, server=replace(edge.config.server, drain_seconds=0.1))
-    await edge.service._apply(
+    await edge.service.reloading.apply(
         replace(edge.service.config, upstreams=edge.config.upstreams[:1], routes=routes[1:])
     )
     assert list(edge.service.lines) == ["one"]
@@ -216,7 +216,7 @@ async def test_a_reload_touches_only_what_changed_and_loses_nothing(
     assert (await edge.submit("now by one")).parts == 1
     pair["two"].answer = accept_all
     changed = replace(edge.config.upstreams[1], window=5)
-    await edge.service._apply(
+    await edge.service.reloading.apply(
         replace(edge.service.config, upstreams=(edge.config.upstreams[0], changed), routes=routes[:1])
     )
     await bound(pair["two"])

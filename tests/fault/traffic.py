@@ -64,6 +64,7 @@ class ApiClient:
     def __init__(self, server: Server, threads: int = 4, pause: float = 0.02) -> None:
         self.accepted: dict[int, int] = {}
         self.refused = 0
+        self.lost: set[int] = set()
         self.retry_after: set[str | None] = set()
         self.others: list[int] = []
         self._server = server
@@ -101,7 +102,8 @@ class ApiClient:
         except ConnectionRefusedError:
             return False
         except (OSError, http.client.HTTPException):
-            return True  # the answer is lost
+            self.lost.add(number)
+            return True
         finally:
             connection.close()
         if response.status == 202:

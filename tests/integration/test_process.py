@@ -1,12 +1,15 @@
 """The server as a process: what it refuses to start on, how it reloads, how it ends."""
 
 import json
+import os
 import re
+import signal
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -134,6 +137,82 @@ def test_sigterm_drains_and_ends_with_status_0(sqlite_url: str, tmp_path: Path, 
             "server_stopped",
         ]
         assert "secret" not in server.log.read_text(), "the password of the bind"
+
+
+def test_a_second_sigterm_ends_it_at_once(sqlite_url: str, tmp_path: Path) -> None:
+    """The carrier owes an answer that does not come, so the first one would wait for it."""
+    provision(sqlite_url, [DID])
+    port = free_port()
+    with (
+        Peer(seconds=60) as smsc,
+        Server(tmp_path, sqlite_url, port, tables={"server": {"drain_seconds": 50}}) as server,
+    ):
+        start(smsc, server, port)
+        assert (
+            server.call("POST", "/v1/messages", {"from": DID, "to": "+12025550150", "text": "x"}, KEY)[0]
+            == 202
+        )
+        os.kill(server.pid, signal.SIGTERM)  # nobody drives the carrier from here on
+        status, answer = until(lambda: draining(server), "it drains")
+        assert (status, answer["draining"]) == (503, True)
+        assert "the server is shutting down" in answer["reasons"]
+        status, answer = server.call(
+            "POST", "/v1/messages", {"from": DID, "to": "+12025550150", "text": "y"}, KEY
+        )
+        assert (status, answer["code"]) == (503, "unavailable")
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait() == 1
+
+
+def draining(server: Server) -> tuple[int, Any] | None:
+    status, answer = server.call("GET", "/readyz")
+    return (status, answer) if answer["draining"] else None
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
+def test_the_supervisor_is_told(sqlite_url: str, tmp_path: Path, smsc: Peer, abstract: bool) -> None:
+    provision(sqlite_url, [DID])
+    port = free_port()
+    name = f"@trunkline-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    heard: list[dict[str, str]] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(name.replace("@", "\0"))
+        listening.setblocking(False)
+
+        def hear(word: str) -> bool:
+            with suppress(BlockingIOError):
+                while True:
+                    heard.append(
+                        dict(line.split("=", 1) for line in listening.recv(4096).decode().split("\n"))
+                    )
+            return any(word in message for message in heard)
+
+        prefix = ("env", f"NOTIFY_SOCKET={name}", "WATCHDOG_USEC=200000")
+        with Server(tmp_path, sqlite_url, port, prefix) as server:
+            start(smsc, server, port)
+            until(lambda: hear("READY"), "READY")
+            assert heard[0] == {"WATCHDOG": "1"}, "from the start on, however long that takes"
+            heard.clear()
+            server.hang_up()
+            until(lambda: hear("READY"), "READY again")
+            words = [word for message in heard for word in message if word in ("RELOADING", "READY")]
+            assert words == ["RELOADING", "READY"]
+            reloading = next(message for message in heard if "RELOADING" in message)
+            assert reloading["MONOTONIC_USEC"].isdigit()
+            heard.clear()
+            until(lambda: hear("WATCHDOG"), "WATCHDOG")
+            assert server.stop() == 0
+            assert hear("STOPPING")
+
+
+def test_startupz_has_the_steps(sqlite_url: str, tmp_path: Path, smsc: Peer) -> None:
+    provision(sqlite_url, [DID])
+    port = free_port()
+    with Server(tmp_path, sqlite_url, port) as server:
+        start(smsc, server, port)
+        status, answer = server.call("GET", "/startupz")
+        assert (status, answer["started"], answer["doing"]) == (200, True, None)
+        assert [step["step"] for step in answer["steps"]] == ["store", "directory", "upstream carrier"]
 
 
 def test_sighup_binds_a_changed_upstream_anew_and_keeps_the_old_on_an_error(

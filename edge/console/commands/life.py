@@ -48,9 +48,16 @@ async def reload(server: Server, given: Given) -> Answer:
     if found.problems:
         raise Misused("Nothing was changed: " + "; ".join(found.problems))
     sentence = f"Read again; upstreams changed: {', '.join(found.changed) or 'none'}."
+    if found.applied:
+        sentence += f" In force: {', '.join(found.applied)}."
     if found.needs_restart:
         sentence += f" A restart is needed for: {', '.join(found.needs_restart)}."
-    return done(sentence, changed=list(found.changed), needs_restart=list(found.needs_restart))
+    return done(
+        sentence,
+        changed=list(found.changed),
+        applied=list(found.applied),
+        needs_restart=list(found.needs_restart),
+    )
 
 
 def drain(server: Server, given: Given) -> Answer:

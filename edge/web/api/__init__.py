@@ -16,7 +16,7 @@ from edge.web.api import (
 )
 from edge.web.api.access import Access
 from edge.web.api.events import Streams
-from edge.web.api.health import Live, Ready
+from edge.web.api.health import Live, Ready, Started
 from edge.web.api.idempotency import Idempotency
 from edge.web.api.messages import Messages
 from edge.web.api.router import Router
@@ -44,7 +44,7 @@ def all_routes(services: WebServices, access: Access) -> list[Route]:
 
 
 def add_api(root: Resource, services: WebServices) -> dict[bytes, IResource]:
-    """Put /livez and /readyz on the root; returns the branches that are found without walking the tree."""
+    """Put /livez, /startupz and /readyz on the root; returns the branches, found without walking it."""
     access = Access(
         services.directory,
         services.store,
@@ -53,6 +53,7 @@ def add_api(root: Resource, services: WebServices) -> dict[bytes, IResource]:
         services.config.http.requests_per_minute,
     )
     root.putChild(b"livez", Live())
+    root.putChild(b"startupz", Started(services))
     root.putChild(b"readyz", Ready(services))
     routes = all_routes(services, access)
     return {b"v1": Router(services, Table(routes), access), b"docs": openapi.Page(routes)}

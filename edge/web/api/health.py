@@ -1,4 +1,4 @@
-"""/livez: the process answers. /readyz: it can take traffic."""
+"""/livez: the process answers. /startupz: the start is over. /readyz: it can take traffic."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ class Live(Health):
 
 
 class Ready(Health):
-    """200 when the store is open and every upstream has a bind, else 503; with the state of each bind."""
+    """200 when traffic can be taken, else 503 and the reasons; with the states of store, disk and binds."""
 
     def __init__(self, services: WebServices) -> None:
         super().__init__()
@@ -47,3 +47,16 @@ class Ready(Health):
         """As the server sees itself."""
         ready, states = self._ready()
         return 200 if ready else 503, {"ready": ready, **states}
+
+
+class Started(Health):
+    """200 once the start is over, for ever after; 503 until then; with the steps that were done."""
+
+    def __init__(self, services: WebServices) -> None:
+        super().__init__()
+        self._started = services.started
+
+    def state(self) -> tuple[int, dict[str, object]]:
+        """How far it has come."""
+        started, steps = self._started()
+        return 200 if started else 503, {"started": started, **steps}

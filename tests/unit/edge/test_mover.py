@@ -41,8 +41,8 @@ class Pair(Rig):
         dialects = {"up": self.upstream.dialect, "other": Dialect(OTHER, "US")}
         route = RouteConfig(name="r", upstreams=("up",), failover=("other",))
         planner = Planner(dialects, "US", Numbers(store).did, References(lambda: 1), (route,))
-        upstreams = {"up": self.upstream, "other": cast(Any, self.other)}
-        self.mover = Mover(cast(Store, store), lambda: upstreams, lambda: planner)
+        self.upstreams = {"up": self.upstream, "other": cast(Any, self.other)}
+        self.mover = Mover(cast(Store, store), lambda: self.upstreams, lambda: planner)
 
     def go_down(self) -> None:
         assert self.upstream.usable  # for so short a time
@@ -106,3 +106,15 @@ def test_a_store_that_fails_leaves_the_queue_in_use(pair: Pair) -> None:
     pair.link_back()
     pair.time.advance(1.0)
     assert pair.sent == [part_id]
+
+
+def test_what_waits_for_an_upstream_that_was_taken_out_goes_to_the_others(pair: Pair) -> None:
+    pair.submit()
+    pair.time.pump([0.0])
+    del pair.upstreams["up"]
+    success(pair.mover.look())
+    assert pair.where() == ["up"], "it is only looked at when it is known to be gone"
+    pair.mover.adopt(["up"])
+    success(pair.mover.look())
+    assert pair.where() == ["other"]
+    assert pair.other.looks == 1

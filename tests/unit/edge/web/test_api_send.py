@@ -239,6 +239,7 @@ def test_a_store_that_cannot_take_it(scene: Scene, error: Exception) -> None:
         ("POST", "/v1/messages/7", "DELETE, GET, HEAD"),
         ("DELETE", "/v1/messages", "GET, HEAD, POST"),
         ("POST", "/livez", "GET, HEAD"),
+        ("POST", "/startupz", "GET, HEAD"),
     ],
 )
 def test_methods_that_are_not_there(scene: Scene, method: str, path: str, allowed: str) -> None:
@@ -254,6 +255,7 @@ def test_addresses_that_are_not_there(scene: Scene, path: str) -> None:
 
 
 def test_health(scene: Scene) -> None:
+    assert scene.call("GET", "/startupz", token="").json == {"started": True, "doing": None, "steps": []}
     assert scene.call("GET", "/livez", token="").json == {"live": True}
     assert scene.call("GET", "/readyz", token="").status == 200
     scene.ready = (False, {"binds": {"up/transceiver": "connecting"}})
