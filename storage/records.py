@@ -282,13 +282,21 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may log in for an account."""
+    """Somebody who may log in for an account.
+
+    ``language`` and ``timezone`` are "" while he has chosen none. ``enter_sends``: Enter sends what he
+    writes, Shift+Enter begins a line. ``single_keys``: single letters are commands of the portal.
+    """
 
     id: int
     account_id: int
     login: str
     password_hash: str = field(repr=False)
     created_at: int
+    language: str = ""
+    timezone: str = ""
+    enter_sends: bool = True
+    single_keys: bool = True
 
 
 @dataclass(frozen=True, slots=True)

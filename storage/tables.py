@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 from storage.schema import Id, metadata
@@ -30,6 +31,7 @@ from storage.tables_people import (
     contact,
     contact_group,
     contact_membership,
+    draft,
     idempotency,
     opt_out,
     retention,
@@ -50,6 +52,7 @@ __all__ = [
     "conversation",
     "delivery",
     "did",
+    "draft",
     "event",
     "feed",
     "follower",
@@ -86,6 +89,10 @@ user = Table(
     Column("login", Text, nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("language", Text, nullable=False, server_default=text("''")),
+    Column("timezone", Text, nullable=False, server_default=text("''")),
+    Column("enter_sends", Boolean, nullable=False, server_default=true()),
+    Column("single_keys", Boolean, nullable=False, server_default=true()),
 )
 
 session = Table(

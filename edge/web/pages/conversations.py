@@ -98,7 +98,7 @@ class Conversation(MemberPage):
         link = f"{views.conversation_path(self._did, self._peer)}?"
         variables: dict[str, Any] = {"page": page, "link": link, "did": self._did, "peer": self._peer}
         if is_refresh(request):
-            return self.portal.page("thread.html", **variables)
+            return self.portal.page("thread.html", visitor, **variables)
         if not page.views and not await self._is_own_did(visitor):
             raise not_found()
         newest = before is None and after is None

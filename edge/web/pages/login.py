@@ -9,6 +9,7 @@ from edge.errors import Unavailable
 from edge.web.pages import cookies, origin
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
 from edge.web.pages.page import MemberPage, Page
 from edge.web.pages.sessions import TOKEN_OCTETS, Visitor
 from edge.web.request import EdgeRequest
@@ -19,7 +20,8 @@ log = structlog.get_logger(__name__)
 
 HOME = "/messages"
 MAX_LOGIN = 100
-WRONG = "This log-in and password do not belong together."
+WRONG = N_("This log-in and password do not belong together.")
+TOO_OLD = N_("The form was too old. Please try again.")
 # A path of ours: a second slash or a backslash would lead a browser to another host.
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
 
@@ -36,7 +38,7 @@ class Login(Page):
         fields = Fields(request)
         login = fields.line("login").lower()[:MAX_LOGIN]
         if not fields.holds("token", self.portal.cookies.read(request, cookies.FORM) or ""):
-            return self._form(request, 403, login, "The form was too old. Please try again.")
+            return self._form(request, 403, login, self.portal.locale(request).gettext(TOO_OLD))
         address = origin.client_network(request, bool(self.portal.public_url))
         wait = max(self.portal.by_login.wait((address, login)), self.portal.by_address.wait(address))
         if wait > 0:
@@ -44,7 +46,7 @@ class Login(Page):
         user = await self._check(address, login, fields.text("password"))
         if user is None:
             log.warning("login_failed", login=login, client=address)
-            return self._form(request, 403, login, WRONG)
+            return self._form(request, 403, login, self.portal.locale(request).gettext(WRONG))
         previous = self.portal.cookies.read(request, cookies.LOG_IN)
         token = await self.portal.sessions.begin(user, previous)
         log.info("logged_in", login=user.login, client=address)
@@ -69,7 +71,11 @@ class Login(Page):
 
     def _later(self, request: EdgeRequest, login: str, wait: float) -> Answer:
         seconds = max(1, round(wait + 0.5))
-        sentence = f"Too many tries. Please wait {seconds} second{'s' * (seconds != 1)}."
+        sentence = self.portal.locale(request).ngettext(
+            "Too many tries. Please wait %(num)d second.",
+            "Too many tries. Please wait %(num)d seconds.",
+            seconds,
+        ) % {"num": seconds}
         return self._form(request, 429, login, sentence, (b"Retry-After", b"%d" % seconds))
 
     def _form(
@@ -77,7 +83,10 @@ class Login(Page):
     ) -> Answer:
         token = self.portal.cookies.read(request, cookies.FORM) or secrets.token_urlsafe(TOKEN_OCTETS)
         goal = _destination(Fields(request).text("next"))
-        body = self.portal.render("login.html", login=login, error=error, token=token, goal=goal)
+        locale = self.portal.locale(request)
+        body = self.portal.render(
+            "login.html", locale=locale, login=login, error=error, token=token, goal=goal
+        )
         return Answer(body, status, (self.portal.cookies.form(token), *headers))
 
 

@@ -1,6 +1,7 @@
 """What every page does the same way: methods, log-in, form tokens, errors."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 import structlog
@@ -13,6 +14,7 @@ from edge.errors import Unavailable
 from edge.web.pages import cookies, origin
 from edge.web.pages.answers import Answer, PageProblem, not_found, retry_after, see_other
 from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
 from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
@@ -21,7 +23,10 @@ from storage.errors import StoreUnavailable
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[EdgeRequest], Awaitable[Answer]]
-FORM_TOO_OLD = "This form is too old, or it is not one of ours. Go back, reload the page, and send it again."
+FORM_TOO_OLD = N_(
+    "This form is too old, or it is not one of ours. Go back, reload the page, and send it again."
+)
+STORE_AWAY = N_("The store cannot be asked just now. Please try again in a moment.")
 STORE_RETRY_SECONDS = 5.0
 
 
@@ -51,21 +56,21 @@ class Page(Resource):
         try:
             return await self._handler(request)(request)
         except PageProblem as problem:
-            return self.portal.problem(problem)
+            found = problem
         except Unavailable as error:
-            headers = (retry_after(error.retry_after),)
-            return self.portal.problem(PageProblem(503, error.sentence, headers))
+            found = PageProblem(503, error.sentence, (retry_after(error.retry_after),))
         except StoreUnavailable:
-            sentence = "The store cannot be asked just now. Please try again in a moment."
-            return self.portal.problem(PageProblem(503, sentence, (retry_after(STORE_RETRY_SECONDS),)))
+            found = PageProblem(503, STORE_AWAY, (retry_after(STORE_RETRY_SECONDS),))
+        return self.portal.problem(found, locale=self.portal.locale(request))
 
     def _handler(self, request: EdgeRequest) -> Handler:
         handlers = {b"GET": self.get, b"HEAD": self.get, b"POST": self.post}
         handler = handlers.get(request.method)
         if handler is None:
             allowed = b", ".join(method for method, found in handlers.items() if found is not None)
-            sentence = f"This page does not answer {request.method.decode('latin-1')[:20]}."
-            raise PageProblem(405, sentence, ((b"Allow", allowed),))
+            method = request.method.decode("latin-1")[:20]
+            headers = ((b"Allow", allowed),)
+            raise PageProblem(405, "This page does not answer %(method)s.", headers, {"method": method})
         if request.method == b"POST" and not origin.is_ours(request, self.portal.public_url):
             raise PageProblem(403, FORM_TOO_OLD)
         return handler
@@ -113,6 +118,8 @@ class MemberPage(Page):
     async def _visitor(self, request: EdgeRequest) -> Visitor | None:
         token = self.portal.cookies.read(request, cookies.LOG_IN)
         visitor = None if token is None else await self.portal.sessions.find(token)
+        if visitor is not None:
+            visitor = replace(visitor, locale=self.portal.locale(request, visitor.user))
         if visitor is not None and not is_refresh(request):
             renewing = self.portal.sessions.renew(visitor)
             if renewing is not None:

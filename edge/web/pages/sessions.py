@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
+from edge.web.pages.locales import ENGLISH, Locale
 from storage import sessions
 from storage.records import Session, User
 from storage.store import Store
@@ -24,10 +25,11 @@ TOKEN_OCTETS = 32
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is logged in."""
+    """Somebody who is logged in, and how he is spoken to."""
 
     user: User
     session: Session
+    locale: Locale = ENGLISH
 
     @property
     def account_id(self) -> int:

@@ -14,6 +14,7 @@ from storage import (
     conversations,
     deletion,
     deliveries,
+    drafts,
     endpoints,
     forwards,
     idempotency,
@@ -162,6 +163,7 @@ class Customer:
         self.contact = contacts.put(connection, new, mine, PEER, "Ann", NOW, notes=f"of {self.name}")
         self.group = contacts.add_group(connection, new, mine, "Friends", NOW)
         contacts.set_members(connection, mine, self.group.id, [self.contact.id])
+        drafts.put(connection, mine, self.user.id, self.number, PEER, f"draft of {self.name}", NOW)
         opt_outs.add(connection, new, mine, PEER, f"STOP to {self.name}", NOW)
         opt_outs.add(connection, new, mine, PEER, f"STOP to {self.name}", NOW, did=self.number)
 
