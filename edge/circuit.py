@@ -46,7 +46,8 @@ class Circuit:
 
     def rate(self, now: float) -> float:
         """While it recovers: attempts a second."""
-        return FIRST_RATE * float(2 ** ((now - self._since) / DOUBLES_EVERY_SECONDS))
+        recovering = min(now - self._since, RECOVERED_AFTER_SECONDS)
+        return FIRST_RATE * float(2 ** (recovering / DOUBLES_EVERY_SECONDS))
 
     def may_start(self, now: float) -> bool:
         """May an attempt begin?"""
@@ -69,12 +70,12 @@ class Circuit:
         back = self.state is State.OPEN
         if back:
             self.state, self._since, self._next_at = State.RECOVERING, now, now
-        elif self.state is State.RECOVERING and now - self._since >= RECOVERED_AFTER_SECONDS:
-            self.state = State.CLOSED
+        self._recover(now)
         return back
 
     def failed(self, now: float) -> bool:
         """The target did not take one; True when the circuit opens because of that."""
+        self._recover(now)
         self._failures += 1
         opens = self.state is State.RECOVERING or (
             self.state is State.CLOSED and self._failures >= self.settings.failures
@@ -82,3 +83,7 @@ class Circuit:
         if opens:
             self.state, self._next_at = State.OPEN, now + self.settings.probe_seconds
         return opens
+
+    def _recover(self, now: float) -> None:
+        if self.state is State.RECOVERING and now - self._since >= RECOVERED_AFTER_SECONDS:
+            self.state = State.CLOSED

@@ -18,7 +18,8 @@ from storage.queue import DueLane
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
-LOOKING_SHARE = 0.05  # of the time; where lanes are very many the looks become fewer
+LOOKING_SHARE = 0.05  # of the time; where lanes are very many the looks become fewer …
+LONGEST_REST_SECONDS = 5.0  # … but a store that stood still for a while is looked at soon after
 RENEWALS_A_LEASE = 3
 
 
@@ -102,7 +103,7 @@ class Refill:
     ) -> Deferred[list[DueDelivery]] | list[DueDelivery]:
         lanes, paused = seen
         now = self._clock.seconds()
-        self._not_before = now + (now - began) / LOOKING_SHARE
+        self._not_before = now + min((now - began) / LOOKING_SHARE, LONGEST_REST_SECONDS)
         for target in self._targets.pause(paused):
             log.info("target_paused", target=target.key, why=paused[target.key])
             self.give_back(target)

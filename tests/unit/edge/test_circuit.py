@@ -1,6 +1,6 @@
 """The circuit of a target: closed, open with probes, recovering."""
 
-from edge.circuit import Circuit, CircuitSettings
+from edge.circuit import Circuit, CircuitSettings, State
 
 
 def opened(now: float = 0.0) -> Circuit:
@@ -62,3 +62,16 @@ def test_one_failure_ends_a_recovery() -> None:
     assert circuit.failed(101.0)
     assert not circuit.may_start(160.0)
     assert circuit.may_start(161.0)
+
+
+def test_a_quiet_night_ends_a_recovery_too() -> None:
+    circuit = Circuit(CircuitSettings(2, 60.0))
+    circuit.failed(0.0)
+    circuit.failed(0.0)
+    assert circuit.succeeded(60.0)
+    night = 60.0 + 12 * 3600.0
+    assert circuit.rate(night) == circuit.rate(120.0)
+    circuit.started(night)
+    assert not circuit.failed(night)  # one of two
+    assert circuit.state is State.CLOSED
+    assert circuit.failed(night + 1.0)

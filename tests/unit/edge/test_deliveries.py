@@ -544,3 +544,23 @@ def test_one_conversation_does_not_wait_for_another(inline_store: InlineStore, t
     rig.receive(2)
     rig.receive(2, peer="+12025550177")
     assert [job.message.peer for job in rig.handler.jobs] == [PEER, "+12025550177"]
+
+
+def test_a_look_that_took_a_minute_does_not_stop_the_next_for_twenty(rig: Rig) -> None:
+    rig.outbox.start()
+    rig.time.pump([1.0] * 3)
+    read, waiting = rig.store.read, []
+
+    def stands_still(fn: Any, *args: Any, **more: Any) -> Deferred[Any]:
+        asked: Deferred[Any] = Deferred()
+        waiting.append((asked, fn, args, more))
+        return asked
+
+    rig.store.read = stands_still  # type: ignore[method-assign]
+    rig.time.pump([1.0] * 60)
+    rig.store.read = read  # type: ignore[method-assign]
+    for asked, fn, args, more in waiting:
+        read(fn, *args, **more).chainDeferred(asked)
+    rig.message(target="http://other/")
+    rig.time.pump([1.0] * 10)
+    assert rig.handler.asked == ["http://other/"]
