@@ -126,6 +126,8 @@ class Bind:
         self._connecting: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
         self._bound_at: float | None = None
+        self.orderly = True
+        """How the last link ended: whether the SMSC has every answer that was given on it."""
         self._stopping = False
         self._quiet = False
         self._traced_until = 0.0
@@ -274,9 +276,10 @@ class Bind:
             self._clock.callLater(QUIET_SECONDS, self._when_quiet, done, until)
 
     def start(self) -> None:
-        """Connect, and again after each loss."""
+        """Connect, and again after each loss. A link that is still ending is waited for."""
         self._stopping = self._quiet = False
-        self._connect()
+        if self._protocol is None and self._connecting is None and self._again is None:
+            self._connect()
 
     def stop(self) -> Deferred[None]:
         """Unbind politely if bound, then stay down. Fires when the link is gone."""
@@ -414,10 +417,10 @@ class Bind:
             self._log.warning("bind_down", reason=event.reason)
             if self._clock.seconds() - was_bound >= self._config.reconnect_max_seconds:
                 self._backoff.reset()
+            self.orderly = event.orderly
             self._owner.bind_down(self)
-        if self._stopping:
-            self._finish_stop()
-        else:
+        self._finish_stop()
+        if not self._stopping:
             self._retry(event.reason)
 
     def _finish_stop(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 import phonenumbers
+from cryptography.x509 import load_pem_x509_certificates
 
 from edge.config_reader import Check, Contradiction, Secret, above, at_least, matching
 from edge.http.addresses import is_network
@@ -57,7 +58,7 @@ Pin = Annotated[
     ),
 ]
 Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "a name of letters, digits, . _ -")]
-Host = Annotated[str, matching(r"\S+", "a host name or address")]
+Host = Annotated[str, matching(r"[^\s:]+|[0-9A-Fa-f:.]+(%\S+)?", "a host name or address, without the port")]
 
 
 class TLSKeys(Protocol):
@@ -79,12 +80,27 @@ class TLSKeys(Protocol):
     def tls_key_file(self) -> str: ...
 
 
+TLS_KEYS = ("tls_ca_file", "tls_certificate_file", "tls_key_file", "tls_pins", "tls_server_name")
+
+
 def tls_contradictions(keys: TLSKeys, used: bool) -> Iterator[Contradiction]:
     """What these keys say against each other; ``used`` when TLS is."""
+    for key in TLS_KEYS if not used else ():
+        if value := getattr(keys, key):
+            yield key, value, "nothing while tls is not true: the password would go in clear"
     if used and not keys.tls_verify and not keys.tls_pins:
         yield "tls_verify", False, "true, or tls_pins: else anybody could be the other side"
     for key in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
         if (value := getattr(keys, key)) and not Path(value).is_file():
             yield key, value, "a file that is there"
+    if keys.tls_ca_file and Path(keys.tls_ca_file).is_file() and not _has_certificates(keys.tls_ca_file):
+        yield "tls_ca_file", keys.tls_ca_file, "a PEM file with certificates"
     if bool(keys.tls_certificate_file) != bool(keys.tls_key_file):
         yield "tls_key_file", keys.tls_key_file, "a key and a certificate, or neither"
+
+
+def _has_certificates(path: str) -> bool:
+    try:
+        return bool(load_pem_x509_certificates(Path(path).read_bytes()))
+    except (OSError, ValueError):
+        return False

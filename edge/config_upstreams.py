@@ -92,7 +92,13 @@ DataCoding = Annotated[
 ]
 Status = Annotated[str, Check('a command_status such as "ESME_RTHROTTLED", "0x58" or "88"', _is_error)]
 Pattern = Annotated[str, Check("a regular expression with a group named id, or nothing", _is_pattern)]
-Prefix = Annotated[str, matching(r"\+?[0-9]{1,15}", 'the beginning of a number, such as "+44"')]
+Prefix = Annotated[
+    str,
+    matching(
+        r"\+[1-9][0-9]{0,14}|[1-9][0-9]{0,5}",
+        'the beginning of a number, such as "+44", or of a short code, such as "78"',
+    ),
+]
 
 
 def _lasts(period: str) -> bool:

@@ -1,8 +1,9 @@
-"""Upstreams that are one source: their receipts and parts of long messages may come on any of them."""
+"""Upstreams that are one source: receipts, the parts of a long message and what is sent again come on any."""
 
 from dataclasses import dataclass, field
 
 from edge.assembly import Assembly
+from edge.repeats import Repeats
 
 
 @dataclass(slots=True)
@@ -15,5 +16,6 @@ class Group:
 
     upstreams: tuple[str, ...]
     assembly: Assembly = field(default_factory=Assembly)
+    repeats: Repeats = field(default_factory=Repeats)
     unmatched: int = 0
     converts: bool = False

@@ -29,7 +29,7 @@ from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.sms import Coding, Concatenation, Element
 from protocols.sms.reassembly import other_elements
-from storage import events, inbound_parts, messages
+from storage import events, inbound_parts, messages, orderly
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
 from storage.statements import Write
@@ -114,6 +114,11 @@ class Inbound:
             .addCallback(lambda _: self._store.read(_last_received, self._policy.upstream))
             .addCallback(self.repeats.restarted)
         )
+
+    def ended(self) -> Deferred[None]:
+        """The last links ended in order: nothing that came on them will be sent again."""
+        name, now_ms = self._policy.upstream, self._wall_ms()
+        return self._store.writer.run("orderly end", lambda conn: orderly.put(conn, name, now_ms))
 
     def _restore(self, parts: list[InboundPartRecord]) -> None:
         for whole in self._assembly.restore(parts):
@@ -414,10 +419,11 @@ def _flags(coding: Coding, elements: Sequence[Element], undecodable: bool) -> Me
 
 
 def _last_received(conn: Connection, upstream: str) -> list[Seen]:
-    """The MO, whole ones and parts, that were stored in the last moments before this server started."""
+    """The MO, whole ones and parts, that were stored in the last moments before the server died; none of
+    before its links last ended in order."""
     newest = [at for _, _, at in messages.recent_inbound(conn, upstream, 0, 1)]
     newest += [part.received_at for part in inbound_parts.recent(conn, upstream, 0, 1)]
-    since = max(newest, default=0) - ANSWER_AT_RISK_MS
+    since = max(max(newest, default=0) - ANSWER_AT_RISK_MS, orderly.last(conn, upstream) + 1)
     whole = [
         Seen(identity, mark, at)
         for identity, mark, at in messages.recent_inbound(conn, upstream, since, REMEMBERED)

@@ -83,7 +83,10 @@ class Incoming:
 
     def link_lost(self, upstream: Upstream, bind: Bind) -> None:
         """See `edge.upstreams.Observer`."""
-        self.inbound.repeats.link_lost(bind.name, self.wall_ms())
+        if bind.orderly:
+            self.inbound.repeats.link_ended(bind.name)
+        else:
+            self.inbound.repeats.link_lost(bind.name, self.wall_ms())
 
     def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         """See `edge.upstreams.Observer`."""

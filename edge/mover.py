@@ -93,6 +93,11 @@ class Mover:
         upstream = self._upstreams().get(name)
         return upstream is not None and upstream.up
 
+    def _usable(self, name: str) -> bool:
+        """Up, or between two reconnects: better to wait there than to fail."""
+        upstream = self._upstreams().get(name)
+        return upstream is not None and upstream.usable
+
     async def _bequeath(self, name: str) -> None:
         moved = await self._pages(name, frozenset())
         if moved:
@@ -150,7 +155,11 @@ class Mover:
         if waiting is None:
             return ()
         refused_by = " ".join(filter(None, (item.part.refused_by, upstream.name)))
-        plan = self._planner().plan_elsewhere(waiting.message, self._up, refused_by.split())
+        plans = (
+            self._planner().plan_elsewhere(waiting.message, there, refused_by.split())
+            for there in (self._up, self._usable)
+        )
+        plan = next(filter(None, plans), None)
         if plan is None:
             return ()
         if not await self._hand_over(waiting, plan, refused_by):

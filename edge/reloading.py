@@ -5,8 +5,9 @@ the log's file opened. So a file that is wrong, or names what is not there, leav
 upstream that changed is drained, unbound and built anew; the others do not notice.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +20,7 @@ from edge import config as configuration
 from edge import log as logging
 from edge import outgoing
 from edge.config import Config, ConfigError, UpstreamConfig
+from edge.holder import Taken
 from edge.reload import Change, Reloaded, change
 from edge.tls import files_digest
 
@@ -30,6 +32,7 @@ log = structlog.get_logger(__name__)
 SITE = frozenset({"http", "lookalikes", "outgoing", "callback"})
 """What the pages and the API are built from."""
 
+AGAIN_SECONDS = 10.0
 BAD = (OSError, SSL.Error, CannotListenError, ValueError)
 
 
@@ -167,9 +170,25 @@ class Reloading:
         server.mover.adopt([name for name in prepared.old if name not in names])
         server.lines = {name: prepared.lines.get(name) or server.lines[name] for name in names}
         server.outbound.replace(server.planner(), server.upstreams())
-        for line in prepared.lines.values():
-            if not server.health.draining:
-                await server.start_line(line)
+        await self._start(prepared.lines.values())
+
+    async def _start(self, lines: Iterable["Line"]) -> None:
+        """What another server holds is asked for again: it may be about to give it up."""
+        server = self._server
+        ours, taken = [], []
+        for line in lines:
+            if server.health.draining or server.lines.get(line.upstream.name) is not line:
+                continue
+            try:
+                await server.claim(line)
+                ours.append(line)
+            except Taken as error:
+                log.error("upstream_not_started", upstream=line.upstream.name, error=str(error))
+                taken.append(line)
+        await server.start_lines(ours)
+        if taken:
+            again = partial(self._turn.run, lambda: Deferred.fromCoroutine(self._start(taken)))
+            server.clock.callLater(AGAIN_SECONDS, lambda: again().addErrback(_failed))
 
 
 def _refused(problems: list[str]) -> Reloaded:

@@ -55,7 +55,7 @@ class _Doubt:
 
 
 class Repeats:
-    """I watch one upstream. Until a link is lost I only remember."""
+    """I watch the upstreams of one group. Until a link is lost I only remember."""
 
     def __init__(self) -> None:
         self._recent: OrderedDict[int, Seen] = OrderedDict()
@@ -93,11 +93,16 @@ class Repeats:
         waiting.append(known)
         return known
 
+    def link_ended(self, link: str) -> list[Seen]:
+        """The SMSC has every answer that was given on this bind. What came on it."""
+        ended = [seen for seen in self._recent.values() if seen.link == link]
+        for seen in ended:
+            del self._recent[seen.message_id]
+        return ended
+
     def link_lost(self, link: str, now_ms: int) -> None:
         """The last answers on this bind may not have arrived."""
-        lost = [seen for seen in self._recent.values() if seen.link == link]
-        for seen in lost:
-            del self._recent[seen.message_id]
+        lost = self.link_ended(link)
         self._purge(now_ms)
         self._doubt(seen for seen in lost if now_ms - seen.at_ms <= ANSWER_AT_RISK_MS)
 

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -64,7 +64,6 @@ from edge.purging import Purging
 from edge.receipts import Receipts
 from edge.references import References
 from edge.reloading import Reloading
-from edge.repeats import Repeats
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
@@ -125,7 +124,7 @@ class TrunklineService(Service):
         self.config = config
         self.store = store
         self._reactor = reactor
-        self._clock: IReactorTime = reactor
+        self.clock: IReactorTime = reactor
         self._wall_ms = wall_ms
         self._random = random
         self._fatal = fatal
@@ -154,8 +153,8 @@ class TrunklineService(Service):
             outgoing.limits(config),
             config.outbox.lease_seconds,
         )
-        self.indexing = Indexing(store, self._clock)
-        self.events = Events(store, self._clock, reactor)
+        self.indexing = Indexing(store, self.clock)
+        self.events = Events(store, self.clock, reactor)
         self.lines: dict[str, Line] = {}
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
@@ -194,7 +193,7 @@ class TrunklineService(Service):
             self.directory.did,
             DNS(self._reactor, outgoing.nameservers(self.config)),
             self._random.random,
-            Turn(self._clock, time.thread_time).spent,
+            Turn(self.clock, time.thread_time).spent,
         )
 
     def _mail(self) -> MailEdge | None:
@@ -291,19 +290,19 @@ class TrunklineService(Service):
             self.store,
             self.outbox,
             group.assembly,
-            Repeats(),
+            group.repeats,
             self._wall_ms,
         )
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
         unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
         incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
-        upstream = Upstream(config, dialect, self.store, self._clock, self._wall_ms, incoming)
+        upstream = Upstream(config, dialect, self.store, self.clock, self._wall_ms, incoming)
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):
-            upstream.binds.append(Bind(name, kind, config, endpoint, self._clock, self._random, upstream))
+            upstream.binds.append(Bind(name, kind, config, endpoint, self.clock, self._random, upstream))
         loops = [LoopingCall(call) for call in (inbound.flush_overdue, receipts.purge, receipts.read_again)]
         for loop in loops:
-            loop.clock = self._clock
+            loop.clock = self.clock
         return Line(upstream, incoming, files_digest(config), *loops)
 
     def _server(self) -> Server:
@@ -412,7 +411,7 @@ class TrunklineService(Service):
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
         super().startService()
-        self.supervisor.watch(self._clock)
+        self.supervisor.watch(self.clock)
         Deferred.fromCoroutine(self._start()).addErrback(self._fatal)
 
     def setServiceParent(self, parent: Any) -> None:
@@ -438,9 +437,8 @@ class TrunklineService(Service):
         if self.simulator is not None:
             self.health.startup.begin("simulator")
             await self.simulator.start()
-        for name, line in self.lines.items():
-            self.health.startup.begin(f"upstream {name}")
-            await self.start_line(line)
+        self.health.startup.begin("upstreams")
+        await self.start_lines(self.lines.values())
         self._moving.start(LOOK_SECONDS, now=False)
         self.indexing.start()
         self.purging.start()
@@ -454,11 +452,23 @@ class TrunklineService(Service):
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
         self.supervisor.ready("Taking traffic")
 
-    async def start_line(self, line: Line) -> None:
-        await self._holder.take(f"upstream {line.upstream.name}")
-        line.upstream.hold(KILL_SWITCH in await self.store.read(paused.paused))
-        await line.incoming.inbound.start()
-        await line.incoming.receipts.start()
+    async def start_lines(self, lines: Iterable[Line]) -> None:
+        """Restore what all hold before the first may bring more: a long message may lie with several."""
+        lines = list(lines)
+        for line in lines:
+            await self.claim(line)
+        for line in lines:
+            line.upstream.hold(KILL_SWITCH in await self.store.read(paused.paused))
+            await line.incoming.inbound.start()
+            await line.incoming.receipts.start()
+        for line in lines:
+            await self._open_line(line)
+
+    def claim(self, line: Line) -> Deferred[None]:
+        """No other server has this upstream while we do. Errback Taken."""
+        return self._holder.take(f"upstream {line.upstream.name}")
+
+    async def _open_line(self, line: Line) -> None:
         line.flush.start(FLUSH_SECONDS, now=False)
         line.purge.start(PURGE_SECONDS, now=False)
         line.read_again.start(READ_AGAIN_SECONDS, now=False)
@@ -513,6 +523,8 @@ class TrunklineService(Service):
                 loop.stop()
         await self.at_most(line.incoming.close(), ANSWER_SECONDS)
         await self.at_most(line.upstream.stop(), 5.0)
+        if all(bind.orderly for bind in line.upstream.binds):
+            await _quietly(line.incoming.inbound.ended())
         await _quietly(self._holder.release(f"upstream {line.upstream.name}"))
 
     def _claim_lost(self, name: str) -> None:
@@ -525,7 +537,7 @@ class TrunklineService(Service):
         return Deferred.fromCoroutine(self.stop()).addErrback(_log_failed_stop)
 
     def at_most(self, work: Deferred[Any], seconds: float) -> Deferred[Any]:
-        return work.addTimeout(seconds, self._clock).addErrback(
+        return work.addTimeout(seconds, self.clock).addErrback(
             lambda failure: log.warning("drain_incomplete", error=failure.getErrorMessage())
         )
 

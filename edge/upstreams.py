@@ -57,7 +57,7 @@ class Observer(Protocol):
         ...
 
     def link_lost(self, upstream: "Upstream", bind: Bind) -> None:
-        """A bind went down: answers that were written last may not have arrived."""
+        """A bind went down: unless that was orderly, answers that were written last may not have arrived."""
         ...
 
     def accepted(self, upstream: "Upstream", item: QueuedPart, smsc_message_id: str) -> None:

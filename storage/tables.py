@@ -270,6 +270,13 @@ _partial(
 )
 
 # What an operator has stopped: the key of a target (see `edge.targets`), since when and why.
+orderly_end = Table(
+    "orderly_end",
+    metadata,
+    Column("upstream", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
 paused_target = Table(
     "paused_target",
     metadata,

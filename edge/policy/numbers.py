@@ -108,9 +108,11 @@ def from_wire(addr: str, ton: int, number_format: NumberFormat, region: str) -> 
     digits = addr[1:] if addr.startswith("+") else addr
     if ton == TypeOfNumber.ALPHANUMERIC or not DIGITS.fullmatch(digits):
         return addr
+    if is_short_code(digits):  # whatever its type: no country has numbers that short
+        return digits
     if addr.startswith("+") or ton == TypeOfNumber.INTERNATIONAL:
         return f"+{digits.removeprefix('00')}"
-    if is_short_code(digits) or ton == TypeOfNumber.NETWORK_SPECIFIC:
+    if ton == TypeOfNumber.NETWORK_SPECIFIC:
         return addr
     if number_format is NumberFormat.NATIONAL or ton == TypeOfNumber.NATIONAL:
         return _parse(digits, region) or addr

@@ -102,10 +102,14 @@ class Unbound:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The link is gone; always the last event, and once. `error` is set when the peer broke the protocol."""
+    """The link is gone; always the last event, and once. `error` is set when the peer broke the protocol.
+
+    `orderly`: after an unbind that was answered, and after each request of the peer was: it has the answers.
+    """
 
     reason: str
     error: SMPPError | None = None
+    orderly: bool = False
 
 
 Event: TypeAlias = (

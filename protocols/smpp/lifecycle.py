@@ -8,7 +8,8 @@ class Lifecycle:
     """I hold the state of one session and move it by the table, never otherwise.
 
     `deadline` is when the present state must have ended, `may_send` and `may_receive` are the messages
-    that may pass in it (binds, enquire_link and unbind apart), `reason` and `error` say why it is closed.
+    that may pass in it (binds, enquire_link and unbind apart), `reason` and `error` say why it is closed,
+    `orderly` that it is so by an unbind, with nothing left to be answered.
     """
 
     def __init__(self, role: Role, deadline: float | None) -> None:
@@ -17,6 +18,7 @@ class Lifecycle:
         self.deadline = deadline
         self.reason = ""
         self.error: SMPPError | None = None
+        self.orderly = False
         self.may_send = PERMITTED[role][SessionState.OPEN] - BINDS
         self.may_receive = PERMITTED[role.peer][SessionState.OPEN] - BINDS
 
@@ -33,11 +35,12 @@ class Lifecycle:
         if self.state is not SessionState.UNBINDING:  # the peer may not know yet that we are unbinding
             self.may_receive = PERMITTED[self.role.peer][self.state] - BINDS
 
-    def close(self, reason: str, error: SMPPError | None = None) -> None:
+    def close(self, reason: str, error: SMPPError | None = None, orderly: bool = False) -> None:
         """Enter CLOSED, for the first reason given."""
         if not self.closed:
             self.reason = reason
             self.error = error
+            self.orderly = orderly
             self.move(Input.CLOSE, None)
 
     def postpone(self, seconds: float) -> None:

@@ -263,7 +263,7 @@ class Session:
         elif sequence == self._our_unbind and (nack or type(response) is UnbindResp):
             self._our_unbind = None
             events.append(Unbound())
-            self.close(now, "unbound")
+            self._life.close("unbound", orderly=not self._unanswered)
         elif (
             self._bind is not None
             and self.role is Role.ESME
@@ -324,14 +324,14 @@ class Session:
     def _end_when_settled(self) -> None:
         """Let the peer go once it knows what became of everything it sent, and we of what we sent."""
         if self._peer_unbind is not None and not self._unanswered and not self.window.in_use:
-            self._answer_unbind(self._peer_unbind)
+            self._answer_unbind(self._peer_unbind, orderly=True)
 
-    def _answer_unbind(self, sequence_number: int) -> None:
+    def _answer_unbind(self, sequence_number: int, orderly: bool = False) -> None:
         """When both sides want to end, ours is still to be answered."""
         self._outbox.send(UnbindResp(sequence_number=sequence_number))
         self._peer_unbind = None
         if self._our_unbind is None:
-            self._life.close("unbound by the peer")
+            self._life.close("unbound by the peer", orderly=orderly)
 
     def _on_bind(self, pdu: Bind, events: list[Event]) -> None:
         self._bind = pdu
@@ -370,7 +370,7 @@ class Session:
         lost = self.window.clear()
         self.counters.lost += len(lost)
         events: list[Event] = [RequestLost(gone.context, gone.request) for gone in lost]
-        events.append(Closed(self._life.reason, self._life.error))
+        events.append(Closed(self._life.reason, self._life.error, self._life.orderly))
         return events
 
     # What time brings

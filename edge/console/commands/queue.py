@@ -168,6 +168,24 @@ async def receipts_unmatched(server: Server, given: Given) -> Answer:
     )
 
 
+async def quarantine_ls(server: Server, given: Given) -> Answer:
+    """What came for numbers that are nobody's, newest first; not the texts."""
+    found = await server.store.read(operators.quarantined, limit(given))
+    return rows(
+        [
+            {
+                "message": record.id,
+                "upstream": record.upstream,
+                "from": record.peer,
+                "to": record.did,
+                "at": time(record.created_at),
+            }
+            for record in found
+        ],
+        "Nothing came for unknown numbers.",
+    )
+
+
 def _upstreams(server: Server) -> list[str]:
     return list(server.upstreams())
 
@@ -190,4 +208,5 @@ COMMANDS = (
     Command(("indoubt", "ls"), "parts that a carrier may or may not have", indoubt_ls, (UPSTREAM, LIMIT)),
     Command(("indoubt", "resolve"), "decide one of them", indoubt_resolve, (PART, VERDICT)),
     Command(("receipts", "unmatched"), "receipts without a part", receipts_unmatched, (UPSTREAM, LIMIT)),
+    Command(("quarantine", "ls"), "what came for numbers that are nobody's", quarantine_ls, (LIMIT,)),
 )

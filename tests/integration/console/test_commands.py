@@ -53,6 +53,7 @@ SIMPLE = [
     ("queue ls", None),
     ("indoubt ls", None),
     ("receipts unmatched", None),
+    ("quarantine ls", None),
     ("deadletter ls", None),
     ("delivery ls", None),
     ("callback ls", None),

@@ -24,6 +24,7 @@ from protocols.smpp.pdu import (
     Unbind,
     UnbindResp,
 )
+from tests.deferreds import pending, success
 from tests.unit.edge.conftest import Time
 
 
@@ -319,6 +320,27 @@ def test_a_stopped_bind_stays_down(rig: Rig) -> None:
     rig.time.advance(3_600.0)
     assert len(rig.endpoint.tries) == 1
     assert rig.time.getDelayedCalls() == []
+
+
+def test_a_bind_that_is_started_while_it_ends_has_one_link_at_a_time(rig: Rig) -> None:
+    rig.connect()
+    stopped = rig.bind.stop()
+    (unbind,) = rig.sent()
+    rig.bind.start()
+    assert len(rig.endpoint.tries) == 1
+    pending(stopped)
+    rig.receive(UnbindResp(sequence_number=unbind.sequence_number))
+    rig.lose()
+    assert success(stopped) is None
+    assert rig.bind.orderly
+    rig.time.advance(rig.config.reconnect_max_seconds)
+    assert len(rig.endpoint.tries) == 2
+
+
+def test_a_link_that_breaks_is_not_in_order(rig: Rig) -> None:
+    rig.connect()
+    rig.lose()
+    assert not rig.bind.orderly
 
 
 def test_the_password_is_in_no_log(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

@@ -191,13 +191,26 @@ def test_values_arrive_as_they_are_typed() -> None:
             UPSTREAM + 'password="x"\ntls = true\ntls_verify = false',
             "tls_verify = false: expected true, or tls_pins",
         ),
+        (
+            UPSTREAM + 'password="x"\ntls_server_name = "smsc.example.net"',
+            'tls_server_name = "smsc.example.net": expected nothing while tls is not true',
+        ),
+        (
+            UPSTREAM + 'password="x"\ntls = true\ntls_ca_file = "pyproject.toml"',
+            "expected a PEM file with certificates",
+        ),
+        (UPSTREAM + 'password="x"\nhost = "smsc.example.net:2775"', "name or address, without the port"),
+        (
+            UPSTREAM + 'password="x"\n[[route]]\nname = "r"\nupstreams = ["carrier"]\nprefixes = ["0044"]',
+            'prefixes[0] = "0044": expected the beginning of a number',
+        ),
         (UPSTREAM + 'password="x"\ntls_pins = ["abcd"]', 'tls_pins[0] = "abcd": expected a SHA-256'),
         (
-            UPSTREAM + 'password="x"\ntls_ca_file = "/no/such"',
+            UPSTREAM + 'password="x"\ntls = true\ntls_ca_file = "/no/such"',
             'tls_ca_file = "/no/such": expected a file that is',
         ),
         (
-            UPSTREAM + 'password="x"\ntls_certificate_file = "pyproject.toml"',
+            UPSTREAM + 'password="x"\ntls = true\ntls_certificate_file = "pyproject.toml"',
             "expected a key and a certificate",
         ),
         (UPSTREAM + 'password="x"\nbinds = 0', "binds = 0: expected a number from 1 to 64"),
@@ -342,7 +355,7 @@ def test_tables_within_an_upstream() -> None:
     (upstream,) = read(
         UPSTREAM
         + 'password = "x"\nstatuses = {ESME_RSYSERR = "elsewhere", "0x410" = "retry"}\n'
-        + 'charsets = {"0" = "latin1"}\ntls_pins = ["'
+        + 'charsets = {"0" = "latin1"}\ntls = true\ntls_pins = ["'
         + "ab:" * 31
         + 'cd"]\nbinds = 3\n'
     ).upstreams

@@ -305,6 +305,23 @@ def test_after_a_restart_an_equal_pdu_is_the_smscs_second_try(
     assert success(again.store.read(messages.get, did.account_id, second.id)) is not None
 
 
+def test_after_an_orderly_end_the_next_yes_is_a_new_one(inline_store: InlineStore, time: Time) -> None:
+    rig = Rig(inline_store, time)
+    rig.receive(b"yes")
+    rig.part(1, 2, b"half ")
+    time.advance(0.001)
+    success(rig.inbound.ended())
+    time.advance(86_400.0)
+    again = Rig(inline_store, time)
+    again.receive(b"yes")
+    first, second = again.stored()
+    assert (first.duplicate_of, second.duplicate_of) == (None, None)
+    time.advance(1.0)
+    third = Rig(inline_store, time)  # this time the server died
+    third.receive(b"yes")
+    assert third.stored()[-1].duplicate_of == second.id
+
+
 def test_a_part_of_a_finished_message_that_comes_again_after_a_restart_starts_nothing(
     rig: Rig, inline_store: InlineStore, time: Time
 ) -> None:

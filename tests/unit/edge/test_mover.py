@@ -73,6 +73,16 @@ def test_what_waits_moves_when_the_upstream_is_down_for_long_and_not_before(pair
     assert pair.sent == []
 
 
+@pytest.mark.parametrize(("usable", "moved"), [(True, "other"), (False, "up")])
+def test_what_is_refused_goes_to_one_between_two_reconnects_rather_than_fail(
+    pair: Pair, usable: bool, moved: str
+) -> None:
+    (item,) = pair.message()
+    pair.other.up, pair.other.usable = False, usable
+    success(pair.mover.refused(pair.upstream, item))
+    assert pair.where() == [moved]
+
+
 def test_what_memory_is_dealing_with_stays(pair: Pair) -> None:
     """Such as a part whose `queued` is committed, but whose upstream has not been told yet."""
     (busy,) = pair.message()

@@ -48,6 +48,8 @@ def test_what_is_no_number_is_refused_with_its_field(written: str) -> None:
         ("2025550123", 2, NumberFormat.E164, "+12025550123"),
         ("12345", 0, NumberFormat.E164, "12345"),
         ("12345", 3, NumberFormat.NATIONAL, "12345"),
+        ("78787", 1, NumberFormat.E164, "78787"),
+        ("+78787", 1, NumberFormat.E164, "78787"),
         ("ACME-Shop", 5, NumberFormat.E164, "ACME-Shop"),
         ("1234567", 5, NumberFormat.E164, "1234567"),
         ("ACME", 1, NumberFormat.E164, "ACME"),

@@ -53,6 +53,17 @@ def test_only_what_came_on_the_lost_link_is_at_risk() -> None:
     assert original(repeats, 2001) == 1
 
 
+def test_a_link_that_ended_in_order_leaves_nothing_in_doubt() -> None:
+    repeats = Repeats()
+    stored(repeats, Seen(1, YES, 1000, "a"))
+    stored(repeats, Seen(2, YES, 1000, "b"))
+    assert [seen.message_id for seen in repeats.link_ended("a")] == [1]
+    repeats.link_lost("a", 1500)
+    assert original(repeats, 1501) is None
+    repeats.link_lost("b", 1500)
+    assert original(repeats, 1501) == 2
+
+
 def test_an_answer_that_was_old_when_the_link_went_had_arrived() -> None:
     repeats = Repeats()
     stored(repeats, Seen(1, YES, 1000))

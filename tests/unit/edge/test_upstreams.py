@@ -32,6 +32,7 @@ class FakeBind:
     window: int = 10
     name: str = "up/transceiver"
     up: bool = True
+    orderly: bool = True
     reserved: int = 0
     paused: bool = False
     pauses: int = 0

@@ -621,7 +621,7 @@ def test_our_unbind() -> None:
     assert isinstance(answered, ResponseReceived)
     assert unbound == Unbound()
     assert smsc.session.closed
-    assert smsc.session.connection_lost(2.0, "done") == [Closed("unbound")]
+    assert smsc.session.connection_lost(2.0, "done") == [Closed("unbound")]  # 9 is not answered
 
 
 def test_what_arrives_while_we_unbind_can_be_answered() -> None:
@@ -654,7 +654,7 @@ def test_the_peers_unbind() -> None:
     assert smsc.sends(Unbind(sequence_number=9)) == [Unbound()]
     assert smsc.receives() == [UnbindResp(sequence_number=9)]
     assert smsc.session.closed
-    assert smsc.session.connection_lost(0.0, "x") == [Closed("unbound by the peer")]
+    assert smsc.session.connection_lost(0.0, "x") == [Closed("unbound by the peer", orderly=True)]
 
 
 def submits_two(smsc: Peer) -> tuple[SubmitSm, SubmitSm]:
@@ -689,7 +689,7 @@ def test_the_peers_unbind_does_not_wait_longer_than_for_any_answer() -> None:
     assert smsc.session.timer() == 10.0
     assert smsc.session.handle_timer(10.0) == [RequestExpired("a", first), RequestExpired("b", second)]
     assert smsc.receives() == [UnbindResp(sequence_number=9)]
-    assert smsc.session.connection_lost(10.0, "x") == [Closed("unbound by the peer")]
+    assert smsc.session.connection_lost(10.0, "x") == [Closed("unbound by the peer", orderly=True)]
 
 
 def test_what_a_peer_that_unbound_leaves_open_is_lost_with_the_link() -> None:

@@ -298,7 +298,7 @@ def test_unbind_fires_when_the_connection_is_gone() -> None:
     link.lose()
     assert success(done) is None
     assert success(again) is None
-    assert link.events == [Unbound(), Closed("unbound")]
+    assert link.events == [Unbound(), Closed("unbound", orderly=True)]
     assert success(link.protocol.unbind()) is None
 
 
