@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test lint format bench docs lock news clean
+.PHONY: help demo test lint format bench docs lock sbom news clean
 
 help:
 	@echo 'make demo     run everything on 127.0.0.1, in ./var'
@@ -19,6 +19,7 @@ help:
 	@echo 'make format   mend formatting and what else can be mended'
 	@echo 'make bench    measure this build (BENCH_ARGS="…")'
 	@echo 'make docs     write the generated pages and check the links'
+	@echo 'make sbom     write build/trunkline.cdx.json, the bill of materials (CycloneDX)'
 	@echo 'make lock     resolve the dependencies anew (needs the network)'
 	@echo 'make clean    remove what was built'
 
@@ -49,6 +50,10 @@ bench: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
+
+sbom:
+	@mkdir -p build
+	$(PYTHON) packaging/sbom.py > build/trunkline.cdx.json
 
 news: $(VENV)/dev.stamp
 	$(BIN)/towncrier build
