@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test lint format bench docs words lock news clean
+.PHONY: help demo test lint format bench docs words lock sbom news clean
 
 help:
 	@echo 'make demo     run everything on 127.0.0.1, in ./var'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench    measure this build (BENCH_ARGS="…")'
 	@echo 'make docs     write the generated pages and check the links'
 	@echo 'make words    collect what the portal says, to be put into other languages'
+	@echo 'make sbom     write build/trunkline.cdx.json, the bill of materials (CycloneDX)'
 	@echo 'make lock     resolve the dependencies anew (needs the network)'
 	@echo 'make clean    remove what was built'
 
@@ -50,6 +51,10 @@ bench: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
+
+sbom:
+	@mkdir -p build
+	$(PYTHON) packaging/sbom.py > build/trunkline.cdx.json
 
 news: $(VENV)/dev.stamp
 	$(BIN)/towncrier build

@@ -1,4 +1,5 @@
-"""Writes docs/configuration.md, docs/commands.md, the diagram in docs/smpp.md and the console's commands.
+"""Writes docs/configuration.md, docs/commands.md, docs/events.md, the diagram in
+docs/smpp.md and the console's commands.
 
 It checks the links of every page as well.
 
@@ -26,8 +27,14 @@ from edge.config import (
 from edge.config_mail import IMAPConfig, MailConfig
 from edge.config_reader import expectation
 from edge.console.commands import language
+from edge.figures import FAMILIES
+from edge.log_catalog import EVENTS
 from edge.reload import LIVE
+from edge.web.metrics import COUNTERS, GAUGES, OF_BIND, metric_names
 from protocols.smpp import states
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from log_calls import LogCall, log_calls
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -124,6 +131,53 @@ def commands_page() -> str:
     return "\n".join(lines)
 
 
+def events_page() -> str:
+    """Every event of the log, as the code says it and as the catalogue explains it."""
+    calls: dict[str, list[LogCall]] = {}
+    for call in log_calls():
+        if call.event is not None:
+            calls.setdefault(call.event, []).append(call)
+    lines = [
+        NOTE,
+        "# Events of the log\n",
+        "One line an event, JSON or text (`log.format`): `time` (UTC), `level`, `logger` (the module),",
+        "`event`, and the fields below. The names do not change; fields may be added. With `log.messages`",
+        "each message has a line at each hop, with its id. What people wrote is in no line; of telephone",
+        "numbers the last two digits stay (`log.mask_numbers`). One event has at most `log.lines_per_minute`",
+        "lines. While the whole store is away what cannot be stored is at level debug: `store_unavailable`",
+        "says it once.",
+        "",
+        "| event | level | fields | |",
+        "|---|---|---|---|",
+    ]
+    for event, said in EVENTS.items():
+        found = calls.get(event, [])
+        levels = ", ".join(dict.fromkeys(call.level.replace("exception", "error") for call in found))
+        fields = ", ".join(dict.fromkeys(f"`{field}`" for call in found for field in call.fields))
+        lines.append(f"| `{event}` | {levels} | {fields} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """Every metric, with its labels."""
+    labels = {f"trunkline_bind_{name}": OF_BIND for name, _, _ in (*GAUGES, *COUNTERS)}
+    labels |= {name: family.labels for name, family in FAMILIES.items()}
+    lines = [
+        NOTE,
+        "# Metrics\n",
+        "At `/metrics` of `metrics.listen`, in Prometheus' text format, beside those of the process",
+        "(`process_…`). Labels are names from the configuration and the code: there are only so many.",
+        "",
+        "| metric | labels | |",
+        "|---|---|---|",
+    ]
+    for name, said in metric_names().items():
+        base = name.removesuffix("_total")
+        shown = ", ".join(f"`{label}`" for label in labels.get(base, OF_BIND))
+        lines.append(f"| `{name}` | {shown} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
 def dead_links() -> list[str]:
     """Links between our own pages that lead nowhere."""
     pages = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -151,6 +205,8 @@ def console_page() -> str:
 
 
 PAGES = {
+    "events.md": events_page,
+    "metrics.md": metrics_page,
     "configuration.md": configuration_page,
     "commands.md": commands_page,
     "smpp.md": smpp_page,

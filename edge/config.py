@@ -143,7 +143,6 @@ class HTTPConfig:
     max_streams: Count = 200
     cors_origins: tuple[Origin, ...] = ()
     access_log: Literal["all", "errors", "off"] = "errors"
-    mask_numbers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,10 +154,14 @@ class MetricsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """``file`` empty: to standard output."""
+    """``file`` empty: to standard output. ``messages``: a line for each message at each hop, all with its id.
+    ``lines_per_minute``: of one event; 0: any number."""
 
     format: Literal["json", "text"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    messages: bool = False
+    mask_numbers: bool = True
+    lines_per_minute: Annotated[int, at_least(0)] = 200
     file: Annotated[str, Check("a file that can be written, or nothing", _is_writable)] = ""
 
 

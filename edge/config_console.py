@@ -23,6 +23,7 @@ LoopbackOrEmpty = Annotated[
     str,
     Check('a loopback address and port such as "127.0.0.1:2323", or nothing', _is_loopback_or_empty),
 ]
+TokenHash = Annotated[str, matching("[0-9a-f]{64}", "what `trunkline operator-key` prints")]
 OperatorHash = Annotated[str, matching(r"\$argon2id\$[!-~]{20,200}", "what `trunkline operator-hash` prints")]
 
 
@@ -30,7 +31,7 @@ OperatorHash = Annotated[str, matching(r"\$argon2id\$[!-~]{20,200}", "what `trun
 class ConsoleConfig:
     """The operators' console; an empty address or path switches a way off. ``operators`` are those who may
     come by telnet, each with an argon2 hash; SSH and ``manhole`` (a Python prompt over SSH) take
-    ``authorized_keys``."""
+    ``authorized_keys``; HTTP takes ``api_keys``."""
 
     socket: str = "var/console.sock"
     telnet: LoopbackOrEmpty = ""
@@ -39,6 +40,7 @@ class ConsoleConfig:
     authorized_keys: str = ""
     host_key: str = "var/console_host_key"
     manhole: LoopbackOrEmpty = ""
+    api_keys: Mapping[str, TokenHash] = field(default_factory=dict)
 
     def contradictions(self) -> Iterator[Contradiction]:
         """See `edge.config_reader`."""

@@ -10,6 +10,7 @@ Every delivery has an end, whatever its handler does: one that raises, answers n
 tried again ever more seldom, and what is not over when its handler's time is up has failed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from edge.circuit import State
 from edge.claims import Claims
 from edge.delivery_lanes import lane_of
 from edge.handlers import (
@@ -35,6 +37,7 @@ from edge.handlers import (
 )
 from edge.handlers.base import DIDHandler
 from edge.handlers.faults import Faults
+from edge.hops import hop
 from edge.outage import not_stored
 from edge.outcomes import after_fault, answered, checked, give_up_seconds, in_time, unwell
 from edge.refill import Refill
@@ -91,6 +94,8 @@ class Outbox:
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.counters = Counters()
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Attempts since the start, by handler and what came of them."""
         self._handlers = handlers
         self._did = did
         self._store = store
@@ -147,6 +152,13 @@ class Outbox:
         """
         self._claims.doubt(changed)
         self._refill.look()
+
+    def target_states(self) -> Mapping[str, int]:
+        """How many targets are known, by the state of their circuits; the stopped ones as "paused"."""
+        found = Counter({state.value: 0 for state in State} | {"paused": 0})
+        for target in self._targets.all():
+            found["paused" if target.paused else target.circuit.state.value] += 1
+        return found
 
     @property
     def lost(self) -> int:
@@ -406,6 +418,17 @@ class Outbox:
             excerpt=outcome.excerpt,
         )
         state, due_at = self._next(outcome, now_ms)
+        self.ended[delivery.handler, "retried" if state is DeliveryState.PENDING else str(state)] += 1
+        hop(
+            log,
+            "delivery_attempted",
+            message=delivery.message_id,
+            delivery=delivery.id,
+            handler=delivery.handler,
+            attempt=record.number,
+            outcome=record.outcome,
+            state=str(state),
+        )
         self._store_outcome(record, state, due_at, attempt)
 
     def _next(self, outcome: Outcome, now_ms: int) -> tuple[DeliveryState, int]:

@@ -45,7 +45,8 @@ class Disk:
             self._folder = None
             self.free = None
             return
-        if self.enough == self._told:
-            self._told = not self._told
-            say = log.error if self._told else log.info
-            say("disk_low" if self._told else "disk_enough_again", free_mib=self.free // MIB)
+        if not self.enough and not self._told:
+            log.error("disk_low", free_mib=self.free // MIB)
+        elif self.enough and self._told:
+            log.info("disk_enough_again", free_mib=self.free // MIB)
+        self._told = not self.enough

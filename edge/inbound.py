@@ -23,6 +23,7 @@ from edge.dialect import Dialect
 from edge.dialect import Inbound as Received
 from edge.directory import Directory
 from edge.handlers import INTERNAL_ERROR
+from edge.hops import hop
 from edge.outage import not_stored
 from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
 from protocols.smpp.errors import CommandStatus
@@ -330,6 +331,7 @@ class Inbound:
 
         def committed(_: None) -> None:
             self.counters.messages += 1
+            self._told(message, len(owed))
             self._outbox.offer(due)
 
         def not_committed(failure: Failure) -> Failure:
@@ -337,6 +339,18 @@ class Inbound:
             return failure
 
         return self._store.writer.write(unit).addCallbacks(committed, not_committed)
+
+    def _told(self, message: MessageRecord, owed: int) -> None:
+        hop(
+            self._log,
+            "message_received",
+            message=message.id,
+            did=message.did,
+            peer=message.peer,
+            parts=message.parts_total,
+            deliveries=owed,
+            repeats=message.duplicate_of,
+        )
 
     def _flush(self, whole: Whole, now_ms: int) -> Deferred[None]:
         did = self._directory.did(whole.parts[0].destination)

@@ -33,6 +33,11 @@ def new_token() -> str:
     return f"tk_{secrets.token_hex(4)}_{secrets.token_hex(20)}"
 
 
+def new_operator_token() -> str:
+    """The key of an operator: ``op_<secret>``."""
+    return f"op_{secrets.token_hex(20)}"
+
+
 def prefix_of(token: str) -> str:
     """The part of a token that may be shown."""
     return token.split("_")[1]

@@ -20,6 +20,8 @@ from zope.interface import implementer
 
 from edge.config import LogConfig
 from edge.log_lines import json_line, text_line
+from edge.log_masking import masked_fields
+from edge.log_rate import EventRate
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "critical": ERROR}
@@ -28,11 +30,19 @@ _NAMES = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error"}
 
 
 class Output:
-    """I write lines. One of me serves the whole process; `configure` tells me how."""
+    """I write lines. One of me serves the whole process; `configure` tells me how.
 
-    def __init__(self, wall_ms: Callable[[], int]) -> None:
+    ``messages``: whether each message gets a line at each hop. ``lost`` counts lines that could not be
+    written, ``suppressed`` those of events that had too many.
+    """
+
+    def __init__(self, wall_ms: Callable[[], int], seconds: Callable[[], float] = time.monotonic) -> None:
         self.level = INFO
+        self.messages = False
         self.lost = 0
+        self.suppressed = 0
+        self._masks = True
+        self._rate = EventRate(seconds)
         self._wall_ms = wall_ms
         self._stream: BinaryIO | None = None
         self._file: BinaryIO | None = None
@@ -50,6 +60,9 @@ class Output:
             self._stream = fresh or stdout
             self._render = json_line if config.format == "json" else text_line
             self.level = LEVELS[config.level]
+            self.messages = config.messages
+            self._masks = config.mask_numbers
+            self._rate.most = config.lines_per_minute
         if stale is not None:
             stale.close()
 
@@ -57,6 +70,17 @@ class Output:
         """Write one event, unless its level is below the one wanted."""
         if level < self.level:
             return
+        with self._lock:
+            over, admitted = self._rate.over(), self._rate.admits(event)
+            self.suppressed += not admitted
+        for name, lines in over.items():
+            self._line(WARNING, __name__, "log_suppressed", {"suppressed": name, "lines": lines})
+        if admitted:
+            self._line(level, logger, event, fields)
+
+    def _line(self, level: int, logger: str, event: str, fields: Mapping[str, object]) -> None:
+        if self._masks:
+            fields = masked_fields(fields)
         line = {"time": self._now(), "level": _NAMES[level], "logger": logger, "event": event, **fields}
         self._write(self._render(line))
 

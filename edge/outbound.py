@@ -4,6 +4,7 @@ The leg's acknowledgement is the Deferred of `Outbound.submit`: it fires after t
 holds message and parts was committed, never before.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,7 @@ from edge.binds import Bind
 from edge.config import RouteConfig
 from edge.dialect import Dialect
 from edge.errors import Refused, Unavailable
+from edge.hops import hop
 from edge.outage import not_stored
 from edge.policy import numbers
 from edge.references import References
@@ -276,6 +278,10 @@ class Outbound:
         self._wall_ms = wall_ms
         self._stamp = stamp
         self.draining = False
+        self.accepted: Counter[str] = Counter()
+        """Messages by leg since the start."""
+        self.refused: Counter[str] = Counter()
+        """Drafts that were at fault or could not be stored, by leg."""
 
     def submit(self, draft: Draft, also: Callable[[int], Writes] | None = None) -> Deferred[Accepted]:
         """Store the message and hand its parts to the upstream.
@@ -285,10 +291,9 @@ class Outbound:
         """
         if self.draining:
             return fail(Unavailable("The server is shutting down; send again in a moment."))
-        try:
-            plan = self._planner.plan(draft)
-        except Refused:
-            return fail(Failure())
+        plan = self._planned(draft)
+        if isinstance(plan, Refused):
+            return fail(plan)
         return self._commit(plan, draft, also)
 
     def submit_many(
@@ -316,6 +321,7 @@ class Outbound:
         try:
             return self._planner.plan(draft)
         except Refused as refused:
+            self.refused[draft.leg] += 1
             return refused
 
     def _commit_many(
@@ -345,6 +351,12 @@ class Outbound:
             carrier.expect([item.part.id for item in queued[name]])
 
         def committed(_: object) -> list[Outcome]:
+            self.accepted.update(
+                draft.leg
+                for draft, outcome in zip(drafts, outcomes, strict=True)
+                if isinstance(outcome, Accepted)
+            )
+            _told_all(drafts, plans, outcomes)
             for name, carrier in carriers.items():
                 carrier.committed(queued[name], None)
             return outcomes
@@ -355,6 +367,7 @@ class Outbound:
             error = failure.value
             if also is not None and error is not None and self._store.engine.contradicted(error):
                 raise Conflict("What the leg keeps with the messages is there already.") from failure.value
+            self.refused.update(draft.leg for draft in drafts)
             not_stored(log, "messages_not_stored", failure, messages=len(drafts))
             raise Unavailable(
                 "The messages could not be stored; nothing was sent. Try again."
@@ -381,6 +394,8 @@ class Outbound:
         carrier.expect(part_ids)
 
         def committed(_: object) -> Accepted:
+            self.accepted[draft.leg] += 1
+            _told(_accepted(message), draft, plan)
             told = message.status_callback is not None
             carrier.committed(
                 [QueuedPart(part, message.did, message.peer, told) for part in parts], reservation
@@ -389,6 +404,7 @@ class Outbound:
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
+            self.refused[draft.leg] += 1
             not_stored(log, "message_not_stored", failure, leg=draft.leg)
             raise Unavailable(
                 "The message could not be stored; nothing was sent. Try again."
@@ -402,6 +418,25 @@ class Outbound:
         if also is not None:
             writes.extend(also(message.id))
         return self._store.writer.write(writes).addCallbacks(committed, not_committed)
+
+
+def _told_all(drafts: Sequence[Draft], plans: Sequence[Plan | Refused], outcomes: Sequence[Outcome]) -> None:
+    for draft, plan, outcome in zip(drafts, plans, outcomes, strict=True):
+        if isinstance(outcome, Accepted) and isinstance(plan, Plan):
+            _told(outcome, draft, plan)
+
+
+def _told(accepted: Accepted, draft: Draft, plan: Plan) -> None:
+    hop(
+        log,
+        "message_accepted",
+        message=accepted.message_id,
+        leg=draft.leg,
+        did=accepted.did,
+        peer=accepted.peer,
+        parts=accepted.parts,
+        upstream=plan.upstream,
+    )
 
 
 def _accepted(message: MessageRecord) -> Accepted:

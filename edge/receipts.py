@@ -21,6 +21,7 @@ from edge.config import UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import Dialect, user_data
 from edge.groups import Group
+from edge.hops import hop
 from edge.outage import not_stored
 from edge.receipt_ids import LONGEST_ID, readings
 from protocols.smpp.errors import CommandStatus
@@ -164,7 +165,7 @@ class Receipts:
             Traits(receipt.reference if self._references else None, receipt.submit_date),
         )
         self._store.writer.collect("receipts", self._match, report).addCallbacks(
-            self._stored, self._not_stored, callbackArgs=(answer,), errbackArgs=(answer,)
+            self._stored, self._not_stored, callbackArgs=(record, answer), errbackArgs=(answer,)
         )
 
     @property
@@ -292,8 +293,16 @@ class Receipts:
 
         self._store.writer.run("status told", work).addCallbacks(self._matched_late, self._try_later)
 
-    def _stored(self, result: Matched, answer: Answer) -> None:
+    def _stored(self, result: Matched, record: ReceiptRecord, answer: Answer) -> None:
         part_id, due, matches = result
+        hop(
+            self._log,
+            "message_reported",
+            part=part_id,
+            smsc_message_id=record.smsc_message_id,
+            state=record.state,
+            error=record.error,
+        )
         if part_id is None:
             self.counters.unmatched += 1
             self._group.unmatched += 1

@@ -27,7 +27,7 @@ LIVE: Mapping[str, frozenset[str] | None] = {
     "upstreams": None,
     "routes": None,
     "metrics": None,
-    "console": frozenset({"operators"}),
+    "console": frozenset({"operators", "api_keys"}),
     "sip": frozenset(
         {
             "address_requests_per_second",

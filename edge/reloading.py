@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SITE = frozenset({"http", "lookalikes", "outgoing", "callback"})
+SITE = frozenset({"http", "lookalikes", "outgoing", "callback", "console"})
 """What the pages and the API are built from."""
 
 AGAIN_SECONDS = 10.0

@@ -9,9 +9,11 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 import structlog
@@ -32,12 +34,14 @@ from edge.config import Config, MetricsConfig, UpstreamConfig
 from edge.console.server import Server
 from edge.console.service import ConsoleService
 from edge.deliveries import Outbox
+from edge.depths import Depths
 from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.disk import Disk
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
 from edge.events import Events
+from edge.figures import figures
 from edge.groups import Group
 from edge.handlers import registry
 from edge.handlers.absent import Absent
@@ -110,6 +114,9 @@ class TrunklineService(Service):
     """I own everything that runs. ``store`` is not open yet; ``fatal`` is for a start that fails."""
 
     name = "trunkline"
+    site: EdgeSite | None = None
+    _port: IListeningPort | None = None
+    _metrics_port: IListeningPort | None = None
 
     def __init__(
         self,
@@ -131,11 +138,9 @@ class TrunklineService(Service):
         self.supervisor = supervisor or Supervisor()
         disk = Disk(file_of(config.store.url), config.store.min_free_mib)
         self.health = Health(store, self.upstreams, disk, reactor)
-        self._site: EdgeSite | None = None
+        self.depths = Depths(store, reactor, wall_ms)
         self.reloading = Reloading(self)
         self._holder = Holder(store, reactor, self._claim_lost)
-        self._port: IListeningPort | None = None
-        self._metrics_port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
         self.resolver = NameResolver(reactor, outgoing.nameservers(config))
@@ -345,8 +350,13 @@ class TrunklineService(Service):
 
     def _listen(self) -> None:
         host, port = host_and_port(self.config.http.listen)
-        self._site = self._make_site()
-        self._port = self._reactor.listenTCP(port, self._site, interface=host)
+        self.site = self._make_site()
+        given = self.supervisor.sockets.get("http")
+        if given is None:
+            self._port = self._reactor.listenTCP(port, self.site, interface=host)
+        else:
+            family = AF_INET6 if ":" in host else AF_INET
+            self._port = self._reactor.adoptStreamPort(given, family, self.site)
         if self.config.metrics is not None:
             self.open_metrics(self.config.metrics)()
 
@@ -365,6 +375,7 @@ class TrunklineService(Service):
                 resolver=self.resolver,
                 events=self.events,
                 handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
+                console=self.console.console,
                 started=self.health.startup.state,
             )
         )
@@ -377,7 +388,7 @@ class TrunklineService(Service):
         fresh = None
         if config is not None:
             host, port = host_and_port(config.listen)
-            metrics = MetricsSite(self.bind_snapshots, self._reactor)
+            metrics = MetricsSite(self.bind_snapshots, self._reactor, lambda: figures(self))
             fresh = self._reactor.listenTCP(port, metrics, interface=host)
 
         def use() -> object:
@@ -388,10 +399,11 @@ class TrunklineService(Service):
 
     def renew_site(self) -> None:
         """Pages and API as the configuration has them now, for new connections; the old ones are let go."""
-        if self._port is not None and self._site is not None:
-            stale, self._site = self._site, self._make_site()
+        if self._port is not None and self.site is not None:
+            stale, self.site = self.site, self._make_site()
+            self.site.requests = stale.requests
             port: Any = self._port
-            port.factory = self._site
+            port.factory = self.site
             stale.drain()
 
     def renew_handlers(self) -> None:
@@ -443,6 +455,7 @@ class TrunklineService(Service):
         self.indexing.start()
         self.purging.start()
         self.lag.start()
+        self.depths.start()
         self.events.start()
         self.outbound.draining = False
         if self.mail is not None:
@@ -501,6 +514,7 @@ class TrunklineService(Service):
         self.health.stop()
         self.indexing.stop()
         self.lag.stop()
+        self.depths.stop()
         await _quietly(self.console.stop())
         await _quietly(self.events.stop())
         self.http.close()
@@ -514,8 +528,8 @@ class TrunklineService(Service):
         """Until now senders were told to come again in a moment. What is being answered gets its answer."""
         if self._port is not None:
             await _quietly(self._port.stopListening())
-        if self._site is not None:
-            await self.at_most(self._site.drain(), ANSWER_SECONDS)
+        if self.site is not None:
+            await self.at_most(self.site.drain(), ANSWER_SECONDS)
 
     async def stop_line(self, line: Line) -> None:
         for loop in line.loops:
@@ -542,6 +556,11 @@ class TrunklineService(Service):
         )
 
     # -- for operators ----------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> Counter[tuple[str, str, str]]:
+        """Of HTTP, by method, route and status."""
+        return Counter() if self.site is None else self.site.requests
 
     def bind_snapshots(self) -> list[BindSnapshot]:
         """What every bind has counted."""

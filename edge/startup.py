@@ -9,8 +9,14 @@ class Startup:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.finished = False
         self._seconds = seconds
+        self._began = seconds()
         self._steps: list[tuple[str, float]] = []
         self._now: tuple[str, float] | None = None
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the beginning."""
+        return self._seconds() - self._began
 
     def begin(self, step: str) -> None:
         """One step is done, the next one begins."""

@@ -7,7 +7,8 @@ and nothing else: the server does not stop for its supervisor.
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from types import MappingProxyType
 
 import structlog
 from twisted.internet.interfaces import IReactorTime
@@ -16,14 +17,23 @@ from twisted.internet.task import LoopingCall
 log = structlog.get_logger(__name__)
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+LISTENING = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID")
+FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
 
 
 class Supervisor:
     """I tell a supervisor how we are. ``address`` is a path, or a name in the abstract namespace after "@";
-    empty: nobody is told. ``watchdog_seconds``: who says nothing for so long is killed; 0: nobody watches."""
+    empty: nobody is told. ``watchdog_seconds``: who says nothing for so long is killed; 0: nobody watches.
+    ``sockets`` are those that it listens with for us: their descriptors by name."""
 
-    def __init__(self, address: str = "", watchdog_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        address: str = "",
+        watchdog_seconds: float = 0.0,
+        sockets: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.watchdog_seconds = watchdog_seconds
+        self.sockets = sockets
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._failed = False
         self._alive = LoopingCall(self.tell, "WATCHDOG=1")
@@ -65,4 +75,12 @@ def from_environment(environment: MutableMapping[str, str] = os.environ) -> Supe
     address, usec, pid = (environment.pop(name, "") for name in VARIABLES)
     mine = not pid or pid == str(os.getpid())
     seconds = int(usec) / 1e6 if mine and usec.isascii() and usec.isdigit() else 0.0
-    return Supervisor(address if address[:1] in ("/", "@") else "", seconds)
+    return Supervisor(address if address[:1] in ("/", "@") else "", seconds, _sockets(environment))
+
+
+def _sockets(environment: MutableMapping[str, str]) -> Mapping[str, int]:
+    count, names, pid = (environment.pop(name, "") for name in LISTENING)
+    if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
+        return {}
+    descriptors = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))
+    return dict(zip(names.split(":"), descriptors, strict=False))

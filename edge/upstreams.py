@@ -22,6 +22,7 @@ from edge.binds import Bind
 from edge.config import UpstreamConfig
 from edge.dialect import Dialect
 from edge.grace import Grace
+from edge.hops import hop
 from edge.lanes import REMEMBERED
 from edge.partqueue import PartQueue
 from edge.receipt_ids import LONGEST_ID
@@ -361,6 +362,14 @@ class Upstream:
 
     def _accepted(self, item: QueuedPart, smsc_message_id: str) -> None:
         self.counters.sent += 1
+        hop(
+            self._log,
+            "message_sent",
+            message=item.part.message_id,
+            part=item.part.id,
+            number=item.part.number,
+            smsc_message_id=smsc_message_id,
+        )
         self._taken.drop(item.part.id)
         self.queue.done(item)
         self._recorder.persist(

@@ -9,7 +9,7 @@ from edge.cli.accounts import account, key, user
 from edge.cli.api_access import api_access
 from edge.cli.binds import binds
 from edge.cli.common import Commands, config_option, json_option, load, say
-from edge.cli.ctl import ctl, operator_hash
+from edge.cli.ctl import ctl, operator_hash, operator_key
 from edge.cli.database import db
 from edge.cli.deliveries import deliveries_group
 from edge.cli.dids import did
@@ -42,6 +42,7 @@ COMMANDS = (
     endpoint,
     ctl,
     operator_hash,
+    operator_key,
 )
 for command in COMMANDS:
     trunkline.add_command(command)

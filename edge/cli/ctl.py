@@ -12,6 +12,7 @@ import orjson
 
 from edge.cli.common import FAILED, Failed, config_option, load
 from edge.console.ctl import Client
+from edge.keys import new_operator_token, token_hash
 from edge.passwords import hash_password
 
 PROMPT = "trunkline> "
@@ -52,6 +53,15 @@ def operator_hash(password_stdin: bool) -> None:
         click.echo(hash_password(password))
     except ValueError as error:
         raise Failed(str(error)) from error
+
+
+@click.command("operator-key")
+@click.argument("name")
+def operator_key(name: str) -> None:
+    """Make a key for the operators' HTTP API; what is printed first is the key, and never shown again."""
+    made = new_operator_token()
+    click.echo(made)
+    click.echo(f'Put this into [console] api_keys: {{ "{name}" = "{token_hash(made)}" }}', err=True)
 
 
 def _say(client: Client, line: str, as_json: bool) -> bool:

@@ -1,35 +1,38 @@
-"""/metrics in Prometheus' text format, on a listener of its own: what every bind counts.
+"""/metrics in Prometheus' text format, on a listener of its own: what every bind counts, and everything else.
 
 Labels are names from the configuration and from SMPP, so there are only so many of each: no numbers, no
 text, nothing that a person wrote. It has no password, which is why it listens on loopback unless told
 otherwise.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from edge.figures import FAMILIES, Labels
 from edge.metrics import RESPONSE_SECONDS, BindSnapshot
 
 Snapshots = Callable[[], Sequence[BindSnapshot]]
+Figures = Callable[[], Mapping[str, Sequence[tuple[Labels, float]]]]
+"""The samples of each of `FAMILIES`."""
 
 BOUND = frozenset({"bound_tx", "bound_rx", "bound_trx"})
 OF_BIND = ("upstream", "bind")
 REQUEST_SECONDS = 10
 
-_GAUGES: tuple[tuple[str, str, Callable[[BindSnapshot], float]], ...] = (
+GAUGES: tuple[tuple[str, str, Callable[[BindSnapshot], float]], ...] = (
     ("bound", "1 while the bind is bound.", lambda bind: bind.state in BOUND),
     ("paused", "1 while the SMSC has asked for a pause.", lambda bind: bind.paused),
     ("window_size", "Requests that may be outstanding.", lambda bind: bind.window),
     ("window_in_use", "Requests that are outstanding.", lambda bind: bind.window_in_use),
 )
-_COUNTERS: tuple[tuple[str, str, Callable[[BindSnapshot], float]], ...] = (
+COUNTERS: tuple[tuple[str, str, Callable[[BindSnapshot], float]], ...] = (
     ("reconnects", "Times that the link was to be made anew.", lambda bind: bind.reconnects),
     ("throttles", "Requests that the SMSC would not take now.", lambda bind: bind.throttles),
     ("requests_overdue", "Requests without an answer in time.", lambda bind: bind.expired),
@@ -49,12 +52,12 @@ class BindCollector:
     def collect(self) -> Iterator[Metric]:
         """See `prometheus_client`."""
         binds = self._snapshots()
-        for name, said, value in _GAUGES:
+        for name, said, value in GAUGES:
             gauge = GaugeMetricFamily(f"trunkline_bind_{name}", said, labels=OF_BIND)
             for bind in binds:
                 gauge.add_metric(_labels(bind), value(bind))
             yield gauge
-        for name, said, value in _COUNTERS:
+        for name, said, value in COUNTERS:
             counter = CounterMetricFamily(f"trunkline_bind_{name}", said, labels=OF_BIND)
             for bind in binds:
                 counter.add_metric(_labels(bind), value(bind))
@@ -87,15 +90,45 @@ def _responses(binds: Iterable[BindSnapshot]) -> Metric:
     return histogram
 
 
+class FigureCollector:
+    """I am asked at each look too."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """See `prometheus_client`."""
+        found = self._figures()
+        for name, family in FAMILIES.items():
+            kind = GaugeMetricFamily if family.kind == "gauge" else CounterMetricFamily
+            metric = kind(name, family.help, labels=family.labels)
+            for labels, value in found.get(name, ()):
+                metric.add_metric(labels, value)
+            yield metric
+
+
+def metric_names() -> dict[str, str]:
+    """Every sample's name that a server of ours may show, with its help; those of the process apart."""
+    collectors = BindCollector(lambda: ()), FigureCollector(dict)
+    names = {}
+    for metric in (metric for collector in collectors for metric in collector.collect()):
+        endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+        for ending in endings.get(metric.type, ("",)):
+            names[metric.name + ending] = metric.documentation
+    return names
+
+
 class MetricsPage(Resource):
     """I answer every request, so that none gets a page of Twisted's."""
 
     isLeaf = True
 
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, snapshots: Snapshots, figures: Figures) -> None:
         super().__init__()
         self._registry = CollectorRegistry()
         self._registry.register(BindCollector(snapshots))
+        self._registry.register(FigureCollector(figures))
+        ProcessCollector(registry=self._registry)
 
     def render(self, request: Any) -> bytes:
         """The page as of now, to GET and HEAD."""
@@ -118,8 +151,8 @@ def _refused(request: Any, status: int, sentence: bytes) -> bytes:
 class MetricsSite(Site):
     """/metrics and nothing else, without an access log: it would be most of the log."""
 
-    def __init__(self, snapshots: Snapshots, reactor: Any) -> None:
-        super().__init__(MetricsPage(snapshots), timeout=REQUEST_SECONDS, reactor=reactor)
+    def __init__(self, snapshots: Snapshots, reactor: Any, figures: Figures = dict) -> None:
+        super().__init__(MetricsPage(snapshots, figures), timeout=REQUEST_SECONDS, reactor=reactor)
 
     def startFactory(self) -> None:
         """Twisted would begin its access log here."""

@@ -36,6 +36,8 @@ class EdgeRequest(Request):
     gone = False
     began = 0.0
     """When it had arrived, on the reactor's clock."""
+    route = ""
+    """What it is counted under: the pattern of a route of the API, or a path that is always the same."""
     key_prefix = ""
     """Of the API key that asks, for the access line."""
     _received = 0

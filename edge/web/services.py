@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from edge.config import Config
+from edge.console.console import Console
 from edge.directory import Directory
 from edge.handlers.base import DIDHandler
 from edge.http.resolving import Resolver
@@ -62,7 +63,7 @@ class WebServices:
     """``ready`` says whether traffic can be taken and in what state each part is, ``started`` whether the
     start is over and which steps it had. Without ``deliveries`` there is nothing at /v1/deliveries, without
     ``events`` nothing at /v1/events; without ``resolver`` no host name has addresses. ``handlers`` are
-    those that deliver, by name."""
+    those that deliver, by name; ``console`` is the operators'."""
 
     store: Store
     directory: Directory
@@ -76,4 +77,5 @@ class WebServices:
     resolver: Resolver | None = None
     events: Feed | None = None
     handlers: Mapping[str, DIDHandler] = field(default_factory=dict)
+    console: Console | None = None
     started: Callable[[], tuple[bool, dict[str, object]]] = lambda: (True, {"doing": None, "steps": []})

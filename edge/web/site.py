@@ -1,5 +1,6 @@
 """The one HTTP listener: limits, headers, an access line of our own, and the tree of what is served."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ from edge.web.programs import make_programs
 from edge.web.request import MAX_BODY_OCTETS, EdgeRequest
 from edge.web.services import WebServices
 
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+KNOWN = frozenset({b"/", b"/livez", b"/startupz", b"/readyz", b"/login", b"/logout"})
+PAGES = frozenset({b"static", b"media", b"simulator", b"messages", b"conversations", b"new"})
 API_PREFIXES = (b"/v1/", b"/livez", b"/startupz", b"/readyz")
 
 
@@ -50,6 +54,8 @@ class EdgeSite(Site):
         self._log = AccessLog(http)
         self._clock = reactor
         self.max_connections = http.max_connections
+        self.requests: Counter[tuple[str, str, str]] = Counter()
+        """Since the start, by method, route and status."""
         self.channels: set[EdgeChannel] = set()
         self._drained: Deferred[None] | None = None
 
@@ -107,6 +113,19 @@ class EdgeSite(Site):
     def log(self, request: Any) -> None:
         """See `edge.web.access_log`."""
         self._log(request, self.now() - request.began)
+        self.requests[self._method(request), self._route(request), str(request.code)] += 1
+
+    def _method(self, request: Any) -> str:
+        return request.method.decode() if request.method in METHODS else "other"
+
+    def _route(self, request: Any) -> str:
+        """Never the path itself: that has ids and numbers in it, and strangers make up what they like."""
+        if request.route:
+            return str(request.route)
+        if request.path in self.exact or request.path in KNOWN:
+            return str(request.path.decode())
+        first = request.path[1:].partition(b"/")[0]
+        return f"/{first.decode()}/…" if first in self.branches or first in PAGES else "other"
 
     def now(self) -> float:
         """Seconds on the reactor's clock."""

@@ -32,11 +32,16 @@ class PostgreSQLEngine(Engine):
         self._address = url.set(drivername="postgresql+psycopg")
         common = {"connect_timeout": _CONNECT_SECONDS, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
         self.writing = create_engine(
-            self._address, poolclass=NullPool, connect_args=common, execution_options={ENGINE_OPTION: self}
+            self._address,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=common,
+            execution_options={ENGINE_OPTION: self},
         )
         self.reading = create_engine(
             self._address,
             poolclass=QueuePool,
+            hide_parameters=True,
             pool_size=READERS,
             max_overflow=READERS,
             connect_args=common,

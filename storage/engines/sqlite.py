@@ -57,10 +57,19 @@ class SQLiteEngine(Engine):
         self._file = url.set(query=query)
         arguments = {"check_same_thread": False, "timeout": lock_wait, "isolation_level": None}
         self.writing = create_engine(
-            self._file, poolclass=NullPool, connect_args=arguments, execution_options={ENGINE_OPTION: self}
+            self._file,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=arguments,
+            execution_options={ENGINE_OPTION: self},
         )
         self.reading = create_engine(
-            self._file, poolclass=QueuePool, pool_size=READERS, max_overflow=READERS, connect_args=arguments
+            self._file,
+            poolclass=QueuePool,
+            hide_parameters=True,
+            pool_size=READERS,
+            max_overflow=READERS,
+            connect_args=arguments,
         )
         event.listen(self.writing, "connect", self._set_up_writer)
         event.listen(self.writing, "begin", _begin_immediate)

@@ -205,6 +205,28 @@ def test_the_supervisor_is_told(sqlite_url: str, tmp_path: Path, smsc: Peer, abs
             assert hear("STOPPING")
 
 
+LAUNCH = """
+import os, socket, sys
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.dup2(listening.fileno(), 3, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="http")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_a_socket_that_the_supervisor_holds(sqlite_url: str, tmp_path: Path) -> None:
+    """The configuration's port is another one, so it can only be the one that was handed over."""
+    provision(sqlite_url, [DID])
+    held = free_port()
+    prefix = (sys.executable, "-c", LAUNCH, str(held))
+    with Server(tmp_path, sqlite_url, free_port(), prefix) as server:
+        configured, server.http_port = server.http_port, held
+        server.start(ready=False)
+        until(lambda: listens(server), "it answers on the socket that it was given")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", configured), timeout=5)
+
+
 def test_startupz_has_the_steps(sqlite_url: str, tmp_path: Path, smsc: Peer) -> None:
     provision(sqlite_url, [DID])
     port = free_port()

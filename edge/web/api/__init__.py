@@ -11,6 +11,7 @@ from edge.web.api import (
     explain,
     keys,
     openapi,
+    operator,
     opt_outs,
     sip_accounts,
 )
@@ -38,6 +39,7 @@ def all_routes(services: WebServices, access: Access) -> list[Route]:
         *opt_outs.routes(),
         *sip_accounts.routes(),
         *keys.routes(),
+        *operator.routes(),
     ]
     mine = [route for route in found if route.needs(services)]
     return [*mine, openapi.route(mine)]

@@ -51,6 +51,7 @@ WITH_KEY = {
     403: ("scope_missing",),
     429: ("rate_limited",),
 }
+OF_OPERATORS = {401: ("key_missing", "key_invalid", "scheme_unknown", "credentials_malformed")}
 WITH_BODY = {413: ("body_too_large",), 415: ("encoding_unsupported", "type_unsupported")}
 IDEMPOTENT = {422: ("idempotency_key_invalid", "idempotency_key_reused")}
 _DESCRIBED: Shape = Anything(("object",))
@@ -63,6 +64,7 @@ def codes(route: Route) -> dict[int, tuple[str, ...]]:
     for more in (
         COMMON,
         WITH_KEY if route.scope else {},
+        OF_OPERATORS if route.operator else {},
         WITH_BODY if route.method in BODIES else {},
         IDEMPOTENT if route.idempotent else {},
         missing,
@@ -99,7 +101,12 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
                     "description": "An API key. Scopes: "
                     + "; ".join(f"{scope}: {what}" for scope, what in SCOPES.items())
                     + ".",
-                }
+                },
+                "operator": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of an operator of the whole server; an account's is refused.",
+                },
             },
         },
     }
@@ -111,7 +118,7 @@ def operation(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
         "operationId": route.name,
         "tags": [route.tag],
         "summary": route.summary,
-        "security": [{"key": [route.scope]}] if route.scope else [],
+        "security": [{"key": [route.scope]}] if route.scope else [{"operator": []}] if route.operator else [],
         "parameters": list(_parameters(route)),
         "responses": _responses(route, routes),
     }

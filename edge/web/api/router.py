@@ -60,6 +60,7 @@ class Router(Resource):
 
     def _answer(self, request: EdgeRequest, route: Route, more: bytes) -> None:
         access, key = self.access, NOBODY
+        request.route = route.path
         if route.scope:
             key = access.key(request, route.scope)
             request.key_prefix = key.prefix

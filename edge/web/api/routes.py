@@ -111,7 +111,8 @@ class Route:
 
     ``refuses`` has the codes of its own problems by status; those that every route may answer are known.
     ``missing`` is the problem (code, sentence) when what the path names is not there. ``links``: members of
-    the answer that name the id of another route. ``stream`` answers with events, not with a document.
+    the answer that name the id of another route. ``stream`` answers with events, not with a document. An
+    ``operator``'s route lets operators in by itself, with keys of their own.
     """
 
     method: str
@@ -129,6 +130,7 @@ class Route:
     path_shapes: Mapping[str, Shape] = field(default_factory=dict)
     idempotent: bool = False
     stream: bool = False
+    operator: bool = False
     needs: Callable[[WebServices], bool] = lambda services: True
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.console.ctl import Client
+from edge.keys import token_hash
 from edge.passwords import hash_password
 from tests.provision import provision
 from tests.server import Server, free_port
@@ -15,6 +16,7 @@ from tests.server import Server, free_port
 DID, OTHER = "+12025550100", "+12025550101"
 PHONE = "+12025550150"
 PASSWORD = "open sesame"
+OPERATOR_KEY = "op_" + "5" * 40
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
             "host_key": str(folder / "keys" / "host_key"),
         },
         "console.operators": {"alice": hash_password(PASSWORD)},
+        "console.api_keys": {"bob": token_hash(OPERATOR_KEY)},
         "simulator": {
             "system_id": "trunk",
             "password": "secret",

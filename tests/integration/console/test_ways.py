@@ -9,7 +9,10 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.integration.console.conftest import PASSWORD, Ways
+from edge.console.commands import language
+from tests.integration.console.conftest import DID, OPERATOR_KEY, OTHER, PASSWORD, PHONE, Ways
+from tests.integration.console.test_commands import SIMPLE, WRONG
+from tests.provision import KEY
 from tests.server import until
 
 pytestmark = pytest.mark.integration
@@ -61,6 +64,100 @@ def test_telnet_edits_completes_and_remembers(ways: Ways) -> None:
     talk.expect(PROMPT)
     talk.send("quit\r")
     talk.expect(pexpect.EOF)
+
+
+# What the tables of `test_commands` do not have, and what each answer has in it.
+MORE = [
+    ("help drain", "end politely"),
+    ("reload", "Read again"),
+    ("binds", "carrier/transceiver"),
+    ("bind start carrier", "Started: none."),
+    ("bind restart carrier", "Started again: carrier/transceiver."),
+    (f"send {DID} {PHONE} 'by another way'", "message"),
+    (f"explain {DID} {PHONE} hello", "GSM7"),
+    ("account add again", "Account again"),
+    ("user add test walter", "password"),
+    ("did add again +12025550134", "+12025550134"),
+    (f"did set {OTHER} sms=on", "sms on"),
+    (f"optout add test {PHONE}9", "writes to"),
+    (f"optout remove test {PHONE}9", "again"),
+    ("target pause callback https://paused.example/x", "paused.example"),
+    ("target resume callback https://paused.example/x", "paused.example"),
+]
+ALL = [
+    *((line, "") for line, _ in SIMPLE if "kill-switch" not in line),
+    *WRONG,
+    *MORE,
+    ("kill-switch", "goes on"),
+]
+
+
+def test_all_is_every_command() -> None:
+    named = [
+        command.name
+        for command in language().commands
+        if not any(line == command.name or line.startswith(f"{command.name} ") for line, _ in ALL)
+    ]
+    assert named == ["drain", "key add"], "these are asked for by `ctl`"
+
+
+def say_everything(talk: "pexpect.spawn[str]") -> None:
+    """Each command once, over a terminal that is logged in; every answer is the one that it should be."""
+    for line, sentence in ALL:
+        talk.send(f"{line}\r")
+        talk.expect(PROMPT)
+        heard = str(talk.before)
+        assert "server made a mistake" not in heard, line
+        assert sentence in heard, (line, heard)
+
+
+def test_every_command_by_telnet(ways: Ways) -> None:
+    talk = spawn("telnet", "127.0.0.1", str(ways.telnet))
+    talk.expect("operator: ")
+    talk.send("alice\r")
+    talk.expect("password: ")
+    talk.send(f"{PASSWORD}\r")
+    talk.expect(PROMPT)
+    say_everything(talk)
+    talk.send("quit\r")
+    talk.expect(pexpect.EOF)
+
+
+def test_every_command_by_openssh(ways: Ways) -> None:
+    first, *rest = ssh(ways, ways.ssh, ways.key)
+    talk = spawn(first, *rest)
+    talk.expect(PROMPT)
+    say_everything(talk)
+    talk.send("quit\r")
+    talk.expect(pexpect.EOF)
+
+
+def test_the_same_over_http_for_operators_only(ways: Ways) -> None:
+    server, where = ways.server, "/v1/operator/commands"
+    status, answer = server.call("POST", where, {"line": "version"}, OPERATOR_KEY)
+    assert (status, answer["document"]["store"]) == (200, "sqlite")
+    status, answer = server.call("POST", where, {"line": "make tea"}, OPERATOR_KEY)
+    assert (status, answer["code"], answer["field"]) == (422, "command_misused", "line")
+    status, answer = server.call("POST", where, {"line": f"send {DID} nonsense x"}, OPERATOR_KEY)
+    assert (status, answer["code"]) == (409, "command_refused")
+    status, answer = server.call("GET", where, key=OPERATOR_KEY)
+    assert len(answer["commands"]) == len(language().commands)
+    for key in (KEY, "op_" + "6" * 40, None):
+        status, answer = server.call("POST", where, {"line": "status"}, key)
+        assert status == 401, key
+    status, answer = server.call("GET", "/v1/dids", key=OPERATOR_KEY)
+    assert status == 401, "it is good for nothing else"
+    paths = server.call("GET", "/v1/openapi.json")[1]["paths"]
+    assert paths[where]["post"]["security"] == [{"operator": []}]
+    found: list[Any] = []
+
+    def audited() -> bool:
+        found[:] = server.call("POST", where, {"line": "audit limit=50"}, OPERATOR_KEY)[1]["document"]
+        return any(entry["who"] == "operator:bob" for entry in found)
+
+    until(audited, "who and from where is in the audit")
+    (entry, *_) = [entry for entry in found if entry["who"] == "operator:bob"]
+    assert entry["from"].startswith("http 127.0.0.1")
 
 
 def test_wrong_passwords_end_it_and_make_wait(ways: Ways) -> None:

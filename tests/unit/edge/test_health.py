@@ -1,5 +1,6 @@
 """Startup, disk and readiness without a server; what the supervisor is told is in test_process."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -127,6 +128,21 @@ def test_the_supervisor_of_an_environment(usec: str, pid: str, seconds: float) -
     found = supervisor.from_environment(environment)
     assert found.watchdog_seconds == seconds
     assert environment == {"HOME": "/"}, "no child speaks for us"
+
+
+@pytest.mark.parametrize(
+    ("pid", "count", "names", "sockets"),
+    [
+        (str(os.getpid()), "2", "http:other", {"http": 3, "other": 4}),
+        (str(os.getpid()), "many", "http", {}),
+        ("1", "1", "http", {}),
+        ("", "", "", {}),
+    ],
+)
+def test_the_sockets_of_an_environment(pid: str, count: str, names: str, sockets: dict[str, int]) -> None:
+    environment = {"LISTEN_PID": pid, "LISTEN_FDS": count, "LISTEN_FDNAMES": names}
+    assert supervisor.from_environment(environment).sockets == sockets
+    assert environment == {}
 
 
 def test_a_supervisor_that_hears_nothing_costs_one_line(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from twisted.python.failure import Failure
 
 from edge import log
 from edge.config import LogConfig
+from edge.hops import hop
 from edge.log_lines import json_line, text_line
+from edge.log_masking import masked
 from tests.logs import own_log
 
 AT_MS = 1_900_000_000_123
@@ -197,3 +199,71 @@ def test_values_that_json_does_not_know(stdout: Lines) -> None:
         "lone": "\ud800",
         "octets": "b'\\x00'",
     }
+
+
+# -- what is left out ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("/conversations/+12025550100/%2B447911123456", "/conversations/***00/***56"),
+        ("/v1/dids/2025550100", "/v1/dids/***00"),
+        ("/v1/messages/246113834528512", "/v1/messages/246113834528512"),
+        ("127.0.0.1:5060 at 2026-11-27", "127.0.0.1:5060 at 2026-11-27"),
+        ("send +12025550100 447911123456 …", "send ***00 ***56 …"),
+    ],
+)
+def test_telephone_numbers_are_masked(written: str, seen: str) -> None:
+    assert masked(written) == seen
+
+
+def test_numbers_are_masked_everywhere_in_a_line_unless_told_otherwise(stdout: Lines) -> None:
+    fields = {
+        "did": "+12025550100",
+        "to": ["+447911123456"],
+        "more": {"peer": "+12025550150"},
+        "id": 12025550100,
+    }
+    configured(stdout).info("e", **fields)
+    assert stdout.events()[-1] == {
+        **HEAD,
+        "event": "e",
+        "did": "***00",
+        "to": ["***56"],
+        "more": {"peer": "***50"},
+        "id": 12025550100,
+    }
+    log.configure(LogConfig(mask_numbers=False), stdout)
+    log.output.event(log.INFO, "a.b", "e", fields)
+    assert stdout.events()[-1] == {**HEAD, "event": "e", **fields}
+
+
+def test_an_event_that_repeats_is_counted_and_not_written() -> None:
+    now = [100.0]
+    stream = Lines()
+    output = log.Output(lambda: AT_MS, lambda: now[0])
+    output.open(LogConfig(lines_per_minute=3), stream)
+    for _ in range(10):
+        output.event(log.INFO, "a.b", "noisy", {})
+        output.event(log.INFO, "a.b", "http_request", {})
+    output.event(log.INFO, "a.b", "quiet", {})
+    names = [event["event"] for event in stream.events()]
+    assert (names.count("noisy"), names.count("http_request"), names.count("quiet")) == (3, 10, 1)
+    assert output.suppressed == 7
+    now[0] += 60
+    output.event(log.INFO, "a.b", "quiet", {})
+    told, quiet = stream.events()[-2:]
+    assert (told["event"], told["suppressed"], told["lines"]) == ("log_suppressed", "noisy", 7)
+    assert quiet["event"] == "quiet"
+    output.event(log.INFO, "a.b", "noisy", {})
+    assert stream.events()[-1]["event"] == "noisy"
+
+
+def test_hops_are_written_when_they_are_wanted(stdout: Lines) -> None:
+    logger = configured(stdout)
+    hop(logger, "message_sent", message=7)
+    assert stdout.events() == []
+    log.configure(LogConfig(messages=True), stdout)
+    hop(logger, "message_sent", message=7)
+    assert stdout.events() == [{**HEAD, "event": "message_sent", "message": 7}]

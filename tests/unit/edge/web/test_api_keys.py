@@ -9,7 +9,6 @@ import structlog
 
 from edge import log as logging
 from edge.config import HTTPConfig, LogConfig
-from edge.web.access_log import masked
 from storage import accounts
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -195,7 +194,7 @@ def said(scene: Scene, *requests: tuple[str, str]) -> list[dict[str, Any]]:
 def test_the_lines_that_are_wanted(
     inline_store: InlineStore, time: Time, which: Any, statuses: list[int]
 ) -> None:
-    scene = Scene(inline_store, time, http=HTTPConfig(access_log=which, mask_numbers=True))
+    scene = Scene(inline_store, time, http=HTTPConfig(access_log=which))
     requests = (
         ("GET", "/v1/messages?did=%2B12025550100"),
         ("GET", "/v1/conversations/+12025550100/+447911123456"),
@@ -208,12 +207,6 @@ def test_the_lines_that_are_wanted(
         assert "secret" not in str(line)
         assert "5550100" not in str(line)
         assert line["ms"] >= 0
-
-
-def test_numbers_in_a_path() -> None:
-    assert masked("/conversations/+12025550100/%2B447911123456") == "/conversations/***00/***56"
-    assert masked("/v1/dids/2025550100") == "/v1/dids/***00"
-    assert masked("/v1/messages/246113834528512") == "/v1/messages/246113834528512"
 
 
 # -- connections --------------------------------------------------------------------------------------------

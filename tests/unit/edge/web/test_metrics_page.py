@@ -1,5 +1,6 @@
 """Prometheus' page, as Prometheus' own parser reads it."""
 
+from collections.abc import Mapping, Sequence
 from math import inf
 from types import MappingProxyType
 from typing import Any
@@ -35,9 +36,13 @@ SNAPSHOT = BindSnapshot(
 )
 
 
-def ask(*snapshots: BindSnapshot, request: bytes = b"GET /metrics HTTP/1.1") -> tuple[bytes, str]:
+def ask(
+    *snapshots: BindSnapshot,
+    request: bytes = b"GET /metrics HTTP/1.1",
+    figures: Mapping[str, Sequence[tuple[tuple[str, ...], float]]] = MappingProxyType({}),
+) -> tuple[bytes, str]:
     """Status line and headers, and the body."""
-    site: Any = MetricsSite(lambda: snapshots, Clock())
+    site: Any = MetricsSite(lambda: snapshots, Clock(), lambda: figures)
     channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
     transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 1))
     channel.makeConnection(transport)
@@ -90,13 +95,20 @@ def test_the_kinds_of_the_metrics_are_declared() -> None:
     assert set(kinds.values()) == {"gauge", "counter", "histogram"}
     assert kinds["trunkline_bind_response_seconds"] == "histogram"
     assert kinds["trunkline_bind_pdus"] == "counter"
-    assert len(kinds) == 13
+    assert len([name for name in kinds if name.startswith("trunkline_bind_")]) == 13
 
 
 def test_without_binds_there_is_a_page_too() -> None:
     head, text = ask()
     assert head.startswith(b"HTTP/1.1 200 ")
-    assert samples(text) == {}
+    assert {name for name, _ in samples(text) if not name.startswith("process_")} == set()
+
+
+def test_the_figures_of_the_server_are_there_under_their_names() -> None:
+    _, text = ask(figures={"trunkline_parts": [(("carrier", "sent"), 7)], "trunkline_ready": [((), 1)]})
+    found = samples(text)
+    assert found["trunkline_parts_total", frozenset({("upstream", "carrier"), ("result", "sent")})] == 7
+    assert found["trunkline_ready", frozenset()] == 1
 
 
 @pytest.mark.parametrize(
