@@ -28,7 +28,7 @@ from edge import outgoing
 from edge.actions import Actions
 from edge.binds import Bind, bind_names
 from edge.circuit import CircuitSettings
-from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
+from edge.config import Config, ConfigError, OptOutsConfig, OutboxConfig, UpstreamConfig
 from edge.console.server import Server
 from edge.console.service import ConsoleService
 from edge.deliveries import Outbox
@@ -58,6 +58,7 @@ from edge.mail.service import MailEdge
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
+from edge.policy.optout import OptOuts, Words
 from edge.purging import Purging
 from edge.receipts import Receipts
 from edge.references import References
@@ -133,6 +134,7 @@ class TrunklineService(Service):
         self._metrics_port: IListeningPort | None = None
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
+        self.opt_outs = OptOuts(store, reactor, wall_ms, _words(config.optout))
         self.resolver = NameResolver(reactor, outgoing.nameservers(config))
         self.http = HTTPClient(reactor, outgoing.settings(config), self.resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
@@ -254,6 +256,7 @@ class TrunklineService(Service):
             self.config.routes,
             self._usable,
             self._random.random,
+            self.opt_outs.forbids,
         )
 
     def _usable(self, name: str) -> bool:
@@ -289,6 +292,7 @@ class TrunklineService(Service):
             group.assembly,
             Repeats(),
             self._wall_ms,
+            self.opt_outs,
         )
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
         unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
@@ -319,6 +323,7 @@ class TrunklineService(Service):
             lag=self.lag,
             sip=self.sip,
             ready=self.readiness,
+            opt_outs=self.opt_outs,
             reload=self.reload,
             drain=self._reactor.stop,
             kill_switch=self.kill_switch,
@@ -355,6 +360,7 @@ class TrunklineService(Service):
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
                 resolver=self.resolver,
                 events=self.events,
+                opt_outs=self.opt_outs,
                 handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
             )
         )
@@ -381,6 +387,7 @@ class TrunklineService(Service):
         await self._holder.take("store" if one_server else f"node {self.config.server.node}")
         self.console.start()
         await self.directory.start()
+        await self.opt_outs.start()
         await self.endpoints.start()
         if self.sip is not None:
             await self.sip.start()  # before the outbox, which must find the phones
@@ -432,6 +439,7 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
+        self.opt_outs.stop()
         if self._watch.running:
             self._watch.stop()
         self.indexing.stop()
@@ -565,6 +573,12 @@ class TrunklineService(Service):
 def _reload_failed(failure: Failure) -> Reloaded:
     log.error("reload_failed", error=failure.getTraceback())
     return Reloaded(problems=(failure.getErrorMessage(),))
+
+
+def _words(config: OptOutsConfig) -> Words:
+    if not config.words:
+        return Words()
+    return Words.of(config.stop, config.start, config.towards == "account")
 
 
 def _limits(config: OutboxConfig) -> Limits:

@@ -41,7 +41,7 @@ MAX_BATCH = 1_000
 PAGE = 50
 MISSING = ("message_unknown", "There is no message with this id.")
 PLANNED_WRONG = ("invalid_number", "text_empty", "text_too_long", "text_not_unicode", "no_route")
-SEND_REFUSES = {403: ("sms_disabled",), 404: ("unknown_did",), 422: PLANNED_WRONG}
+SEND_REFUSES = {403: ("sms_disabled", "opted_out"), 404: ("unknown_did",), 422: PLANNED_WRONG}
 
 _TEXT = Text()
 TEXT = Text(0, MAX_CHARACTERS, code="text_too_long", nul=True)

@@ -395,3 +395,10 @@ def test_reports_are_asked_for(
 )
 def test_reports_that_cannot_be(world: World, arguments: dict[str, str], words: str) -> None:
     assert said(world.get(KANNEL, **LOGIN, **GOOD[KANNEL], **arguments)) == (400, words)
+
+
+def test_kannel_and_jasmin_to_who_opted_out(world: World) -> None:
+    world.opt_outs.added(world.account.id, DID, "+12025550199")
+    status, words = said(world.get(KANNEL, **LOGIN, **{"from": DID, "to": "12025550199", "text": "x"}))
+    assert (status, words) == (403, f"+12025550199 wants no messages from {DID}.")
+    assert sent(world) == []

@@ -311,3 +311,10 @@ def test_who_is_erased_has_no_media_either(world: World) -> None:
         assert removal.erase(conn, world.account.id, "+12025550199", "erased", 10) == 1
     assert world.send(request("GET", urlsplit(link).path, b"", {})).status == 404
     assert world.call("getMMS", all_messages="1")["status"] == "no_sms"
+
+
+def test_who_opted_out_gets_nothing(world: World) -> None:
+    world.opt_outs.added(world.account.id, DID, "+12025550199")
+    answer = world.call("sendSMS", **SEND, message="x")
+    assert answer["status"] == "sms_failed"
+    assert "wants no messages" in answer["message"]
