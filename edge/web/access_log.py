@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge.config import HTTPConfig
+from edge.web.pages.origin import client_address
 
 if TYPE_CHECKING:
     from edge.web.request import EdgeRequest
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FIRST_ERROR = 400
+MAX_ADDRESS = 64
+MEDIA = "/media/"
 # With a "+", or as long as a national number; ids are longer.
 _NUMBER = re.compile(r"((?:\+|%2[Bb])[0-9]+|(?<![0-9])[0-9]{7,13}(?![0-9]))")
 
@@ -27,12 +30,13 @@ class AccessLog:
     def __init__(self, config: HTTPConfig) -> None:
         self._from_status = {"all": 0, "errors": FIRST_ERROR, "off": 1_000}[config.access_log]
         self._mask = config.mask_numbers
+        self._proxied = bool(config.public_url)
 
     def __call__(self, request: "EdgeRequest", seconds: float) -> None:
         """A request was answered, so long after it had arrived."""
         if request.code < self._from_status:
             return
-        path = request.path.decode("latin-1")
+        path = without_tokens(request.path.decode("latin-1"))
         log.info(
             "http_request",
             method=request.method.decode("latin-1"),
@@ -40,9 +44,14 @@ class AccessLog:
             status=request.code,
             octets=request.sentLength,
             ms=round(seconds * 1000, 1),
-            address=request.client_host,
+            address=client_address(request, self._proxied)[:MAX_ADDRESS],
             key=request.key_prefix,
         )
+
+
+def without_tokens(path: str) -> str:
+    """A path without what would be a right in other hands: whoever reads the log may not see the media."""
+    return f"{MEDIA}***" if path.startswith(MEDIA) else path
 
 
 def masked(path: str) -> str:

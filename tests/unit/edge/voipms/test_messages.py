@@ -318,3 +318,9 @@ def test_who_opted_out_gets_nothing(world: World) -> None:
     answer = world.call("sendSMS", **SEND, message="x")
     assert answer["status"] == "sms_failed"
     assert "wants no messages" in answer["message"]
+
+
+def test_media_while_the_store_is_away(world: World) -> None:
+    world.store.writer.failing = True
+    reply = world.send(request("GET", "/media/some-token", b"", {}))
+    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
