@@ -15,12 +15,14 @@ from edge.errors import Unavailable
 from edge.web.access import Denied, Gate, Reason
 from edge.web.dispatch import Dispatch
 from edge.web.pages.origin import client_address
+from edge.web.pages.passwords import InThread
 from edge.web.program import JSON, UNAVAILABLE, Program, respond
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from edge.web.voipms import answers, parameters
 from edge.web.voipms.call import Call, Method
 from edge.web.voipms.methods import METHODS
+from edge.web.voipms.parameters import Parameters
 from edge.web.voipms.statuses import SENTENCES, Rejected
 from storage.errors import StoreUnavailable
 from storage.records import ApiAccess
@@ -51,9 +53,14 @@ class Rest(Program):
     max_body = MAX_BODY_OCTETS
 
     def __init__(
-        self, services: WebServices, gate: Gate, dispatch: Dispatch, methods: Mapping[str, Method] = METHODS
+        self,
+        services: WebServices,
+        gate: Gate,
+        dispatch: Dispatch,
+        in_thread: InThread,
+        methods: Mapping[str, Method] = METHODS,
     ) -> None:
-        super().__init__()
+        super().__init__(in_thread)
         self._services = services
         self._gate = gate
         self._dispatch = dispatch
@@ -63,7 +70,9 @@ class Rest(Program):
     def render(self, request: EdgeRequest) -> int:
         """Every answer is JSON."""
         try:
-            answering = self._admit(request)
+            if request.method not in VERBS:
+                raise Rejected("invalid_method", "Calls are made by GET or POST.")
+            answering = self.read_then(request, parameters.read, lambda given: self._admit(request, given))
         except Rejected as rejected:
             _refuse(rejected, request)
         else:
@@ -77,10 +86,7 @@ class Rest(Program):
             return status, JSON, answers.refusal("method_maintenance", SENTENCES["method_maintenance"])
         return status, JSON, answers.refusal("missing_params", sentence)
 
-    def _admit(self, request: EdgeRequest) -> Deferred[bytes]:
-        if request.method not in VERBS:
-            raise Rejected("invalid_method", "Calls are made by GET or POST.")
-        given = parameters.read(request)
+    def _admit(self, request: EdgeRequest, given: Parameters) -> Deferred[bytes]:
         name = given.required("method", "missing_method")
         method = self._methods.get(name)
         if method is None:

@@ -112,6 +112,7 @@ class World:
             resolver=self.names,
             opt_outs=self.opt_outs,
         )
+        self.services = services
         self.site = make_site(services, in_thread=maybeDeferred)
 
     def _account(self, name: str, *dids: str) -> Account:
