@@ -5,6 +5,7 @@ HTTP status is 503, so that clients which look at nothing else do not take a mes
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -23,6 +24,7 @@ from edge.web.voipms import answers, parameters
 from edge.web.voipms.call import Call, Method
 from edge.web.voipms.methods import METHODS
 from edge.web.voipms.parameters import Parameters
+from edge.web.voipms.rows import Rows
 from edge.web.voipms.statuses import SENTENCES, Rejected
 from storage.errors import StoreUnavailable
 from storage.records import ApiAccess
@@ -86,7 +88,7 @@ class Rest(Program):
             return status, JSON, answers.refusal("method_maintenance", SENTENCES["method_maintenance"])
         return status, JSON, answers.refusal("missing_params", sentence)
 
-    def _admit(self, request: EdgeRequest, given: Parameters) -> Deferred[bytes]:
+    def _admit(self, request: EdgeRequest, given: Parameters) -> Deferred[bytes | Rows]:
         name = given.required("method", "missing_method")
         method = self._methods.get(name)
         if method is None:
@@ -96,14 +98,17 @@ class Rest(Program):
         address = client_address(request, self._proxied)
         username, password = given.text("api_username"), given.text("api_password")
 
-        def run(access: ApiAccess) -> Deferred[bytes]:
+        def run(access: ApiAccess) -> Any:
             return method.run(Call(self._services, self._dispatch, access, given, address))
 
         return self._gate.admit(username, password, address, anywhere=method.anywhere).addCallback(run)
 
 
-def _send(body: bytes, request: EdgeRequest) -> None:
-    request.respond(OK, JSON, body)
+def _send(answer: bytes | Rows, request: EdgeRequest) -> None:
+    if isinstance(answer, bytes) or request.method == b"HEAD":
+        request.respond(OK, JSON, answer if isinstance(answer, bytes) else b"")
+    elif not request.gone:
+        answer.write(request)
 
 
 def _refuse(rejected: Rejected, request: EdgeRequest) -> None:
