@@ -70,7 +70,7 @@ from edge.sip.service import SipEdge
 from edge.targets import Limits
 from edge.turn import Turn
 from edge.upstreams import Upstream
-from edge.web.metrics import MetricsSite
+from edge.web.metrics import BindCollector, MailCollector, MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import make_site
 from protocols.sms import packing
@@ -367,7 +367,10 @@ class TrunklineService(Service):
         self._port = self._reactor.listenTCP(port, site, interface=host)
         if self.config.metrics is not None:
             host, port = host_and_port(self.config.metrics.listen)
-            metrics = MetricsSite(self.bind_snapshots, self._reactor)
+            collectors: list[Any] = [BindCollector(self.bind_snapshots)]
+            if self.mail is not None:
+                collectors.append(MailCollector(self.mail.intake.counters.items))
+            metrics = MetricsSite(self._reactor, *collectors)
             self._metrics_port = self._reactor.listenTCP(port, metrics, interface=host)
 
     def startService(self) -> None:

@@ -1,4 +1,4 @@
-"""/metrics in Prometheus' text format, on a listener of its own: what every bind counts.
+"""/metrics in Prometheus' text format, on a listener of its own: what every bind counts, and mail.
 
 Labels are names from the configuration and from SMPP, so there are only so many of each: no numbers, no
 text, nothing that a person wrote. It has no password, which is why it listens on loopback unless told
@@ -87,15 +87,31 @@ def _responses(binds: Iterable[BindSnapshot]) -> Metric:
     return histogram
 
 
+class MailCollector:
+    """What became of the mails that came in."""
+
+    def __init__(self, counts: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """See `prometheus_client`."""
+        said = "Mails that came in, for each recipient, by what became of them."
+        counter = CounterMetricFamily("trunkline_mail_in", said, labels=("outcome",))
+        for outcome, count in self._counts():
+            counter.add_metric([outcome], count)
+        yield counter
+
+
 class MetricsPage(Resource):
     """I answer every request, so that none gets a page of Twisted's."""
 
     isLeaf = True
 
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, collectors: Iterable[Any]) -> None:
         super().__init__()
         self._registry = CollectorRegistry()
-        self._registry.register(BindCollector(snapshots))
+        for collector in collectors:
+            self._registry.register(collector)
 
     def render(self, request: Any) -> bytes:
         """The page as of now, to GET and HEAD."""
@@ -118,8 +134,8 @@ def _refused(request: Any, status: int, sentence: bytes) -> bytes:
 class MetricsSite(Site):
     """/metrics and nothing else, without an access log: it would be most of the log."""
 
-    def __init__(self, snapshots: Snapshots, reactor: Any) -> None:
-        super().__init__(MetricsPage(snapshots), timeout=REQUEST_SECONDS, reactor=reactor)
+    def __init__(self, reactor: Any, *collectors: Any) -> None:
+        super().__init__(MetricsPage(collectors), timeout=REQUEST_SECONDS, reactor=reactor)
 
     def startFactory(self) -> None:
         """Twisted would begin its access log here."""

@@ -11,8 +11,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from edge.cli.binds import read
+from edge.mail.intake import Counters
 from edge.metrics import RESPONSE_SECONDS, BindSnapshot
-from edge.web.metrics import MetricsSite
+from edge.web.metrics import BindCollector, MailCollector, MetricsSite
 
 SNAPSHOT = BindSnapshot(
     name="carrier/transceiver/2",
@@ -37,7 +38,11 @@ SNAPSHOT = BindSnapshot(
 
 def ask(*snapshots: BindSnapshot, request: bytes = b"GET /metrics HTTP/1.1") -> tuple[bytes, str]:
     """Status line and headers, and the body."""
-    site: Any = MetricsSite(lambda: snapshots, Clock())
+    return said_by(BindCollector(lambda: snapshots), request)
+
+
+def said_by(collector: Any, request: bytes = b"GET /metrics HTTP/1.1") -> tuple[bytes, str]:
+    site: Any = MetricsSite(Clock(), collector)
     channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
     transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 1))
     channel.makeConnection(transport)
@@ -112,3 +117,14 @@ def test_the_command_reads_it_by_bind() -> None:
     of = found["carrier/transceiver/2"]
     assert (of["bound"], of["submit_sm"], of["submit_sm_resp"], of["throttles_total"]) == (1, 10, 10, 4)
     assert inf not in of.values()
+
+
+def test_what_became_of_mail() -> None:
+    found = samples(said_by(MailCollector(Counters(sent=3, not_stored=2).items))[1])
+    outcomes = {
+        dict(labels)["outcome"]: value
+        for (name, labels), value in found.items()
+        if name == "trunkline_mail_in_total"
+    }
+    assert (outcomes["sent"], outcomes["not_stored"], outcomes["refused"]) == (3, 2, 0)
+    assert len(outcomes) == 7
