@@ -215,6 +215,20 @@ class OutboxConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptOutsConfig:
+    """Texts of one word by which who sends them gets no more messages, or gets them again; see
+    docs/opt-outs.md."""
+
+    words: bool = False
+    towards: Literal["did", "account"] = "did"
+    stop: tuple[str, ...] = (
+        *("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "OPT OUT"),
+        *("ARRET", "DÉSABONNER", "BAJA", "ABMELDEN", "ABBESTELLEN"),
+    )
+    start: tuple[str, ...] = ("START", "UNSTOP", "SUBSCRIBE", "OPTIN", "OPT IN", "ALTA", "ANMELDEN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorConfig:
     """An SMSC and phones to try everything without a carrier."""
 
@@ -251,6 +265,7 @@ class Config:
     webhook: WebhookConfig = WebhookConfig()
     outgoing: OutgoingConfig = OutgoingConfig()
     outbox: OutboxConfig = OutboxConfig()
+    optout: OptOutsConfig = OptOutsConfig()
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
     metrics: MetricsConfig | None = None

@@ -32,6 +32,7 @@ class Directory:
         self._store = store
         self._version = -1
         self._dids: Mapping[str, Did] = {}
+        self._dids_of: Mapping[int, list[Did]] = {}
         self._keys: Mapping[str, ApiKey] = {}
         self._accesses: Mapping[str, ApiAccess] = {}
         self._poll = LoopingCall(self._look)
@@ -67,7 +68,7 @@ class Directory:
 
     def dids_of(self, account_id: int) -> list[Did]:
         """The DIDs of an account."""
-        return [did for did in self._dids.values() if did.account_id == account_id]
+        return list(self._dids_of.get(account_id, ()))
 
     def find(self, number: str) -> Deferred[Did | None]:
         """The same, after a fresh look at the store when memory does not have it."""
@@ -111,6 +112,10 @@ class Directory:
             return
         self._version = catalog.version
         self._dids = {did.number: did for did in catalog.dids}
+        owned: dict[int, list[Did]] = {}
+        for did in catalog.dids:
+            owned.setdefault(did.account_id, []).append(did)
+        self._dids_of = owned
         self._keys = {form.key_hash: form for key in catalog.keys for form in _forms(key)}
         self._accesses = {access.username: access for access in catalog.accesses}
 

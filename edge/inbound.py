@@ -25,6 +25,7 @@ from edge.directory import Directory
 from edge.handlers import INTERNAL_ERROR
 from edge.hops import hop
 from edge.outage import not_stored
+from edge.policy.optout import Heard, OptOuts
 from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerprint
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
@@ -33,7 +34,7 @@ from protocols.sms.reassembly import other_elements
 from storage import events, inbound_parts, messages, orderly
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
-from storage.statements import Write
+from storage.statements import Write, execute
 from storage.store import Store
 from storage.text import clean
 
@@ -78,6 +79,7 @@ class Inbound:
         assembly: Assembly,
         repeats: Repeats,
         wall_ms: Callable[[], int],
+        opt_outs: OptOuts,
     ) -> None:
         self.counters = Counters()
         self.repeats = repeats
@@ -88,6 +90,7 @@ class Inbound:
         self._outbox = outbox
         self._assembly = assembly
         self._wall_ms = wall_ms
+        self._opt_outs = opt_outs
         self._unanswered = 0
         self._log = log.bind(upstream=policy.upstream)
 
@@ -329,16 +332,37 @@ class Inbound:
         if whole is not None:
             unit += inbound_parts.assign(whole.part_ids, message.id)
 
+        heard = self._heard(message, did)
+
         def committed(_: None) -> None:
             self.counters.messages += 1
             self._told(message, len(owed))
+            if heard is not None:
+                self._opt_outs.committed(heard)
             self._outbox.offer(due)
 
         def not_committed(failure: Failure) -> Failure:
             self._outbox.abandon(due)
             return failure
 
-        return self._store.writer.write(unit).addCallbacks(committed, not_committed)
+        return self._written(unit, heard).addCallbacks(committed, not_committed)
+
+    def _heard(self, message: MessageRecord, did: Did | None) -> Heard | None:
+        """The wish to get no more messages, or to get them again, if that is the whole text."""
+        if did is None or message.flags & MessageFlag.INCOMPLETE:
+            return None
+        return self._opt_outs.hear(did.account_id, did.number, message.peer, message.text)
+
+    def _written(self, unit: list[Write], heard: Heard | None) -> Deferred[None]:
+        if heard is None:
+            return self._store.writer.write(unit)
+
+        def store(connection: Connection) -> None:
+            for statement, row in unit:
+                execute(connection, statement, [row])
+            heard.store(connection)
+
+        return self._store.writer.run("message and wish", store)
 
     def _told(self, message: MessageRecord, owed: int) -> None:
         hop(

@@ -118,6 +118,7 @@ class Planner:
 
     Without ``routes`` the first upstream carries everything. ``usable``: whether an upstream takes new
     messages. ``draw`` gives a number from 0 up to, but not including, 1, for load-sharing.
+    ``opted_out``: does the peer want nothing from that DID of that account?
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Planner:
         routes: Sequence[RouteConfig] = (),
         usable: Callable[[str], bool] = lambda name: True,
         draw: Callable[[], float] = lambda: 0.0,
+        opted_out: Callable[[int, str, str], bool] = lambda account_id, did, peer: False,
     ) -> None:
         self._dialects = dialects
         self._region = region
@@ -136,12 +138,15 @@ class Planner:
         self._references = references
         self._usable = usable
         self._draw = draw
+        self._opted_out = opted_out
         self.routes = routing.routes_of(routes, tuple(dialects))
 
     def plan(self, draft: Draft) -> Plan:
         """Raises Refused with the reason."""
         did = self._own_did(draft)
         peer = numbers.destination(draft.destination, self._region)
+        if self._opted_out(did.account_id, did.number, peer):
+            raise Refused("opted_out", f"{peer} wants no messages from {did.number}.", "to", 403)
         route = routing.route_for(self.routes, peer, did.number, did.account_id)
         upstream = routing.choose(route, self._usable, self._draw)
         validity = draft.validity_seconds

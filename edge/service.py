@@ -30,7 +30,7 @@ from edge import outgoing
 from edge.actions import Actions
 from edge.binds import Bind, bind_names
 from edge.certificate import ServerContext
-from edge.config import Config, MetricsConfig, UpstreamConfig
+from edge.config import Config, MetricsConfig, OptOutsConfig, UpstreamConfig
 from edge.console.server import Server
 from edge.console.service import ConsoleService
 from edge.deliveries import Outbox
@@ -64,6 +64,7 @@ from edge.mail.service import MailEdge
 from edge.metrics import BindSnapshot
 from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
+from edge.policy.optout import OptOuts, Words
 from edge.purging import Purging
 from edge.receipts import Receipts
 from edge.references import References
@@ -143,6 +144,7 @@ class TrunklineService(Service):
         self._holder = Holder(store, reactor, self._claim_lost)
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
         self.directory = Directory(store, reactor)
+        self.opt_outs = OptOuts(store, reactor, wall_ms, _words(config.optout))
         self.resolver = NameResolver(reactor, outgoing.nameservers(config))
         self.http = HTTPClient(reactor, outgoing.settings(config), self.resolver)
         self.endpoints = Endpoints(store, wall_ms, config.webhook.pause_after_days * 86400)
@@ -262,6 +264,7 @@ class TrunklineService(Service):
             self.config.routes,
             self._usable,
             self._random.random,
+            self.opt_outs.forbids,
         )
 
     def _usable(self, name: str) -> bool:
@@ -297,6 +300,7 @@ class TrunklineService(Service):
             group.assembly,
             group.repeats,
             self._wall_ms,
+            self.opt_outs,
         )
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
         unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
@@ -328,6 +332,7 @@ class TrunklineService(Service):
             sip=self.sip,
             ready=self.health.readiness,
             reload=self.reloading.run,
+            opt_outs=self.opt_outs,
             drain=self._reactor.stop,
             kill_switch=self.kill_switch,
         )
@@ -374,6 +379,7 @@ class TrunklineService(Service):
                 deliveries=Actions(self.store, self.outbox, self._wall_ms),
                 resolver=self.resolver,
                 events=self.events,
+                opt_outs=self.opt_outs,
                 handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
                 console=self.console.console,
                 started=self.health.startup.state,
@@ -441,6 +447,7 @@ class TrunklineService(Service):
         self.console.start()
         self.health.startup.begin("directory")
         await self.directory.start()
+        await self.opt_outs.start()
         await self.endpoints.start()
         if self.sip is not None:
             self.health.startup.begin("sip")
@@ -511,6 +518,7 @@ class TrunklineService(Service):
         if self.simulator is not None:
             await _quietly(self.simulator.stop())
         self.directory.stop()
+        self.opt_outs.stop()
         self.health.stop()
         self.indexing.stop()
         self.lag.stop()
@@ -587,6 +595,12 @@ class TrunklineService(Service):
         if on:
             written(None)
         return self.store.writer.run("kill switch", write).addCallback(written)
+
+
+def _words(config: OptOutsConfig) -> Words:
+    if not config.words:
+        return Words()
+    return Words.of(config.stop, config.start, config.towards == "account")
 
 
 def _quietly(work: Any) -> Deferred[Any]:

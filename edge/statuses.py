@@ -4,7 +4,7 @@
 parts; each is told once, by a delivery of its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,13 @@ from storage.records import DeliveryRecord, DeliveryState, MessageRecord, Messag
 
 TELLERS = {"imdn": "imdn", "kannel": "report", "jasmin": "report", "mailto": "email"}
 """Who tells a sender that is no plain URL, by the word before the first colon of his address."""
+
+NOT_TOLD: Mapping[str, frozenset[MessageStatus]] = {
+    "report": frozenset({MessageStatus.QUEUED}),
+    "email": frozenset({MessageStatus.QUEUED, MessageStatus.SENT, MessageStatus.DELIVERED}),
+}
+"""What a teller would throw away, so that nothing is stored for it: mail says what failed, Kannel's and
+Jasmin's reports begin with what the carrier said."""
 
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
 
@@ -26,7 +33,7 @@ def queued(message: MessageRecord, next_id: Callable[[], int], stamp: Stamp) -> 
 
     ``stamp`` puts it into its lane (`edge.deliveries.Outbox.stamp`), here and below.
     """
-    if message.status_callback is None:
+    if message.status_callback is None or not _is_told(message, MessageStatus.QUEUED):
         return []
     owed = _delivery(message, MessageStatus.QUEUED, next_id(), message.created_at)
     return [stamp(DueDelivery(owed, message)).delivery]
@@ -48,11 +55,20 @@ def due(
     for message, parts in messages.awaiting_status(conn, part_ids):
         status = messages.status_of(message, parts)
         final = all(part.state.final for part in parts)
-        if status in TOLD and (final or status is not MessageStatus.FAILED):
+        if status in TOLD and _is_told(message, status) and (final or status is not MessageStatus.FAILED):
             owed = stamp(DueDelivery(_delivery(message, status, next_id(), now_ms), message))
             if deliveries.insert_event(conn, owed.delivery):
                 planned.append(owed)
     return planned
+
+
+def _teller(address: str) -> str:
+    return TELLERS.get(address.partition(":")[0], "status")
+
+
+def _is_told(message: MessageRecord, status: MessageStatus) -> bool:
+    assert message.status_callback is not None
+    return status not in NOT_TOLD.get(_teller(message.status_callback), ())
 
 
 def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_ms: int) -> DeliveryRecord:
@@ -64,7 +80,7 @@ def _delivery(message: MessageRecord, status: MessageStatus, identity: int, now_
         message_id=message.id,
         account_id=message.account_id,
         did_id=message.did_id,
-        handler=TELLERS.get(message.status_callback.partition(":")[0], "status"),
+        handler=_teller(message.status_callback),
         target=message.status_callback,
         state=DeliveryState.PENDING,
         attempts=0,

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
+from storage.ids import lowest_at
 from storage.tables import audit
 
 MAX_LIMIT = 1_000
@@ -56,6 +57,13 @@ def listed(
 def everything(connection: Connection, *, before_id: int | None = None, limit: int = 100) -> list[Entry]:
     """What was changed in all accounts and the server, newest first: for operators."""
     return _entries(connection, None, before_id, limit)
+
+
+def purge(connection: Connection, before_ms: int, limit: int) -> int:
+    """Remove entries from before then, the oldest first, at most ``limit``; how many that were."""
+    old = select(audit.c.id).where(audit.c.at < before_ms, audit.c.id < lowest_at(before_ms + 60_000))
+    ids = list(connection.scalars(old.order_by(audit.c.id).limit(limit)))
+    return connection.execute(delete(audit).where(audit.c.id.in_(ids))).rowcount
 
 
 def _entries(connection: Connection, condition: object, before_id: int | None, limit: int) -> list[Entry]:

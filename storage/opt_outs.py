@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from storage.pages import bounded
 from storage.tables import opt_out
 from storage.tables_people import EVERY_ACCOUNT, EVERY_DID
 
 MAX_LIMIT = 1_000
+_MARK = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,20 @@ def find(connection: Connection, account_id: int, did: str, peer: str) -> OptOut
     )
     row = connection.execute(query.order_by(opt_out.c.account_id, opt_out.c.did).limit(1)).first()
     return None if row is None else OptOut(*row)
+
+
+def since(connection: Connection, last_id: int) -> list[OptOut]:
+    """The wishes with higher ids, towards whomever: those that are new."""
+    query = select(opt_out).where(opt_out.c.id > last_id).order_by(opt_out.c.id)
+    return [OptOut(*row) for row in connection.execute(query)]
+
+
+def changed(connection: Connection, mark: tuple[int, int]) -> tuple[tuple[int, int], list[OptOut]] | None:
+    """Every wish with the mark of them all, None when that is the one given: nothing came, nothing ended."""
+    count, total = func.count(), func.coalesce(func.sum(opt_out.c.id % _MARK), 0)
+    found = connection.execute(select(count, total).select_from(opt_out)).one()
+    now = (int(found[0]), int(found[1]))
+    return None if now == mark else (now, since(connection, 0))
 
 
 def listed(

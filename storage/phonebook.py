@@ -67,15 +67,17 @@ def entries(
         if not named:
             return []
         group_id = named[0]
-    found = list(_all(connection, account_id, holding, group_id))
-    if entry_id is not None:
-        found = [item for item in found if item.id == entry_id]
-    extras = {
-        row.contact_id: row
-        for row in connection.execute(
-            select(phonebook_entry).where(phonebook_entry.c.account_id == account_id)
-        )
-    }
+    kept = select(phonebook_entry).where(phonebook_entry.c.account_id == account_id)
+    if entry_id is None:
+        found = list(_all(connection, account_id, holding, group_id))
+    elif holding is None and group_id is None:  # one is looked up, not looked for
+        one = contacts.get(connection, account_id, entry_id)
+        found = [] if one is None else [one]
+        kept = kept.where(phonebook_entry.c.contact_id == entry_id)
+    else:
+        every = _all(connection, account_id, holding, group_id)
+        found = [item for item in every if item.id == entry_id]
+    extras = {row.contact_id: row for row in connection.execute(kept)}
     groups = _groups_of(connection, account_id)
     return [
         Entry(

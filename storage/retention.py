@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, literal, or_, select, update
 
-from storage import deletion, events, idempotency, removal, sessions
+from storage import audit, deletion, events, idempotency, removal, sessions
 from storage.ids import lowest_at
 from storage.records import PartState
 from storage.tables import attempt, delivery, inbound_part, message, part, receipt, receipt_candidate
@@ -22,8 +22,8 @@ ABANDONED_MS = 30 * DAY_MS
 
 
 class Kept(StrEnum):
-    """What a rule is for. ``raw`` is octets as received and the wire form of what was sent; ``receipt`` and
-    ``event`` are rules of the whole store.
+    """What a rule is for. ``raw`` is octets as received and the wire form of what was sent; ``receipt``,
+    ``event`` and ``audit`` are rules of the whole store.
     """
 
     MO = "mo"
@@ -32,12 +32,13 @@ class Kept(StrEnum):
     ATTEMPT = "attempt"
     EVENT = "event"
     RAW = "raw"
+    AUDIT = "audit"
 
 
 DEFAULTS: Mapping[Kept, int] = {Kept.EVENT: 7 * DAY_MS}
 """Where no rule says otherwise: everything but events is kept for ever."""
 
-_OF_THE_STORE = (Kept.RECEIPT, Kept.EVENT)
+_OF_THE_STORE = (Kept.RECEIPT, Kept.EVENT, Kept.AUDIT)
 
 
 def set_rule(connection: Connection, account_id: int, kind: Kept, keep_ms: int | None) -> None:
@@ -87,6 +88,8 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
     if Kept.RECEIPT in common:
         before = now_ms - common[Kept.RECEIPT]
         yield "receipts", lambda conn: _receipts(conn, before)
+    if Kept.AUDIT in common:
+        yield "audit entries", lambda conn: audit.purge(conn, now_ms - common[Kept.AUDIT], STEP)
     yield "events", lambda conn: events.purge(conn, now_ms - common[Kept.EVENT], STEP)
 
 

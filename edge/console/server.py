@@ -15,6 +15,7 @@ from edge.doubts import Doubts
 from edge.interventions import Interventions
 from edge.lag import Lag
 from edge.outbound import Outbound
+from edge.policy.optout import OptOuts
 from edge.reload import Reloaded
 from edge.sip.service import SipEdge
 from edge.upstreams import Upstream
@@ -41,6 +42,7 @@ class Server:
     lag: Lag
     sip: SipEdge | None
     ready: Callable[[], tuple[bool, dict[str, object]]]
+    opt_outs: OptOuts
     reload: Callable[[], Deferred[Reloaded]]
     drain: Callable[[], None]
     kill_switch: Callable[[bool], Deferred[None]]

@@ -17,7 +17,7 @@ from itertools import islice
 
 import structlog
 from sqlalchemy import Connection
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from edge.config_mail import MailConfig
 from edge.errors import Refused, Unavailable
@@ -46,6 +46,7 @@ HOUR_MS = 3_600_000
 EXCERPT = 500
 NAMES_SHOWN = 10
 MAX_CANDIDATES = 10
+READ_AT_ONCE = 2  # a mail in pieces takes several times its octets, and others need the threads too
 
 TAKEN = Reply(250, "2.0.0 Taken")
 NO_REPLIES = Reply(550, "5.7.1 Replies are not taken here")
@@ -130,6 +131,7 @@ class Intake:
         self._in_thread = in_thread
         self._wall_ms = wall_ms
         self._told = told
+        self._reading = DeferredSemaphore(READ_AT_ONCE)
 
     def accepts(self, recipient: str) -> Reply | None:
         """See `protocols.mail.transport.Receiver`."""
@@ -142,7 +144,7 @@ class Intake:
 
     async def _take(self, arrival: Arrival, recipients: Sequence[str]) -> list[Reply]:
         try:
-            found = await self._in_thread(lambda: read(arrival.octets, arrival.sender))
+            found = await self._reading.run(self._in_thread, lambda: read(arrival.octets, arrival.sender))
         except Intricate as error:
             self.counters.refused += len(recipients)
             log.info("mail_dropped", reason="unreadable", detail=str(error), peer=arrival.peer)

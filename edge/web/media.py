@@ -14,9 +14,11 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from edge.web.headers import lines
+from edge.web.program import PLAIN, UNAVAILABLE, respond
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from storage import media
+from storage.errors import StoreUnavailable
 
 TOKEN_OCTETS = 18
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -110,4 +112,7 @@ def _head(kind: str) -> bytes:
 
 
 def _broken(failure: Failure, request: EdgeRequest) -> None:
-    request.processingFailed(failure)
+    if failure.check(StoreUnavailable):
+        respond(request, UNAVAILABLE, PLAIN, b"The store cannot be asked now; try again.\n")
+    else:
+        request.processingFailed(failure)

@@ -3,16 +3,19 @@
 from edge.web.access import Gate
 from edge.web.dispatch import Dispatch
 from edge.web.lookalikes import acrobits, jasmin, kannel
-from edge.web.pages.passwords import PasswordChecker
+from edge.web.pages.passwords import InThread, PasswordChecker
 from edge.web.program import Program
 from edge.web.services import WebServices
 from edge.web.voipms import rest
 
 
-def make_programs(services: WebServices, passwords: PasswordChecker) -> dict[bytes, Program]:
-    """By their paths; the look-alikes as they are switched on."""
+def make_programs(
+    services: WebServices, passwords: PasswordChecker, in_thread: InThread
+) -> dict[bytes, Program]:
+    """By their paths, the look-alikes as they are switched on. ``in_thread`` is where they read large
+    requests."""
     gate = Gate(services.directory.access, passwords, services.resolver, services.reactor.seconds)
-    shared = (services, gate, Dispatch(services))
+    shared = (services, gate, Dispatch(services), in_thread)
     on = services.config.lookalikes
     found: dict[bytes, Program] = {rest.PATH: rest.Rest(*shared)}
     if on.kannel:

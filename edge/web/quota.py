@@ -31,34 +31,33 @@ class Quota:
         self._store = store
         self._days: dict[int, _Day] = {}
 
-    def take(self, access: ApiAccess, now_ms: int) -> Deferred[bool]:
-        """May one more go? A yes counts; `give_back` it when nothing was sent."""
+    def take(self, access: ApiAccess, now_ms: int, wanted: int = 1) -> Deferred[int]:
+        """How many of these may go. They count; `give_back` those that were not sent."""
         if not access.per_day:
-            return succeed(True)
+            return succeed(wanted)
         at = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(access.timezone))
         known = self._days.get(access.account_id)
         if known is not None and known.day == at.date():
-            return succeed(self._one_more(known, access))
+            return succeed(self._more(known, access, wanted))
         midnight = datetime.combine(at.date(), time(), at.tzinfo)
         counting = self._store.read(
             accesses.sent_since, access.account_id, LEGS, round(midnight.timestamp() * 1000)
         )
-        return counting.addCallback(self._begin, access, at.date())
+        return counting.addCallback(self._begin, access, at.date(), wanted)
 
-    def give_back(self, access: ApiAccess) -> None:
-        """The one that was taken did not go."""
+    def give_back(self, access: ApiAccess, count: int = 1) -> None:
+        """So many of those that were taken did not go."""
         known = self._days.get(access.account_id)
         if known is not None and access.per_day:
-            known.sent = max(0, known.sent - 1)
+            known.sent = max(0, known.sent - count)
 
-    def _begin(self, sent: int, access: ApiAccess, day: date) -> bool:
+    def _begin(self, sent: int, access: ApiAccess, day: date, wanted: int) -> int:
         known = self._days.get(access.account_id)
         if known is None or known.day != day:  # else somebody was faster, and has counted since
             known = self._days[access.account_id] = _Day(day, sent)
-        return self._one_more(known, access)
+        return self._more(known, access, wanted)
 
-    def _one_more(self, known: _Day, access: ApiAccess) -> bool:
-        if known.sent >= access.per_day:
-            return False
-        known.sent += 1
-        return True
+    def _more(self, known: _Day, access: ApiAccess, wanted: int) -> int:
+        taken = max(0, min(wanted, access.per_day - known.sent))
+        known.sent += taken
+        return taken

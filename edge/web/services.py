@@ -12,6 +12,7 @@ from edge.directory import Directory
 from edge.handlers.base import DIDHandler
 from edge.http.resolving import Resolver
 from edge.outbound import Outbound
+from edge.policy.optout import OptOuts
 from edge.simulator import Simulator
 from storage.events import Batch, Cursor
 from storage.store import Store
@@ -76,6 +77,7 @@ class WebServices:
     deliveries: DeliveryActions | None = None
     resolver: Resolver | None = None
     events: Feed | None = None
+    opt_outs: OptOuts | None = None
     handlers: Mapping[str, DIDHandler] = field(default_factory=dict)
     console: Console | None = None
     started: Callable[[], tuple[bool, dict[str, object]]] = lambda: (True, {"doing": None, "steps": []})

@@ -19,7 +19,7 @@ from edge.web.headers import HTTPDate
 from edge.web.media import Media
 from edge.web.pages import Portal, Root
 from edge.web.pages.page import Missing
-from edge.web.pages.passwords import InThread
+from edge.web.pages.passwords import InThread, in_reactor_threads
 from edge.web.program import Program
 from edge.web.programs import make_programs
 from edge.web.request import MAX_BODY_OCTETS, EdgeRequest
@@ -161,13 +161,15 @@ TOO_LARGE = (
 def make_site(services: WebServices, *, in_thread: InThread | None = None) -> EdgeSite:
     """Everything that is served, from one port.
 
-    ``in_thread`` runs what would hold up the reactor (passwords); the default is the reactor's threads.
+    ``in_thread`` runs what would hold up the reactor (passwords, large requests); the default is the
+    reactor's threads.
     """
+    in_thread = in_thread or in_reactor_threads(services.reactor)
     portal = Portal(services, in_thread)
     root = Root(portal)
     site = EdgeSite(root, portal, services.wall_ms, services.reactor, services.config.http)
     site.branches.update(add_api(root, services))
-    site.serve(make_programs(services, portal.passwords))
+    site.serve(make_programs(services, portal.passwords, in_thread))
     root.putChild(b"media", Media(services, Missing(portal)))
     if services.simulator is not None:
         root.putChild(b"simulator", SimulatorPage(services.simulator, services.directory.known_numbers))

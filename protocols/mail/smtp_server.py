@@ -18,6 +18,9 @@ from protocols.mail.wire import bare
 
 MAX_LINE = 2_048
 MAX_ERRORS = 10
+MAX_IDLE_COMMANDS = 100
+"""Commands between two mails that bring none nearer, as NOOP: who only keeps the connection is let go."""
+
 MAX_RECIPIENTS = 10  # a mail is to a conversation or a number; who has more sends the mail again
 MAX_TEXT_LINE = 65_536
 """Octets of a line of a mail, in which RFC 5321 §4.5.3.1.6 wants 1,000."""
@@ -108,6 +111,7 @@ class Session:
         self._out: list[Action] = []
         self._encrypted = False
         self._errors = 0
+        self._idle = 0
         self._hello = ""
         self._extended = False
         self._now = _Transaction()
@@ -195,8 +199,11 @@ class Session:
             return
         verb, _, argument = text.partition(" ")
         command = _COMMANDS.get(verb.upper())
+        self._idle += verb.upper() not in _BRINGS_NEARER
         if command is None:
             self._wrong(500, "5.5.1 Unknown command")
+        elif self._idle > MAX_IDLE_COMMANDS:
+            self._end(421, "4.7.0 Too many commands and no mail")
         else:
             command(self, argument.strip())
 
@@ -349,6 +356,7 @@ class Session:
             self._refuse_data(552, f"5.3.4 More than {self._settings.max_octets} octets")
         else:
             self.state = State.TAKING
+            self._idle = 0
             octets = bytes(self._now.octets)
             self._now.octets.clear()
             assert self._now.sender is not None
@@ -399,6 +407,7 @@ def _badness(reply: Reply) -> tuple[bool, int]:
     return 400 <= reply.code < 500, reply.code
 
 
+_BRINGS_NEARER = ("MAIL", "RCPT", "DATA", "QUIT")
 _COMMANDS: dict[str, Callable[[Session, str], None]] = {
     "HELO": Session._helo,
     "EHLO": Session._ehlo,

@@ -33,7 +33,11 @@ class Receiver(Interface):
 
 
 class ServerProtocol(Protocol):
-    """I am one client's connection. While a mail is being taken nothing more is read."""
+    """I am one client's connection.
+
+    Nothing more is read while a mail is being taken, nor from a client that does not read our answers: they
+    would fill the memory.
+    """
 
     def __init__(self, factory: "ServerFactory", peer: str) -> None:
         self._factory = factory
@@ -41,11 +45,34 @@ class ServerProtocol(Protocol):
         self._session = Session(factory.settings, factory.receiver.accepts)
         self._timer: IDelayedCall | None = None
         self._gone = False
+        self._full = False
 
     def connectionMade(self) -> None:
         """See `twisted.internet.protocol.Protocol`."""
+        transport: Any = self.transport
+        transport.registerProducer(self, True)
         self._factory.open.add(self)
         self._act(self._session.begin())
+
+    def pauseProducing(self) -> None:
+        """See `twisted.internet.interfaces.IPushProducer`: the client does not read."""
+        self._full = True
+        self._read_or_not()
+
+    def resumeProducing(self) -> None:
+        """It does again."""
+        self._full = False
+        self._read_or_not()
+
+    def stopProducing(self) -> None:
+        """It is gone, of which `connectionLost` tells."""
+
+    def _read_or_not(self) -> None:
+        transport: Any = self.transport
+        if self._full or self._session.state is State.TAKING:
+            transport.pauseProducing()
+        elif not self._gone:
+            transport.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:
         """See `twisted.internet.protocol.Protocol`."""
@@ -73,9 +100,10 @@ class ServerProtocol(Protocol):
                     transport.startTLS(self._factory.tls)
                     self._session.encrypted()
                 case Take(mail):
-                    transport.pauseProducing()
+                    self._read_or_not()
                     self._factory.receiver.take(mail, self._peer).addCallback(self._taken)
                 case Close():
+                    transport.unregisterProducer()
                     transport.loseConnection()
         if actions:
             self._set_timer()
@@ -83,9 +111,8 @@ class ServerProtocol(Protocol):
     def _taken(self, replies: Sequence[Reply]) -> None:
         if self._gone:
             return
-        transport: Any = self.transport
-        transport.resumeProducing()
         self._act(self._session.answer(replies))
+        self._read_or_not()
         if self._factory.stopping:
             self.say_goodbye()
 

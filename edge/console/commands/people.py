@@ -16,6 +16,7 @@ from edge.policy import numbers
 from storage import accounts, opt_outs
 from storage.errors import Conflict, NotFound
 from storage.records import Account
+from storage.tables_people import EVERY_DID
 
 T = TypeVar("T")
 
@@ -135,6 +136,7 @@ async def optout_add(server: Server, given: Given) -> Answer:
     await server.store.writer.run(
         "opt-out", lambda conn: opt_outs.add(conn, ids, account.id, peer, SOURCE, now_ms)
     )
+    server.opt_outs.added(account.id, EVERY_DID, peer)
     return done(f"{account.name} writes to {peer} no more.", number=peer)
 
 
@@ -144,6 +146,7 @@ async def optout_remove(server: Server, given: Given) -> Answer:
     gone = await server.store.writer.run(
         "opt-out ended", lambda conn: opt_outs.remove(conn, account.id, peer)
     )
+    await server.opt_outs.refresh()
     if not gone:
         raise Misused(f"{peer} has not opted out of {account.name}.")
     return done(f"{account.name} may write to {peer} again.", number=peer)

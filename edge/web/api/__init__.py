@@ -2,6 +2,7 @@
 
 from twisted.web.resource import IResource, Resource
 
+from edge import outgoing
 from edge.web.api import (
     contacts,
     conversations,
@@ -28,7 +29,7 @@ from edge.web.services import WebServices
 def all_routes(services: WebServices, access: Access) -> list[Route]:
     """Every route that this server has, in the order of the documentation."""
     found = [
-        *Messages(Idempotency(services.store, services.wall_ms)).routes(),
+        *Messages(Idempotency(services.store, services.wall_ms), outgoing.rules(services.config)).routes(),
         *conversations.routes(),
         *explain.routes(),
         *Streams(access, services.config.http.max_streams).routes(),

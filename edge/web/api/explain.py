@@ -8,6 +8,7 @@ from edge.outbound import Draft
 from edge.policy.numbers import destination
 from edge.web.api import views
 from edge.web.api.messages import LEG, TEXT
+from edge.web.api.paths import spelled
 from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import (
@@ -144,7 +145,7 @@ def used(call: Call) -> Deferred[Reply]:
         raise Problem(422, "period_invalid", detail, "since")
 
     def read(conn: Connection, account_id: int) -> Reply:
-        days = usage.daily(conn, account_id, since, until, did=given["did"])
+        days = usage.daily(conn, account_id, since, until, did=spelled(call, "did"))
         return Reply(200, {"days": [_document(day) for day in days]})
 
     return call.read(read)

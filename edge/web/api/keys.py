@@ -123,6 +123,9 @@ def revoke(call: Call) -> Deferred[Reply]:
         held = accounts.get_key(conn, account_id, identity)
         if held is None:
             raise NotFound(MISSING[1])
+        if held.scopes == EVERYTHING != call.key.scopes:
+            detail = "Only a key that is good for everything revokes one that is."
+            raise Problem(403, "scope_missing", detail)
         accounts.revoke_key(conn, account_id, held.name, services.wall_ms())
 
     return (

@@ -7,13 +7,12 @@ import orjson
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge import outgoing
 from edge.errors import Refused
-from edge.handlers.base import SettingError
+from edge.handlers.base import Rules, SettingError
 from edge.outbound import MAX_CHARACTERS, Accepted, Draft, Outcome
 from edge.web.api import views
 from edge.web.api.idempotency import Idempotency, Keep
-from edge.web.api.paths import identifier
+from edge.web.api.paths import identifier, spelled
 from edge.web.api.problems import Problem, document, problem_of
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import (
@@ -41,7 +40,7 @@ MAX_BATCH = 1_000
 PAGE = 50
 MISSING = ("message_unknown", "There is no message with this id.")
 PLANNED_WRONG = ("invalid_number", "text_empty", "text_too_long", "text_not_unicode", "no_route")
-SEND_REFUSES = {403: ("sms_disabled",), 404: ("unknown_did",), 422: PLANNED_WRONG}
+SEND_REFUSES = {403: ("sms_disabled", "opted_out"), 404: ("unknown_did",), 422: PLANNED_WRONG}
 
 _TEXT = Text()
 TEXT = Text(0, MAX_CHARACTERS, code="text_too_long", nul=True)
@@ -109,21 +108,22 @@ Found = tuple[MessageView, bool]
 class Messages:
     """What the routes of messages do. Sends are done once for each Idempotency-Key."""
 
-    def __init__(self, idempotency: Idempotency) -> None:
+    def __init__(self, idempotency: Idempotency, rules: Rules) -> None:
         self._idempotency = idempotency
+        self._rules = rules
 
     # -- sending ----------------------------------------------------------------------------------
 
     def send(self, call: Call) -> Deferred[Reply]:
         """202 once the message is committed."""
-        draft = draft_of(call, call.given)
+        draft = draft_of(call, call.given, self._rules)
         return self._idempotency.once(call, lambda keep: _send(call, draft, keep, _accepted))
 
     def send_many(self, call: Call) -> Deferred[Reply]:
         """202 once they are all committed, in one transaction."""
         items: list[dict[str, Any]] = call.given["messages"]
         call.charge(len(items) - 1)
-        drafts = [draft_of(call, item) for item in items]
+        drafts = [draft_of(call, item, self._rules) for item in items]
         whole: bool = call.given["all_or_nothing"]
 
         def send(keep: Keep | None) -> Deferred[Reply]:
@@ -227,12 +227,12 @@ class Messages:
         ]
 
 
-def draft_of(call: Call, given: dict[str, Any]) -> Draft:
+def draft_of(call: Call, given: dict[str, Any], rules: Rules) -> Draft:
     """The members of DRAFT as the pipeline takes them; its URL is judged as those of DIDs are."""
     told = given["status_callback"]
     if told is not None:
         try:
-            outgoing.rules(call.services.config).check_url(told, "status_callback")
+            rules.check_url(told, "status_callback")
         except SettingError as error:
             sentence = f"'status_callback': {error.sentence}"
             raise Problem(422, "url_refused", sentence, "status_callback") from error
@@ -309,8 +309,8 @@ def listed(call: Call) -> Deferred[Reply]:
     reading = call.read(
         _search,
         direction=given["direction"],
-        did=given["did"],
-        peer=given["peer"],
+        did=spelled(call, "did"),
+        peer=spelled(call, "peer"),
         since_ms=given["since"],
         until_ms=given["until"],
         since_id=given["since_id"],

@@ -10,6 +10,7 @@ from edge.web.api.paths import identifier
 from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import IDENTIFIER, Many, Member, Null, Number, Record, Text, Whole, given
+from edge.web.services import WebServices
 from storage import opt_outs
 from storage.errors import NotFound
 from storage.opt_outs import MAX_LIMIT, OptOut
@@ -85,8 +86,10 @@ def add(call: Call) -> Deferred[Reply]:
     def make(conn: Connection) -> OptOut:
         return opt_outs.add(conn, services.store.ids.next, account_id, peer, source, now_ms, did=did)
 
-    return call.write("opt_out.add", peer, make, did=did).addCallback(
-        lambda item: Reply(201, document(item), ((b"Location", b"/v1/opt-outs/%d" % item.id),))
+    return (
+        call.write("opt_out.add", peer, make, did=did)
+        .addCallback(_counted, services)
+        .addCallback(lambda item: Reply(201, document(item), ((b"Location", b"/v1/opt-outs/%d" % item.id),)))
     )
 
 
@@ -98,7 +101,18 @@ def remove(call: Call) -> Deferred[Reply]:
         if not opt_outs.remove_one(conn, account_id, identity):
             raise NotFound(MISSING[1])
 
-    return call.write("opt_out.remove", identity, remove).addCallback(nothing_more)
+    def ended(reply: Reply) -> Deferred[Reply] | Reply:
+        known = call.services.opt_outs
+        return reply if known is None else known.refresh().addCallback(lambda _: reply)
+
+    return call.write("opt_out.remove", identity, remove).addCallback(nothing_more).addCallback(ended)
+
+
+def _counted(item: OptOut, services: WebServices) -> OptOut:
+    """From now on, not from the next look at the store."""
+    if services.opt_outs is not None:
+        services.opt_outs.added(item.account_id, item.did, item.peer)
+    return item
 
 
 def routes() -> list[Route]:

@@ -1,5 +1,7 @@
 """What an address names: ids and numbers. What cannot be one is not there."""
 
+from edge.errors import Refused
+from edge.policy.numbers import destination
 from edge.web.api.members import parse_identifier
 from edge.web.api.routes import Call
 from edge.web.api.shapes import MAX_NUMBER
@@ -13,9 +15,23 @@ def identifier(call: Call, name: str = "id") -> int:
     return found
 
 
+def spelled(call: Call, name: str) -> str | None:
+    """The number among the members, in E.164 if it is one, however it was written; None without one."""
+    written = call.given[name]
+    return None if written is None else _spelled(call, written)
+
+
+def _spelled(call: Call, written: str) -> str:
+    """Names of senders are no numbers, and are looked for as they are."""
+    try:
+        return destination(written, call.services.config.numbers.region)
+    except Refused:
+        return str(written)
+
+
 def number_in(call: Call, name: str) -> str:
-    """The number in the path, as it is written; a "+" may stand as such. Raises Problem."""
+    """The number in the path, as `spelled` has it; a "+" may stand as such. Raises Problem."""
     written = call.path[name]
     if not written.isprintable() or len(written) > MAX_NUMBER:
         raise call.missing()
-    return written
+    return _spelled(call, written)

@@ -4,6 +4,8 @@ What a route's function raises or fails with becomes a problem document here and
 leaves changes nothing: the work goes on and the answer goes nowhere (`EdgeRequest.respond`).
 """
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -65,22 +67,26 @@ class Router(Resource):
             key = access.key(request, route.scope)
             request.key_prefix = key.prefix
             over = access.charged(key, 1)
-            more += access.lines(key)
             if over is not None:
-                refuse(request, over, more)
+                refuse(request, over, more + access.lines(key))
                 return
+
+        def head() -> bytes:
+            """What is left to the key when it is answered: the route may have charged it for more."""
+            return more + access.lines(key) if route.scope else more
+
         try:
             found, written = members(request)
             path = _named(route, request.path) if "{" in route.path else {}
             given = route.takes.members_of(found, written)
             reply = route.do(Call(self.services, request, route, key, path, given, access.charge))
         except Exception as error:
-            _refuse(error, request, more)
+            _refuse(error, request, head())
             return
         if isinstance(reply, Deferred):
-            reply.addCallbacks(_reply, _failed, callbackArgs=(request, more), errbackArgs=(request, more))
+            reply.addCallbacks(_reply, _failed, callbackArgs=(request, head), errbackArgs=(request, head))
         elif reply is not None:
-            _reply(reply, request, more)
+            _reply(reply, request, head)
 
     def _preflight(self, request: EdgeRequest, methods: object, more: bytes) -> bool:
         """A browser asks whether a page of another origin may (Fetch, CORS-preflight)."""
@@ -108,9 +114,10 @@ def _named(route: Route, path: bytes) -> dict[str, str]:
     return {name[1:-1]: value for name, value in zip(names, values, strict=True) if name.startswith("{")}
 
 
-def _reply(reply: Reply | None, request: EdgeRequest, more: bytes) -> None:
+def _reply(reply: Reply | None, request: EdgeRequest, head: Callable[[], bytes]) -> None:
     if reply is None:
         return
+    more = head()
     if reply.headers:
         more += lines(reply.headers)
     if reply.status == 204:
@@ -127,10 +134,10 @@ def _refuse(error: Exception, request: EdgeRequest, more: bytes) -> None:
     refuse(request, problem, more)
 
 
-def _failed(failure: Failure, request: EdgeRequest, more: bytes) -> None:
+def _failed(failure: Failure, request: EdgeRequest, head: Callable[[], bytes]) -> None:
     error = failure.value
     problem = None if error is None else problem_of(error)
     if problem is None:
         request.processingFailed(failure)
     else:
-        refuse(request, problem, more)
+        refuse(request, problem, head())

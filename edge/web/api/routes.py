@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from edge.web.api.problems import Problem
 from edge.web.api.shapes import NOTHING, Record, Shape
 from edge.web.headers import Header
+from edge.web.pages.origin import client_address
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from storage import audit
@@ -73,7 +74,8 @@ class Call:
     ) -> Deferred[T]:
         """As `change`, with who did it noted in the same transaction."""
         now_ms, next_id = self.services.wall_ms(), self.services.store.ids.next
-        account_id, actor, address = self.account_id, f"key:{self.key.name}", self.request.client_host or None
+        account_id, actor = self.account_id, f"key:{self.key.name}"
+        address = client_address(self.request, bool(self.services.config.http.public_url)) or None
 
         def noted(conn: Connection) -> T:
             result = fn(conn)
@@ -110,9 +112,8 @@ class Route:
     """``name`` is the operation's, ``scope`` what a key must be good for ("" for no key at all).
 
     ``refuses`` has the codes of its own problems by status; those that every route may answer are known.
-    ``missing`` is the problem (code, sentence) when what the path names is not there. ``links``: members of
-    the answer that name the id of another route. ``stream`` answers with events, not with a document. An
-    ``operator``'s route lets operators in by itself, with keys of their own.
+    ``missing`` is the problem (code, sentence) when what the path names is not there. ``stream`` answers with
+    events, not with a document. An ``operator``'s route lets operators in by itself, with keys of their own.
     """
 
     method: str

@@ -11,7 +11,6 @@ from edge.web.api.shapes import (
     Member,
     Moment,
     Null,
-    Number,
     Switch,
     Text,
     Whole,
@@ -91,7 +90,6 @@ MESSAGE = given(
     Member("deliveries", Many(DELIVERY)),
     name="Message",
 )
-NUMBER = Number()
 
 
 @lru_cache(1_024)  # the messages of a batch have one time

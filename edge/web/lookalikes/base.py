@@ -1,6 +1,7 @@
 """What the look-alikes do the same way: who calls, what is sent, how errors find their words."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from edge.web import parameters, spelling
 from edge.web.access import Denied, Gate, Reason
 from edge.web.dispatch import Dispatch, LimitReached
 from edge.web.pages.origin import client_address
+from edge.web.pages.passwords import InThread
 from edge.web.parameters import Parameters, Unreadable
 from edge.web.program import UNAVAILABLE, Program, respond
 from edge.web.request import EdgeRequest
@@ -71,8 +73,8 @@ class LookAlike(Program):
     username: ClassVar[tuple[str, ...]] = ("username",)
     password: ClassVar[tuple[str, ...]] = ("password",)
 
-    def __init__(self, services: WebServices, gate: Gate, dispatch: Dispatch) -> None:
-        super().__init__()
+    def __init__(self, services: WebServices, gate: Gate, dispatch: Dispatch, in_thread: InThread) -> None:
+        super().__init__(in_thread)
         self.services = services
         self._gate = gate
         self._dispatch = dispatch
@@ -85,18 +87,20 @@ class LookAlike(Program):
         try:
             if request.method not in self.verbs:
                 raise Wrong(NOT_ALLOWED, "verb", "Use GET or POST.")
-            given = self.read(request)
-            username = _first(given, self.username)
-            admitted = self._gate.admit(
-                username, _first(given, self.password), client_address(request, self._proxied)
-            )
+            answering = self.read_then(request, self.read, lambda given: self._admit(request, given))
         except Exception:
             self._failed(Failure(), request)
         else:
-            admitted.addCallback(lambda access: self.answer(Visit(request, access, given))).addCallbacks(
-                self._send, self._failed, callbackArgs=(request,), errbackArgs=(request,)
-            )
+            answering.addCallbacks(self._send, self._failed, callbackArgs=(request,), errbackArgs=(request,))
         return NOT_DONE_YET
+
+    def _admit(self, request: EdgeRequest, given: Parameters) -> Deferred[Answer]:
+        admitted = self._gate.admit(
+            _first(given, self.username),
+            _first(given, self.password),
+            client_address(request, self._proxied),
+        )
+        return admitted.addCallback(lambda access: self.answer(Visit(request, access, given)))
 
     def refusal(self, status: int) -> tuple[int, bytes, bytes]:
         """See `Program`."""
@@ -155,12 +159,32 @@ class LookAlike(Program):
 
         Raises Wrong for a URL that the URLs of DIDs may not be either.
         """
+        draft = self.draft(visit, did, destination, text, validity_seconds=validity_seconds, reports=reports)
+        return self._dispatch.submit(visit.access, draft)
+
+    def send_many(
+        self, visit: Visit, drafts: Sequence[Draft]
+    ) -> Deferred[list[Accepted | Refused | LimitReached]]:
+        """In one transaction; see `Dispatch.submit_many`."""
+        return self._dispatch.submit_many(visit.access, drafts)
+
+    def draft(
+        self,
+        visit: Visit,
+        did: Did,
+        destination: str,
+        text: str,
+        *,
+        validity_seconds: float | None = None,
+        reports: str | None = None,
+    ) -> Draft:
+        """What `send` sends."""
         if reports is not None:
             try:
                 self._rules.check_url(reports[reports.lower().find("http") :], "dlr-url")
             except SettingError as error:
                 raise Wrong(BAD_REQUEST, "dlr-url", error.sentence) from error
-        draft = Draft(
+        return Draft(
             visit.access.account_id,
             did.number,
             destination,
@@ -169,7 +193,6 @@ class LookAlike(Program):
             reports,
             validity_seconds=validity_seconds,
         )
-        return self._dispatch.submit(visit.access, draft)
 
     def as_wrong(self, error: BaseException) -> Wrong | None:
         """An error of the server's as one of the request's; None for our own fault."""

@@ -6,17 +6,18 @@ Several receivers stand in `to`, with blanks between; each gets a message of its
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
 from edge.handlers.reports import KANNEL, WANTED
+from edge.outbound import Accepted
 from edge.web import parameters
 from edge.web.lookalikes.base import BAD_REQUEST, Answer, LookAlike, Visit, Wrong
 from edge.web.parameters import Parameters
 from edge.web.program import PLAIN
 from edge.web.request import EdgeRequest
-from storage.records import Did
 
 PATH = b"/cgi-bin/sendsms"
 ACCEPTED = 202
@@ -98,26 +99,25 @@ class SendSms(LookAlike):
         receivers = list(dict.fromkeys(self.destination(number) for number in written))
         if len(receivers) == 1:
             return self.send(visit, did, receivers[0], text, **more).addCallback(lambda _: _accepted())
-        return Deferred.fromCoroutine(self._many(visit, did, receivers, text, more))
+        drafts = [self.draft(visit, did, receiver, text, **more) for receiver in receivers]
+        return self.send_many(visit, drafts).addCallback(_told, receivers)
 
     def wrong(self, wrong: Wrong) -> Answer:
         """See `LookAlike`."""
         words = WORDS.get(wrong.reason) or wrong.sentence
         return Answer(wrong.status, words.encode())
 
-    async def _many(
-        self, visit: Visit, did: Did, receivers: list[str], text: str, more: dict[str, Any]
-    ) -> Answer:
-        """Accepted when the first one is; those that are refused later are named."""
-        denied: list[str] = []
-        for number, receiver in enumerate(receivers):
-            try:
-                await self.send(visit, did, receiver, text, **more)
-            except Exception as error:
-                if number == 0 or self.as_wrong(error) is None:
-                    raise
-                denied.append(receiver)
-        return _accepted(denied)
+
+def _told(outcomes: Sequence[Accepted | Exception], receivers: list[str]) -> Answer:
+    """Accepted when one is; those that are refused are named. Raises the first refusal when all are."""
+    refused = [
+        (receiver, outcome)
+        for receiver, outcome in zip(receivers, outcomes, strict=True)
+        if isinstance(outcome, Exception)
+    ]
+    if len(refused) == len(receivers):
+        raise refused[0][1]
+    return _accepted([receiver for receiver, _ in refused])
 
 
 def _accepted(denied: list[str] | None = None) -> Answer:

@@ -13,7 +13,7 @@ AT_ONCE = 2
 WAITING = 16
 RETRY_SECONDS = 5.0
 
-InThread = Callable[[Callable[[], bool]], Deferred[bool]]
+InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 Verify = Callable[[str, str], bool]
 
 

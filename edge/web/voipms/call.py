@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from edge.web.dispatch import Dispatch
 from edge.web.services import WebServices
 from edge.web.voipms.parameters import Parameters
+from edge.web.voipms.rows import Rows
 from edge.web.voipms.statuses import Rejected
 from storage.records import ApiAccess, Did
 
@@ -51,6 +52,6 @@ class Call:
 class Method:
     """What can be called. ``changes``: HEAD must not do it; ``anywhere``: from any address."""
 
-    run: Callable[[Call], Deferred[bytes]]
+    run: Callable[[Call], Deferred[bytes] | Deferred[bytes | Rows]]
     changes: bool = False
     anywhere: bool = False

@@ -1,6 +1,6 @@
 """getSMS, getMMS, getMediaMMS, deleteSMS, deleteMMS, and what resellers would ask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
@@ -11,6 +11,7 @@ from edge.web.media import url_of
 from edge.web.services import WebServices
 from edge.web.voipms import answers, times
 from edge.web.voipms.call import Call
+from edge.web.voipms.rows import Page, Rows
 from edge.web.voipms.sending import without_links
 from edge.web.voipms.statuses import Rejected
 from edge.web.voipms.times import Face
@@ -23,6 +24,7 @@ from storage.texts import Kind, TextView
 
 ROWS = 50
 MAX_ROWS = 1_000_000
+PAGE = 1_000
 COLUMNS = 3
 TYPES: dict[str, Direction] = {"1": "mo", "0": "mt"}
 UNKNOWN = "Information not available"
@@ -51,12 +53,12 @@ class Listing:
     with_media: bool
 
 
-def get_sms(call: Call) -> Deferred[bytes]:
+def get_sms(call: Call) -> Deferred[bytes | Rows]:
     """`sms`: rows, newest first."""
     return _list(call, "sms", "sms")
 
 
-def get_mms(call: Call) -> Deferred[bytes]:
+def get_mms(call: Call) -> Deferred[bytes | Rows]:
     """`sms`, too, with the places of the media."""
     return _list(call, "mms", "mms")
 
@@ -103,15 +105,34 @@ def get_for_reseller(call: Call) -> Deferred[bytes]:
 # -- lists --------------------------------------------------------------------------------------------------
 
 
-def _list(call: Call, kind: Kind, id_name: str) -> Deferred[bytes]:
+def _list(call: Call, kind: Kind, id_name: str) -> Deferred[bytes | Rows]:
     listing = _listing(call, kind, id_name)
+    return Deferred.fromCoroutine(_begun(call.services, listing))
 
-    def rendered(body: bytes | None) -> bytes:
-        if body is None:
-            raise Rejected("no_sms")
-        return body
 
-    return call.services.store.read(render, call.services, listing).addCallback(rendered)
+async def _begun(services: WebServices, listing: Listing) -> bytes | Rows:
+    """The answer, or (when there are more rows than a page has) how it is written."""
+
+    shown = 0
+
+    def following(page: Page) -> Deferred[Page]:
+        nonlocal shown
+        reading = services.store.read(render, services, listing, page.before, listing.limit - shown)
+        return reading.addCallback(counted)
+
+    def counted(page: Page) -> Page:
+        nonlocal shown
+        shown += page.count
+        return page if shown < listing.limit else replace(page, before=None)
+
+    page = await following(Page(b"", 0, None))
+    while not page.count and page.before is not None:  # none of these is meant
+        page = await following(page)
+    if not page.count:
+        raise Rejected("no_sms")
+    if page.before is None:
+        return b'{"status":"success","sms":[%b]}' % page.octets
+    return Rows(page, following, services.reactor)
 
 
 def _listing(call: Call, kind: Kind, id_name: str) -> Listing:
@@ -171,29 +192,23 @@ def _limit(written: str) -> int:
     return min(wanted or ROWS, MAX_ROWS)
 
 
-def render(connection: Connection, services: WebServices, listing: Listing) -> bytes | None:
-    """The whole answer, made where the rows are read; None for no rows."""
-    pieces: list[bytes] = []
-    before = None
-    while len(pieces) < listing.limit:
-        room = listing.limit - len(pieces) if listing.contact is None else listing.limit
-        views = texts.page(
-            connection,
-            listing.account_id,
-            listing.wanted,
-            kind=listing.kind,
-            message_id=listing.message_id,
-            before_id=before,
-            limit=room,
-        )
-        if not views:
-            break
-        pieces += [
-            answers.encode(_row(services, view, listing)) for view in views if _is_meant(view, listing)
-        ]
-        before = views[-1].row.id
-    rows = b",".join(pieces[: listing.limit])
-    return b'{"status":"success","sms":[%b]}' % rows if pieces else None
+def render(
+    connection: Connection, services: WebServices, listing: Listing, before: int | None, most: int
+) -> Page:
+    """A page of the answer, made where the rows are read: at most so many, from before that message on."""
+    limit = PAGE if listing.contact is not None else min(PAGE, most)
+    views = texts.page(
+        connection,
+        listing.account_id,
+        listing.wanted,
+        kind=listing.kind,
+        message_id=listing.message_id,
+        before_id=before,
+        limit=limit,
+    )
+    meant = [view for view in views if _is_meant(view, listing)][:most]
+    rows = [answers.encode(_row(services, view, listing)) for view in meant]
+    return Page(b",".join(rows), len(rows), views[-1].row.id if len(views) == limit else None)
 
 
 def _is_meant(view: TextView, listing: Listing) -> bool:

@@ -5,6 +5,7 @@ HTTP status is 503, so that clients which look at nothing else do not take a mes
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -15,12 +16,15 @@ from edge.errors import Unavailable
 from edge.web.access import Denied, Gate, Reason
 from edge.web.dispatch import Dispatch
 from edge.web.pages.origin import client_address
+from edge.web.pages.passwords import InThread
 from edge.web.program import JSON, UNAVAILABLE, Program, respond
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from edge.web.voipms import answers, parameters
 from edge.web.voipms.call import Call, Method
 from edge.web.voipms.methods import METHODS
+from edge.web.voipms.parameters import Parameters
+from edge.web.voipms.rows import Rows
 from edge.web.voipms.statuses import SENTENCES, Rejected
 from storage.errors import StoreUnavailable
 from storage.records import ApiAccess
@@ -51,9 +55,14 @@ class Rest(Program):
     max_body = MAX_BODY_OCTETS
 
     def __init__(
-        self, services: WebServices, gate: Gate, dispatch: Dispatch, methods: Mapping[str, Method] = METHODS
+        self,
+        services: WebServices,
+        gate: Gate,
+        dispatch: Dispatch,
+        in_thread: InThread,
+        methods: Mapping[str, Method] = METHODS,
     ) -> None:
-        super().__init__()
+        super().__init__(in_thread)
         self._services = services
         self._gate = gate
         self._dispatch = dispatch
@@ -63,7 +72,9 @@ class Rest(Program):
     def render(self, request: EdgeRequest) -> int:
         """Every answer is JSON."""
         try:
-            answering = self._admit(request)
+            if request.method not in VERBS:
+                raise Rejected("invalid_method", "Calls are made by GET or POST.")
+            answering = self.read_then(request, parameters.read, lambda given: self._admit(request, given))
         except Rejected as rejected:
             _refuse(rejected, request)
         else:
@@ -77,10 +88,7 @@ class Rest(Program):
             return status, JSON, answers.refusal("method_maintenance", SENTENCES["method_maintenance"])
         return status, JSON, answers.refusal("missing_params", sentence)
 
-    def _admit(self, request: EdgeRequest) -> Deferred[bytes]:
-        if request.method not in VERBS:
-            raise Rejected("invalid_method", "Calls are made by GET or POST.")
-        given = parameters.read(request)
+    def _admit(self, request: EdgeRequest, given: Parameters) -> Deferred[bytes | Rows]:
         name = given.required("method", "missing_method")
         method = self._methods.get(name)
         if method is None:
@@ -90,14 +98,17 @@ class Rest(Program):
         address = client_address(request, self._proxied)
         username, password = given.text("api_username"), given.text("api_password")
 
-        def run(access: ApiAccess) -> Deferred[bytes]:
+        def run(access: ApiAccess) -> Any:
             return method.run(Call(self._services, self._dispatch, access, given, address))
 
         return self._gate.admit(username, password, address, anywhere=method.anywhere).addCallback(run)
 
 
-def _send(body: bytes, request: EdgeRequest) -> None:
-    request.respond(OK, JSON, body)
+def _send(answer: bytes | Rows, request: EdgeRequest) -> None:
+    if isinstance(answer, bytes) or request.method == b"HEAD":
+        request.respond(OK, JSON, answer if isinstance(answer, bytes) else b"")
+    elif not request.gone:
+        answer.write(request)
 
 
 def _refuse(rejected: Rejected, request: EdgeRequest) -> None:

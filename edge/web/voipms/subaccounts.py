@@ -12,13 +12,12 @@ from dataclasses import replace
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge.sip import accounts as removing
+from edge.sip import accounts
 from edge.web import spelling
 from edge.web.api.members import parse_identifier
 from edge.web.voipms import answers, times
 from edge.web.voipms.call import Call
 from edge.web.voipms.statuses import Rejected
-from protocols.sip.digest import Algorithm
 from storage import numbers, registrations, sip_accounts, sub_accounts
 from storage.registrations import BindingRecord
 from storage.sip_accounts import SipAccount
@@ -115,18 +114,8 @@ def create_sub_account(call: Call) -> Deferred[bytes]:
         if sip_accounts.find_sip_account(connection, username, domain) is not None:
             raise Rejected("used_username")
         dids = _dids(connection, call)
-        md5, sha256 = _hashes(username, domain, password)
-        wanted = SipAccount(
-            id=0,
-            account_id=call.account_id,
-            username=username,
-            domain=domain,
-            ha1_md5=md5,
-            ha1_sha256=sha256,
-            digest="md5",
-            dids=dids,
-            created_at=call.now_ms,
-        )
+        made_of = accounts.wanted(username, domain, password, "md5", dids)
+        wanted = replace(made_of, account_id=call.account_id, created_at=call.now_ms)
         made = sip_accounts.add_sip_account(connection, store.ids.next, wanted)
         sub_accounts.put(connection, call.account_id, made.id, kept)
         return made
@@ -152,8 +141,8 @@ def set_sub_account(call: Call) -> Deferred[bytes]:
         phone = _phone(connection, call, identity)
         changed = phone
         if password is not None:
-            md5, sha256 = _hashes(phone.username, phone.domain, password)
-            changed = replace(changed, ha1_md5=md5, ha1_sha256=sha256)
+            new = accounts.wanted(phone.username, phone.domain, password, phone.digest, ())
+            changed = replace(changed, ha1_md5=new.ha1_md5, ha1_sha256=new.ha1_sha256)
         if given.given("callerid_number"):
             changed = replace(changed, dids=_dids(connection, call))
         if changed != phone:
@@ -170,7 +159,7 @@ def del_sub_account(call: Call) -> Deferred[bytes]:
 
     def work(connection: Connection) -> None:
         phone = _phone(connection, call, identity)
-        removing.remove(connection, store.ids.next, phone.username, phone.domain)
+        accounts.remove(connection, store.ids.next, phone.username, phone.domain)
 
     return (
         store.writer.run("delete sub-account", work)
@@ -234,11 +223,6 @@ def _password(written: str) -> str:
     if not _PASSWORD.fullmatch(written):
         raise Rejected("invalid_password")
     return written
-
-
-def _hashes(username: str, domain: str, password: str) -> tuple[str, str]:
-    md5, sha256 = (kind.ha1(username, domain, password) for kind in (Algorithm.MD5, Algorithm.SHA256))
-    return md5, sha256
 
 
 def _kept(call: Call) -> dict[str, str]:

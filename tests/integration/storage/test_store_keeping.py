@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
-from storage import backup, check, contacts, messages, opt_outs, retention, search
+from storage import audit, backup, check, contacts, messages, opt_outs, retention, search
 from storage.engines import Engine, open_engine
 from storage.errors import Conflict, NotFound, StoreError
+from storage.ids import lowest_at
 from storage.records import PartState
 from storage.retention import DAY_MS, Kept
 from storage.tables import conversation, part
@@ -129,3 +130,43 @@ def test_contacts_groups_and_opt_outs_are_an_accounts_own(engine: Engine) -> Non
     assert done(engine, opt_outs.remove, mine.id, PEER)
     done(engine, opt_outs.add, ids.next, 0, PEER, "operator", NOW)
     assert read(engine, opt_outs.find, theirs.id, "+12025550102", PEER) is not None
+
+
+def of_all(engine: Engine, expected: list[opt_outs.OptOut]) -> tuple[int, int]:
+    """The mark of the wishes, which are these."""
+    found = read(engine, opt_outs.changed, (-1, 0))
+    assert found is not None
+    assert found[1] == expected
+    return found[0]
+
+
+def test_opt_outs_are_read_when_something_changed(engine: Engine) -> None:
+    first = done(engine, opt_outs.add, ids.next, 1, PEER, "STOP", NOW)
+    second = done(engine, opt_outs.add, ids.next, 2, PEER, "STOP", NOW, did="+12025550101")
+    mark = of_all(engine, [first, second])
+    assert read(engine, opt_outs.changed, mark) is None
+    assert read(engine, opt_outs.since, first.id) == [second]
+    assert done(engine, opt_outs.remove, 1, PEER)
+    third = done(engine, opt_outs.add, ids.next, 1, PEER, "STOP", NOW)
+    assert of_all(engine, [second, third]) != mark
+    assert done(engine, opt_outs.remove, 1, PEER)
+    assert done(engine, opt_outs.remove, 2, PEER, did="+12025550101")
+    assert read(engine, opt_outs.changed, mark) == ((0, 0), [])
+
+
+def test_who_changed_what_is_kept_as_long_as_the_rule_says(engine: Engine) -> None:
+    for days in (40, 20, 0):
+        at = NOW - days * DAY_MS
+        identity = lowest_at(at) + 1
+        done(engine, audit.note, lambda given=identity: given, None, "command", f"{days} days ago", "x", at)
+    assert "audit entries" not in dict(read(engine, steps_now)), "no rule, no end"
+    done(engine, retention.set_rule, 0, Kept.AUDIT, 30 * DAY_MS)
+    step = dict(read(engine, steps_now))["audit entries"]
+    assert [done(engine, step), done(engine, step)] == [1, 0]
+    assert [entry.action for entry in read(engine, audit.everything)] == ["0 days ago", "20 days ago"]
+    with pytest.raises(ValueError, match="one rule for the whole store"):
+        done(engine, retention.set_rule, 1, Kept.AUDIT, 30 * DAY_MS)
+
+
+def steps_now(connection: Connection) -> list[tuple[str, retention.Step]]:
+    return list(retention.steps(connection, NOW))

@@ -10,12 +10,13 @@ from edge.assembly import Assembly
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.inbound import Inbound, Policy
+from edge.policy.optout import OptOuts, Words
 from edge.repeats import Repeats
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.tlv import Tag
 from protocols.sms.reassembly import MISSING
-from storage import inbound_parts, messages
+from storage import inbound_parts, messages, opt_outs
 from storage.deliveries import DueDelivery
 from storage.records import Did, MessageFlag, MessageRecord
 from storage.tables import message
@@ -63,6 +64,8 @@ class Rig:
     ) -> None:
         self.store, self.time, self.box = store, time, Box()
         self.answers: list[int] = []
+        words = Words.of(("STOP", "ARRÊT"), ("START",), every_did=False)
+        self.opt_outs = OptOuts(store, time, time.wall_ms, words)  # type: ignore[arg-type]
         self.inbound = Inbound(
             Policy("up", quarantine, merge, 60.0),
             Dialect(CONFIG, "US"),
@@ -72,6 +75,7 @@ class Rig:
             Assembly(),
             Repeats(),
             time.wall_ms,
+            self.opt_outs,
         )
         success(self.inbound.start())
 
@@ -463,3 +467,47 @@ def test_a_lost_link_puts_only_its_own_answers_at_risk(rig: Rig) -> None:
     rig.receive(b"yes")
     first, second, third = rig.stored()
     assert (second.duplicate_of, third.duplicate_of) == (None, first.id)
+
+
+def forbidden(rig: Rig, account_id: int) -> bool:
+    return rig.opt_outs.forbids(account_id, DID, PEER)
+
+
+def test_a_word_opts_out_in_the_transaction_of_its_message(rig: Rig, did: Did) -> None:
+    rig.store.writer.held = True
+    rig.receive(b"Stop!")
+    assert not forbidden(rig, did.account_id)
+    rig.store.writer.release()
+    assert rig.answers == [CommandStatus.ESME_ROK]
+    assert rig.store.writer.units == 1
+    assert forbidden(rig, did.account_id)
+    (wish,) = success(rig.store.read(opt_outs.of_peer, did.account_id, PEER))
+    assert (wish.did, wish.source) == (DID, "message")
+    assert [(item.text, item.direction) for item in rig.stored()] == [("Stop!", "mo")]
+    assert len(rig.box.offered) == 1, "the handlers get it as every other"
+    rig.receive(b"STOP")
+    assert rig.answers == [CommandStatus.ESME_ROK] * 2, "a wish that is there is no contradiction"
+    rig.receive(b"start")
+    assert not forbidden(rig, did.account_id)
+    assert success(rig.store.read(opt_outs.of_peer, did.account_id, PEER)) == []
+
+
+def test_a_wish_that_is_not_stored_is_none(rig: Rig, did: Did) -> None:
+    rig.store.writer.failing = True
+    rig.receive(b"STOP")
+    assert rig.answers == [CommandStatus.ESME_RX_T_APPN]
+    assert not forbidden(rig, did.account_id)
+    assert rig.box.expected == set()
+
+
+def test_a_word_to_nobodys_number_is_no_wish(rig: Rig, did: Did) -> None:
+    rig.receive(b"STOP", destination_addr="12025559999")
+    assert not forbidden(rig, did.account_id)
+
+
+def test_a_word_in_parts_is_a_wish_too(rig: Rig, did: Did) -> None:
+    rig.part(1, 2, b"ST")
+    rig.part(2, 2, b"OP")
+    assert rig.answers == [CommandStatus.ESME_ROK] * 2
+    assert forbidden(rig, did.account_id)
+    assert success(rig.store.read(inbound_parts.open_parts, "up")) == []

@@ -8,7 +8,7 @@ import pytest
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.errors import Refused, Unavailable
-from edge.outbound import MAX_CHARACTERS, Draft, Outbound, Planner
+from edge.outbound import MAX_CHARACTERS, Accepted, Draft, Outbound, Planner
 from edge.references import References
 from storage import messages, numbers
 from storage.parts import QueuedPart
@@ -45,7 +45,14 @@ class Rig:
 
     def __init__(self, store: InlineStore, time: Time, did: Did, room: int = 0) -> None:
         self.store, self.did, self.carrier = store, did, Carrier(room)
-        planner = Planner({"up": Dialect(CONFIG, "US")}, "US", Numbers(store).did, References(lambda: 1))
+        self.wishes: set[tuple[int, str, str]] = set()
+        planner = Planner(
+            {"up": Dialect(CONFIG, "US")},
+            "US",
+            Numbers(store).did,
+            References(lambda: 1),
+            opted_out=lambda *towards: towards in self.wishes,
+        )
         carriers = {"up": self.carrier}
         self.outbound = Outbound(planner, store, carriers, time.wall_ms, lambda due: due)  # type: ignore[arg-type]
 
@@ -144,3 +151,29 @@ def test_parts_of_one_message_carry_one_reference_and_the_next_message_another(r
         headers.append({part.user_data[:5] for part in view.parts})
     assert [len(found) for found in headers] == [1, 1]
     assert headers[0] != headers[1]
+
+
+def test_who_opted_out_gets_nothing_by_any_way(rig: Rig) -> None:
+    rig.wishes.add((rig.did.account_id, DID, PEER))
+    for leg in ("api", "portal", "email", "sip", "forward"):
+        error = rig.refused(leg=leg, destination="+44 7911 123456")
+        assert (error.code, error.field, error.http_status) == ("opted_out", "to", 403)
+    drafts = [rig.draft(), rig.draft(destination="+12025550150")]
+    refused, accepted = success(rig.outbound.submit_many(drafts))
+    assert isinstance(refused, Refused)
+    assert isinstance(accepted, Accepted)
+    assert rig.store.writer.units == 1
+
+
+def test_opt_outs_cost_a_message_no_statement(rig: Rig) -> None:
+    """What is asked about each message is asked of memory."""
+    success(rig.outbound.submit(rig.draft()))
+    connection = rig.store.writer.transactor._connection
+    assert connection is not None
+    driver: Any = connection.connection.dbapi_connection
+    statements: list[str] = []
+    driver.set_trace_callback(statements.append)
+    rig.outbound.submit(rig.draft())
+    driver.set_trace_callback(None)
+    assert any("INSERT INTO message" in item for item in statements)
+    assert [item for item in statements if "opt_out" in item or item.startswith("SELECT")] == []

@@ -8,6 +8,7 @@ import dkim
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from edge import statuses
 from edge.config_mail import MailConfig
 from edge.config_reader import Secret
 from edge.dialect import Dialect
@@ -26,7 +27,7 @@ from protocols.mail.smtp import Reply
 from protocols.mail.token import KeyRing
 from storage import mail, messages, numbers
 from storage.records import DeliveryState, MailConversation
-from storage.tables import mail_notice, mail_seen
+from storage.tables import mail_notice, mail_seen, part
 from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import DID, PEER, START_MS, Time
@@ -408,7 +409,12 @@ def test_a_failure_is_told_where_the_owner_wants_it(office: Office) -> None:
     with office.rig.store.engine.snapshot() as conn:
         view = messages.get(conn, office.rig.account_id, office.rig.stored()[1].id)
     assert view is not None
-    assert [item.delivery.handler for item in view.deliveries] == ["email"]
+    assert view.deliveries == (), "nothing is owed before it has failed"
+    with office.rig.store.engine.transaction() as conn:
+        conn.execute(part.update().values(state="failed"))
+        ids, now = office.rig.store.ids.next, office.rig.time.wall_ms()
+        planned = statuses.due(conn, [item.id for item in view.parts], ids, lambda due: due, now)
+    assert [(item.delivery.handler, item.delivery.event) for item in planned] == [("email", "failed")]
 
 
 # -- once, and not round --------------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from edge.config import HTTPConfig
 from edge.web.pages.passwords import PasswordChecker
+from edge.web.program import READ_AT_ONCE
+from edge.web.site import make_site
+from edge.web.voipms.statuses import Rejected
 from storage import accesses, accounts
 from storage.testing import InlineStore
 from tests.unit.edge.conftest import Time
@@ -328,3 +332,35 @@ def test_who_guesses_waits_and_who_knows_does_not(world: World) -> None:
     assert status(world.get(REST, api_username="other", api_password=PASSWORD, method="getIP")) == "success"
     world.time.advance(1_000)
     assert "too many" not in world.get(REST, **wrong).json["message"]
+
+
+def test_a_large_request_is_read_in_a_thread(inline_store: InlineStore, time: Time) -> None:
+    """Whoever sends it has not logged in: nothing else waits while it is taken apart."""
+    world = World(inline_store, time)
+    waiting: list[Any] = []
+
+    def in_thread(work: Any) -> Deferred[Any]:
+        later: Deferred[Any] = Deferred()
+        waiting.append((work, later))
+        return later
+
+    world.site = make_site(world.services, in_thread=in_thread)
+    login = {"api_username": "demo", "api_password": "wrong", "method": "getBalance"}
+    link = Link(world.site)
+    body = urlencode({**login, "media1": "A" * READ_AT_ONCE}).encode()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    link.send(request("POST", "/api/v1/rest.php", body, kind))
+    assert link.replies() == []
+    ((work, reading),) = waiting
+    assert work().text("method") == "getBalance"
+    reading.callback(work())
+    assert len(waiting) == 2, "and now the password"
+    link = Link(world.site)
+    link.send(request("POST", "/api/v1/rest.php", urlencode({"method": "nothing"}).encode(), kind))
+    assert link.replies()[0].json["status"] == "invalid_method"
+    assert len(waiting) == 2, "a small one is read at once"
+    link.send(request("POST", "/api/v1/rest.php", b"&".join([b"a=b"] * 50_000), kind))
+    with pytest.raises(Rejected) as too_many:
+        waiting[2][0]()
+    waiting[2][1].errback(too_many.value)
+    assert link.replies()[0].json["status"] == "missing_params"

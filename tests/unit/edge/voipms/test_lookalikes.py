@@ -395,3 +395,38 @@ def test_reports_are_asked_for(
 )
 def test_reports_that_cannot_be(world: World, arguments: dict[str, str], words: str) -> None:
     assert said(world.get(KANNEL, **LOGIN, **GOOD[KANNEL], **arguments)) == (400, words)
+
+
+def test_kannel_and_jasmin_to_who_opted_out(world: World) -> None:
+    world.opt_outs.added(world.account.id, DID, "+12025550199")
+    status, words = said(world.get(KANNEL, **LOGIN, **{"from": DID, "to": "12025550199", "text": "x"}))
+    assert (status, words) == (403, f"+12025550199 wants no messages from {DID}.")
+    assert sent(world) == []
+
+
+def test_kannels_many_receivers_are_one_transaction(world: World) -> None:
+    many = {**LOGIN, "from": DID, "to": "12025550197 12025550198 12025550199", "text": "x"}
+    world.get(KANNEL, **{**many, "to": "12025550196"})
+    before = world.store.writer.units
+    assert world.get(KANNEL, **many).status == 202
+    assert world.store.writer.units == before + 1
+    world.opt_outs.added(world.account.id, DID, "+12025550197")
+    assert said(world.get(KANNEL, **many)) == (
+        202,
+        "0: Accepted for delivery\nDenied receivers list: +12025550197",
+    )
+    assert len(sent(world)) == 6
+
+
+def test_an_outage_denies_no_receiver(world: World) -> None:
+    many = {**LOGIN, "from": DID, "to": "12025550197 12025550198", "text": "x"}
+    world.get(KANNEL, **{**many, "to": "12025550196"})
+    world.access(per_day=3)
+    world.store.writer.failing = True
+    status, words = said(world.get(KANNEL, **many))
+    assert (status, words) == (503, "Temporal failure, try again later.")
+    world.store.writer.failing = False
+    assert said(world.get(KANNEL, **many)) == (202, "0: Accepted for delivery")
+    assert len(sent(world)) == 3, "what was not stored does not count"
+    reply = said(world.get(KANNEL, **many))
+    assert reply[0] == 403

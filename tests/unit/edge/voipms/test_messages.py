@@ -1,11 +1,15 @@
 """Sending and reading: texts as they were written, rows as the strictest readers want them, media."""
 
+import json
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from edge.config import HTTPConfig
+from edge.web.voipms.history import PAGE
+from edge.web.voipms.rows import STALLED_SECONDS
 from storage import deletion, messages, removal
 from storage.ids import EPOCH_MS
 from storage.records import MessageFlag, MessageRecord, PartState
@@ -13,7 +17,7 @@ from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.voipms.world import DID, NOW, PASSWORD, SILENT_DID, World
-from tests.unit.edge.web.harness import request
+from tests.unit.edge.web.harness import Link, request
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 SEND = {"did": "2025550100", "dst": "2025550199"}
@@ -311,3 +315,84 @@ def test_who_is_erased_has_no_media_either(world: World) -> None:
         assert removal.erase(conn, world.account.id, "+12025550199", "erased", 10) == 1
     assert world.send(request("GET", urlsplit(link).path, b"", {})).status == 404
     assert world.call("getMMS", all_messages="1")["status"] == "no_sms"
+
+
+def test_who_opted_out_gets_nothing(world: World) -> None:
+    world.opt_outs.added(world.account.id, DID, "+12025550199")
+    answer = world.call("sendSMS", **SEND, message="x")
+    assert answer["status"] == "sms_failed"
+    assert "wants no messages" in answer["message"]
+
+
+def test_media_while_the_store_is_away(world: World) -> None:
+    world.store.writer.failing = True
+    reply = world.send(request("GET", "/media/some-token", b"", {}))
+    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+
+
+# -- very many rows -----------------------------------------------------------------------------------------
+
+
+def asked(world: World, **more: str) -> Link:
+    """A connection on which getSMS was called."""
+    link = Link(world.site)
+    query = urlencode({"api_username": "demo", "api_password": PASSWORD, "method": "getSMS", **more})
+    link.send(request("GET", f"/api/v1/rest.php?{query}", b"", {}))
+    return link
+
+
+def whole(link: Link) -> bytes:
+    """The body of the one answer."""
+    (reply,) = link.replies()
+    return reply.body
+
+
+def many(world: World, count: int) -> None:
+    first = world.message(text="0")
+    writes: list[Any] = []
+    for number in range(1, count):
+        another = first._replace(id=world.store.ids.next(), text=str(number), created_at=first.created_at)
+        writes += messages.insert(another)
+    success(world.store.writer.write(writes))
+
+
+def test_many_rows_are_written_page_by_page_as_they_are_taken(world: World) -> None:
+    many(world, 2 * PAGE + 10)
+    link = asked(world, limit="1000000")
+    rows = json.loads(whole(link))["sms"]
+    assert [row["message"] for row in rows] == [str(number) for number in reversed(range(2 * PAGE + 10))]
+    assert len(json.loads(whole(asked(world, limit=str(PAGE + 1))))["sms"]) == PAGE + 1
+    (short,) = asked(world, limit=str(PAGE)).replies()
+    assert "content-length" in short.headers
+    assert len(short.json["sms"]) == PAGE, "what is one page has its length"
+    assert asked(world, limit="1000000", contact="2025550177").replies()[0].json["status"] == "no_sms"
+
+
+def test_a_client_that_takes_nothing_is_waited_for_and_then_left(world: World) -> None:
+    many(world, 3 * PAGE)
+    reads, read = [], world.store.read
+    taken: list[int] = []
+
+    def counting(fn: Any, *args: Any, **kwargs: Any) -> Any:
+        reads.append(fn.__name__)
+        if reads.count("render") == 2:
+            taken.append(len(link.transport.value()))
+            link.transport.producer.pauseProducing()
+        return read(fn, *args, **kwargs)
+
+    world.store.read = counting  # type: ignore[method-assign]
+    link = Link(world.site)
+    query = urlencode(
+        {"api_username": "demo", "api_password": PASSWORD, "method": "getSMS", "limit": "1000000"}
+    )
+    link.send(request("GET", f"/api/v1/rest.php?{query}", b"", {}))
+    assert reads.count("render") == 2, "nothing more is read while nothing is taken"
+    link.transport.producer.resumeProducing()
+    assert reads.count("render") > 2
+    assert len(json.loads(whole(link))["sms"]) == 3 * PAGE
+    reads.clear()
+    link.transport.clear()
+    link.send(request("GET", f"/api/v1/rest.php?{query}", b"", {}))
+    assert not link.closing()
+    world.time.advance(STALLED_SECONDS)
+    assert link.closing()

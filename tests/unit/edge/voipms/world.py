@@ -13,6 +13,7 @@ from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.http.errors import NoAnswer
 from edge.outbound import Outbound, Planner
+from edge.policy.optout import OptOuts
 from edge.references import References
 from edge.web.services import WebServices
 from edge.web.site import make_site
@@ -83,7 +84,14 @@ class World:
         self.directory = Directory(store, time)  # type: ignore[arg-type]
         success(self.directory.refresh())
         upstream = UpstreamConfig(name="up", port=1, system_id="x", password=Secret("x"))
-        planner = Planner({"up": Dialect(upstream, "US")}, "US", self.directory.did, References(lambda: 0))
+        self.opt_outs = OptOuts(store, time, time.wall_ms)  # type: ignore[arg-type]
+        planner = Planner(
+            {"up": Dialect(upstream, "US")},
+            "US",
+            self.directory.did,
+            References(lambda: 0),
+            opted_out=self.opt_outs.forbids,
+        )
         self.outbound = Outbound(
             planner,
             store,  # type: ignore[arg-type]
@@ -102,7 +110,9 @@ class World:
             wall_ms=lambda: self.now_ms,
             reactor=time,
             resolver=self.names,
+            opt_outs=self.opt_outs,
         )
+        self.services = services
         self.site = make_site(services, in_thread=maybeDeferred)
 
     def _account(self, name: str, *dids: str) -> Account:

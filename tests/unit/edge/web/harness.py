@@ -79,8 +79,11 @@ class Link:
         while left:
             head, _, left = left.partition(b"\r\n\r\n")
             reply = Reply(head, b"")
-            length = 0 if head_only else int(reply.headers.get("content-length", 0))
-            reply.body, left = left[:length], left[length:]
+            if reply.headers.get("transfer-encoding") == "chunked":
+                reply.body, left = _unchunked(left)
+            else:
+                length = 0 if head_only else int(reply.headers.get("content-length", 0))
+                reply.body, left = left[:length], left[length:]
             found.append(reply)
         return found
 
@@ -91,6 +94,17 @@ class Link:
     def closing(self) -> bool:
         """Has the server begun to close it?"""
         return bool(self.transport.disconnecting)
+
+
+def _unchunked(left: bytes) -> tuple[bytes, bytes]:
+    """A chunked body, which must have its end, and what follows it."""
+    body = b""
+    while True:
+        size, _, left = left.partition(b"\r\n")
+        length = int(size, 16)
+        body, left = body + left[:length], left[length + 2 :]
+        if not length:
+            return body, left
 
 
 class Outbox:

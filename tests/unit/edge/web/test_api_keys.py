@@ -9,12 +9,12 @@ import structlog
 
 from edge import log as logging
 from edge.config import HTTPConfig, LogConfig
-from storage import accounts
+from storage import accounts, audit
 from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.logs import own_log
 from tests.unit.edge.conftest import Time
-from tests.unit.edge.web.harness import TOKEN, Scene
+from tests.unit.edge.web.harness import TOKEN, Scene, request
 
 GOOD = {"from": "+12025550100", "to": "+447911123456", "text": "hi"}
 
@@ -48,6 +48,10 @@ def test_nobody_makes_a_key_that_may_do_more(scene: Scene) -> None:
     assert (reply.status, reply.json["requests_per_minute"]) == (201, 600)
     whole = next(key for key in scene.call("GET", "/v1/keys").json["keys"] if key["scopes"] == ["*"])
     assert scene.call("POST", f"/v1/keys/{whole['id']}/rotate", {}, token=clerk).status == 403
+    assert scene.call("DELETE", f"/v1/keys/{whole['id']}", token=clerk).json["code"] == "scope_missing"
+    assert scene.call("GET", "/v1/messages").status == 200, "the key that is good for everything still is"
+    assert scene.call("DELETE", f"/v1/keys/{reply.json['id']}", token=clerk).status == 204
+    assert scene.call("DELETE", f"/v1/keys/{whole['id']}").status == 204
 
 
 def test_a_key_ends(scene: Scene) -> None:
@@ -122,7 +126,8 @@ def test_a_key_with_a_limit_is_told_what_is_left(scene: Scene) -> None:
 
 def test_a_batch_counts_as_its_messages(scene: Scene) -> None:
     token = made(scene, requests_per_minute=10, scopes=["messages:send"])["token"]
-    assert scene.call("POST", "/v1/messages/batch", {"messages": [GOOD] * 8}, token=token).status == 202
+    first = scene.call("POST", "/v1/messages/batch", {"messages": [GOOD] * 8}, token=token)
+    assert (first.status, first.headers["ratelimit"]) == (202, '"key";r=2;t=48'), "as it is at the answer"
     over = scene.call("POST", "/v1/messages/batch", {"messages": [GOOD] * 8}, token=token)
     assert (over.status, over.json["code"]) == (429, "rate_limited")
     scene.time.advance(120)
@@ -222,3 +227,28 @@ def test_more_connections_than_there_may_be(inline_store: InlineStore, time: Tim
     first.leave()
     fourth = scene.link()
     assert (fourth.replies(), fourth.closing(), second.closing()) == ([], False, False)
+
+
+def test_the_line_names_the_client_behind_the_proxy_and_no_token(
+    inline_store: InlineStore, time: Time
+) -> None:
+    http = HTTPConfig(access_log="all", public_url="https://sms.example.net")
+    scene = Scene(inline_store, time, http=http)
+    stream = io.BytesIO()
+    forwarded = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
+    with own_log(lambda: 0):
+        logging.configure(LogConfig(level="info"), stream)
+        structlog.configure(cache_logger_on_first_use=False)
+        for peer in ("127.0.0.1", "192.0.2.1"):
+            scene.link(peer).send(request("GET", "/media/a-secret-token", b"", forwarded))
+            with_key = {**forwarded, "Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+            body = json.dumps({"peer": f"+1202555017{len(peer)}"[:12]}).encode()
+            scene.link(peer).send(request("POST", "/v1/opt-outs", body, with_key))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    requests = [line for line in lines if line["event"] == "http_request"]
+    assert [line["address"] for line in requests] == ["198.51.100.7"] * 2 + ["192.0.2.1"] * 2
+    assert requests[0]["path"] == "/media/***"
+    assert b"a-secret-token" not in stream.getvalue()
+    with scene.store.engine.snapshot() as conn:
+        noted = audit.listed(conn, scene.account.id)
+    assert {entry.address for entry in noted} == {"198.51.100.7", "192.0.2.1"}

@@ -232,3 +232,16 @@ def test_a_store_that_cannot_be_read(scene: Scene) -> None:
     scene.store.writer.failing = True
     reply = scene.call("GET", "/v1/messages")
     assert (reply.status, reply.json["code"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize("written", ["(202) 555-0150", "2025550150", "%2B12025550150", "+1 202 555 0150"])
+def test_numbers_in_filters_may_be_written_as_people_write_them(scene: Scene, written: str) -> None:
+    mine = scene.message(peer="+12025550150").id
+    scene.message(peer="+12025550151")
+    scene.message(peer="BANK")
+    query = written.replace("+", "%2B").replace(" ", "%20")
+    assert ids(listed(scene, f"?peer={query}")) == [mine]
+    assert ids(listed(scene, f"?did=202-555-0100&peer={query}")) == [mine]
+    path = f"/v1/conversations/2025550100/{query}"
+    assert scene.call("GET", path).status == 200
+    assert len(listed(scene, "?peer=BANK")) == 1

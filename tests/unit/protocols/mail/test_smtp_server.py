@@ -5,6 +5,7 @@ import pytest
 from protocols.mail.smtp import Reply
 from protocols.mail.smtp_server import (
     MAX_ERRORS,
+    MAX_IDLE_COMMANDS,
     MAX_LINE,
     MAX_RECIPIENTS,
     MAX_TEXT_LINE,
@@ -275,3 +276,16 @@ def test_a_line_without_an_end_is_not_kept() -> None:
         server.says(b"x" * 10_000)
         assert len(server.session._buffer) <= MAX_TEXT_LINE
     assert server.says(b"\r\n.\r\n").startswith("500 5.6.0")
+
+
+def test_who_only_keeps_the_connection_is_let_go() -> None:
+    server = Server()
+    codes = server.codes(b"EHLO me\r\n" + b"NOOP\r\nRSET\r\nVRFY x\r\n" * MAX_IDLE_COMMANDS)
+    assert len(codes) == MAX_IDLE_COMMANDS + 1
+    assert codes[-1] == "421"
+    assert server.closed
+    server = Server()
+    for _ in range(MAX_IDLE_COMMANDS):
+        server.says(ENVELOPE + b"DATA\r\nhi\r\n.\r\n")
+        assert server.after(server.session.answer([OK])).startswith("250")
+    assert len(server.mails) == MAX_IDLE_COMMANDS

@@ -1,6 +1,7 @@
 """Sessions of mail on connections: time, number, back-pressure, and what is said when a server stops."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -242,3 +243,23 @@ def test_who_waits_no_longer_ends_the_session() -> None:
     assert not call.wire.value().endswith(b"hi\r\n.\r\n")
     lose(call.protocol)
     assert call.clock.getDelayedCalls() == []
+
+
+def test_a_client_that_does_not_read_is_not_read_from(door: Door) -> None:
+    protocol: Any
+    protocol, wire = door.connect()
+    assert wire.producerState == "producing"
+    protocol.pauseProducing()
+    assert wire.producerState == "paused"
+    protocol.resumeProducing()
+    assert wire.producerState == "producing"
+    feed(protocol, ENVELOPE + b"hi\r\n.\r\n")
+    assert wire.producerState == "paused", "a mail is being taken"
+    protocol.pauseProducing()
+    protocol.resumeProducing()
+    assert wire.producerState == "paused"
+    door.receiver.taken[0][2].callback([Reply(250, "2.0.0 Taken")])
+    assert wire.producerState == "producing"
+    feed(protocol, b"QUIT\r\n")
+    assert wire.producer is None
+    assert wire.disconnecting
