@@ -18,18 +18,21 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 from storage.schema import Id, metadata
 from storage.schema import key as _id
 from storage.schema import partial as _partial
 from storage.tables_access import api_access, media, phonebook_entry, sub_account
+from storage.tables_account import free_number, recovery_code
 from storage.tables_feed import conversation, event, feed, follower
 from storage.tables_people import (
     audit,
     contact,
     contact_group,
     contact_membership,
+    contact_number,
     idempotency,
     opt_out,
     retention,
@@ -47,12 +50,14 @@ __all__ = [
     "contact",
     "contact_group",
     "contact_membership",
+    "contact_number",
     "conversation",
     "delivery",
     "did",
     "event",
     "feed",
     "follower",
+    "free_number",
     "handler_setting",
     "idempotency",
     "inbound_part",
@@ -64,6 +69,7 @@ __all__ = [
     "phonebook_entry",
     "receipt",
     "receipt_candidate",
+    "recovery_code",
     "retention",
     "session",
     "sub_account",
@@ -86,6 +92,10 @@ user = Table(
     Column("login", Text, nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("role", Text, nullable=False, server_default="owner"),
+    Column("operator", Boolean, nullable=False, server_default=false()),
+    Column("totp_secret", Text),
+    Column("totp_step", BigInteger),
 )
 
 session = Table(
@@ -96,6 +106,10 @@ session = Table(
     Column("csrf_token", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("pending", Boolean, nullable=False, server_default=false()),
+    Column("used_at", BigInteger, nullable=False, server_default="0"),
+    Column("address", Text, nullable=False, server_default=text("''")),
+    Column("user_agent", Text, nullable=False, server_default=text("''")),
 )
 
 api_key = Table(
@@ -125,6 +139,8 @@ did = Table(
     Column("number", Text, nullable=False, unique=True),
     Column("sms_enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("sms_capable", Boolean, nullable=False, server_default=true()),
+    Column("ported_at", BigInteger),
 )
 
 handler_setting = Table(

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from edge.config import Config
 from edge.directory import Directory
 from edge.handlers.base import DIDHandler
+from edge.handlers.trial import Trials
 from edge.http.resolving import Resolver
 from edge.outbound import Outbound
 from edge.simulator import Simulator
@@ -75,3 +76,8 @@ class WebServices:
     resolver: Resolver | None = None
     events: Feed | None = None
     handlers: Mapping[str, DIDHandler] = field(default_factory=dict)
+
+    @property
+    def trials(self) -> Trials:
+        """For trying them."""
+        return Trials(self.handlers, self.store.ids.next, self.wall_ms, self.reactor.seconds)
