@@ -10,7 +10,7 @@ JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test lint format bench docs lock news clean
+.PHONY: help demo test lint format bench docs words lock news clean
 
 help:
 	@echo 'make demo     run everything on 127.0.0.1, in ./var'
@@ -19,6 +19,7 @@ help:
 	@echo 'make format   mend formatting and what else can be mended'
 	@echo 'make bench    measure this build (BENCH_ARGS="…")'
 	@echo 'make docs     write the generated pages and check the links'
+	@echo 'make words    collect what the portal says, to be put into other languages'
 	@echo 'make lock     resolve the dependencies anew (needs the network)'
 	@echo 'make clean    remove what was built'
 
@@ -77,6 +78,18 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/demo.stamp
 tests/interop/node_modules/.stamp: tests/install.sh tests/interop/package.json tests/interop/package-lock.json \
 		tests/interop/peers.txt tests/interop/twisted3.txt tests/interop/clients.txt
 	@bash tests/install.sh
+
+# -- the words of the portal ------------------------------------------------------------------------------------
+
+KEYWORDS := --no-default-keywords -k _ -k N_ -k gettext -k ngettext:1,2 -k PageProblem:2
+
+words: $(VENV)/dev.stamp
+	@mkdir -p build
+	$(BIN)/pybabel --quiet extract -F pyproject.toml $(KEYWORDS) --add-location=file --sort-by-file -o build/words.pot .
+	@for language in fr es; do \
+		$(BIN)/pybabel --quiet update -i build/words.pot -o edge/web/locale/$$language.po -l $$language \
+			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap; \
+	done
 
 # -- the locks ----------------------------------------------------------------------------------------------
 

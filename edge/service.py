@@ -356,6 +356,7 @@ class TrunklineService(Service):
                 resolver=self.resolver,
                 events=self.events,
                 handlers={name: each for name, each in self.handlers.items() if isinstance(each, DIDHandler)},
+                console=self.console.console,
             )
         )
         self._port = self._reactor.listenTCP(port, site, interface=host)

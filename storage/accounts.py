@@ -62,6 +62,29 @@ def add_user(
     return changed
 
 
+def set_preferences(
+    connection: Connection,
+    account_id: int,
+    user_id: int,
+    *,
+    language: str | None = None,
+    timezone: str | None = None,
+    enter_sends: bool | None = None,
+    single_keys: bool | None = None,
+) -> None:
+    """How a user of this account likes the portal (see `User`); None leaves as it is. Raises NotFound."""
+    given = {
+        "language": language,
+        "timezone": timezone,
+        "enter_sends": enter_sends,
+        "single_keys": single_keys,
+    }
+    mine = (user.c.account_id == account_id, user.c.id == user_id)
+    values = {name: value for name, value in given.items() if value is not None}
+    if not connection.execute(update(user).where(*mine).values(values or {"id": user_id})).rowcount:
+        raise NotFound("There is no such user.")
+
+
 def find_user(connection: Connection, login: str) -> User | None:
     """Whoever logs in with this (compared in lower case), of whichever account: for the log-in itself."""
     row = connection.execute(select(user).where(user.c.login == login.lower())).first()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, delete, select
 
 from storage import audit, contacts, opt_outs, removal
-from storage.tables import conversation, did, forward_talk, idempotency, mail_conversation, mail_notice
+from storage.tables import conversation, did, draft, forward_talk, idempotency, mail_conversation, mail_notice
 
 PSEUDONYM = "erased"
 """What stands in the place of the number."""
@@ -46,7 +46,7 @@ def erase_rest(
     dids = select(did.c.id).where(did.c.account_id == account_id)
     talk = (forward_talk.c.did_id.in_(dids), forward_talk.c.peer == peer)
     connection.execute(delete(forward_talk).where(*talk))
-    for table in (mail_conversation, mail_notice):
+    for table in (mail_conversation, mail_notice, draft):
         connection.execute(delete(table).where(table.c.account_id == account_id, table.c.peer == peer))
     named = (idempotency.c.account_id == account_id, idempotency.c.response.contains(peer, autoescape=True))
     connection.execute(delete(idempotency).where(*named))

@@ -300,6 +300,9 @@ class Role(StrEnum):
 class User:
     """Somebody who may log in for an account.
 
+    ``language`` and ``timezone`` are "" while he has chosen none. ``enter_sends``: Enter sends what he
+    writes, Shift+Enter begins a line. ``single_keys``: single letters are commands of the portal.
+
     An ``operator`` may see and do what concerns all accounts, too. With a ``totp_step`` a code is asked for
     after the password: the step of the last one that was used (RFC 6238); without it ``totp_secret`` was
     shown, but never proved.
@@ -310,6 +313,10 @@ class User:
     login: str
     password_hash: str = field(repr=False)
     created_at: int
+    language: str = ""
+    timezone: str = ""
+    enter_sends: bool = True
+    single_keys: bool = True
     role: Role = Role.OWNER
     operator: bool = False
     totp_secret: str | None = field(default=None, repr=False)

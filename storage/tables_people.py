@@ -1,4 +1,4 @@
-"""The tables of people (contacts, opt-outs), of requests, rules and changes."""
+"""The tables of people (contacts, opt-outs), of drafts, requests, rules and changes."""
 
 from sqlalchemy import (
     BigInteger,
@@ -63,6 +63,20 @@ contact_number = Table(
     Column("label", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# What a user has begun to write in a conversation.
+draft = Table(
+    "draft",
+    metadata,
+    Column("user_id", Id, ForeignKey("user.id"), primary_key=True, autoincrement=False),
+    Column("did", Text, primary_key=True),
+    Column("peer", Text, primary_key=True),
+    Column("account_id", Id, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("ix_draft_account", draft.c.account_id, draft.c.peer)
 
 opt_out = Table(
     "opt_out",

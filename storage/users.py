@@ -8,7 +8,7 @@ from storage.accounts import user_record
 from storage.errors import Conflict, NotFound
 from storage.records import Role, User
 from storage.sessions import end_sessions_of
-from storage.tables import recovery_code, user
+from storage.tables import draft, recovery_code, user
 
 
 def get(connection: Connection, account_id: int, user_id: int) -> User | None:
@@ -37,7 +37,8 @@ def remove(connection: Connection, account_id: int, user_id: int) -> User:
     held = _held(connection, account_id, user_id)
     _keep_an_owner(connection, held)
     end_sessions_of(connection, held.id)
-    connection.execute(delete(recovery_code).where(recovery_code.c.user_id == held.id))
+    for table in (recovery_code, draft):
+        connection.execute(delete(table).where(table.c.user_id == held.id))
     connection.execute(delete(user).where(user.c.id == held.id))
     return held
 

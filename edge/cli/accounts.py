@@ -11,6 +11,8 @@ from edge.keys import PREVIOUS_MS, SCOPES
 from edge.tabular import table, when
 from storage.records import ApiKey, Role, User
 
+ROLES = click.Choice([str(role) for role in Role])
+
 
 @click.group()
 def account() -> None:
@@ -54,7 +56,7 @@ generate_option = click.option("--generate", is_flag=True, help="Make a password
 @user.command("add")
 @account_option
 @click.argument("login")
-@click.option("--role", type=click.Choice(list(Role)), default=Role.OWNER, show_default=True)
+@click.option("--role", type=ROLES, default=str(Role.OWNER), show_default=True)
 @click.option("--operator", is_flag=True, help="May see and do what concerns all accounts, too.")
 @stdin_option
 @generate_option
@@ -108,7 +110,7 @@ def user_password(
 @user.command("set")
 @account_option
 @click.argument("login")
-@click.option("--role", type=click.Choice(list(Role)), help="What he may do in his account.")
+@click.option("--role", type=ROLES, help="What he may do in his account.")
 @click.option("--operator/--no-operator", default=None, help="May he see and do what concerns all accounts?")
 @click.option("--no-second-factor", is_flag=True, help="For who lost it: the password is enough again.")
 @config_option
@@ -157,8 +159,8 @@ def user_list(account_name: str, config_file: Path, as_json: bool) -> None:
         found = work.users(account_name)
     rows = [("LOGIN", "ROLE", "OPERATOR", "SECOND FACTOR", "ADDED")]
     for item in found:
-        switches = [on_off(item.operator), on_off(item.has_second_factor)]
-        rows.append((item.login, str(item.role), *switches, when(item.created_at) or ""))
+        operator, second = on_off(item.operator), on_off(item.has_second_factor)
+        rows.append((item.login, str(item.role), operator, second, when(item.created_at) or ""))
     documents = [
         {
             "id": item.id,

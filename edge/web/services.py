@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from edge.config import Config
+from edge.console.console import Operator, Reply
 from edge.directory import Directory
 from edge.handlers.base import DIDHandler
 from edge.handlers.trial import Trials
@@ -58,11 +59,24 @@ class Feed(Protocol):
         ...
 
 
+class OperatorConsole(Protocol):
+    """What operators say and see; see `edge.console.console.Console`."""
+
+    def execute(self, line: str, operator: Operator) -> Deferred[Reply]:
+        """Carry a line out, noted in log and audit."""
+        ...
+
+    def look(self, line: str) -> Deferred[Reply]:
+        """What a command finds, without a note."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WebServices:
     """``ready`` says whether traffic can be taken and in what state each part is. Without ``deliveries``
     there is nothing at /v1/deliveries, without ``events`` nothing at /v1/events; without ``resolver`` no host
-    name has addresses. ``handlers`` are those that deliver, by name."""
+    name has addresses. ``handlers`` are those that deliver, by name. Without ``console`` operators have no
+    pages."""
 
     store: Store
     directory: Directory
@@ -76,6 +90,7 @@ class WebServices:
     resolver: Resolver | None = None
     events: Feed | None = None
     handlers: Mapping[str, DIDHandler] = field(default_factory=dict)
+    console: OperatorConsole | None = None
 
     @property
     def trials(self) -> Trials:

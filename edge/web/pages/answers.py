@@ -1,6 +1,7 @@
 """What a page answers, before it is octets."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from edge.web.headers import PAGE_HEAD, PHRASES, Header, lines
 from edge.web.request import EdgeRequest
@@ -21,12 +22,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class File(Answer):
+    """What is no page, whole, with a head of its own."""
+
+    head: bytes = b""
+
+    def send(self, request: EdgeRequest) -> None:
+        """Nothing happens when the client has left."""
+        request.respond(self.status, self.head, self.body.encode())
+
+
+@dataclass(frozen=True, slots=True)
 class PageProblem(Exception):
-    """What is shown instead of the page: a status and a sentence for people."""
+    """What is shown instead of the page: a status and a sentence for people.
+
+    The sentence is looked up in the reader's language; ``values`` are what its ``%(name)s`` stand for.
+    """
 
     status: int
     sentence: str
     headers: tuple[Header, ...] = ()
+    values: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -20,7 +20,7 @@ from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import numbers
 from storage.conversations import mark_read
-from storage.records import Did
+from storage.records import Did, Role
 
 log = structlog.get_logger(__name__)
 
@@ -98,11 +98,11 @@ class Conversation(MemberPage):
         link = f"{views.conversation_path(self._did, self._peer)}?"
         variables: dict[str, Any] = {"page": page, "link": link, "did": self._did, "peer": self._peer}
         if is_refresh(request):
-            return self.portal.page("thread.html", **variables)
+            return self.portal.page("thread.html", visitor, **variables)
         if not page.views and not await self._is_own_did(visitor):
             raise not_found()
         newest = before is None and after is None
-        if page.unread:
+        if page.unread and visitor.may(Role.AGENT):
             self._read(visitor, max(page.unread))
         counting = self.portal.counting(visitor, self._did, self._peer)
         variables |= {"text": text, "setback": setback, "newest": newest, "counting": counting}

@@ -1,4 +1,7 @@
-"""The two cookies: the log-in, and what ties the log-in form to the browser that asked for it."""
+"""The cookies: the log-in, what ties the log-in form to the browser that asked for it, and the time zone.
+
+The zone is the browser's own, written by the page's script, for people who have chosen none; it is no secret.
+"""
 
 import re
 
@@ -8,8 +11,10 @@ from edge.web.request import EdgeRequest
 
 LOG_IN = "trunkline"
 FORM = "trunkline-form"
+ZONE = "trunkline-zone"
 FORM_SECONDS = 24 * 3600
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}", re.ASCII)
 
 
 class Cookies:
@@ -27,6 +32,12 @@ class Cookies:
         value: bytes | None = request.getCookie(self.name(cookie).encode())
         written = "" if value is None else value.decode("latin-1")
         return written if _TOKEN.fullmatch(written) else None
+
+    def zone(self, request: EdgeRequest) -> str:
+        """The browser's time zone, if it has said one."""
+        value: bytes | None = request.getCookie(self.name(ZONE).encode())
+        written = "" if value is None else value.decode("latin-1").replace("%2F", "/")
+        return written if _ZONE.fullmatch(written) else ""
 
     def log_in(self, token: str) -> Header:
         """Keep this log-in."""

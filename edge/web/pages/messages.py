@@ -103,7 +103,7 @@ class Messages(MemberPage):
         chosen = {name: value for name, value in filters.items() if value}
         link = f"/messages?{urlencode(chosen)}{'&' * bool(chosen)}"
         if is_refresh(request):
-            return self.portal.page("list.html", page=page, link=link)
+            return self.portal.page("list.html", visitor, page=page, link=link)
         dids: list[Did] = await store.read(numbers.list_dids, visitor.account_id)
         failing: list[EndpointRecord] = await store.read(endpoints.failing, visitor.account_id)
         paused = [record for record in failing if record.paused_at is not None]

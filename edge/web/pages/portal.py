@@ -3,41 +3,64 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
+from edge.sip.provisioning import Tokens
 from edge.web.headers import Header
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, PageProblem
 from edge.web.pages.backoff import Backoff
-from edge.web.pages.cookies import Cookies
+from edge.web.pages.cookies import ZONE, Cookies
+from edge.web.pages.locales import ENGLISH, N_, Locale, language_of, locale_of
+from edge.web.pages.navigation import ACCOUNT_TABS, OPERATOR_TABS, Section
 from edge.web.pages.passwords import InThread, PasswordChecker, in_reactor_threads
 from edge.web.pages.sessions import Sessions, Visitor
 from edge.web.pages.static import versioned
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from protocols.sms import rules
+from storage.records import User
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 FREE_BY_LOGIN = 5
 FREE_BY_ADDRESS = 30
+FREE_BY_CODE = 4
 SENTENCES = {
-    400: "The request cannot be understood: it has too many fields.",
-    500: "The server made a mistake. It has been logged; please try again.",
+    400: N_("The request cannot be understood: it has too many fields."),
+    500: N_("The server made a mistake. It has been logged; please try again."),
+}
+
+
+TITLES = {
+    400: N_("Bad Request"),
+    403: N_("Forbidden"),
+    404: N_("Not Found"),
+    405: N_("Method Not Allowed"),
+    409: N_("Conflict"),
+    422: N_("Unprocessable Content"),
+    429: N_("Too Many Requests"),
+    500: N_("Internal Server Error"),
+    503: N_("Service Unavailable"),
 }
 
 
 class Portal:
-    """One of me serves all pages."""
+    """One of me serves all pages. ``sections`` are the entries of the navigation."""
 
     def __init__(self, services: WebServices, in_thread: InThread | None = None) -> None:
         self.services = services
+        self.sections: tuple[Section, ...] = ()
         self.public_url = services.config.http.public_url
         self.cookies = Cookies(self.public_url.lower().startswith("https:"))
         self.sessions = Sessions(services.store, services.wall_ms)
-        self.passwords = PasswordChecker(in_thread or in_reactor_threads(services.reactor))
+        self.in_thread = in_thread or in_reactor_threads(services.reactor)
+        self.passwords = PasswordChecker(self.in_thread)
         seconds = services.reactor.seconds
         self.by_login = Backoff(FREE_BY_LOGIN, seconds)
         self.by_address = Backoff(FREE_BY_ADDRESS, seconds)
+        self.phone_tokens = Tokens(seconds)
+        self.by_code = Backoff(FREE_BY_CODE, seconds)
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -45,17 +68,40 @@ class Portal:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            extensions=["jinja2.ext.i18n"],
         )
+        self._templates.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
         self._templates.filters.update(views.FILTERS)
         self._templates.globals.update(
             static=versioned,
             conversation=views.conversation_path,
             simulator=services.simulator is not None,
+            zone_cookie=self.cookies.name(ZONE),
+            account_tabs=ACCOUNT_TABS,
+            operator_tabs=OPERATOR_TABS,
         )
 
-    def render(self, template: str, visitor: Visitor | None = None, **variables: Any) -> str:
+    def locale(self, request: EdgeRequest, user: User | None = None) -> Locale:
+        """As the user has chosen, else as his browser says."""
+        language, zone = ("", "") if user is None else (user.language, user.timezone)
+        return locale_of(
+            language or language_of(request.getHeader("accept-language") or ""),
+            zone or self.cookies.zone(request),
+        )
+
+    def render(
+        self, template: str, visitor: Visitor | None = None, locale: Locale | None = None, **variables: Any
+    ) -> str:
         """A template's text. Whoever is logged in is known to it as ``visitor``."""
-        return self._templates.get_template(template).render(variables, visitor=visitor)
+        spoken = visitor.locale if visitor is not None else locale or ENGLISH
+        sections = [item for item in self.sections if visitor is not None and item.shown(visitor)]
+        return self._templates.get_template(template).render(
+            variables,
+            visitor=visitor,
+            locale=spoken,
+            sections=sections,
+            now_ms=self.services.wall_ms(),
+        )
 
     def page(
         self,
@@ -72,11 +118,27 @@ class Portal:
         """The rules by which the page counts a text to this number while it is written."""
         return rules(self.services.outbound.planner.segmentation(peer, did, visitor.account_id))
 
-    def problem(self, problem: PageProblem, visitor: Visitor | None = None) -> Answer:
+    def problem(
+        self, problem: PageProblem, visitor: Visitor | None = None, locale: Locale | None = None
+    ) -> Answer:
         """The page that says what is wrong."""
-        body = self.render("problem.html", visitor, problem=problem)
+        title = TITLES.get(problem.status, problem.title)
+        body = self.render("problem.html", visitor, locale, problem=problem, title=title)
         return Answer(body, problem.status, problem.headers)
 
     def refuse(self, request: EdgeRequest, status: int) -> None:
         """For errors that no page of ours answered."""
-        self.problem(PageProblem(status, SENTENCES[status])).send(request)
+        self.problem(PageProblem(status, SENTENCES[status]), locale=self.locale(request)).send(request)
+
+
+@pass_context
+def _gettext(context: Context, message: str) -> str:
+    """A template that is imported must be imported with its context, or it has no language."""
+    locale: Locale = context["locale"]
+    return locale.gettext(message)
+
+
+@pass_context
+def _ngettext(context: Context, one: str, many: str, count: int) -> str:
+    locale: Locale = context["locale"]
+    return locale.ngettext(one, many, count)

@@ -1,6 +1,8 @@
 """Style sheet, script and icon: a handful of files, read once."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from twisted.web.resource import Resource
@@ -19,8 +21,32 @@ KINDS = {
 FOR_EVER = b"public, max-age=31536000, immutable"
 VERSION_DIGITS = 12
 
-FILES = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in KINDS}
-VERSIONS = {name: hashlib.sha256(octets).hexdigest()[:VERSION_DIGITS] for name, octets in FILES.items()}
+_IMPORT = re.compile(rb'(?<=from "\./)[a-z_]+\.mjs(?=";)')
+
+
+def versions(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The files with each import of another named by its version, so that it is kept for ever too; and the
+    versions. Imports must not go in a circle."""
+    done: dict[str, bytes] = {}
+    found: dict[str, str] = {}
+
+    def version(name: str) -> str:
+        if name not in found:
+            done[name] = _IMPORT.sub(named, files[name])
+            found[name] = hashlib.sha256(done[name]).hexdigest()[:VERSION_DIGITS]
+        return found[name]
+
+    def named(written: re.Match[bytes]) -> bytes:
+        return written[0] + b"?v=" + version(written[0].decode()).encode()
+
+    for name in files:
+        version(name)
+    return done, found
+
+
+FILES, VERSIONS = versions(
+    {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in KINDS}
+)
 
 
 def versioned(name: str) -> str:

@@ -1,46 +1,89 @@
-"""Rows as the templates show them."""
+"""Rows as the templates show them: filters, in the language and on the clock of the reader."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
 from edge.carrier_errors import error_of
 from edge.web.api.views import iso
+from edge.web.pages.locales import N_, Locale
 from storage.messages import status_of
 from storage.records import DeliveryState, MessageFlag, MessageStatus, MessageView, PartFlag
 
 EXCERPT = 300
-# Not %A: that follows the locale of the process, and the pages are English.
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 WORDS = {
-    MessageStatus.RECEIVED: "received",
-    MessageStatus.QUEUED: "queued",
-    MessageStatus.SENDING: "sending",
-    MessageStatus.SENT: "sent",
-    MessageStatus.IN_DOUBT: "in doubt",
-    MessageStatus.DELIVERED: "delivered",
-    MessageStatus.FAILED: "failed",
+    MessageStatus.RECEIVED: N_("received"),
+    MessageStatus.QUEUED: N_("queued"),
+    MessageStatus.SENDING: N_("sending"),
+    MessageStatus.SENT: N_("sent"),
+    MessageStatus.IN_DOUBT: N_("in doubt"),
+    MessageStatus.DELIVERED: N_("delivered"),
+    MessageStatus.FAILED: N_("failed"),
+}
+STATES = {
+    DeliveryState.PENDING: N_("pending"),
+    DeliveryState.DELIVERED: N_("delivered"),
+    DeliveryState.FAILED: N_("failed"),
 }
 FLAGS = {
-    MessageFlag.POSSIBLE_DUPLICATE: "possible duplicate",
-    MessageFlag.INCOMPLETE: "parts are missing",
-    MessageFlag.UNDECODABLE: "not decodable",
-    MessageFlag.FLASH: "flash",
-    MessageFlag.INDICATION: "message waiting indication",
-    MessageFlag.HEADER: "with a header for a program (ports)",
+    MessageFlag.POSSIBLE_DUPLICATE: N_("possible duplicate"),
+    MessageFlag.INCOMPLETE: N_("parts are missing"),
+    MessageFlag.UNDECODABLE: N_("not decodable"),
+    MessageFlag.FLASH: N_("flash"),
+    MessageFlag.INDICATION: N_("message waiting indication"),
+    MessageFlag.HEADER: N_("with a header for a program (ports)"),
 }
+TWICE = N_("may have been sent twice")
 
 
-def clock(ms: int) -> str:
-    """For people, without a script: "2026-01-31 12:00:00 UTC"."""
-    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _locale(context: Context) -> Locale:
+    found: Locale = context["locale"]
+    return found
 
 
-def day(ms: int) -> str:
-    """For the line between two days, in UTC: "Saturday, 2026-01-31"."""
-    date = datetime.fromtimestamp(ms // 1000, UTC)
-    return f"{WEEKDAYS[date.weekday()]}, {date:%Y-%m-%d}"
+@pass_context
+def full(context: Context, ms: int) -> str:
+    """Day, time and zone in full."""
+    return _locale(context).full(ms)
+
+
+@pass_context
+def stamp(context: Context, ms: int) -> str:
+    """Day and time."""
+    return _locale(context).stamp(ms)
+
+
+@pass_context
+def utc_date(context: Context, ms: int) -> str:
+    """The day alone, of UTC."""
+    return _locale(context).utc_date(ms)
+
+
+@pass_context
+def hour(context: Context, ms: int) -> str:
+    """The time of the day."""
+    return _locale(context).time(ms)
+
+
+@pass_context
+def brief(context: Context, ms: int) -> str:
+    """As short as can be."""
+    return _locale(context).brief(ms, context["now_ms"])
+
+
+@pass_context
+def day(context: Context, ms: int) -> str:
+    """For the line between two days."""
+    return _locale(context).day(ms, context["now_ms"])
+
+
+@pass_context
+def number(context: Context, value: float) -> str:
+    """With the language's separators."""
+    return _locale(context).number(value)
 
 
 def status(view: MessageView) -> str:
@@ -48,22 +91,35 @@ def status(view: MessageView) -> str:
     return str(status_of(view.message, view.parts))
 
 
-def status_words(view: MessageView) -> str:
+@pass_context
+def status_words(context: Context, view: MessageView) -> str:
     """The message's status, why it failed, and what is remarkable about it."""
-    words = [WORDS[status_of(view.message, view.parts)]]
+    said = _locale(context).gettext
+    words = [said(WORDS[status_of(view.message, view.parts)])]
     words.extend(dict.fromkeys(filter(None, map(error_of, view.parts))))
-    words.extend(word for flag, word in FLAGS.items() if view.message.flags & flag)
+    words.extend(said(word) for flag, word in FLAGS.items() if view.message.flags & flag)
     if any(part.flags & PartFlag.POSSIBLE_DUPLICATE for part in view.parts):
-        words.append("may have been sent twice")
+        words.append(said(TWICE))
     return ", ".join(words)
 
 
-def deliveries_words(view: MessageView) -> str:
+@pass_context
+def state_word(context: Context, state: DeliveryState) -> str:
+    """A delivery's state."""
+    return _locale(context).gettext(STATES[state])
+
+
+@pass_context
+def deliveries_words(context: Context, view: MessageView) -> str:
     """What became of it, handler by handler, in a few words."""
+    locale = _locale(context)
+
+    def words(handler: str, state: DeliveryState, tries: int) -> str:
+        after = locale.ngettext("%(num)d try", "%(num)d tries", tries) % {"num": tries}
+        return f"{handler}: {locale.gettext(STATES[state])}" + (f" ({after})" if tries > 1 else "")
+
     return ", ".join(
-        f"{item.delivery.handler}: {item.delivery.state}"
-        + (f" after {item.delivery.attempts} tries" if item.delivery.attempts > 1 else "")
-        for item in view.deliveries
+        words(item.delivery.handler, item.delivery.state, item.delivery.attempts) for item in view.deliveries
     )
 
 
@@ -83,13 +139,19 @@ def pending(state: DeliveryState) -> bool:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "clock": clock,
+    "brief": brief,
     "day": day,
-    "iso": iso,
-    "status": status,
-    "status_words": status_words,
     "deliveries_words": deliveries_words,
     "excerpt": excerpt,
+    "full": full,
+    "hour": hour,
+    "iso": iso,
+    "number": number,
     "part_error": error_of,
     "pending": pending,
+    "stamp": stamp,
+    "state_word": state_word,
+    "status": status,
+    "status_words": status_words,
+    "utc_date": utc_date,
 }

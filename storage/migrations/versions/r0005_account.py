@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005_account"
-down_revision = "0004_smpp"
+down_revision = "0005_portal"
 branch_labels = None
 depends_on = None
 

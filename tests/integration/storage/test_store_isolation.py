@@ -123,10 +123,11 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "subject": subject.number,
         "target": subject.delivered.target,
         "to_id": 2**52,
+        "text": "begun",
         "unread": True,
         "until_ms": 2 * NOW,
-        "up_to_id": 2**52,
         "user_id": subject.user.id,
+        "up_to_id": 2**52,
         "wanted": Filter(did=subject.number, peer=PEER),
         "which": Endpoint(caller.account.id, "callback", "http://sink/"),
         "why": "said so",
@@ -137,6 +138,12 @@ def special(name: str, caller: Customer, subject: Customer) -> dict[str, Any]:
     """Where a function means something else by a parameter's name."""
     mine = caller.account.id
     others: dict[str, dict[str, Any]] = {
+        "accounts.set_preferences": {
+            "language": "fr",
+            "timezone": "Europe/Paris",
+            "enter_sends": False,
+            "single_keys": False,
+        },
         "contacts.add_group": {"name": "Friends"},
         "contacts.put": {"name": "Bob"},
         "contacts.change": {"name": "Bob"},

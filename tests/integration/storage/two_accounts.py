@@ -14,6 +14,7 @@ from storage import (
     conversations,
     deletion,
     deliveries,
+    drafts,
     endpoints,
     forwards,
     idempotency,
@@ -177,6 +178,7 @@ class Customer:
         self.second = contacts.put(connection, new, mine, "+12025550161", "Ann", NOW)
         self.group = contacts.add_group(connection, new, mine, "Friends", NOW)
         contacts.set_members(connection, mine, self.group.id, [self.contact.id])
+        drafts.put(connection, mine, self.user.id, self.number, PEER, f"draft of {self.name}", NOW)
         opt_outs.add(connection, new, mine, PEER, f"STOP to {self.name}", NOW)
         opt_outs.add(connection, new, mine, PEER, f"STOP to {self.name}", NOW, did=self.number)
 

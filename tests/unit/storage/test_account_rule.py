@@ -84,6 +84,7 @@ WITHOUT = {
     "operators.part_counts": COMMANDS,
     "operators.pending": COMMANDS,
     "operators.retry": COMMANDS,
+    "operators.traffic": COMMANDS,
     "operators.upstream_of": COMMANDS,
     "operators.waiting_parts": COMMANDS,
     "parts.decide": OUTBOUND,

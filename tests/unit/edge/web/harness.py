@@ -209,6 +209,11 @@ class Scene:
         self.services = services
         self.site = make_site(services, in_thread=self._in_thread)
 
+    def configure(self, **tables: Any) -> None:
+        """The same with other tables of the configuration."""
+        self.services = replace(self.services, config=replace(self.services.config, **tables))
+        self.site = make_site(self.services, in_thread=self._in_thread)
+
     def restart(self, blind: int = 0) -> None:
         """A server that knows only what is in the store; the first ``blind`` reads find nothing there."""
         store = self.store if not blind else Blind(self.store, blind)

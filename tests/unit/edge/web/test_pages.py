@@ -72,7 +72,7 @@ def test_the_owner_of_a_paused_endpoint_is_told(scene: Scene, member: Browser) -
     assert "asked" not in member.get("/messages").text
     scene.put(record._replace(paused_at=START_MS))
     page = member.get("/messages").text
-    assert page.count('<p class="problem" role="status">') == 1
+    assert page.count('<p class="notice bad" role="status">') == 1
     assert html.escape(hook) in page
 
 
@@ -408,7 +408,8 @@ def test_pages_need_nothing_that_the_policy_forbids(scene: Scene, member: Browse
     for path in ("/login", "/messages", f"/messages/{identity}", THREAD, "/new", "/nowhere"):
         html = member.get(path).text
         assert not re.search(
-            r"<style|style=|<script(?! type=\"module\" src=)|\son\w+=|https?://(?!sink)", html
+            r"<style|style=|<script(?! type=\"(?:module\" src=|application/json\"))|\son\w+=|https?://(?!sink)",
+            html,
         ), path
 
 

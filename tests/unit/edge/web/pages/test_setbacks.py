@@ -17,7 +17,7 @@ THREAD = f"/conversations/{DID}/{PEER}"
 
 def said_at(html: str) -> dict[str, str]:
     """The sentences of the page's alerts, by the id of each ("" has none)."""
-    found = re.findall(r'<p class="problem"(?: id="([^"]*)")? role="alert">(.*?)</p>', html)
+    found = re.findall(r'<p class="(?:problem|notice bad)"(?: id="([^"]*)")? role="alert">(.*?)</p>', html)
     return dict(found)
 
 

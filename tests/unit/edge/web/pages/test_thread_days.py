@@ -2,8 +2,8 @@
 
 import re
 
+from edge.web.pages.locales import locale_of
 from edge.web.pages.messages import PAGE
-from edge.web.pages.views import day
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.web.harness import DID, PEER, Browser, Scene
 
@@ -17,18 +17,15 @@ def lines(html: str) -> list[str]:
     return [date or text for date, text in found]
 
 
-def test_a_day_in_words() -> None:
-    assert day(0) == "Thursday, 1970-01-01"
-    assert day(86_399_999) == "Thursday, 1970-01-01"
-    assert day(86_400_000) == "Friday, 1970-01-02"
+ENGLISH = locale_of("en", "UTC")
 
 
 def test_each_day_is_named_once_before_its_first_message(scene: Scene, time: Time) -> None:
-    first = day(time.wall_ms())
+    first = ENGLISH.day(time.wall_ms())
     scene.message(text="one")
     scene.message("mt", text="two")
     time.advance(3 * DAY)
-    later = day(time.wall_ms())
+    later = "Today"
     scene.message(text="three")
     page = scene.member().get(THREAD).text
     assert lines(page) == [first, "one", "two", later, "three"]
@@ -37,7 +34,7 @@ def test_each_day_is_named_once_before_its_first_message(scene: Scene, time: Tim
 def test_a_page_of_a_conversation_begins_with_its_day(scene: Scene, member: Browser) -> None:
     for number in range(PAGE + 1):
         scene.message(text=f"text {number}")
-    today = day(scene.time.wall_ms())
+    today = "Today"
     page = member.get(THREAD).text
     assert lines(page)[:2] == [today, "text 1"]
     older = re.search(r'rel="next" href="([^"]+)"', page)
@@ -47,4 +44,4 @@ def test_a_page_of_a_conversation_begins_with_its_day(scene: Scene, member: Brow
 
 def test_the_part_that_a_script_asks_for_has_the_days_too(scene: Scene, member: Browser) -> None:
     scene.message(text="one")
-    assert lines(member.get(f"{THREAD}?part=list").text) == [day(scene.time.wall_ms()), "one"]
+    assert lines(member.get(f"{THREAD}?part=list").text) == ["Today", "one"]

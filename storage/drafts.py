@@ -1,0 +1,37 @@
+"""What users have begun to write: one text for each user and conversation, gone when it is sent."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, delete, insert, select, tuple_
+
+from storage.conversations import Key
+from storage.tables import draft, user
+
+
+def put(
+    connection: Connection, account_id: int, user_id: int, did: str, peer: str, text: str, now_ms: int
+) -> None:
+    """Keep this text as the draft of a user of this account; an empty one forgets it."""
+    mine = select(user.c.id).where(user.c.id == user_id, user.c.account_id == account_id)
+    if connection.scalar(mine) is None:
+        return
+    same = (draft.c.user_id == user_id, draft.c.did == did, draft.c.peer == peer)
+    connection.execute(delete(draft).where(*same))
+    if text.strip():
+        row = (user_id, did, peer, account_id, text, now_ms)
+        connection.execute(insert(draft).values(dict(zip(draft.c.keys(), row, strict=True))))
+
+
+def get(connection: Connection, account_id: int, user_id: int, did: str, peer: str) -> str:
+    """The draft of this user of the account; "" when there is none."""
+    return of(connection, account_id, user_id, [(did, peer)]).get((did, peer), "")
+
+
+def of(connection: Connection, account_id: int, user_id: int, keys: Iterable[Key]) -> dict[Key, str]:
+    """The drafts of this user of the account in these conversations."""
+    query = select(draft.c.did, draft.c.peer, draft.c.text).where(
+        draft.c.account_id == account_id,
+        draft.c.user_id == user_id,
+        tuple_(draft.c.did, draft.c.peer).in_(list(keys)),
+    )
+    return {(row.did, row.peer): row.text for row in connection.execute(query)}
