@@ -4,6 +4,8 @@ from twisted.web.resource import Resource
 
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.conversations import Conversations, New
+from edge.web.pages.keys import Keys
+from edge.web.pages.live import Live
 from edge.web.pages.locales import N_
 from edge.web.pages.login import HOME, Login, Logout
 from edge.web.pages.messages import Messages
@@ -16,7 +18,7 @@ from edge.web.request import EdgeRequest
 __all__ = ["Portal", "Root"]
 
 
-SECTIONS = (Section("messages", N_("Messages"), Messages),)
+SECTIONS = (Section("conversations", N_("Messages"), Conversations),)
 """The entries of the navigation, in their order; each is a page that is put at its path."""
 
 
@@ -40,7 +42,9 @@ class Root(Resource):
         self.putChild(b"", Home(portal))
         self.putChild(b"login", Login(portal))
         self.putChild(b"logout", Logout(portal))
-        self.putChild(b"conversations", Conversations(portal))
+        self.putChild(b"messages", Messages(portal))
+        self.putChild(b"live", Live(portal))
+        self.putChild(b"keys", Keys(portal))
         self.putChild(b"new", New(portal))
         static = Static(portal)
         self.putChild(b"static", static)

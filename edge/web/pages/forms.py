@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 
+from edge.web.api.members import parse_identifier
 from edge.web.pages.answers import PageProblem
 from edge.web.request import EdgeRequest
 
@@ -27,6 +28,11 @@ class Fields:
     def line(self, name: str) -> str:
         """The same for a field of one line: without white space around it, and nothing unprintable in it."""
         return "".join(filter(str.isprintable, self.text(name).strip()))
+
+    def identifiers(self, name: str) -> list[int]:
+        """The ids among the field's values."""
+        values = self._args.get(name.encode(), [])
+        return [found for value in values if (found := parse_identifier(value.decode("latin-1"))) is not None]
 
     def holds(self, name: str, token: str) -> bool:
         """Is the field this secret? Takes the same time whatever it is."""
