@@ -93,7 +93,8 @@ def opened(browser: Browser, stage: Stage, complaints: Complaints) -> Iterator[O
     contexts = []
 
     def open_page(someone: Person | None, path: str = "/conversations", **options: Any) -> Page:
-        options = {"locale": "en-US", "timezone_id": "America/Toronto", "base_url": stage.base, **options}
+        usual = {"locale": "en-US", "timezone_id": "America/Toronto", "base_url": stage.base}
+        options = {**usual, "reduced_motion": "reduce", **options}
         context = browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)

@@ -15,7 +15,7 @@ from edge.web.pages.sessions import _id_of
 from storage import accounts, contacts, messages, numbers, sessions
 from storage.engines import Engine, open_engine
 from storage.ids import IdSource
-from storage.records import Account, Did, MessageRecord, Session, User
+from storage.records import Account, Did, MessageRecord, PartRecord, PartState, Session, User
 from storage.statements import execute
 from tests.server import Server, free_port
 
@@ -157,6 +157,15 @@ class Stage:
             execute(conn, statement, [row])
         return record.id
 
+    def put_part(self, conn: Any, message_id: int, state: PartState) -> None:
+        """The one part of a message that was sent."""
+        failed = state is PartState.FAILED
+        record = PartRecord(self.ids.next(), message_id, "carrier", 1, 1, 0, 0, b"text", None, state)
+        record = record._replace(attempts=1, sent_at=now_ms(), final_at=now_ms())
+        if failed:
+            record = record._replace(command_status=0x0B)
+        execute(conn, messages.INSERT_PART, [record])
+
     # -- phones --------------------------------------------------------------------------------------
 
     def text(self, did: str, text: str, phone: str = PHONE) -> None:
@@ -173,4 +182,4 @@ class Stage:
         return [message["text"] for message in mine["messages"]]
 
 
-__all__ = ["OTHER_PHONE", "PASSWORD", "PHONE", "Person", "Stage"]
+__all__ = ["OTHER_PHONE", "PASSWORD", "PHONE", "Person", "Stage", "now_ms"]
