@@ -115,6 +115,14 @@ def of_number(connection: Connection, account_id: int, number: str) -> Contact |
     return None if row is None else Contact(*row)
 
 
+def names(connection: Connection, account_id: int, peers: Iterable[str]) -> dict[str, str]:
+    """The names that this account has for these numbers (at most a page of them)."""
+    query = select(contact.c.number, contact.c.name).where(
+        contact.c.account_id == account_id, contact.c.number.in_(sorted(set(peers)))
+    )
+    return {row.number: row.name for row in connection.execute(query)}
+
+
 def listed(
     connection: Connection,
     account_id: int,

@@ -7,6 +7,8 @@ from edge.web.pages.account.phones import Provision
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.contacts import contact_pages
 from edge.web.pages.conversations import Conversations, New
+from edge.web.pages.keys import Keys
+from edge.web.pages.live import Live
 from edge.web.pages.locales import N_
 from edge.web.pages.login import HOME, Login, Logout
 from edge.web.pages.messages import Messages
@@ -24,7 +26,7 @@ __all__ = ["Portal", "Root"]
 
 
 SECTIONS = (
-    Section("messages", N_("Messages"), Messages),
+    Section("conversations", N_("Messages"), Conversations),
     Section("contacts", N_("Contacts"), contact_pages),
     Section("numbers", N_("Numbers"), number_pages),
     Section("account", N_("Account"), account_pages),
@@ -55,7 +57,9 @@ class Root(Resource):
         self.putChild(b"login-code", LoginCode(portal))
         self.putChild(b"phone", Tree(portal, {"{token}": Provision}))
         self.putChild(b"logout", Logout(portal))
-        self.putChild(b"conversations", Conversations(portal))
+        self.putChild(b"messages", Messages(portal))
+        self.putChild(b"live", Live(portal))
+        self.putChild(b"keys", Keys(portal))
         self.putChild(b"new", New(portal))
         static = Static(portal)
         self.putChild(b"static", static)

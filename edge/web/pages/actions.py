@@ -6,7 +6,6 @@ shown at once.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -17,9 +16,12 @@ from edge.web.pages.answers import Answer, PageProblem, not_found, see_other
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.page import MemberPage
+from edge.web.pages.sending import NO_SETBACK, Setback
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage.errors import Conflict, NotFound
+
+__all__ = ["NO_SETBACK", "SAID", "ActionPage", "Doing", "Setback", "Wrong"]
 
 T = TypeVar("T")
 
@@ -35,18 +37,6 @@ SAID = {
     "merged": N_("Merged."),
 }
 """What the page says after a redirection, by the word in its address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setback:
-    """Why something was not done: what the page answers, says, and marks as at fault ("": no field)."""
-
-    status: int = 200
-    sentence: str = ""
-    field: str = ""
-
-
-NO_SETBACK = Setback()
 
 
 class Wrong(Exception):

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Mapping
 
 from edge.web import parameters
+from edge.web.api.members import parse_identifier
 from edge.web.pages.answers import PageProblem
 from edge.web.pages.locales import N_
 from edge.web.parameters import Unreadable
@@ -50,6 +51,11 @@ class Fields:
         return [
             "".join(filter(str.isprintable, value.decode("utf-8", "replace").strip())) for value in values
         ]
+
+    def identifiers(self, name: str) -> list[int]:
+        """The ids among the field's values."""
+        values = self._args.get(name.encode(), [])
+        return [found for value in values if (found := parse_identifier(value.decode("latin-1"))) is not None]
 
     def holds(self, name: str, token: str) -> bool:
         """Is the field this secret? Takes the same time whatever it is."""

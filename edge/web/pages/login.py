@@ -20,7 +20,7 @@ from storage.records import Role, User
 
 log = structlog.get_logger(__name__)
 
-HOME = "/messages"
+HOME = "/conversations"
 MAX_LOGIN = 100
 WRONG = N_("This log-in and password do not belong together.")
 TOO_OLD = N_("The form was too old. Please try again.")

@@ -50,7 +50,7 @@ class Page(Resource):
     def render(self, request: EdgeRequest) -> int:
         """Answer now or later; an answer to a client that has left is dropped."""
         answering = Deferred.fromCoroutine(self._answer(request))
-        answering.addCallback(Answer.send, request).addErrback(request.processingFailed)
+        answering.addCallback(lambda answer: answer.send(request)).addErrback(request.processingFailed)
         answering.addErrback(lambda _: None)
         return NOT_DONE_YET
 
@@ -160,8 +160,13 @@ class MemberPage(Page):
 
 
 def is_refresh(request: EdgeRequest) -> bool:
-    """The page's script asks again, for the changing part only: nobody has done anything."""
-    return (request.args or {}).get(b"part") == [b"list"]
+    """The page's script asks again, for a changing part only: nobody has done anything."""
+    return request.method == b"GET" and bool(part(request))
+
+
+def part(request: EdgeRequest) -> str:
+    """Which part of the page a script wants; "" is the whole."""
+    return Fields(request).line("part")
 
 
 def _not_renewed(failure: Failure) -> None:

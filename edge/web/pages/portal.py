@@ -15,11 +15,13 @@ from edge.web.pages.cookies import ZONE, Cookies
 from edge.web.pages.locales import ENGLISH, N_, Locale, language_of, locale_of
 from edge.web.pages.navigation import ACCOUNT_TABS, OPERATOR_TABS, Section
 from edge.web.pages.passwords import InThread, PasswordChecker, in_reactor_threads
+from edge.web.pages.sending import Sending
 from edge.web.pages.sessions import Sessions, Visitor
 from edge.web.pages.static import versioned
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from protocols.sms import rules
+from protocols.sms.transliteration import PUNCTUATION
 from storage.records import User
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -56,6 +58,7 @@ class Portal:
         self.sessions = Sessions(services.store, services.wall_ms)
         self.in_thread = in_thread or in_reactor_threads(services.reactor)
         self.passwords = PasswordChecker(self.in_thread)
+        self.sending = Sending(services)
         seconds = services.reactor.seconds
         self.by_login = Backoff(FREE_BY_LOGIN, seconds)
         self.by_address = Backoff(FREE_BY_ADDRESS, seconds)
@@ -116,7 +119,8 @@ class Portal:
 
     def counting(self, visitor: Visitor, did: str = "", peer: str = "") -> dict[str, object]:
         """The rules by which the page counts a text to this number while it is written."""
-        return rules(self.services.outbound.planner.segmentation(peer, did, visitor.account_id))
+        options = self.services.outbound.planner.segmentation(peer, did, visitor.account_id)
+        return {**rules(options), "replacements": PUNCTUATION}
 
     def problem(
         self, problem: PageProblem, visitor: Visitor | None = None, locale: Locale | None = None

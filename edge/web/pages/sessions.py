@@ -108,6 +108,11 @@ class Sessions:
         """Who has this token, unless the log-in is over; ``pending``: who has given his password only."""
         return self._store.read(_visitor, _id_of(token), self._wall_ms(), pending)
 
+    def still_good(self, visitor: Visitor) -> Deferred[bool]:
+        """Is this log-in not over?"""
+        finding = self._store.read(sessions.find_session, visitor.session.id, self._wall_ms())
+        return finding.addCallback(lambda found: found is not None)
+
     def renew(self, visitor: Visitor) -> Deferred[None] | None:
         """The log-in was used: put its end off. None when there is nothing to do yet."""
         session, now = visitor.session, self._wall_ms()

@@ -128,6 +128,16 @@ def excerpt(text: str) -> str:
     return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
 
 
+def line(text: str) -> str:
+    """The beginning of a text on one line."""
+    return " ".join(excerpt(text).split())
+
+
+def initial(name: str) -> str:
+    """The letter that stands for somebody; "#" for a number."""
+    return next((letter.upper() for letter in name if letter.isalpha()), "#")
+
+
 def conversation_path(did: str, peer: str) -> str:
     """The address of a conversation."""
     return f"/conversations/{quote(did, safe='+')}/{quote(peer, safe='+')}"
@@ -145,7 +155,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "excerpt": excerpt,
     "full": full,
     "hour": hour,
+    "initial": initial,
     "iso": iso,
+    "line": line,
     "number": number,
     "part_error": error_of,
     "pending": pending,

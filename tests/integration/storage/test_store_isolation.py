@@ -105,6 +105,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "opt_out_id": connection.scalar(select(opt_out.c.id).where(opt_out.c.peer == PEER, of_subject)),
         "password_hash": "another hash",
         "peer": PEER,
+        "peers": [PEER],
         "pinned": True,
         "prefix": "tk_y",
         "pseudonym": "erased",

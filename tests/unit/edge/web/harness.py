@@ -310,7 +310,8 @@ class Form(HTMLParser):
         if not self._inside:
             return
         if tag == "input":
-            self.fields[given["name"]] = given.get("value", "")
+            if "name" in given:
+                self.fields[given["name"]] = given.get("value", "")
         elif tag == "textarea":
             self._area = given["name"]
             self.fields[self._area] = ""

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from edge import totp
 from edge.passwords import NOBODY, hash_password, verify
+from edge.web.pages.login import HOME
 from edge.web.pages.passwords import PasswordChecker
 from edge.web.pages.sessions import PENDING_MS
 from storage import accounts, sessions
@@ -65,7 +66,7 @@ def test_it_is_set_up_with_a_code_of_the_app(scene: Scene, member: Browser) -> N
     assert f"<code>{secret_of(scene)}</code>" in page
     wrong = do(member, "prove", code="000000")
     assert (wrong.status, secret_of(scene) in wrong.text) == (422, True)
-    assert scene.browser().log_in().headers["location"] == "/messages", "not proved, so not asked for"
+    assert scene.browser().log_in().headers["location"] == HOME, "not proved, so not asked for"
     proved = do(member, "prove", code=code(scene))
     assert len(spare(proved.text)) == 10
     assert secret_of(scene) not in proved.text
@@ -164,7 +165,7 @@ def test_it_is_switched_off_with_the_password(scene: Scene, member: Browser) -> 
     browser.log_in()
     assert enter(browser, codes[1]).status == 403, "the codes before are void"
     assert do(member, "end", known=PASSWORD).status == 303
-    assert scene.browser().log_in().headers["location"] == "/messages"
+    assert scene.browser().log_in().headers["location"] == HOME
     assert rows(scene, recovery_code) == []
 
 
