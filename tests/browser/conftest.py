@@ -1,4 +1,4 @@
-"""One server and one browser for the session; each test has people and contexts of its own.
+"""One server for the session and one browser; each test has people and contexts of its own.
 
 Whatever a page writes to its console as an error fails the test: that is also where a browser says what the
 Content-Security-Policy forbade.
@@ -44,8 +44,10 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """For as long as the tests are those of this folder: Playwright keeps an event loop of asyncio running in
+    this thread, which others need not meet."""
     path = chromium()
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])

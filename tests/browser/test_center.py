@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from storage.records import PartState
 from tests.browser.conftest import Complaints, Open
 from tests.browser.stage import OTHER_PHONE, PASSWORD, PHONE, Person, Stage
 from tests.server import until
@@ -185,6 +186,30 @@ def test_a_new_message_to_a_contact_over_the_did_of_the_last_word(
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("log")).to_contain_text("hello Ann")
     expect(page.get_by_role("heading", name="Ann Example")).to_be_visible()
+
+
+def test_what_one_browser_shows_is_read_in_the_other(opened: Open, stage: Stage, person: Person) -> None:
+    stage.history(person, 1)
+    reader = live(opened(person, thread_of(person)))
+    other = live(opened(person, f"/conversations/{person.did}/{OTHER_PHONE}"))
+    stage.text(person.did, "is it read?")
+    expect(reader.get_by_role("log")).to_contain_text("is it read?")
+    expect(reader.get_by_role("status")).to_have_text("One new message.")
+    expect(other.get_by_role("link", name="is it read?")).to_be_visible()
+    expect(other.locator(".conversations .count")).to_have_count(0)
+    expect(other).to_have_title(f"{OTHER_PHONE} · Trunkline")
+
+
+def test_a_message_that_failed_says_why_and_is_sent_again(opened: Open, stage: Stage, person: Person) -> None:
+    with stage.writing() as conn:
+        failed = stage.put(conn, person, PHONE, f"again {person.user.login}", direction="mt")
+        stage.put_part(conn, failed, PartState.FAILED)
+    page = opened(person, thread_of(person))
+    bubble = page.locator(".bubble.failed")
+    expect(bubble.locator(".badge")).to_contain_text("failed, the number is not valid: ESME_RINVDSTADR")
+    bubble.get_by_role("button", name="Send again").click()
+    expect(page.locator(".bubble.delivered")).to_contain_text(f"again {person.user.login}")
+    assert stage.texts_of().count(f"again {person.user.login}") == 1
 
 
 def test_archive_unread_and_back(opened: Open, stage: Stage, person: Person) -> None:

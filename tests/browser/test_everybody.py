@@ -18,7 +18,7 @@ TALK = (
     "Good morning, yes it is. Would you like to try it?",
     "Gladly. Could I come by this afternoon, say at three?",
     "Three is fine. We are at 12 Harbour Street, the green door.",
-    "Perfect, see you then 👋",
+    "Perfect, see you then.",
     "One more thing: please bring an ID for the test ride.",
     "Of course!",
     "Until later.",

@@ -37,6 +37,21 @@ FLAGS = {
     MessageFlag.HEADER: N_("with a header for a program (ports)"),
 }
 TWICE = N_("may have been sent twice")
+REASONS = {
+    "ESME_RINVDSTADR": N_("the number is not valid"),
+    "ESME_RINVSRCADR": N_("the carrier does not accept the sender’s number"),
+    "ESME_RSUBMITFAIL": N_("the carrier did not take it"),
+    "ESME_RDELIVERYFAILURE": N_("it could not be delivered"),
+    "ESME_RPROHIBITED": N_("the carrier does not allow it"),
+    "ESME_RTHROTTLED": N_("the carrier is overloaded"),
+    "ESME_RMSGQFUL": N_("the carrier is overloaded"),
+    "ESME_RSYSERR": N_("the carrier had an error"),
+    "UNDELIVERABLE": N_("it could not be delivered"),
+    "EXPIRED": N_("it was not delivered in time"),
+    "REJECTED": N_("the carrier rejected it"),
+    "DELETED": N_("the carrier deleted it"),
+}
+"""In words, by the first word of `edge.carrier_errors.error_of`, which is shown beside them."""
 
 
 def _locale(context: Context) -> Locale:
@@ -96,7 +111,9 @@ def status_words(context: Context, view: MessageView) -> str:
     """The message's status, why it failed, and what is remarkable about it."""
     said = _locale(context).gettext
     words = [said(WORDS[status_of(view.message, view.parts)])]
-    words.extend(dict.fromkeys(filter(None, map(error_of, view.parts))))
+    for error in dict.fromkeys(filter(None, map(error_of, view.parts))):
+        reason = REASONS.get(error.split()[0])
+        words.append(error if reason is None else f"{said(reason)}: {error}")
     words.extend(said(word) for flag, word in FLAGS.items() if view.message.flags & flag)
     if any(part.flags & PartFlag.POSSIBLE_DUPLICATE for part in view.parts):
         words.append(said(TWICE))

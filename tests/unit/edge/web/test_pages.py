@@ -355,7 +355,10 @@ def test_a_message_sent_with_its_parts(scene: Scene, member: Browser) -> None:
     scene.write(messages.insert(message, [failed]))
     for path in (f"/messages/{message.id}", THREAD, "/messages"):
         page = member.get(path).text
-        assert '<span class="badge failed">failed, ESME_RINVDSTADR (0x0000000B)</span>' in page
+        assert (
+            '<span class="badge failed">failed, the number is not valid: ESME_RINVDSTADR (0x0000000B)</span>'
+            in page
+        )
 
 
 def test_no_account_sees_what_is_anothers(scene: Scene, member: Browser) -> None:
