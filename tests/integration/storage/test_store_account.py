@@ -6,14 +6,25 @@ import pytest
 from sqlalchemy import Connection
 
 from edge.contacts import Person, book
-from storage import accounts, contacts, inventory, numbers, second_factors, sessions, users
+from storage import (
+    accounts,
+    contacts,
+    inventory,
+    messages,
+    numbers,
+    operators,
+    second_factors,
+    sessions,
+    users,
+)
 from storage.contacts import MoreNumber
 from storage.engines import Engine
 from storage.errors import Conflict, NotFound
 from storage.ids import IdSource
 from storage.inventory import FreeNumber
-from storage.records import PORTING_MS, Account, Role, Session
-from tests.samples import NOW
+from storage.records import PORTING_MS, Account, PartState, Role, Session
+from storage.statements import execute
+from tests.samples import NOW, mo, mt, part_of
 
 NUMBER, OTHER = "+12025550190", "+12025550191"
 
@@ -237,3 +248,17 @@ def test_a_file_of_people(engine: Engine, ids: IdSource) -> None:
         ]
         assert book.take(conn, ids.next, mine, book.people(conn, mine), "US", NOW).changed == 2
         assert contacts.get(conn, mine, ann.id) == ann
+
+
+def test_traffic_by_steps_of_time(engine: Engine, ids: IdSource) -> None:
+    received, sent, failed = mo(), mt(text="a"), mt(text="b")
+    hour = 3_600_000
+    begun = received.created_at // hour * hour
+    with engine.transaction() as conn:
+        for message, state in ((received, None), (sent, PartState.DELIVERED), (failed, PartState.EXPIRED)):
+            parts = [] if state is None else [part_of(message, state=state), part_of(message, number=2)]
+            for statement, row in messages.insert(message, parts):
+                execute(conn, statement, [row])
+        before, now = operators.traffic(conn, begun - hour, hour, 2)
+        assert before == operators.Traffic(begun - hour, 0, 0, 0, 0, 0)
+        assert now == operators.Traffic(begun, 1, 2, 1, 1, 2)
