@@ -90,7 +90,7 @@ KEYWORDS := --no-default-keywords -k _ -k N_ -k gettext -k ngettext:1,2 -k PageP
 
 words: $(VENV)/dev.stamp
 	@mkdir -p build
-	$(BIN)/pybabel --quiet extract -F pyproject.toml $(KEYWORDS) --add-location=file --sort-by-file -o build/words.pot .
+	$(BIN)/pybabel --quiet extract -F pyproject.toml $(KEYWORDS) --add-location=file --sort-by-file --project=Trunkline --version= -o build/words.pot .
 	@for language in fr es; do \
 		$(BIN)/pybabel --quiet update -i build/words.pot -o edge/web/locale/$$language.po -l $$language \
 			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap; \

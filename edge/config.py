@@ -167,9 +167,11 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumbersConfig:
-    """``region`` is the country whose national spelling of numbers is understood."""
+    """``region`` is the country whose national spelling of numbers is understood. ``orders``: whether a
+    number that a customer orders waits for an operator's yes."""
 
     region: Region = "US"
+    orders: Literal["approve", "at_once"] = "approve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ Both functions take some 30 ms of CPU and 19 MiB; a server calls them in a threa
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+MIN_CHARACTERS = 8  # of those that people choose
 MAX_CHARACTERS = 1_000
 MEMORY_KIB = 19 * 1024
 PASSES = 2

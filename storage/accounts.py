@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from storage.errors import Conflict, NotFound
 from storage.numbers import bump_catalog
-from storage.records import Account, ApiKey, User
+from storage.records import Account, ApiKey, Role, User
 from storage.tables import account, api_key, user
 
 
@@ -41,29 +41,25 @@ def add_user(
     login: str,
     password_hash: str,
     now_ms: int,
+    *,
+    role: Role | None = None,
 ) -> User:
     """The user of this login (compared in lower case), made or given this password hash.
 
-    Raises Conflict when the login belongs to another account.
+    ``role`` None: an owner, if he is new. Raises Conflict when the login belongs to another account.
     """
     login = login.lower()
     found = find_user(connection, login)
     if found is None:
-        added = User(next_id(), account_id, login, password_hash, now_ms)
-        connection.execute(
-            insert(user).values(
-                id=added.id,
-                account_id=account_id,
-                login=login,
-                password_hash=password_hash,
-                created_at=now_ms,
-            )
-        )
+        added = User(next_id(), account_id, login, password_hash, now_ms, role=role or Role.OWNER)
+        connection.execute(insert(user).values({**asdict(added), "role": added.role.value}))
         return added
     if found.account_id != account_id:
         raise Conflict(f"The login {login} belongs to another account.")
-    connection.execute(update(user).where(user.c.id == found.id).values(password_hash=password_hash))
-    return replace(found, password_hash=password_hash)
+    changed = replace(found, password_hash=password_hash, role=role or found.role)
+    values = {"password_hash": password_hash, "role": changed.role.value}
+    connection.execute(update(user).where(user.c.id == found.id).values(values))
+    return changed
 
 
 def set_preferences(
@@ -92,13 +88,18 @@ def set_preferences(
 def find_user(connection: Connection, login: str) -> User | None:
     """Whoever logs in with this (compared in lower case), of whichever account: for the log-in itself."""
     row = connection.execute(select(user).where(user.c.login == login.lower())).first()
-    return None if row is None else User(*row)
+    return None if row is None else user_record(row)
+
+
+def user_record(row: Any) -> User:
+    """A row of the table."""
+    return User(**{**row._asdict(), "role": Role(row.role)})
 
 
 def list_users(connection: Connection, account_id: int) -> list[User]:
     """The users of an account, by login."""
     query = select(user).where(user.c.account_id == account_id).order_by(user.c.login)
-    return [User(*row) for row in connection.execute(query)]
+    return [user_record(row) for row in connection.execute(query)]
 
 
 def add_key(

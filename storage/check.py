@@ -131,7 +131,7 @@ _ORPHANS = (
     _orphan("message", "did_id", "did"),
     _orphan("delivery", "account_id", "account"),
     _orphan("conversation", "account_id", "account", "peer"),
-    _orphan("idempotency", "api_key_id", "api_key", "key"),
+    _orphan("idempotency", "account_id", "account", "key"),
 )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from storage.errors import Conflict, NotFound
 from storage.pages import bounded
-from storage.tables import contact, contact_group, contact_membership, phonebook_entry
+from storage.tables import contact, contact_group, contact_membership, contact_number, phonebook_entry
 from storage.words import fold
 
 MAX_LIMIT = 1_000
@@ -26,6 +26,14 @@ class Contact:
     notes: str
     created_at: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoreNumber:
+    """A number that a contact has beside its first; ``label`` says which ("work")."""
+
+    number: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,12 @@ def change(
     connection.execute(
         update(contact).where(*_mine(account_id, contact_id)).values(**values, updated_at=now_ms)
     )
+    if number is not None:  # it may have been one of its other numbers
+        connection.execute(
+            delete(contact_number).where(
+                *_more_of(account_id, [contact_id]), contact_number.c.number == number
+            )
+        )
     changed = get(connection, account_id, contact_id)
     assert changed is not None, "it was there in this transaction"
     return changed
@@ -91,10 +105,22 @@ def get(connection: Connection, account_id: int, contact_id: int) -> Contact | N
 
 
 def of_number(connection: Connection, account_id: int, number: str) -> Contact | None:
-    """The contact of this account with this number."""
+    """The contact of this account with this number, be it one of several."""
     query = select(contact).where(contact.c.account_id == account_id, contact.c.number == number)
     row = connection.execute(query).first()
+    if row is None:
+        also = and_(contact_number.c.account_id == account_id, contact_number.c.number == number)
+        query = select(contact).join(contact_number, contact_number.c.contact_id == contact.c.id).where(also)
+        row = connection.execute(query).first()
     return None if row is None else Contact(*row)
+
+
+def names(connection: Connection, account_id: int, peers: Iterable[str]) -> dict[str, str]:
+    """The names that this account has for these numbers (at most a page of them)."""
+    query = select(contact.c.number, contact.c.name).where(
+        contact.c.account_id == account_id, contact.c.number.in_(sorted(set(peers)))
+    )
+    return {row.number: row.name for row in connection.execute(query)}
 
 
 def listed(
@@ -109,10 +135,15 @@ def listed(
     """Contacts by name; those whose name or number holds a text, those of a group, those after one."""
     query = select(contact).where(contact.c.account_id == account_id)
     if holding:
+        also = select(contact_number.c.contact_id).where(
+            contact_number.c.account_id == account_id,
+            contact_number.c.number.contains(holding, autoescape=True),
+        )
         query = query.where(
             or_(
                 contact.c.folded.contains(fold(holding), autoescape=True),
                 contact.c.number.contains(holding, autoescape=True),
+                contact.c.id.in_(also),
             )
         )
     if group_id is not None:
@@ -129,9 +160,102 @@ def remove(connection: Connection, account_id: int, contact_ids: Iterable[int]) 
     """Take contacts and their memberships away; how many there were."""
     mine = select(contact.c.id).where(contact.c.account_id == account_id, contact.c.id.in_(list(contact_ids)))
     ids = list(connection.scalars(mine))
-    for table in (contact_membership, phonebook_entry):
+    for table in (contact_membership, contact_number, phonebook_entry):
         connection.execute(delete(table).where(table.c.contact_id.in_(ids)))
     return connection.execute(delete(contact).where(contact.c.id.in_(ids))).rowcount
+
+
+def more_numbers(
+    connection: Connection, account_id: int, contact_ids: Iterable[int]
+) -> dict[int, list[MoreNumber]]:
+    """What contacts have beside their first numbers, by contact; those without are not in it."""
+    query = select(contact_number).where(
+        contact_number.c.account_id == account_id, contact_number.c.contact_id.in_(list(contact_ids))
+    )
+    found: dict[int, list[MoreNumber]] = {}
+    for row in connection.execute(query.order_by(contact_number.c.number)):
+        found.setdefault(row.contact_id, []).append(MoreNumber(row.number, row.label))
+    return found
+
+
+def set_more_numbers(
+    connection: Connection, account_id: int, contact_id: int, more: Iterable[MoreNumber]
+) -> None:
+    """These beside its first number, and no others. Raises NotFound, Conflict when another has one."""
+    held = get(connection, account_id, contact_id)
+    if held is None:
+        raise NotFound("There is no such contact.")
+    connection.execute(delete(contact_number).where(*_more_of(account_id, [contact_id])))
+    for item in {item.number: item for item in more if item.number != held.number}.values():
+        other = of_number(connection, account_id, item.number)
+        if other is not None:
+            raise Conflict(f"The number {item.number} is another contact's.")
+        connection.execute(insert(contact_number).values([account_id, item.number, contact_id, item.label]))
+
+
+def merge(
+    connection: Connection, account_id: int, contact_id: int, contact_ids: Iterable[int], now_ms: int
+) -> Contact:
+    """One contact out of it and the others, which are gone then: it has all their numbers, notes and groups.
+
+    Its name and first number stay. Raises NotFound for one that is not the account's.
+    """
+    kept = get(connection, account_id, contact_id)
+    others = [get(connection, account_id, item) for item in dict.fromkeys(contact_ids) if item != contact_id]
+    found = [item for item in others if item is not None]
+    if kept is None or len(found) != len(others):
+        raise NotFound("There is no such contact.")
+    ids = [item.id for item in found]
+    more = more_numbers(connection, account_id, [contact_id, *ids])
+    joined = list(more.get(contact_id, ()))
+    for item in found:
+        joined += [MoreNumber(item.number, ""), *more.get(item.id, ())]
+    notes = "\n\n".join(dict.fromkeys(item.notes.strip() for item in (kept, *found) if item.notes.strip()))
+    memberships = select(contact_membership.c.group_id).where(
+        contact_membership.c.contact_id.in_([contact_id, *ids])
+    )
+    groups_of_all = set(connection.scalars(memberships))
+    remove(connection, account_id, ids)
+    _join(connection, contact_id, groups_of_all)
+    set_more_numbers(connection, account_id, contact_id, joined)
+    return change(connection, account_id, contact_id, now_ms, notes=notes)
+
+
+def groups_of(connection: Connection, account_id: int, contact_ids: Iterable[int]) -> dict[int, list[Group]]:
+    """The groups of each contact, by name."""
+    query = (
+        select(contact_membership.c.contact_id, contact_group)
+        .join(contact_group, contact_group.c.id == contact_membership.c.group_id)
+        .where(
+            contact_group.c.account_id == account_id,
+            contact_membership.c.contact_id.in_(list(contact_ids)),
+        )
+        .order_by(contact_group.c.name)
+    )
+    found: dict[int, list[Group]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.contact_id, []).append(Group(*row[1:]))
+    return found
+
+
+def set_groups(connection: Connection, account_id: int, contact_id: int, group_ids: Iterable[int]) -> None:
+    """The contact is in these groups, and in no others. Raises NotFound for what is not the account's."""
+    wanted = set(group_ids)
+    mine = {group.id for group in groups(connection, account_id)}
+    if get(connection, account_id, contact_id) is None or not wanted <= mine:
+        raise NotFound("There is no such contact or group.")
+    connection.execute(delete(contact_membership).where(contact_membership.c.contact_id == contact_id))
+    _join(connection, contact_id, wanted)
+
+
+def _join(connection: Connection, contact_id: int, group_ids: Iterable[int]) -> None:
+    query = select(contact_membership.c.group_id).where(contact_membership.c.contact_id == contact_id)
+    missing = set(group_ids) - set(connection.scalars(query))
+    if missing:
+        rows: list[dict[str, Any]] = [
+            {"group_id": item, "contact_id": contact_id} for item in sorted(missing)
+        ]
+        connection.execute(insert(contact_membership), rows)
 
 
 def add_group(
@@ -193,6 +317,10 @@ def _own_group(connection: Connection, account_id: int, group_id: int) -> None:
     )
     if connection.execute(query).first() is None:
         raise NotFound("There is no such group.")
+
+
+def _more_of(account_id: int, contact_ids: list[int]) -> tuple[Any, Any]:
+    return contact_number.c.account_id == account_id, contact_number.c.contact_id.in_(contact_ids)
 
 
 def _mine(account_id: int, contact_id: int) -> tuple[Any, Any]:

@@ -88,6 +88,17 @@ def get(connection: Connection, account_id: int, did: str, peer: str) -> Convers
     return found[0] if found else None
 
 
+def last_did(connection: Connection, account_id: int, peer: str) -> str | None:
+    """Over which DID this account last had a word with a peer; None when it never had."""
+    query = select(conversation.c.did).where(
+        conversation.c.account_id == account_id,
+        conversation.c.peer == peer,
+        conversation.c.last_message_id > 0,
+    )
+    found: str | None = connection.scalar(query.order_by(conversation.c.last_message_id.desc()).limit(1))
+    return found
+
+
 def unread_conversations(connection: Connection, account_id: int) -> int:
     """How many conversations have something unread, for the badge."""
     query = select(func.count()).where(

@@ -17,7 +17,7 @@ _INSERT = hot_insert(idempotency)
 
 
 class Scope(NamedTuple):
-    """Where a key holds."""
+    """Where a key holds. ``api_key_id`` is the id of whoever sends: an API key, or a user of the portal."""
 
     api_key_id: int
     method: str

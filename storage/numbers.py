@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from storage.errors import Conflict, NotFound
 from storage.records import ApiAccess, ApiKey, Catalog, Did, HandlerSetting
@@ -19,6 +20,8 @@ def add_did(
     now_ms: int,
     *,
     sms_enabled: bool = True,
+    sms_capable: bool = True,
+    ported_at: int | None = None,
 ) -> Did:
     """The DID with this number (E.164 with "+"), made if it is not there.
 
@@ -29,10 +32,16 @@ def add_did(
         if found.account_id != account_id:
             raise Conflict(f"The number {number} belongs to another account.")
         return found
-    added = Did(next_id(), account_id, number, sms_enabled, {})
+    added = Did(next_id(), account_id, number, sms_enabled and sms_capable, {}, sms_capable, ported_at)
     connection.execute(
         insert(did).values(
-            id=added.id, account_id=account_id, number=number, sms_enabled=sms_enabled, created_at=now_ms
+            id=added.id,
+            account_id=account_id,
+            number=number,
+            sms_enabled=added.sms_enabled,
+            created_at=now_ms,
+            sms_capable=sms_capable,
+            ported_at=ported_at,
         )
     )
     bump_catalog(connection)
@@ -53,11 +62,13 @@ def set_did(
 
     ``handler`` names the handler that ``enabled`` and ``settings`` are for. ``settings`` are laid over those
     that are there; a value of None takes a setting away. A handler that had none begins enabled.
-    Raises NotFound for a number that is not there.
+    Raises NotFound for a number that is not there, Conflict when its SMS cannot be switched on.
     """
     found = find_did(connection, number)
     if found is None:
         raise NotFound(f"There is no DID {number}.")
+    if sms_enabled and not found.sms_capable:
+        raise Conflict(f"{number} is for calls only: it cannot do SMS.")
     changed = False
     if sms_enabled is not None and sms_enabled != found.sms_enabled:
         connection.execute(update(did).where(did.c.id == found.id).values(sms_enabled=sms_enabled))
@@ -70,6 +81,30 @@ def set_did(
     after = find_did(connection, number)
     assert after is not None
     return after
+
+
+def set_carriage(connection: Connection, number: str, sms_capable: bool, ported_at: int | None) -> Did:
+    """Whether its carrier brings messages for it, and when it was ported in. One that cannot do SMS is
+    switched off. Raises NotFound."""
+    found = find_did(connection, number)
+    if found is None:
+        raise NotFound(f"There is no DID {number}.")
+    enabled = found.sms_enabled and sms_capable
+    values = {"sms_capable": sms_capable, "ported_at": ported_at, "sms_enabled": enabled}
+    connection.execute(update(did).where(did.c.id == found.id).values(values))
+    bump_catalog(connection)
+    return replace(found, sms_capable=sms_capable, ported_at=ported_at, sms_enabled=enabled)
+
+
+def remove_did(connection: Connection, account_id: int, number: str) -> Did:
+    """The account gives its number up; what was written over it stays. Raises NotFound."""
+    found = find_did(connection, number)
+    if found is None or found.account_id != account_id:
+        raise NotFound(f"There is no DID {number}.")
+    connection.execute(delete(handler_setting).where(handler_setting.c.did_id == found.id))
+    connection.execute(delete(did).where(did.c.id == found.id))
+    bump_catalog(connection)
+    return found
 
 
 def find_did(connection: Connection, number: str) -> Did | None:
@@ -113,7 +148,16 @@ def _dids(connection: Connection, *conditions: ColumnElement[bool]) -> list[Did]
         handlers.setdefault(row.did_id, {})[row.handler] = setting
     rows = connection.execute(select(did).where(*conditions).order_by(did.c.number))
     return [
-        Did(row.id, row.account_id, row.number, row.sms_enabled, handlers.get(row.id, {})) for row in rows
+        Did(
+            row.id,
+            row.account_id,
+            row.number,
+            row.sms_enabled,
+            handlers.get(row.id, {}),
+            row.sms_capable,
+            row.ported_at,
+        )
+        for row in rows
     ]
 
 

@@ -1,10 +1,12 @@
 """What operators look at and change, of all accounts: queues, dead letters, counts. Never for customers."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, and_, case, func, literal_column, select, update
 
+from storage.ids import lowest_at
 from storage.messages import delivery_record, part_record
 from storage.records import DeliveryRecord, MessageRecord, PartFlag, PartRecord, PartState
 from storage.tables import delivery, message, part
@@ -140,6 +142,47 @@ def pending(connection: Connection, handler: str | None, limit: int) -> list[Del
         query = query.where(delivery.c.handler == handler)
     rows = connection.execute(query.order_by(delivery.c.due_at, delivery.c.id).limit(_limited(limit)))
     return [delivery_record(row) for row in rows]
+
+
+class Traffic(NamedTuple):
+    """Messages and parts of one step of time, which begins at ``at``. ``delivered`` and ``failed`` are parts
+    that were sent in it and have ended so; ``waiting`` are those of which nothing final is known."""
+
+    at: int
+    received: int
+    sent: int
+    delivered: int
+    failed: int
+    waiting: int
+
+
+def traffic(connection: Connection, since_ms: int, step_ms: int, steps: int) -> list[Traffic]:
+    """What came and went since then, in steps, those in which nothing did too."""
+    offset = message.c.created_at - since_ms
+    begun = (offset - offset % step_ms).label("begun")
+    of_then = (
+        message.c.id >= lowest_at(since_ms),
+        offset >= 0,
+        offset < step_ms * steps,
+    )
+    found: Counter[tuple[int, str]] = Counter()
+    messages = select(begun, message.c.direction, func.count()).where(*of_then)
+    for at, direction, count in connection.execute(messages.group_by(begun, message.c.direction)):
+        found[at, direction] += count
+    of_parts = select(begun, part.c.state, func.count()).join(message, message.c.id == part.c.message_id)
+    for at, state, count in connection.execute(of_parts.where(*of_then).group_by(begun, part.c.state)):
+        found[at, _kind(PartState(state))] += count
+    kinds = ("mo", "mt", "delivered", "failed", "waiting")
+    return [
+        Traffic(since_ms + at, *(found[at, kind] for kind in kinds))
+        for at in range(0, step_ms * steps, step_ms)
+    ]
+
+
+def _kind(state: PartState) -> str:
+    if state is PartState.DELIVERED:
+        return "delivered"
+    return "failed" if state.final else "waiting"
 
 
 def _waiting(row: Row[tuple[object, ...]]) -> WaitingPart:

@@ -192,7 +192,8 @@ def _check_free(connection: Connection, account_id: int, entry_id: int | None, c
     others = select(contact.c.id).where(contact.c.account_id == account_id, contact.c.id != (entry_id or 0))
     if connection.execute(others.where(contact.c.name == change.name)).first() is not None:
         raise Taken("name")
-    if connection.execute(others.where(contact.c.number == change.number)).first() is not None:
+    owner = contacts.of_number(connection, account_id, change.number)
+    if owner is not None and owner.id != entry_id:
         raise Taken("number")
     if change.speed_dial:
         dialled = select(phonebook_entry.c.contact_id).where(

@@ -12,6 +12,9 @@ from typing import Literal, NamedTuple
 
 Direction = Literal["mo", "mt"]
 
+PORTING_MS = 48 * 3_600_000
+"""After so long a number that was ported in gets its messages here, wherever they come from."""
+
 _TLV_HEAD = struct.Struct(">HH")
 
 
@@ -280,12 +283,29 @@ class Account:
     created_at: int
 
 
+class Role(StrEnum):
+    """What somebody may do in his account, the least first: look, write to people, change everything."""
+
+    READ_ONLY = "read-only"
+    AGENT = "agent"
+    OWNER = "owner"
+
+    def may(self, needed: "Role") -> bool:
+        """Is this as much as ``needed``, or more?"""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Somebody who may log in for an account.
 
     ``language`` and ``timezone`` are "" while he has chosen none. ``enter_sends``: Enter sends what he
     writes, Shift+Enter begins a line. ``single_keys``: single letters are commands of the portal.
+
+    An ``operator`` may see and do what concerns all accounts, too. With a ``totp_step`` a code is asked for
+    after the password: the step of the last one that was used (RFC 6238); without it ``totp_secret`` was
+    shown, but never proved.
     """
 
     id: int
@@ -297,17 +317,33 @@ class User:
     timezone: str = ""
     enter_sends: bool = True
     single_keys: bool = True
+    role: Role = Role.OWNER
+    operator: bool = False
+    totp_secret: str | None = field(default=None, repr=False)
+    totp_step: int | None = None
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Does the password alone not log him in?"""
+        return self.totp_secret is not None and self.totp_step is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A log-in. ``id`` is the SHA-256 (hex) of the cookie's token, so the table gives nobody a cookie."""
+    """A log-in. ``id`` is the SHA-256 (hex) of the cookie's token, so the table gives nobody a cookie.
+
+    A ``pending`` one waits for the second factor and opens nothing but the page that asks for it.
+    """
 
     id: str = field(repr=False)
     user_id: int
     csrf_token: str = field(repr=False)
     created_at: int
     expires_at: int
+    pending: bool = False
+    used_at: int = 0
+    address: str = ""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,13 +401,25 @@ class HandlerSetting:
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """A number of an account, in E.164 with "+"; ``handlers`` by handler name."""
+    """A number of an account, in E.164 with "+"; ``handlers`` by handler name.
+
+    One that is not ``sms_capable`` can be for calls only: its SMS stays off. ``ported_at`` is when it came
+    from another provider, whose carriers may need up to PORTING_MS from then on.
+    """
 
     id: int
     account_id: int
     number: str
     sms_enabled: bool
     handlers: Mapping[str, HandlerSetting]
+    sms_capable: bool = True
+    ported_at: int | None = None
+
+    def porting_until(self, now_ms: int) -> int | None:
+        """Until when messages may still go to the provider before; None when that is over or never was."""
+        if self.ported_at is None or now_ms >= self.ported_at + PORTING_MS:
+            return None
+        return self.ported_at + PORTING_MS
 
 
 @dataclass(frozen=True, slots=True)

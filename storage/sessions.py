@@ -1,32 +1,52 @@
 """Log-ins to the portal."""
 
-from sqlalchemy import Connection, delete, insert, select
+from dataclasses import asdict
 
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
+
+from storage.accounts import user_record
 from storage.records import Session, User
 from storage.tables import session, user
 
 
 def add_session(connection: Connection, record: Session) -> None:
     """Store a log-in."""
-    connection.execute(
-        insert(session).values(
-            id=record.id,
-            user_id=record.user_id,
-            csrf_token=record.csrf_token,
-            created_at=record.created_at,
-            expires_at=record.expires_at,
-        )
+    connection.execute(insert(session).values(asdict(record)))
+
+
+def find_session(
+    connection: Connection, session_id: str, now_ms: int, *, pending: bool = False
+) -> tuple[Session, User] | None:
+    """The log-in with this id and whose it is, unless it has expired; or the ``pending`` one with this id."""
+    query = select(session).where(
+        session.c.id == session_id, session.c.expires_at > now_ms, session.c.pending.is_(pending)
     )
-
-
-def find_session(connection: Connection, session_id: str, now_ms: int) -> tuple[Session, User] | None:
-    """The log-in with this id and whose it is, unless it has expired."""
-    query = select(session).where(session.c.id == session_id, session.c.expires_at > now_ms)
     row = connection.execute(query).first()
     if row is None:
         return None
     owner = connection.execute(select(user).where(user.c.id == row.user_id)).one()
-    return Session(*row), User(*owner)
+    return Session(*row), user_record(owner)
+
+
+def of_user(connection: Connection, account_id: int, user_id: int, now_ms: int) -> list[Session]:
+    """Where he is logged in, the last used first."""
+    query = select(session).where(
+        _of(account_id, user_id), session.c.expires_at > now_ms, session.c.pending.is_(False)
+    )
+    rows = connection.execute(query.order_by(session.c.used_at.desc(), session.c.id))
+    return [Session(*row) for row in rows]
+
+
+def end_one(connection: Connection, account_id: int, user_id: int, session_id: str) -> bool:
+    """Log him out there; was he logged in?"""
+    gone = delete(session).where(_of(account_id, user_id), session.c.id == session_id)
+    return connection.execute(gone).rowcount > 0
+
+
+def end_others(connection: Connection, account_id: int, user_id: int, kept_id: str) -> int:
+    """Log him out everywhere else; how many log-ins that were."""
+    gone = delete(session).where(_of(account_id, user_id), session.c.id != kept_id)
+    return connection.execute(gone).rowcount
 
 
 def end_session(connection: Connection, session_id: str) -> None:
@@ -42,3 +62,8 @@ def end_sessions_of(connection: Connection, user_id: int) -> None:
 def purge_expired(connection: Connection, now_ms: int) -> int:
     """Forget what has expired; how many there were."""
     return connection.execute(delete(session).where(session.c.expires_at <= now_ms)).rowcount
+
+
+def _of(account_id: int, user_id: int) -> ColumnElement[bool]:
+    mine = select(user.c.id).where(user.c.account_id == account_id, user.c.id == user_id)
+    return session.c.user_id.in_(mine)

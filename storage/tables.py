@@ -25,12 +25,14 @@ from storage.schema import Id, metadata
 from storage.schema import key as _id
 from storage.schema import partial as _partial
 from storage.tables_access import api_access, media, phonebook_entry, sub_account
+from storage.tables_account import free_number, recovery_code
 from storage.tables_feed import conversation, event, feed, follower
 from storage.tables_people import (
     audit,
     contact,
     contact_group,
     contact_membership,
+    contact_number,
     draft,
     idempotency,
     opt_out,
@@ -49,6 +51,7 @@ __all__ = [
     "contact",
     "contact_group",
     "contact_membership",
+    "contact_number",
     "conversation",
     "delivery",
     "did",
@@ -56,6 +59,7 @@ __all__ = [
     "event",
     "feed",
     "follower",
+    "free_number",
     "handler_setting",
     "idempotency",
     "inbound_part",
@@ -67,6 +71,7 @@ __all__ = [
     "phonebook_entry",
     "receipt",
     "receipt_candidate",
+    "recovery_code",
     "retention",
     "session",
     "sub_account",
@@ -93,6 +98,10 @@ user = Table(
     Column("timezone", Text, nullable=False, server_default=text("''")),
     Column("enter_sends", Boolean, nullable=False, server_default=true()),
     Column("single_keys", Boolean, nullable=False, server_default=true()),
+    Column("role", Text, nullable=False, server_default="owner"),
+    Column("operator", Boolean, nullable=False, server_default=false()),
+    Column("totp_secret", Text),
+    Column("totp_step", BigInteger),
 )
 
 session = Table(
@@ -103,6 +112,10 @@ session = Table(
     Column("csrf_token", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("pending", Boolean, nullable=False, server_default=false()),
+    Column("used_at", BigInteger, nullable=False, server_default="0"),
+    Column("address", Text, nullable=False, server_default=text("''")),
+    Column("user_agent", Text, nullable=False, server_default=text("''")),
 )
 
 api_key = Table(
@@ -132,6 +145,8 @@ did = Table(
     Column("number", Text, nullable=False, unique=True),
     Column("sms_enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("sms_capable", Boolean, nullable=False, server_default=true()),
+    Column("ported_at", BigInteger),
 )
 
 handler_setting = Table(

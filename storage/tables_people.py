@@ -53,6 +53,17 @@ contact_membership = Table(
     sqlite_with_rowid=False,
 )
 
+# The numbers that a contact has beside the one in ``contact``. A number is in one of the two, once.
+contact_number = Table(
+    "contact_number",
+    metadata,
+    Column("account_id", Id, primary_key=True, autoincrement=False),
+    Column("number", Text, primary_key=True),
+    Column("contact_id", Id, ForeignKey("contact.id"), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What a user has begun to write in a conversation.
 draft = Table(
     "draft",

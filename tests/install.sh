@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the tests need beside the project's own environment: PostgreSQL's server programs, Node.js, strace,
-# Kannel, tshark, npm packages (`smpp`, the phones JsSIP and SIP.js), the phones sipp, baresip, linphonec and
+# Kannel, tshark, Chromium, npm packages (`smpp`, `axe-core`, the phones JsSIP and SIP.js), the phones sipp, baresip, linphonec and
 # twinkle-console, Kamailio as a trunk, the mail programs Postfix, Dovecot and swaks, and environments for the
 # foreign SMPP peers and API clients in Python.
 # Installs by the system's package manager where it may. What cannot be had is said loudly; with CI=true it
@@ -29,7 +29,7 @@ have_dovecot() {
 }
 
 have_npm() {
-    [ -f node_modules/smpp/package.json ] && [ -f node_modules/jssip/package.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]
+    [ -f node_modules/smpp/package.json ] && [ -f node_modules/jssip/package.json ] && [ -f node_modules/axe-core/package.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]
 }
 
 have_venv() { # NAME: built from NAME.txt as it is now
@@ -63,6 +63,7 @@ have_postfix || missing+=(postfix)
 have_dovecot || missing+=(dovecot-imapd)
 command -v swaks >/dev/null || missing+=(swaks libnet-ssleay-perl libnet-dns-perl)
 command -v tshark >/dev/null || missing+=(tshark)
+command -v chromium >/dev/null || missing+=(chromium)
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
@@ -94,12 +95,13 @@ have_postfix || lacking+=("Postfix (Debian: postfix)")
 have_dovecot || lacking+=("Dovecot (Debian: dovecot-imapd)")
 command -v swaks >/dev/null || lacking+=("swaks (Debian: swaks, libnet-ssleay-perl)")
 command -v tshark >/dev/null || lacking+=("tshark (Debian: tshark)")
+command -v chromium >/dev/null || lacking+=("Chromium (Debian: chromium)")
 if ! have_npm; then
     if command -v npm >/dev/null; then
         echo "Installing the npm packages …"
-        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null || lacking+=("the npm packages smpp, jssip, sip.js, ws")
+        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null || lacking+=("the npm packages axe-core, smpp, jssip, sip.js, ws")
     else
-        lacking+=("npm (Debian: npm), for the npm packages smpp, jssip, sip.js, ws")
+        lacking+=("npm (Debian: npm), for the npm packages axe-core, smpp, jssip, sip.js, ws")
     fi
 fi
 for name in peers twisted3 clients; do

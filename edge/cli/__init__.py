@@ -14,6 +14,7 @@ from edge.cli.database import db
 from edge.cli.deliveries import deliveries_group
 from edge.cli.dids import did
 from edge.cli.endpoints import endpoint
+from edge.cli.inventory import number
 from edge.cli.messages import explain, send
 from edge.cli.sip_accounts import sip_account
 
@@ -32,6 +33,7 @@ COMMANDS = (
     account,
     user,
     did,
+    number,
     key,
     api_access,
     sip_account,

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
-from edge.cli.common import Failed, config_option, desk, json_option, say
+from edge.cli.common import Failed, config_option, desk, json_option, on_off, say
 from edge.keys import PREVIOUS_MS, SCOPES
 from edge.tabular import table, when
-from storage.records import ApiKey, User
+from storage.records import ApiKey, Role, User
+
+ROLES = click.Choice([str(role) for role in Role])
 
 
 @click.group()
@@ -54,12 +56,21 @@ generate_option = click.option("--generate", is_flag=True, help="Make a password
 @user.command("add")
 @account_option
 @click.argument("login")
+@click.option("--role", type=ROLES, default=str(Role.OWNER), show_default=True)
+@click.option("--operator", is_flag=True, help="May see and do what concerns all accounts, too.")
 @stdin_option
 @generate_option
 @config_option
 @json_option
 def user_add(
-    account_name: str, login: str, password_stdin: bool, generate: bool, config_file: Path, as_json: bool
+    account_name: str,
+    login: str,
+    role: str,
+    operator: bool,
+    password_stdin: bool,
+    generate: bool,
+    config_file: Path,
+    as_json: bool,
 ) -> None:
     """Add a user. The password is asked for, read from standard input, or made and shown once."""
     with desk(config_file) as work:
@@ -71,7 +82,9 @@ def user_add(
             say(as_json, sentence, _user(known, False))
             return
         password, made = new_password(password_stdin, generate)
-        added = work.set_user(account_name, login, password)
+        added = work.set_user(account_name, login, password, Role(role))
+        if operator:
+            added = work.change_user(account_name, login, operator=True)
     _say_user(added, password if made else None, as_json, "added")
 
 
@@ -94,6 +107,48 @@ def user_password(
     _say_user(changed, password if made else None, as_json, "changed")
 
 
+@user.command("set")
+@account_option
+@click.argument("login")
+@click.option("--role", type=ROLES, help="What he may do in his account.")
+@click.option("--operator/--no-operator", default=None, help="May he see and do what concerns all accounts?")
+@click.option("--no-second-factor", is_flag=True, help="For who lost it: the password is enough again.")
+@config_option
+@json_option
+def user_set(
+    account_name: str,
+    login: str,
+    role: str | None,
+    operator: bool | None,
+    no_second_factor: bool,
+    config_file: Path,
+    as_json: bool,
+) -> None:
+    """Change what a user may do."""
+    with desk(config_file) as work:
+        changed = work.change_user(
+            account_name,
+            login,
+            role=None if role is None else Role(role),
+            operator=operator,
+            no_second_factor=no_second_factor,
+        )
+    kind = f"{changed.role}, operator" if changed.operator else str(changed.role)
+    say(as_json, f"User {changed.login}: {kind}.", _user(changed, True))
+
+
+@user.command("remove")
+@account_option
+@click.argument("login")
+@config_option
+@json_option
+def user_remove(account_name: str, login: str, config_file: Path, as_json: bool) -> None:
+    """Remove a user; he is logged out at once."""
+    with desk(config_file) as work:
+        gone = work.remove_user(account_name, login)
+    say(as_json, f"User {gone.login} removed.", _user(gone, True))
+
+
 @user.command("list")
 @account_option
 @config_option
@@ -102,8 +157,21 @@ def user_list(account_name: str, config_file: Path, as_json: bool) -> None:
     """Show the users of an account."""
     with desk(config_file) as work:
         found = work.users(account_name)
-    rows = [("LOGIN", "ADDED"), *((item.login, when(item.created_at) or "") for item in found)]
-    documents = [{"id": item.id, "login": item.login, "created_at": when(item.created_at)} for item in found]
+    rows = [("LOGIN", "ROLE", "OPERATOR", "SECOND FACTOR", "ADDED")]
+    for item in found:
+        operator, second = on_off(item.operator), on_off(item.has_second_factor)
+        rows.append((item.login, str(item.role), operator, second, when(item.created_at) or ""))
+    documents = [
+        {
+            "id": item.id,
+            "login": item.login,
+            "role": item.role,
+            "operator": item.operator,
+            "second_factor": item.has_second_factor,
+            "created_at": when(item.created_at),
+        }
+        for item in found
+    ]
     say(as_json, table(rows), documents)
 
 
@@ -227,7 +295,13 @@ def _say_user(who: User, made: str | None, as_json: bool, what: str) -> None:
 
 
 def _user(who: User, changed: bool) -> dict[str, object]:
-    return {"id": who.id, "login": who.login, "changed": changed}
+    return {
+        "id": who.id,
+        "login": who.login,
+        "role": who.role,
+        "operator": who.operator,
+        "changed": changed,
+    }
 
 
 def _key(item: ApiKey) -> dict[str, object]:

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from edge.cli.accounts import account_option, generate_option, new_password, stdin_option
 from edge.cli.common import Failed, config_option, desk, json_option, on_off, say
-from edge.cli.desk import MIN_PASSWORD, Desk
+from edge.cli.desk import Desk
 from edge.handlers.base import SWITCHES
-from edge.passwords import MAX_CHARACTERS, hash_password
+from edge.passwords import MAX_CHARACTERS, MIN_CHARACTERS, hash_password
 from edge.policy import allow_list
 from edge.policy.allow_list import ANYWHERE, NotAnAddress
 from edge.tabular import table
@@ -54,8 +54,8 @@ def password(
     with desk(config_file) as work:
         _find(work, account_name)
         chosen, made = new_password(password_stdin, generate)
-        if not MIN_PASSWORD <= len(chosen) <= MAX_CHARACTERS:
-            raise Failed(f"A password has {MIN_PASSWORD} to {MAX_CHARACTERS} characters.")
+        if not MIN_CHARACTERS <= len(chosen) <= MAX_CHARACTERS:
+            raise Failed(f"A password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters.")
         hashed = hash_password(chosen)
         changed = _put(work, account_name, username, hashed)
     sentence = f"Programs of {account_name} log in as {changed.username}."

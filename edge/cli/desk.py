@@ -19,20 +19,31 @@ from edge.errors import Refused
 from edge.handlers import changing
 from edge.handlers.base import Rules, SettingError
 from edge.keys import EVERYTHING, PREVIOUS_MS, new_token, prefix_of, token_hash
-from edge.passwords import MAX_CHARACTERS, hash_password
+from edge.passwords import MAX_CHARACTERS, MIN_CHARACTERS, hash_password
+from edge.policy import geography
 from edge.policy import numbers as spelling
-from storage import accounts, endpoints, mail, migrate, numbers, sessions
+from storage import (
+    accounts,
+    endpoints,
+    inventory,
+    mail,
+    migrate,
+    numbers,
+    second_factors,
+    sessions,
+    users,
+)
 from storage.endpoints import Endpoint
 from storage.engines import Engine, file_of, missing_file, open_engine
 from storage.errors import Conflict, NotFound
 from storage.highest import highest_id
 from storage.ids import IdSource
-from storage.records import Account, ApiKey, Did, User
+from storage.inventory import FreeNumber
+from storage.records import Account, ApiKey, Did, Role, User
 
 COMMAND_NODE = 15
 """The node of ids made by commands; servers have 0 to 14, so the two never make the same id."""
 
-MIN_PASSWORD = 8
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
@@ -153,17 +164,48 @@ class Desk:
             raise Conflict(f"The login {login} belongs to another account.")
         return known
 
-    def set_user(self, account: str, login: str, password: str) -> User:
-        """Make the user, or give him this password and log him out everywhere."""
-        if not MIN_PASSWORD <= len(password) <= MAX_CHARACTERS:
-            raise DeskError(f"A password has {MIN_PASSWORD} to {MAX_CHARACTERS} characters.")
+    def set_user(self, account: str, login: str, password: str, role: Role | None = None) -> User:
+        """Make the user, or give him this password and log him out everywhere. ``role`` None: an owner, if he
+        is new."""
+        if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
+            raise DeskError(f"A password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters.")
         known = self.find_user(account, login)
         hashed = hash_password(password)
         with self.transaction() as conn:
             owner = _account(conn, account)
             if known is not None:
                 sessions.end_sessions_of(conn, known.id)
-            return accounts.add_user(conn, self.ids.next, owner.id, login, hashed, self.clock_ms())
+            return accounts.add_user(conn, self.ids.next, owner.id, login, hashed, self.clock_ms(), role=role)
+
+    def change_user(
+        self,
+        account: str,
+        login: str,
+        *,
+        role: Role | None = None,
+        operator: bool | None = None,
+        no_second_factor: bool = False,
+    ) -> User:
+        """What is None stays. Raises NotFound, Conflict when nobody would own the account any more."""
+        known = self.find_user(account, login)
+        if known is None:
+            raise NotFound(f"There is no user {login} in the account {account}.")
+        with self.transaction() as conn:
+            if role is not None:
+                users.set_role(conn, known.account_id, known.id, role)
+            if operator is not None:
+                users.set_operator(conn, known.login, operator)
+            if no_second_factor:
+                second_factors.end(conn, known.account_id, known.id)
+            return users.get(conn, known.account_id, known.id) or known
+
+    def remove_user(self, account: str, login: str) -> User:
+        """He may log in no more. Raises NotFound, Conflict for the only owner."""
+        known = self.find_user(account, login)
+        if known is None:
+            raise NotFound(f"There is no user {login} in the account {account}.")
+        with self.transaction() as conn:
+            return users.remove(conn, known.account_id, known.id)
 
     def users(self, account: str) -> list[User]:
         """Those of one account."""
@@ -247,12 +289,41 @@ class Desk:
     # -- DIDs -------------------------------------------------------------------------------------
 
     def add_did(self, account: str, number: str) -> tuple[Did, bool]:
-        """The DID, and whether it is new."""
+        """The DID, and whether it is new. One that was on offer is so no more."""
         e164 = self.did_number(number)
         with self.transaction() as conn:
             owner = _account(conn, account)
             known = numbers.find_did(conn, e164)
+            inventory.withdraw(conn, e164)
             return numbers.add_did(conn, self.ids.next, owner.id, e164, self.clock_ms()), known is None
+
+    def set_carriage(self, number: str, sms: bool, ported_at: int | None) -> Did:
+        """Whether its carrier brings messages for the DID, and when it was ported in."""
+        e164 = self.did_number(number)
+        with self.transaction() as conn:
+            return numbers.set_carriage(conn, e164, sms, ported_at)
+
+    # -- numbers to order -------------------------------------------------------------------------
+
+    def offer(self, number: str, region: str, sms: bool) -> tuple[FreeNumber, bool]:
+        """Let customers order a number; and whether that is new. ``region`` "": as its prefix says."""
+        e164 = self.did_number(number)
+        place = region or geography.region_of(e164)
+        wanted = FreeNumber(e164, geography.country_of(e164), place, sms, self.clock_ms())
+        with self.transaction() as conn:
+            known = inventory.find(conn, e164)
+            return inventory.add(conn, wanted), known is None
+
+    def withdraw(self, number: str) -> tuple[str, bool]:
+        """The number, and whether it was on offer."""
+        e164 = self.did_number(number)
+        with self.transaction() as conn:
+            return e164, inventory.withdraw(conn, e164)
+
+    def offers(self) -> list[FreeNumber]:
+        """All that are on offer or asked for."""
+        with self.engine.snapshot() as conn:
+            return inventory.everything(conn, limit=inventory.MAX_LIMIT)
 
     def set_did(self, number: str, change: DidChange) -> tuple[Did, Did]:
         """The DID before and after the change. Each handler judges its own settings."""

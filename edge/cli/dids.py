@@ -1,6 +1,7 @@
 """trunkline did."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from edge.cli.desk import DidChange, HandlerChange
 from edge.handlers import changing, registry
 from edge.handlers.base import SWITCHES, DIDHandler
 from edge.handlers.endpoints import bare
-from edge.tabular import table
+from edge.tabular import table, when
 from storage.endpoints import Endpoint
 from storage.records import Did, HandlerSetting
 
@@ -69,6 +70,27 @@ def did_set(number: str, settings: tuple[str, ...], config_file: Path, as_json: 
         sentence += f"\nThe secret of its {name}, shown this once: {secret}"
     document = {**_document(after, paused), "changed": after != before}
     say(as_json, sentence, {**document, "secrets": made} if made else document)
+
+
+@did.command("carriage")
+@click.argument("number")
+@click.option("--sms/--calls-only", default=True, show_default=True, help="Can it do SMS at all?")
+@click.option(
+    "--ported",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help="When it came from another provider (UTC): its messages may be elsewhere for 48 hours more.",
+)
+@config_option
+@json_option
+def did_carriage(number: str, sms: bool, ported: datetime | None, config_file: Path, as_json: bool) -> None:
+    """Say what the carrier does for a number."""
+    ported_at = None if ported is None else round(ported.replace(tzinfo=UTC).timestamp() * 1000)
+    with desk(config_file) as work:
+        changed = work.set_carriage(number, sms, ported_at)
+    ability = "can do SMS" if changed.sms_capable else "is for calls only"
+    since = f", ported in at {when(ported_at)}" if ported_at is not None else ""
+    document = {"number": changed.number, "sms_capable": changed.sms_capable, "ported_at": when(ported_at)}
+    say(as_json, f"DID {changed.number} {ability}{since}.", document)
 
 
 @did.command("forget-replies")

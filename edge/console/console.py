@@ -17,6 +17,8 @@ from storage.errors import StoreError
 log = structlog.get_logger(__name__)
 
 ACTION = "console"
+EXPECTED = (Misused, Refused, Unavailable, StoreError, OSError, CancelledError)
+"""What a command may come to without a mistake of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,20 @@ class Console:
         """Carry out one line; never an errback. Everything but an empty line is in the log and the audit."""
         return ensureDeferred(self._execute(line, operator))
 
+    def look(self, line: str) -> Deferred[Reply]:
+        """The same for a page that only shows what a command finds: nothing is noted, since nobody did
+        anything. Never an errback but for what is our own fault.
+        """
+        return ensureDeferred(self._look(line))
+
+    async def _look(self, line: str) -> Reply:
+        invocation = self.language.parse(line)
+        try:
+            answer = await self._run(invocation)
+        except EXPECTED as error:
+            return _failed(_sentence(error), getattr(error, "code", "refused"), invocation.as_json)
+        return Reply(True, answer.text, answer.document, invocation.as_json)
+
     def complete(self, line: str) -> list[str]:
         """What the last word of a line may become."""
         return self.language.complete(line, self.server)
@@ -60,10 +76,9 @@ class Console:
             return _failed(str(error), "misused", "--json" in line)
         try:
             answer = await self._run(invocation)
-        except (Misused, Refused, Unavailable, StoreError, OSError, CancelledError) as error:
-            sentence = getattr(error, "sentence", None) or str(error) or type(error).__name__
+        except EXPECTED as error:
             self._note(operator, invocation.shown(), "refused")
-            return _failed(sentence, getattr(error, "code", "refused"), invocation.as_json)
+            return _failed(_sentence(error), getattr(error, "code", "refused"), invocation.as_json)
         except Exception as error:
             log.exception("console_command_failed", command=invocation.shown())
             self._note(operator, invocation.shown(), "failed")
@@ -92,6 +107,10 @@ class Console:
         self.server.store.writer.run("audit of the console", write).addErrback(
             lambda failure: log.warning("audit_not_stored", error=failure.getErrorMessage())
         )
+
+
+def _sentence(error: BaseException) -> str:
+    return getattr(error, "sentence", None) or str(error) or type(error).__name__
 
 
 def _failed(sentence: str, code: str, as_json: bool) -> Reply:

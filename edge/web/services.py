@@ -7,9 +7,11 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from edge.config import Config
-from edge.console.console import Console
+from edge.console.console import Operator, Reply
+from edge.console.language import Language
 from edge.directory import Directory
 from edge.handlers.base import DIDHandler
+from edge.handlers.trial import Trials
 from edge.http.resolving import Resolver
 from edge.outbound import Outbound
 from edge.policy.optout import OptOuts
@@ -59,12 +61,29 @@ class Feed(Protocol):
         ...
 
 
+class OperatorConsole(Protocol):
+    """What operators say and see; see `edge.console.console.Console`."""
+
+    @property
+    def language(self) -> Language:
+        """The commands that there are."""
+        ...
+
+    def execute(self, line: str, operator: Operator) -> Deferred[Reply]:
+        """Carry a line out, noted in log and audit."""
+        ...
+
+    def look(self, line: str) -> Deferred[Reply]:
+        """What a command finds, without a note."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WebServices:
     """``ready`` says whether traffic can be taken and in what state each part is, ``started`` whether the
     start is over and which steps it had. Without ``deliveries`` there is nothing at /v1/deliveries, without
     ``events`` nothing at /v1/events; without ``resolver`` no host name has addresses. ``handlers`` are
-    those that deliver, by name; ``console`` is the operators'."""
+    those that deliver, by name; without ``console`` operators have no pages."""
 
     store: Store
     directory: Directory
@@ -79,5 +98,10 @@ class WebServices:
     events: Feed | None = None
     opt_outs: OptOuts | None = None
     handlers: Mapping[str, DIDHandler] = field(default_factory=dict)
-    console: Console | None = None
+    console: OperatorConsole | None = None
     started: Callable[[], tuple[bool, dict[str, object]]] = lambda: (True, {"doing": None, "steps": []})
+
+    @property
+    def trials(self) -> Trials:
+        """For trying them."""
+        return Trials(self.handlers, self.store.ids.next, self.wall_ms, self.reactor.seconds)

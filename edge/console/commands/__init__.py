@@ -1,6 +1,16 @@
 """What can be asked for, by subject."""
 
-from edge.console.commands import binds, deliveries, life, logs, messages, people, phones, queue
+from edge.console.commands import (
+    binds,
+    deliveries,
+    inventory,
+    life,
+    logs,
+    messages,
+    people,
+    phones,
+    queue,
+)
 from edge.console.language import Language
 
 
@@ -14,6 +24,7 @@ def language() -> Language:
         *deliveries.COMMANDS,
         *phones.COMMANDS,
         *people.COMMANDS,
+        *inventory.COMMANDS,
         *logs.COMMANDS,
     )
     made = Language((*commands, life.help_command(lambda: made)))

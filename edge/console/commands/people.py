@@ -31,26 +31,26 @@ async def account_ls(server: Server, given: Given) -> Answer:
 
 async def account_add(server: Server, given: Given) -> Answer:
     """Add an account."""
-    added, new = await _at_desk(server, lambda desk: desk.add_account(given["account"]))
+    added, new = await at_desk(server, lambda desk: desk.add_account(given["account"]))
     return done(f"Account {added.name} {_added(new)}.", id=added.id, added=new)
 
 
 async def user_ls(server: Server, given: Given) -> Answer:
     """The people of an account."""
-    found = await _at_desk(server, lambda desk: desk.users(given["account"]))
+    found = await at_desk(server, lambda desk: desk.users(given["account"]))
     return rows([{"login": item.login, "added": time(item.created_at)} for item in found])
 
 
 async def user_add(server: Server, given: Given) -> Answer:
     """Add somebody, or give him a new password, shown this once."""
     password = secrets.token_urlsafe(12)
-    user = await _at_desk(server, lambda desk: desk.set_user(given["account"], given["login"], password))
+    user = await at_desk(server, lambda desk: desk.set_user(given["account"], given["login"], password))
     return done(f"{user.login} may log in with the password {password}", login=user.login, password=password)
 
 
 async def did_ls(server: Server, given: Given) -> Answer:
     """Numbers and what they do."""
-    found = await _at_desk(server, lambda desk: desk.dids(given.get("account")))
+    found = await at_desk(server, lambda desk: desk.dids(given.get("account")))
     return rows(
         [
             {
@@ -66,7 +66,7 @@ async def did_ls(server: Server, given: Given) -> Answer:
 
 async def did_add(server: Server, given: Given) -> Answer:
     """Add a number."""
-    added, new = await _at_desk(server, lambda desk: desk.add_did(given["account"], given["number"]))
+    added, new = await at_desk(server, lambda desk: desk.add_did(given["account"], given["number"]))
     return done(f"DID {added.number} {_added(new)}.", number=added.number, added=new)
 
 
@@ -76,7 +76,7 @@ async def did_set(server: Server, given: Given) -> Answer:
         change = parse_change(tuple(given["settings"].split()))
     except click.UsageError as error:
         raise Misused(error.format_message()) from error
-    _, after = await _at_desk(server, lambda desk: desk.set_did(given["number"], change))
+    _, after = await at_desk(server, lambda desk: desk.set_did(given["number"], change))
     enabled = [name for name, setting in after.handlers.items() if setting.enabled]
     sms = "on" if after.sms_enabled else "off"
     return done(
@@ -89,7 +89,7 @@ async def did_set(server: Server, given: Given) -> Answer:
 
 async def key_ls(server: Server, given: Given) -> Answer:
     """The API keys of an account."""
-    found = await _at_desk(server, lambda desk: desk.keys(given["account"]))
+    found = await at_desk(server, lambda desk: desk.keys(given["account"]))
     return rows(
         [
             {
@@ -105,7 +105,7 @@ async def key_ls(server: Server, given: Given) -> Answer:
 
 async def key_add(server: Server, given: Given) -> Answer:
     """Make a key; its token is shown this once."""
-    key, token = await _at_desk(server, lambda desk: desk.add_key(given["account"], given["key"]))
+    key, token = await at_desk(server, lambda desk: desk.add_key(given["account"], given["key"]))
     if token is None:
         raise Misused(f"There is a key {key.name} already.")
     return done(f"Key {key.name}, shown this once: {token}", key=key.name, token=token)
@@ -113,7 +113,7 @@ async def key_add(server: Server, given: Given) -> Answer:
 
 async def key_revoke(server: Server, given: Given) -> Answer:
     """End a key."""
-    key, was_valid = await _at_desk(server, lambda desk: desk.revoke_key(given["account"], given["key"]))
+    key, was_valid = await at_desk(server, lambda desk: desk.revoke_key(given["account"], given["key"]))
     return done(f"Key {key.name} {'is revoked' if was_valid else 'was revoked before'}.", key=key.name)
 
 
@@ -163,7 +163,7 @@ async def _account(server: Server, given: Given) -> Account:
     return found
 
 
-async def _at_desk(server: Server, work: Callable[[Desk], T]) -> T:
+async def at_desk(server: Server, work: Callable[[Desk], T]) -> T:
     """In a thread, with a connection of its own: hashing a password must not hold up the messages."""
 
     def run() -> T:

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 
 from edge import outgoing
 from edge.errors import Refused
-from edge.handlers import Delivered, Failed, Job, Outcome, changing, registry
+from edge.handlers import changing, registry, trial
 from edge.handlers.base import DIDHandler, SettingError
 from edge.handlers.endpoints import known_as
+from edge.handlers.trial import Trial
 from edge.policy.numbers import destination
 from edge.web.api import views
 from edge.web.api.messages import nothing_more
@@ -36,14 +35,10 @@ from edge.web.api.shapes import (
 from storage import endpoints, numbers
 from storage.endpoints import Endpoint, EndpointRecord
 from storage.errors import NotFound
-from storage.records import DeliveryRecord, DeliveryState, Did, HandlerSetting, MessageRecord
-
-log = structlog.get_logger(__name__)
+from storage.records import Did, HandlerSetting
 
 MISSING = ("unknown_did", "There is no such DID in this account.")
 HANDLER_MISSING = ("handler_unknown", "There is no such DID in this account, or no such handler.")
-TEST_TEXT = "This is a test of Trunkline."
-TEST_PEER = "+12025550150"
 _TEXT, _SWITCH = Text(), Switch()
 _SETTING = Anything(("string", "boolean", "null"))
 
@@ -75,8 +70,8 @@ HANDLER_CHANGE = Record(
 CHANGE = Record((Member("sms", _SWITCH), Member("handlers", Named(HANDLER_CHANGE))), "DidChange")
 TEST = Record(
     (
-        Member("from", Number(), default=TEST_PEER),
-        Member("text", Text(1, 1_000), default=TEST_TEXT),
+        Member("from", Number(), default=trial.PEER),
+        Member("text", Text(1, 1_000), default=trial.TEXT),
     ),
     "HandlerTest",
 )
@@ -175,65 +170,24 @@ def test(call: Call) -> Deferred[Reply]:
     did = services.directory.did(_number(call))
     if did is None or did.account_id != call.account_id or name not in registry.installed().kinds:
         raise call.missing()
-    handler, setting = services.handlers.get(name), did.handlers.get(name)
-    peer = call.given["from"]
-    targets = [] if setting is None else _targets(registry.installed().kinds[name], setting, peer)
-    if handler is None or not handler.testable or setting is None or not targets:
+    trying = services.trials.begin(did, name, call.given["from"], call.given["text"])
+    if trying is None:
         detail = f"{name} is not set up for {did.number}, or can only be tried with a real message."
         raise Problem(409, "handler_not_testable", detail)
-    job = _test_job(call, did, setting, targets[0])
-    began = services.reactor.seconds()
-
-    def ended(outcome: Outcome) -> Reply:
-        body = {
-            "delivered": isinstance(outcome, Delivered),
-            "outcome": outcome.outcome,
-            "status_code": outcome.status_code,
-            "excerpt": outcome.excerpt,
-            "target": targets[0],
-            "duration_ms": round((services.reactor.seconds() - began) * 1000),
-        }
-        return Reply(200, body)
-
-    trying: Deferred[Outcome] = maybeDeferred(handler.deliver, job)
-    return trying.addErrback(_broken, did.number).addCallback(ended)
+    return trying.addCallback(_tried)
 
 
-def _broken(failure: Failure, number: str) -> Outcome:
-    """Our own fault: to the log, not to the client."""
-    log.error("handler_broken", did=number, error=failure.getTraceback())
-    return Failed("internal_error")
-
-
-def _test_job(call: Call, did: Did, setting: HandlerSetting, target: str) -> Job:
-    now_ms, next_id = call.services.wall_ms(), call.services.store.ids.next
-    message = MessageRecord(
-        id=next_id(),
-        account_id=did.account_id,
-        did_id=did.id,
-        direction="mo",
-        leg="test",
-        did=did.number,
-        peer=call.given["from"],
-        text=call.given["text"],
-        upstream=None,
-        created_at=now_ms,
-        parts_total=1,
-    )
-    delivery = DeliveryRecord(
-        id=next_id(),
-        message_id=message.id,
-        account_id=did.account_id,
-        did_id=did.id,
-        handler=setting.handler,
-        target=target,
-        state=DeliveryState.PENDING,
-        attempts=0,
-        due_at=now_ms,
-        created_at=now_ms,
-        updated_at=now_ms,
-    )
-    return Job(delivery, message, 1, setting.settings)
+def _tried(tried: Trial) -> Reply:
+    outcome = tried.outcome
+    body = {
+        "delivered": tried.delivered,
+        "outcome": outcome.outcome,
+        "status_code": outcome.status_code,
+        "excerpt": outcome.excerpt,
+        "target": tried.target,
+        "duration_ms": tried.duration_ms,
+    }
+    return Reply(200, body)
 
 
 # -- webhooks -----------------------------------------------------------------------------------------------

@@ -5,15 +5,11 @@ the feed is kept. A slow one costs no memory: while its connection takes nothing
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import orjson
-import structlog
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from edge.web.api import views
 from edge.web.api.access import Access
@@ -22,19 +18,14 @@ from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import Choice, Many, Member, Record, Text
 from edge.web.headers import api_head
 from edge.web.services import FeedReader
+from edge.web.streams import Stream
 from storage import told
 from storage.events import Batch, Cursor, Event, Kind
 from storage.records import DeliveryRecord
 from storage.told import OF_DELIVERIES, Subjects
 
-log = structlog.get_logger(__name__)
-
 HEAD = api_head(b"text/event-stream; charset=utf-8")
 LAST_EVENT_ID = b"last-event-id"
-ALIVE_SECONDS = 15.0
-STALLED_SECONDS = 120.0
-AGAIN_SECONDS = 1.0
-RETRY_MS = 2_000
 STREAMS_OF_A_KEY = 20
 LISTENED_BY = Record(
     (
@@ -73,7 +64,7 @@ class Streams:
         if call.request.gone:
             reader.close()
         else:
-            Stream(call, reader, self._access).begin()
+            stream(call, reader, self._access).begin(HEAD + self._access.lines(call.key))
 
     def _closed(self, key: int) -> None:
         self.open[key] -= 1
@@ -102,106 +93,19 @@ class Streams:
         ]
 
 
-@implementer(IPushProducer)
-class Stream:
-    """I carry the feed to one reader."""
+def stream(call: Call, reader: FeedReader, access: Access) -> Stream:
+    """To the reader who calls, of the types that he wants, for as long as his key is good."""
+    types: Sequence[str] | None = call.given["types"]
 
-    def __init__(self, call: Call, reader: FeedReader, access: Access) -> None:
-        self._call = call
-        self._request = call.request
-        self._reader = reader
-        self._access = access
-        self._types: frozenset[str] | None = None
-        if call.given["types"] is not None:
-            self._types = frozenset(call.given["types"])
-        self._clock = call.services.reactor
-        self._paused_at: float | None = None
-        self._busy = False
-        self._ended = False
-        self._alive = LoopingCall(self._keep_alive)
-        self._alive.clock = self._clock
-
-    def begin(self) -> None:
-        """Say where the reader is, then what comes."""
-        request = self._request
-        request.notifyFinish().addBoth(lambda _: self._end())
-        request.stream(HEAD + self._access.lines(self._call.key))
-        request.registerProducer(self, True)
-        request.write(b"retry: %d\nid: %s\n\n" % (RETRY_MS, str(self._reader.cursor).encode()))
-        self._alive.start(ALIVE_SECONDS, now=False).addErrback(self._broken)
-        self._go_on()
-
-    # -- the connection ---------------------------------------------------------------------------
-
-    def pauseProducing(self) -> None:
-        """It takes no more for now."""
-        self._paused_at = self._clock.seconds()
-
-    def resumeProducing(self) -> None:
-        """It does again."""
-        self._paused_at = None
-        self._go_on()
-
-    def stopProducing(self) -> None:
-        """It is gone."""
-        self._end()
-
-    def _keep_alive(self) -> None:
-        """Proxies cut what says nothing; and who takes nothing for so long is cut off: he can come back."""
-        if self._paused_at is not None:
-            if self._clock.seconds() - self._paused_at > STALLED_SECONDS:
-                log.info("event_stream_stalled", key=self._call.key.prefix)
-                self._request.loseConnection()
-        elif not self._access.still_good(self._call.key):
-            self._finish()
-        else:
-            self._request.write(b":\n\n")
-
-    # -- the feed ---------------------------------------------------------------------------------
-
-    def _go_on(self) -> None:
-        if self._busy or self._ended or self._paused_at is not None:
-            return
-        self._busy = True
-        self._reader.next().addCallback(self._load).addCallbacks(self._write, self._not_read)
-
-    def _load(self, batch: Batch) -> Deferred[bytes] | bytes:
-        wanted = [event for event in batch.events if self._types is None or event.kind in self._types]
+    def load(batch: Batch) -> Deferred[bytes] | bytes:
+        wanted = [event for event in batch.events if types is None or event.kind in types]
         if not wanted:
             return written(batch, (), Subjects({}, {}, set()))
-        reading = self._call.read(told.subjects, wanted)
+        reading = call.read(told.subjects, wanted)
         return reading.addCallback(lambda found: written(batch, wanted, found))
 
-    def _write(self, octets: bytes) -> None:
-        self._busy = False
-        if not self._ended:
-            self._request.write(octets)
-            # Not at once: a batch that is there already would be read on the stack of this one.
-            self._clock.callLater(0, self._go_on)
-
-    def _not_read(self, failure: Failure) -> None:
-        """The reader's place has not moved unless it was written: he comes back with his last id."""
-        self._busy = False
-        if self._ended:
-            return
-        log.warning("event_stream_not_read", error=failure.getErrorMessage())
-        self._finish()
-
-    def _broken(self, failure: Failure) -> None:
-        log.error("event_stream_broken", error=failure.getTraceback())
-        self._finish()
-
-    def _finish(self) -> None:
-        if not self._ended:
-            self._end()
-            self._request.unregisterProducer()
-            self._request.finish()
-
-    def _end(self) -> None:
-        self._ended = True
-        self._reader.close()
-        if self._alive.running:
-            self._alive.stop()
+    good = partial(access.still_good, call.key)
+    return Stream(call.request, reader, call.services.reactor, load, good, call.key.prefix)
 
 
 def written(batch: Batch, wanted: Sequence[Event], found: Subjects) -> bytes:

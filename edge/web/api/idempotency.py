@@ -41,6 +41,15 @@ Send = Callable[[Keep | None], Deferred[Reply]]
 """Does the request; with a `Keep` it stores that too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that may come again: whose it is, where its key holds, and a digest of what it asks."""
+
+    account_id: int
+    scope: Scope
+    digest: bytes
+
+
 @dataclass(slots=True)
 class _Flight:
     """A request under way, and those that are equal to it."""
@@ -100,14 +109,15 @@ class Idempotency:
         written = call.request.requestHeaders.getRawHeaders(HEADER)
         if written is None:
             return send(None)
-        scope = _scope(call, written)
-        digest = _digest(call.given)
-        flight = self._flying.get(scope)
+        return self.once_for(Asked(call.account_id, _scope(call, written), _digest(call.given)), send)
+
+    def once_for(self, asked: Asked, send: Send) -> Deferred[Reply]:
+        """The same for whoever makes his keys otherwise."""
+        flight = self._flying.get(asked.scope)
         if flight is not None:
-            return self._wait(flight, digest)
-        self._flying[scope] = _Flight(digest)
-        done = self._begin(call, scope, digest, send)
-        return done.addBoth(self._landed, scope)
+            return self._wait(flight, asked.digest)
+        self._flying[asked.scope] = _Flight(asked.digest)
+        return self._begin(asked, send).addBoth(self._landed, asked.scope)
 
     def _wait(self, flight: _Flight, digest: bytes) -> Deferred[Reply]:
         if flight.digest != digest:
@@ -124,39 +134,39 @@ class Idempotency:
                 waiting.errback(result)
         return result
 
-    def _begin(self, call: Call, scope: Scope, digest: bytes, send: Send) -> Deferred[Reply]:
-        known = self._recent.get(scope)
+    def _begin(self, asked: Asked, send: Send) -> Deferred[Reply]:
+        known = self._recent.get(asked.scope)
         found: Deferred[Answer | None] = (
             succeed(known)
             if known is not None and known.expires_at > self._wall_ms()
-            else self._kept.find(call.account_id, scope)
+            else self._kept.find(asked.account_id, asked.scope)
         )
 
         def looked(answer: Answer | None) -> Reply | Deferred[Reply]:
             if answer is not None:
-                return _replayed(answer, digest)
-            return self._send(call, scope, digest, send)
+                return _replayed(answer, asked.digest)
+            return self._send(asked, send)
 
         return found.addCallback(looked)
 
-    def _send(self, call: Call, scope: Scope, digest: bytes, send: Send) -> Deferred[Reply]:
+    def _send(self, asked: Asked, send: Send) -> Deferred[Reply]:
         kept: list[Answer] = []
 
         def keep(reply: Reply) -> Writes:
             now_ms = self._wall_ms()
             octets = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
-            kept[:] = [Answer(digest, reply.status, octets.decode(), now_ms, now_ms + KEPT_MS)]
-            return idempotency.keep(call.account_id, scope, kept[0])
+            kept[:] = [Answer(asked.digest, reply.status, octets.decode(), now_ms, now_ms + KEPT_MS)]
+            return idempotency.keep(asked.account_id, asked.scope, kept[0])
 
         def sent(reply: Reply) -> Reply:
             if kept:
-                self._remember(scope, kept[0])
+                self._remember(asked.scope, kept[0])
             return reply
 
         def taken(failure: Failure) -> Deferred[Reply]:
             failure.trap(Conflict)
-            return self._taken(call, scope).addCallback(
-                lambda answer: _replayed(answer, digest) if answer is not None else again()
+            return self._taken(asked).addCallback(
+                lambda answer: _replayed(answer, asked.digest) if answer is not None else again()
             )
 
         def again() -> Deferred[Reply]:
@@ -164,14 +174,16 @@ class Idempotency:
 
         return send(keep).addCallbacks(sent, taken)
 
-    def _taken(self, call: Call, scope: Scope) -> Deferred[Answer | None]:
+    def _taken(self, asked: Asked) -> Deferred[Answer | None]:
         """What is kept under this key: another server's answer, or none, if it has expired meanwhile."""
         now_ms = self._wall_ms()
         making_room = self._store.writer.run(
             "expired idempotency key",
-            lambda conn: idempotency.make_room(conn, call.account_id, scope, now_ms),
+            lambda conn: idempotency.make_room(conn, asked.account_id, asked.scope, now_ms),
         )
-        return making_room.addCallback(lambda _: call.read(idempotency.find, scope, now_ms))
+        return making_room.addCallback(
+            lambda _: self._store.read(idempotency.find, asked.account_id, asked.scope, now_ms)
+        )
 
     def _remember(self, scope: Scope, answer: Answer) -> None:
         if len(answer.response) > REMEMBERED_OCTETS:

@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 
 from edge.web.api.problems import Problem
 from edge.web.api.shapes import NOTHING, Record, Shape
+from edge.web.changes import noted
 from edge.web.headers import Header
 from edge.web.pages.origin import client_address
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
-from storage import audit
 from storage.errors import Conflict, NotFound
 from storage.records import ApiKey
 
@@ -73,26 +73,19 @@ class Call:
         self, action: str, subject: object, fn: Callable[[Connection], T], **detail: object
     ) -> Deferred[T]:
         """As `change`, with who did it noted in the same transaction."""
-        now_ms, next_id = self.services.wall_ms(), self.services.store.ids.next
-        account_id, actor = self.account_id, f"key:{self.key.name}"
         address = client_address(self.request, bool(self.services.config.http.public_url)) or None
-
-        def noted(conn: Connection) -> T:
-            result = fn(conn)
-            audit.note(
-                conn,
-                next_id,
-                account_id,
-                actor,
-                action,
-                str(subject),
-                now_ms,
-                detail=detail,
-                address=address,
-            )
-            return result
-
-        return self.change(action, noted)
+        change = noted(
+            fn,
+            self.services.store.ids.next,
+            self.account_id,
+            f"key:{self.key.name}",
+            action,
+            subject,
+            self.services.wall_ms(),
+            detail,
+            address,
+        )
+        return self.change(action, change)
 
     def _not_changed(self, failure: Failure) -> NoReturn:
         if failure.check(NotFound):

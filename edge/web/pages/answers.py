@@ -1,10 +1,12 @@
 """What a page answers, before it is octets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from edge.web.headers import PAGE_HEAD, PHRASES, Header, lines
+from edge.web.headers import GUARDS, NO_STORE, PAGE_HEAD, PHRASES, Header, lines
 from edge.web.request import EdgeRequest
+
+DATA_HEAD = lines((*GUARDS, NO_STORE, (b"Content-Type", b"application/json")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,37 @@ class Answer:
         """Nothing happens when the client has left."""
         head = PAGE_HEAD + lines(self.headers) if self.headers else PAGE_HEAD
         request.respond(self.status, head, self.body.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Data(Answer):
+    """JSON, for a script."""
+
+    def send(self, request: EdgeRequest) -> None:
+        """Nothing happens when the client has left."""
+        request.respond(self.status, DATA_HEAD + lines(self.headers), self.body.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover(Answer):
+    """An answer that goes on by itself: ``begin`` takes the request over, its client there or not."""
+
+    begin: Callable[[EdgeRequest], None] = lambda request: None
+
+    def send(self, request: EdgeRequest) -> None:
+        """From here on it is begin's."""
+        self.begin(request)
+
+
+@dataclass(frozen=True, slots=True)
+class File(Answer):
+    """What is no page, whole, with a head of its own."""
+
+    head: bytes = b""
+
+    def send(self, request: EdgeRequest) -> None:
+        """Nothing happens when the client has left."""
+        request.respond(self.status, self.head, self.body.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,61 +1,82 @@
-"""/conversations/DID/PEER: what was said, and the answer; /new: the first word."""
+"""The Message Center: /conversations, /conversations/DID/PEER with what was said; /new: the first word."""
 
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import orjson
 import structlog
+from sqlalchemy import Connection
 from twisted.web.resource import Resource
 
-from edge.errors import Refused, Unavailable
+from edge.errors import Refused
 from edge.outage import not_stored
 from edge.outbound import Draft
-from edge.web.headers import Header
+from edge.policy.numbers import destination
 from edge.web.pages import views
-from edge.web.pages.answers import Answer, not_found, retry_after, see_other
-from edge.web.pages.forms import Fields
-from edge.web.pages.messages import cursors, read_slice
-from edge.web.pages.page import MemberPage, Missing, is_refresh
+from edge.web.pages.answers import Answer, Data, PageProblem, not_found, see_other
+from edge.web.pages.filters import Wanted, cursors, number_of
+from edge.web.pages.forms import MAX_TEXT, Fields
+from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
+from edge.web.pages.reading import Pane, read_pane, read_slice
+from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
-from storage import numbers
-from storage.conversations import mark_read
-from storage.records import Did
+from storage import contacts, conversations, drafts, numbers
+from storage.conversations import ConversationView
+from storage.errors import NotFound
+from storage.history import Filter
+from storage.records import Did, Role
 
 log = structlog.get_logger(__name__)
 
-LEG = "portal"
+HOME = "/conversations"
 DEPTH = 2  # DID and peer
+SUGGESTIONS = 8
+KEY_OCTETS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Setback:
-    """Why a draft was not taken: what the page answers, says, and marks as at fault ("": no field)."""
+class CenterPage(MemberPage):
+    """A page with the conversations on its left."""
 
-    status: int = 200
-    sentence: str = ""
-    field: str = ""
-    headers: tuple[Header, ...] = ()
+    async def pane(
+        self, request: EdgeRequest, visitor: Visitor, before: int | None = None
+    ) -> tuple[Wanted, Pane]:
+        """What the left side shows."""
+        wanted = Wanted.read(request, self.portal.services.config.numbers.region)
+        pane = await self.portal.services.store.read(
+            read_pane, visitor.account_id, visitor.user.id, wanted, visitor.locale, before
+        )
+        return wanted, pane
+
+    async def center(
+        self,
+        request: EdgeRequest,
+        visitor: Visitor,
+        template: str,
+        setback: Setback = NO_SETBACK,
+        before: int | None = None,
+        **variables: Any,
+    ) -> Answer:
+        """The whole page."""
+        wanted, pane = await self.pane(request, visitor, before)
+        return self.portal.page(
+            template,
+            visitor,
+            setback.status,
+            setback.headers,
+            wanted=wanted,
+            pane=pane,
+            setback=setback,
+            key=secrets.token_urlsafe(KEY_OCTETS),
+            **variables,
+        )
 
 
-NO_SETBACK = Setback()
-
-
-async def send(portal: Portal, draft: Draft) -> Answer | Setback:
-    """Submit a draft; when it is stored, on to it in its conversation."""
-    try:
-        accepted = await portal.services.outbound.submit(draft)
-    except Refused as error:
-        return Setback(error.http_status, error.sentence, error.field or "")
-    except Unavailable as error:
-        return Setback(503, error.sentence, headers=(retry_after(error.retry_after),))
-    return see_other(f"{views.conversation_path(accepted.did, accepted.peer)}#m{accepted.message_id}")
-
-
-class Conversations(Missing):
-    """The branch; a conversation needs a DID and a peer."""
-
-    isLeaf = False
+class Conversations(CenterPage):
+    """The conversations; below me are they themselves."""
 
     def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
         """/conversations/DID/PEER."""
@@ -65,64 +86,178 @@ class Conversations(Missing):
         except UnicodeDecodeError:
             decoded = []
         if len(decoded) != DEPTH or not all(decoded) or any("\0" in name for name in decoded):
-            return super().getChild(path, request)
+            return super().getChild(path, request) if names == [b""] else Missing(self.portal)
         request.prepath, request.postpath = [*(request.prepath or []), *names[1:]], []
         return Conversation(self.portal, *decoded)
 
+    async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """The list with nothing beside it, or the list alone when a script asks."""
+        if part(request) == "people":
+            wanted, pane = await self.pane(request, visitor)
+            current = Fields(request).line("current")
+            return self.portal.page("people.html", visitor, wanted=wanted, pane=pane, current=current)
+        before = cursors(request)["before"]
+        return await self.center(request, visitor, "center.html", before=before, current="", older=before)
 
-class Conversation(MemberPage):
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """There is nothing to send here."""
+        raise PageProblem(405, "This page does not answer %(method)s.", values={"method": "POST"})
+
+
+class Conversation(CenterPage):
     """The messages between a DID and a peer, oldest first, with a form for the answer."""
 
     def __init__(self, portal: Portal, did: str, peer: str) -> None:
         super().__init__(portal)
         self._did = did
         self._peer = peer
+        self._path = views.conversation_path(did, peer)
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """The thread, or its changing part."""
         return await self._thread(request, visitor)
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """Send the answer, then show the thread with it."""
-        text = Fields(request).text("text")
-        sent = await send(self.portal, Draft(visitor.account_id, self._did, self._peer, text, LEG))
-        return sent if isinstance(sent, Answer) else await self._thread(request, visitor, text, sent)
+        """Send the answer, or do something about the conversation."""
+        fields = Fields(request)
+        do = fields.line("do") or "send"
+        if do == "send":
+            return await self._send(request, visitor, fields)
+        change = CHANGES.get(do)
+        if change is None:
+            raise not_found()
+        await self._change(visitor, change, fields)
+        if part(request):
+            return Answer("", 204)
+        return see_other(HOME if do in LEAVING else self._path)
+
+    # -- sending ----------------------------------------------------------------------------------
+
+    async def _send(self, request: EdgeRequest, visitor: Visitor, fields: Fields) -> Answer:
+        text = fields.text("text")
+        draft = Draft(visitor.account_id, self._did, self._peer, text, LEG)
+        sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
+        if isinstance(sent, Setback):
+            if part(request):
+                return self.portal.page("setback.html", visitor, sent.status, sent.headers, setback=sent)
+            return await self._thread(request, visitor, text, sent)
+        await self._change(visitor, forget_draft, fields)
+        if part(request):
+            return await self._thread(request, visitor)
+        return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+
+    # -- showing ----------------------------------------------------------------------------------
 
     async def _thread(
-        self, request: EdgeRequest, visitor: Visitor, text: str = "", setback: Setback = NO_SETBACK
+        self, request: EdgeRequest, visitor: Visitor, text: str | None = None, setback: Setback = NO_SETBACK
     ) -> Answer:
         store = self.portal.services.store
-        before, after = cursors(request)
-        filters = {"did": self._did, "peer": self._peer}
-        page = await store.read(read_slice, visitor.account_id, filters, before, after)
-        link = f"{views.conversation_path(self._did, self._peer)}?"
+        at = cursors(request)
+        wanted = Filter(did=self._did, peer=self._peer)
+        page = await store.read(read_slice, visitor.account_id, wanted, at["before"], at["after"])
+        link = f"{self._path}?"
+        newest = at == {"before": None, "after": None}
         variables: dict[str, Any] = {"page": page, "link": link, "did": self._did, "peer": self._peer}
-        if is_refresh(request):
+        variables["newest"] = newest
+        if part(request):
             return self.portal.page("thread.html", visitor, **variables)
-        if not page.views and not await self._is_own_did(visitor):
+        view, draft, dids = await store.read(self._around, visitor)
+        if not page.views and not any(did.number == self._did for did in dids):
             raise not_found()
-        newest = before is None and after is None
-        if page.unread:
+        if page.unread and visitor.may(Role.AGENT):
             self._read(visitor, max(page.unread))
-        counting = self.portal.counting(visitor, self._did, self._peer)
-        variables |= {"text": text, "setback": setback, "newest": newest, "counting": counting}
-        return self.portal.page("conversation.html", visitor, setback.status, setback.headers, **variables)
+        return await self.center(
+            request,
+            visitor,
+            "conversation.html",
+            setback,
+            **variables,
+            text=draft if text is None else text,
+            conversation_view=view,
+            name=page.names.get(self._peer, ""),
+            counting=self.portal.counting(visitor, self._did, self._peer),
+            current=self._path,
+            sms=any(did.number == self._did and did.sms_enabled for did in dids),
+        )
+
+    def _around(self, conn: Connection, visitor: Visitor) -> tuple[ConversationView | None, str, list[Did]]:
+        place = (conn, visitor.account_id)
+        draft = drafts.get(*place, visitor.user.id, self._did, self._peer)
+        return conversations.get(*place, self._did, self._peer), draft, numbers.list_dids(*place)
+
+    # -- changing ---------------------------------------------------------------------------------
+
+    async def _change(self, visitor: Visitor, change: "Change", fields: Fields) -> None:
+        now_ms = self.portal.services.wall_ms()
+
+        def run(conn: Connection) -> None:
+            change(conn, visitor, self._did, self._peer, now_ms, fields)
+
+        with suppress(NotFound):  # nothing was said yet, so there is nothing to mark
+            await self.portal.services.store.writer.run("conversation changed", run)
 
     def _read(self, visitor: Visitor, up_to_id: int) -> None:
         """What was shown was read. The page does not wait for that, and does without it."""
         account_id, now_ms = visitor.account_id, self.portal.services.wall_ms()
         self.portal.services.store.writer.run(
             "conversation read",
-            lambda conn: mark_read(conn, account_id, self._did, self._peer, up_to_id, now_ms),
+            lambda conn: conversations.mark_read(conn, account_id, self._did, self._peer, up_to_id, now_ms),
         ).addErrback(lambda failure: not_stored(log, "conversation_not_marked", failure))
 
-    async def _is_own_did(self, visitor: Visitor) -> bool:
-        dids: list[Did] = await self.portal.services.store.read(numbers.list_dids, visitor.account_id)
-        return any(did.number == self._did for did in dids)
+
+Change = Callable[[Connection, Visitor, str, str, int, Fields], None]
 
 
-class New(MemberPage):
+def forget_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, _: Fields) -> None:
+    """It was sent."""
+    drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, "", now_ms)
+
+
+def keep_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:
+    """What is written so far."""
+    text = fields.text("text")[:MAX_TEXT]
+    drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, text, now_ms)
+
+
+def read_up_to(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:
+    """Up to the newest message that was shown."""
+    for up_to in fields.identifiers("message"):
+        conversations.mark_read(conn, visitor.account_id, did, peer, up_to, now_ms)
+
+
+def unread(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, _: Fields) -> None:
+    """The peer's newest message, as if nobody had seen it."""
+    conversations.mark_unread(conn, visitor.account_id, did, peer, now_ms)
+
+
+def state(**states: bool) -> Change:
+    """Archived or pinned, or not any more."""
+
+    def change(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, _: Fields) -> None:
+        conversations.set_state(conn, visitor.account_id, did, peer, now_ms, **states)
+
+    return change
+
+
+CHANGES: dict[str, Change] = {
+    "draft": keep_draft,
+    "read": read_up_to,
+    "unread": unread,
+    "archive": state(archived=True),
+    "unarchive": state(archived=False),
+    "pin": state(pinned=True),
+    "unpin": state(pinned=False),
+}
+LEAVING = ("archive", "unread")
+"""After these the conversation is left: to see it is to read it."""
+
+
+class New(CenterPage):
     """A message to somebody."""
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__(portal)
+        self.putChild(b"people", People(portal))
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """The form; a link may fill it."""
@@ -131,18 +266,52 @@ class New(MemberPage):
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """Send it, then show the conversation."""
         fields = Fields(request)
-        draft = Draft(visitor.account_id, fields.line("from"), fields.line("to"), fields.text("text"), LEG)
-        sent = await send(self.portal, draft)
-        return sent if isinstance(sent, Answer) else await self._form(request, visitor, sent)
+        source, to = fields.line("from"), fields.line("to")
+        number = await self.portal.services.store.read(number_of, visitor.account_id, to)
+        draft = Draft(visitor.account_id, source, number or to, fields.text("text"), LEG)
+        sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
+        if isinstance(sent, Sent):
+            return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+        return await self._form(request, visitor, sent)
 
     async def _form(self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK) -> Answer:
-        dids: list[Did] = await self.portal.services.store.read(numbers.list_dids, visitor.account_id)
         fields = Fields(request)
         form = {"from": fields.line("from"), "to": fields.line("to"), "text": fields.text("text")}
-        variables = {
-            "dids": dids,
-            "form": form,
-            "setback": setback,
-            "counting": self.portal.counting(visitor),
+        if form["to"] and not form["from"]:
+            peer = form["to"]
+            with suppress(Refused):
+                peer = destination(peer, self.portal.services.config.numbers.region)
+            last = await self.portal.services.store.read(conversations.last_did, visitor.account_id, peer)
+            form["from"] = last or ""
+        counting = self.portal.counting(visitor)
+        return await self.center(
+            request, visitor, "new.html", setback, form=form, counting=counting, current="/new"
+        )
+
+
+class People(MemberPage):
+    """/new/people: whom what is typed may mean, for the script of the form."""
+
+    async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """JSON: number, name, and the DID over which the last word was had."""
+        typed = Fields(request).line("q")[:100]
+        found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed)
+        return Data(orjson.dumps(found).decode())
+
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """Only read."""
+        raise PageProblem(405, "This page does not answer %(method)s.", values={"method": "POST"})
+
+
+def _suggestions(conn: Connection, account_id: int, typed: str) -> list[dict[str, str | None]]:
+    if not typed:
+        return []
+    found = contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS)
+    return [
+        {
+            "number": contact.number,
+            "name": contact.name,
+            "did": conversations.last_did(conn, account_id, contact.number),
         }
-        return self.portal.page("new.html", visitor, setback.status, setback.headers, **variables)
+        for contact in found[:SUGGESTIONS]
+    ]

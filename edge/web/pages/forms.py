@@ -3,10 +3,27 @@
 import hmac
 from collections.abc import Mapping
 
+from edge.web import parameters
+from edge.web.api.members import parse_identifier
 from edge.web.pages.answers import PageProblem
+from edge.web.pages.locales import N_
+from edge.web.parameters import Unreadable
 from edge.web.request import EdgeRequest
 
 MAX_TEXT = 200_000  # what a form may carry; what a message may be is the pipeline's to say
+
+
+def take_parts(request: EdgeRequest) -> None:
+    """Put the fields of a form with files (multipart) where `Fields` finds them. Raises PageProblem."""
+    if request.content_type != b"multipart/form-data":
+        return
+    try:
+        given = parameters.read(request)
+    except Unreadable:
+        raise PageProblem(400, N_("The form cannot be read.")) from None
+    for name, value in given.values.items():
+        octets = value.encode("utf-8", "surrogateescape")
+        request.args[name.encode("utf-8", "surrogateescape")] = [octets]
 
 
 class Fields:
@@ -27,6 +44,18 @@ class Fields:
     def line(self, name: str) -> str:
         """The same for a field of one line: without white space around it, and nothing unprintable in it."""
         return "".join(filter(str.isprintable, self.text(name).strip()))
+
+    def lines(self, name: str) -> list[str]:
+        """All values of a field that comes several times, as `line` gives one."""
+        values = self._args.get(name.encode(), [])
+        return [
+            "".join(filter(str.isprintable, value.decode("utf-8", "replace").strip())) for value in values
+        ]
+
+    def identifiers(self, name: str) -> list[int]:
+        """The ids among the field's values."""
+        values = self._args.get(name.encode(), [])
+        return [found for value in values if (found := parse_identifier(value.decode("latin-1"))) is not None]
 
     def holds(self, name: str, token: str) -> bool:
         """Is the field this secret? Takes the same time whatever it is."""

@@ -107,6 +107,10 @@ class Locale:
         """Day and time, for tables."""
         return format_datetime(self.at(ms), "medium", locale=self._conventions)
 
+    def utc_date(self, ms: int) -> str:
+        """The day alone, for what is counted by days of UTC."""
+        return format_date(datetime.fromtimestamp(ms / 1000, UTC).date(), "medium", locale=self._conventions)
+
     def time(self, ms: int) -> str:
         """The time of the day."""
         return format_time(self.at(ms).timetz(), "short", locale=self._conventions)
@@ -136,6 +140,10 @@ class Locale:
     def number(self, value: float) -> str:
         """With the language's separators."""
         return format_decimal(value, locale=self._conventions)
+
+    def country(self, code: str) -> str:
+        """The name of a country of ISO 3166; the code itself when it has none."""
+        return str(self._conventions.territories.get(code, code))
 
     @property
     def _conventions(self) -> Conventions:

@@ -2,23 +2,25 @@
 
 import re
 import secrets
+from urllib.parse import urlencode
 
 import structlog
 
 from edge.errors import Unavailable
+from edge.web.headers import Header
 from edge.web.pages import cookies, origin
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
-from edge.web.pages.locales import N_
+from edge.web.pages.locales import N_, Locale
 from edge.web.pages.page import MemberPage, Page
-from edge.web.pages.sessions import TOKEN_OCTETS, Visitor
+from edge.web.pages.sessions import TOKEN_OCTETS, Visitor, client_of
 from edge.web.request import EdgeRequest
 from storage import accounts
-from storage.records import User
+from storage.records import Role, User
 
 log = structlog.get_logger(__name__)
 
-HOME = "/messages"
+HOME = "/conversations"
 MAX_LOGIN = 100
 WRONG = N_("This log-in and password do not belong together.")
 TOO_OLD = N_("The form was too old. Please try again.")
@@ -48,9 +50,14 @@ class Login(Page):
             log.warning("login_failed", login=login, client=address)
             return self._form(request, 403, login, self.portal.locale(request).gettext(WRONG))
         previous = self.portal.cookies.read(request, cookies.LOG_IN)
-        token = await self.portal.sessions.begin(user, previous)
-        log.info("logged_in", login=user.login, client=address)
-        return see_other(_destination(fields.text("next")), self.portal.cookies.log_in(token))
+        goal = destination(fields.text("next"))
+        client = client_of(request, bool(self.portal.public_url))
+        token = await self.portal.sessions.begin(user, previous, client, pending=user.has_second_factor)
+        if user.has_second_factor:
+            goal = f"/login-code?{urlencode({'next': goal})}"
+        else:
+            log.info("logged_in", login=user.login, client=address)
+        return see_other(goal, self.portal.cookies.log_in(token))
 
     async def _check(self, address: str, login: str, password: str) -> User | None:
         portal = self.portal
@@ -70,19 +77,14 @@ class Login(Page):
         return user
 
     def _later(self, request: EdgeRequest, login: str, wait: float) -> Answer:
-        seconds = max(1, round(wait + 0.5))
-        sentence = self.portal.locale(request).ngettext(
-            "Too many tries. Please wait %(num)d second.",
-            "Too many tries. Please wait %(num)d seconds.",
-            seconds,
-        ) % {"num": seconds}
-        return self._form(request, 429, login, sentence, (b"Retry-After", b"%d" % seconds))
+        sentence, header = please_wait(self.portal.locale(request), wait)
+        return self._form(request, 429, login, sentence, header)
 
     def _form(
         self, request: EdgeRequest, status: int, login: str, error: str, *headers: tuple[bytes, bytes]
     ) -> Answer:
         token = self.portal.cookies.read(request, cookies.FORM) or secrets.token_urlsafe(TOKEN_OCTETS)
-        goal = _destination(Fields(request).text("next"))
+        goal = destination(Fields(request).text("next"))
         locale = self.portal.locale(request)
         body = self.portal.render(
             "login.html", locale=locale, login=login, error=error, token=token, goal=goal
@@ -94,6 +96,7 @@ class Logout(MemberPage):
     """POST only: a link must not log anybody out."""
 
     get = None  # type: ignore[assignment]
+    changes = Role.READ_ONLY
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """The log-in ends here and now."""
@@ -101,5 +104,15 @@ class Logout(MemberPage):
         return see_other("/login", self.portal.cookies.log_out())
 
 
-def _destination(wanted: str) -> str:
+def please_wait(locale: Locale, wait: float) -> tuple[str, Header]:
+    """What somebody is told who guesses: in words, and as Retry-After."""
+    seconds = max(1, round(wait + 0.5))
+    sentence = locale.ngettext(
+        "Too many tries. Please wait %(num)d second.", "Too many tries. Please wait %(num)d seconds.", seconds
+    )
+    return sentence % {"num": seconds}, (b"Retry-After", b"%d" % seconds)
+
+
+def destination(wanted: str) -> str:
+    """Where a log-in leads to: a path of ours, whatever was asked for."""
     return wanted if _PATH.fullmatch(wanted) else HOME

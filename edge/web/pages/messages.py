@@ -1,83 +1,32 @@
-"""/messages: everything, newest first; /messages/ID: one, with what became of it."""
+"""/messages: the classic list, newest first, to select and delete from; /messages/ID: what became of one."""
 
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import cast
-from urllib.parse import urlencode
+from typing import Any
 
 from sqlalchemy import Connection
 from twisted.web.resource import Resource
 
-from edge.errors import Refused
-from edge.policy.numbers import destination
+from edge.matrix import matrix
+from edge.outbound import Draft
 from edge.web.api.members import parse_identifier
-from edge.web.pages.answers import Answer, PageProblem, not_found
+from edge.web.pages import views
+from edge.web.pages.answers import Answer, PageProblem, not_found, see_other
+from edge.web.pages.export import Export
+from edge.web.pages.filters import Wanted, cursors, number_of
 from edge.web.pages.forms import Fields
-from edge.web.pages.page import MemberPage, is_refresh
+from edge.web.pages.page import MemberPage, is_refresh, part
 from edge.web.pages.portal import Portal
+from edge.web.pages.reading import read_list
+from edge.web.pages.sending import LEG, Sent
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
-from storage import conversations, endpoints, messages, numbers
+from storage import contacts, dead_letters, deletion, endpoints, export, messages, numbers
 from storage.endpoints import EndpointRecord
-from storage.records import Did, Direction, MessageView
+from storage.ids import time_of
+from storage.messages import status_of
+from storage.records import DeliveryState, Did, MessageStatus
 
-PAGE = 50
-DIRECTIONS = ("mo", "mt")
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """A page of a list, newest first, and the cursors to the next ones (None: there are none).
-
-    ``unread`` are the ids of those on it that nobody has read.
-    """
-
-    views: tuple[MessageView, ...]
-    older: int | None
-    newer: int | None
-    unread: frozenset[int] = frozenset()
-
-
-def read_slice(
-    conn: Connection,
-    account_id: int,
-    filters: Mapping[str, str],
-    before: int | None = None,
-    after: int | None = None,
-) -> Slice:
-    """The newest page, or the one next to a cursor."""
-    found = messages.search(
-        conn,
-        account_id,
-        direction=cast(Direction | None, filters.get("direction") or None),
-        did=filters.get("did") or None,
-        peer=filters.get("peer") or None,
-        before_id=before,
-        since_id=after,
-        limit=PAGE + 1,
-    )
-    more, page = len(found) > PAGE, found[:PAGE]
-    if after is not None:
-        page.reverse()
-    ids = [view.message.id for view in page]
-    if not ids:
-        return Slice((), None, None)
-    older = ids[-1] if more or after is not None else None
-    newer = ids[0] if before is not None or (after is not None and more) else None
-    return Slice(tuple(page), older, newer, frozenset(conversations.unread_of(conn, account_id, page)))
-
-
-def cursors(request: EdgeRequest) -> tuple[int | None, int | None]:
-    """``before`` and ``after`` of a query. Raises PageProblem."""
-    found = []
-    for name in ("before", "after"):
-        written = Fields(request).line(name)
-        identity = parse_identifier(written)
-        if written and identity is None:
-            raise PageProblem(400, "This link is broken: it does not say where the page begins.")
-        found.append(identity)
-    return found[0], found[1]
+NAMES = 500
+"""Contacts whose names are offered for the filter."""
 
 
 class Messages(MemberPage):
@@ -86,6 +35,8 @@ class Messages(MemberPage):
     def __init__(self, portal: Portal) -> None:
         super().__init__(portal)
         self._region = portal.services.config.numbers.region
+        self.putChild(b"delete-all", DeleteAll(portal))
+        self.putChild(b"export.csv", Export(portal))
 
     def getChild(self, path: bytes, request: EdgeRequest) -> Resource:
         """One message."""
@@ -95,52 +46,195 @@ class Messages(MemberPage):
         return Message(self.portal, identity)
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """By direction, DID and peer; the changing part alone when the page's script asks."""
-        filters = self._filters(Fields(request))
-        before, after = cursors(request)
-        store = self.portal.services.store
-        page = await store.read(read_slice, visitor.account_id, filters, before, after)
-        chosen = {name: value for name, value in filters.items() if value}
-        link = f"/messages?{urlencode(chosen)}{'&' * bool(chosen)}"
+        """By type, DID, contact, days and words; the changing part alone when the page's script asks."""
+        wanted = Wanted.read(request, self._region)
+        at, store = cursors(request), self.portal.services.store
+        page = await store.read(
+            read_list, visitor.account_id, wanted, visitor.locale, at["before"], at["after"]
+        )
+        shown: dict[str, Any] = {"page": page, "wanted": wanted, "link": wanted.link("/messages")}
         if is_refresh(request):
-            return self.portal.page("list.html", visitor, page=page, link=link)
-        dids: list[Did] = await store.read(numbers.list_dids, visitor.account_id)
+            return self.portal.page("list.html", visitor, **shown)
         failing: list[EndpointRecord] = await store.read(endpoints.failing, visitor.account_id)
-        paused = [record for record in failing if record.paused_at is not None]
-        newest = before is None and after is None
+        dids: list[Did] = await store.read(numbers.list_dids, visitor.account_id)
+        known = await store.read(contacts.listed, visitor.account_id, limit=NAMES)
         return self.portal.page(
             "messages.html",
             visitor,
-            page=page,
-            link=link,
-            filters=filters,
+            **shown,
             dids=dids,
-            newest=newest,
-            paused=paused,
+            contacts=known,
+            newest=at == {"before": None, "after": None},
+            paused=[record for record in failing if record.paused_at is not None],
+            deleted=self._deleted(Fields(request)),
         )
 
-    def _filters(self, fields: Fields) -> dict[str, str]:
-        direction = fields.line("direction")
-        peer = fields.line("peer")
-        with suppress(Refused):  # a name, or a number that is none, is looked for as it is
-            peer = destination(peer, self._region) if peer else ""
-        return {
-            "direction": direction if direction in DIRECTIONS else "",
-            "did": fields.line("did"),
-            "peer": peer,
-        }
+    def _deleted(self, fields: Fields) -> tuple[int, int] | None:
+        """A deletion of this moment, which can still be undone: its id, and how many messages it took."""
+        found, count = parse_identifier(fields.line("deleted")), parse_identifier(fields.line("count"))
+        if found is None or count is None:
+            return None
+        over = self.portal.services.wall_ms() > time_of(found) + deletion.UNDO_MS
+        return None if over else (found, count)
+
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """Delete what is selected, or bring a deletion back."""
+        fields = Fields(request)
+        link = Wanted.read(request, self._region).link("/messages")
+        if fields.line("do") == "undo":
+            for deletion_id in fields.identifiers("deletion"):
+                await undo(self.portal, visitor, deletion_id)
+            return see_other(link.rstrip("?&"))
+        chosen = fields.identifiers("message")
+        if not chosen:
+            return see_other(link.rstrip("?&"))
+        deletion_id, count = await delete_chosen(self.portal, visitor, chosen)
+        return see_other(f"{link}deleted={deletion_id}&count={count}")
+
+
+class DeleteAll(MemberPage):
+    """Everything that the filter means: after the word was typed."""
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__(portal)
+        self._region = portal.services.config.numbers.region
+
+    async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """The question."""
+        return await self._ask(request, visitor, 200)
+
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """Once it is confirmed; what came after the question was shown stays."""
+        fields = Fields(request)
+        if fields.line("word").casefold() != self._word(visitor).casefold():
+            return await self._ask(request, visitor, 422)
+        up_to = max(fields.identifiers("up_to"), default=0)
+        wanted = Wanted.read(request, self._region)
+        deletion_id, count = await self._delete(visitor, wanted, up_to)
+        return see_other(f"/messages?deleted={deletion_id}&count={count}")
+
+    async def _ask(self, request: EdgeRequest, visitor: Visitor, status: int) -> Answer:
+        wanted = Wanted.read(request, self._region)
+        up_to = await self.portal.services.store.read(export.newest_id, visitor.account_id)
+        word = self._word(visitor)
+        return self.portal.page(
+            "delete_all.html", visitor, status, wanted=wanted, up_to=up_to, word=word, wrong=status != 200
+        )
+
+    def _word(self, visitor: Visitor) -> str:
+        return visitor.locale.gettext("delete")
+
+    async def _delete(self, visitor: Visitor, wanted: Wanted, up_to: int) -> tuple[int, int]:
+        services, writer = self.portal.services, self.portal.services.store.writer
+        account_id, now_ms, gone = visitor.account_id, services.wall_ms(), 0
+        number = await services.store.read(number_of, account_id, wanted.peer)
+        meant = wanted.filter(visitor.locale, number, up_to)
+        subject = f"all ({wanted.query})" if wanted.query else "all"
+        deletion_id = await writer.run(
+            "delete messages",
+            lambda conn: deletion.begin(
+                conn, services.store.ids, account_id, actor(visitor), subject, now_ms
+            ),
+        )
+
+        def step(conn: Connection) -> int:
+            return deletion.delete_matching(conn, account_id, meant, deletion_id, now_ms)
+
+        while count := await writer.run("delete messages", step):
+            gone += count
+        return deletion_id, gone
 
 
 class Message(MemberPage):
-    """One message, with its parts, deliveries and attempts."""
+    """One message, with its parts, deliveries and attempts, and what may be done about them."""
 
     def __init__(self, portal: Portal, identity: int) -> None:
         super().__init__(portal)
         self._identity = identity
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """The delivery matrix."""
+        """The delivery matrix; alone when a script asks."""
         view = await self.portal.services.store.read(messages.get, visitor.account_id, self._identity)
         if view is None:
             raise not_found()
-        return self.portal.page("message.html", visitor, view=view)
+        names = await self.portal.services.store.read(contacts.names, visitor.account_id, [view.message.peer])
+        return self.portal.page(
+            "matrix.html" if is_refresh(request) else "message.html",
+            visitor,
+            view=view,
+            cells=matrix(view),
+            name=names.get(view.message.peer, ""),
+            acting=self.portal.services.deliveries is not None,
+        )
+
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """Send again, delete, or retry, skip or replay a delivery; then back."""
+        fields = Fields(request)
+        do = fields.line("do")
+        if do == "resend":
+            return await self._resend(visitor, fields)
+        if do == "delete":
+            deletion_id, count = await delete_chosen(self.portal, visitor, [self._identity])
+            return see_other(f"/messages?deleted={deletion_id}&count={count}")
+        for delivery_id in fields.identifiers("delivery"):
+            await self._act(visitor, do, delivery_id)
+        return Answer("", 204) if part(request) else see_other(f"/messages/{self._identity}")
+
+    async def _resend(self, visitor: Visitor, fields: Fields) -> Answer:
+        view = await self.portal.services.store.read(messages.get, visitor.account_id, self._identity)
+        if view is None:
+            raise not_found()
+        if status_of(view.message, view.parts) is not MessageStatus.FAILED:
+            raise PageProblem(409, "Only a message that failed is sent again.")
+        record = view.message
+        draft = Draft(visitor.account_id, record.did, record.peer, record.text, LEG, record.status_callback)
+        sent = await self.portal.sending.send(visitor, draft, f"again:{self._identity}")
+        if not isinstance(sent, Sent):
+            raise PageProblem(sent.status, sent.sentence, sent.headers)
+        return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+
+    async def _act(self, visitor: Visitor, do: str, delivery_id: int) -> None:
+        actions, store = self.portal.services.deliveries, self.portal.services.store
+        if actions is None:
+            raise not_found()
+        record = await store.read(dead_letters.find, visitor.account_id, delivery_id)
+        if record is None or record.message_id != self._identity:
+            raise not_found()
+        pending = record.state == DeliveryState.PENDING
+        if do == "retry" and pending:
+            await actions.retry_now(delivery_id)
+        elif do == "skip" and pending:
+            await actions.skip(delivery_id, f"skipped by {visitor.user.login}")
+        elif do == "replay" and record.state == DeliveryState.FAILED:
+            await actions.replay([delivery_id])
+        else:
+            raise PageProblem(409, "The delivery is in another state by now; look at it again.")
+
+
+def actor(visitor: Visitor) -> str:
+    """Who did it, for the audit."""
+    return f"user:{visitor.user.login}"
+
+
+async def delete_chosen(portal: Portal, visitor: Visitor, chosen: list[int]) -> tuple[int, int]:
+    """Out of sight at once, from the store after half a minute: the deletion, and how many there were."""
+    services, now_ms = portal.services, portal.services.wall_ms()
+
+    def delete(conn: Connection) -> tuple[int, int]:
+        subject = f"{len(chosen)} selected"
+        found = deletion.begin(conn, services.store.ids, visitor.account_id, actor(visitor), subject, now_ms)
+        return found, deletion.delete_selected(conn, visitor.account_id, chosen, found, now_ms)
+
+    return await services.store.writer.run("delete messages", delete)
+
+
+async def undo(portal: Portal, visitor: Visitor, deletion_id: int) -> None:
+    """Bring it all back, if its time is not over."""
+    services = portal.services
+    now_ms = services.wall_ms()
+
+    def step(conn: Connection) -> int:
+        return deletion.undo(conn, visitor.account_id, deletion_id, now_ms)
+
+    while await services.store.writer.run("undo a deletion", step):
+        pass

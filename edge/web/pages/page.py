@@ -1,7 +1,7 @@
 """What every page does the same way: methods, log-in, form tokens, errors."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from typing import ClassVar
 from urllib.parse import quote
 
 import structlog
@@ -13,12 +13,13 @@ from twisted.web.server import NOT_DONE_YET
 from edge.errors import Unavailable
 from edge.web.pages import cookies, origin
 from edge.web.pages.answers import Answer, PageProblem, not_found, retry_after, see_other
-from edge.web.pages.forms import Fields
+from edge.web.pages.forms import Fields, take_parts
 from edge.web.pages.locales import N_
 from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage.errors import StoreUnavailable
+from storage.records import Role
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,7 @@ Handler = Callable[[EdgeRequest], Awaitable[Answer]]
 FORM_TOO_OLD = N_(
     "This form is too old, or it is not one of ours. Go back, reload the page, and send it again."
 )
+NOT_ALLOWED = N_("Your role does not allow this. Ask an owner of the account.")
 STORE_AWAY = N_("The store cannot be asked just now. Please try again in a moment.")
 STORE_RETRY_SECONDS = 5.0
 
@@ -48,7 +50,7 @@ class Page(Resource):
     def render(self, request: EdgeRequest) -> int:
         """Answer now or later; an answer to a client that has left is dropped."""
         answering = Deferred.fromCoroutine(self._answer(request))
-        answering.addCallback(Answer.send, request).addErrback(request.processingFailed)
+        answering.addCallback(lambda answer: answer.send(request)).addErrback(request.processingFailed)
         answering.addErrback(lambda _: None)
         return NOT_DONE_YET
 
@@ -68,12 +70,15 @@ class Page(Resource):
         handler = handlers.get(request.method)
         if handler is None:
             allowed = b", ".join(method for method, found in handlers.items() if found is not None)
-            method = request.method.decode("latin-1")[:20]
-            headers = ((b"Allow", allowed),)
-            raise PageProblem(405, "This page does not answer %(method)s.", headers, {"method": method})
+            raise _no_such_method(request.method, allowed)
         if request.method == b"POST" and not origin.is_ours(request, self.portal.public_url):
             raise PageProblem(403, FORM_TOO_OLD)
         return handler
+
+
+def _no_such_method(method: bytes, allowed: bytes) -> PageProblem:
+    values = {"method": method.decode("latin-1")[:20]}
+    return PageProblem(405, "This page does not answer %(method)s.", ((b"Allow", allowed),), values)
 
 
 class Missing(Page):
@@ -88,38 +93,58 @@ class Missing(Page):
 class MemberPage(Page):
     """A page for people who are logged in; others go to the log-in, and come back after it.
 
-    Subclasses have `show` and `submit`. A POST must carry the log-in's own form token.
+    Subclasses have `show` and `submit`. A POST must carry the log-in's own form token. ``sees`` is the least
+    role that may look, ``changes`` the least that may send a form; a page ``for_operators`` is not there for
+    others.
     """
+
+    sees: ClassVar[Role] = Role.READ_ONLY
+    changes: ClassVar[Role] = Role.AGENT
+    for_operators: ClassVar[bool] = False
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """GET."""
         raise NotImplementedError
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """POST."""
-        raise NotImplementedError
+        """POST; most pages have no form."""
+        raise _no_such_method(b"POST", b"GET, HEAD")
 
     async def get(self, request: EdgeRequest) -> Answer:
         """The page, for whoever may see it."""
         visitor = await self._visitor(request)
         if visitor is None:
             return see_other(f"/login?next={quote(request.uri.decode('latin-1'), safe='/')}")
-        return await self._as(visitor, self.show(request, visitor))
+        return await self._as(visitor, self._allowed(self.show, self.sees, request, visitor))
 
     async def post(self, request: EdgeRequest) -> Answer:
         """The form, from whoever may send it."""
         visitor = await self._visitor(request)
         if visitor is None:
             return see_other("/login")
+        take_parts(request)
         if not Fields(request).holds("csrf", visitor.session.csrf_token):
             return self.portal.problem(PageProblem(403, FORM_TOO_OLD), visitor)
-        return await self._as(visitor, self.submit(request, visitor))
+        return await self._as(visitor, self._allowed(self.submit, self.changes, request, visitor))
+
+    async def _allowed(
+        self,
+        answering: Callable[[EdgeRequest, Visitor], Awaitable[Answer]],
+        role: Role,
+        request: EdgeRequest,
+        visitor: Visitor,
+    ) -> Answer:
+        if self.for_operators and not visitor.user.operator:
+            raise not_found()
+        if not self.for_operators and not visitor.may(role):
+            raise PageProblem(403, NOT_ALLOWED)
+        return await answering(request, visitor)
 
     async def _visitor(self, request: EdgeRequest) -> Visitor | None:
         token = self.portal.cookies.read(request, cookies.LOG_IN)
         visitor = None if token is None else await self.portal.sessions.find(token)
         if visitor is not None:
-            visitor = replace(visitor, locale=self.portal.locale(request, visitor.user))
+            visitor = visitor.speaking(self.portal.locale(request, visitor.user))
         if visitor is not None and not is_refresh(request):
             renewing = self.portal.sessions.renew(visitor)
             if renewing is not None:
@@ -135,8 +160,13 @@ class MemberPage(Page):
 
 
 def is_refresh(request: EdgeRequest) -> bool:
-    """The page's script asks again, for the changing part only: nobody has done anything."""
-    return (request.args or {}).get(b"part") == [b"list"]
+    """The page's script asks again, for a changing part only: nobody has done anything."""
+    return request.method == b"GET" and bool(part(request))
+
+
+def part(request: EdgeRequest) -> str:
+    """Which part of the page a script wants; "" is the whole."""
+    return Fields(request).line("part")
 
 
 def _not_renewed(failure: Failure) -> None:

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore, fail
 from twisted.internet.threads import deferToThreadPool
 
 from edge.errors import Unavailable
-from edge.passwords import MAX_CHARACTERS, NOBODY, verify
+from edge.passwords import MAX_CHARACTERS, NOBODY, hash_password, verify
 
 AT_ONCE = 2
 WAITING = 16
@@ -20,7 +20,7 @@ Verify = Callable[[str, str], bool]
 def in_reactor_threads(reactor: Any) -> InThread:
     """Run in the reactor's own pool."""
 
-    def run(fn: Callable[[], bool]) -> Deferred[bool]:
+    def run(fn: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(reactor, reactor.getThreadPool(), fn)
 
     return run
@@ -42,7 +42,14 @@ class PasswordChecker:
 
         Errback Unavailable when too many wait.
         """
+        candidate = password if len(password) <= MAX_CHARACTERS else ""
+        return self._turn(lambda: self._verify(password_hash or NOBODY, candidate))
+
+    def hash(self, password: str) -> Deferred[str]:
+        """What is to be kept of a new password. Errback Unavailable, ValueError (see `edge.passwords`)."""
+        return self._turn(lambda: hash_password(password))
+
+    def _turn(self, fn: Callable[[], Any]) -> Deferred[Any]:
         if len(self._turns.waiting) >= WAITING:
             return fail(Unavailable("Many people are logging in just now; try again.", RETRY_SECONDS))
-        candidate = password if len(password) <= MAX_CHARACTERS else ""
-        return self._turns.run(self._in_thread, lambda: self._verify(password_hash or NOBODY, candidate))
+        return self._turns.run(self._in_thread, fn)

@@ -6,24 +6,28 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from edge.sip.provisioning import Tokens
 from edge.web.headers import Header
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, PageProblem
 from edge.web.pages.backoff import Backoff
 from edge.web.pages.cookies import ZONE, Cookies
 from edge.web.pages.locales import ENGLISH, N_, Locale, language_of, locale_of
-from edge.web.pages.navigation import Section
+from edge.web.pages.navigation import ACCOUNT_TABS, OPERATOR_TABS, Section
 from edge.web.pages.passwords import InThread, PasswordChecker, in_reactor_threads
+from edge.web.pages.sending import Sending
 from edge.web.pages.sessions import Sessions, Visitor
 from edge.web.pages.static import versioned
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from protocols.sms import rules
+from protocols.sms.transliteration import PUNCTUATION
 from storage.records import User
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 FREE_BY_LOGIN = 5
 FREE_BY_ADDRESS = 30
+FREE_BY_CODE = 4
 SENTENCES = {
     400: N_("The request cannot be understood: it has too many fields."),
     500: N_("The server made a mistake. It has been logged; please try again."),
@@ -52,10 +56,14 @@ class Portal:
         self.public_url = services.config.http.public_url
         self.cookies = Cookies(self.public_url.lower().startswith("https:"))
         self.sessions = Sessions(services.store, services.wall_ms)
-        self.passwords = PasswordChecker(in_thread or in_reactor_threads(services.reactor))
+        self.in_thread = in_thread or in_reactor_threads(services.reactor)
+        self.passwords = PasswordChecker(self.in_thread)
+        self.sending = Sending(services)
         seconds = services.reactor.seconds
         self.by_login = Backoff(FREE_BY_LOGIN, seconds)
         self.by_address = Backoff(FREE_BY_ADDRESS, seconds)
+        self.phone_tokens = Tokens(seconds)
+        self.by_code = Backoff(FREE_BY_CODE, seconds)
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -72,6 +80,8 @@ class Portal:
             conversation=views.conversation_path,
             simulator=services.simulator is not None,
             zone_cookie=self.cookies.name(ZONE),
+            account_tabs=ACCOUNT_TABS,
+            operator_tabs=OPERATOR_TABS,
         )
 
     def locale(self, request: EdgeRequest, user: User | None = None) -> Locale:
@@ -109,7 +119,8 @@ class Portal:
 
     def counting(self, visitor: Visitor, did: str = "", peer: str = "") -> dict[str, object]:
         """The rules by which the page counts a text to this number while it is written."""
-        return rules(self.services.outbound.planner.segmentation(peer, did, visitor.account_id))
+        options = self.services.outbound.planner.segmentation(peer, did, visitor.account_id)
+        return {**rules(options), "replacements": PUNCTUATION}
 
     def problem(
         self, problem: PageProblem, visitor: Visitor | None = None, locale: Locale | None = None

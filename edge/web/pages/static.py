@@ -21,7 +21,7 @@ KINDS = {
 FOR_EVER = b"public, max-age=31536000, immutable"
 VERSION_DIGITS = 12
 
-_IMPORT = re.compile(rb'(?<=from "\./)[a-z_]+\.mjs(?=";)')
+_IMPORT = re.compile(rb'((?:from|import) "\./)([a-z_]+\.mjs)(?=";)')
 
 
 def versions(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -37,7 +37,7 @@ def versions(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, st
         return found[name]
 
     def named(written: re.Match[bytes]) -> bytes:
-        return written[0] + b"?v=" + version(written[0].decode()).encode()
+        return b"%b?v=%b" % (written[0], version(written[2].decode()).encode())
 
     for name in files:
         version(name)

@@ -37,6 +37,21 @@ FLAGS = {
     MessageFlag.HEADER: N_("with a header for a program (ports)"),
 }
 TWICE = N_("may have been sent twice")
+REASONS = {
+    "ESME_RINVDSTADR": N_("the number is not valid"),
+    "ESME_RINVSRCADR": N_("the carrier does not accept the sender’s number"),
+    "ESME_RSUBMITFAIL": N_("the carrier did not take it"),
+    "ESME_RDELIVERYFAILURE": N_("it could not be delivered"),
+    "ESME_RPROHIBITED": N_("the carrier does not allow it"),
+    "ESME_RTHROTTLED": N_("the carrier is overloaded"),
+    "ESME_RMSGQFUL": N_("the carrier is overloaded"),
+    "ESME_RSYSERR": N_("the carrier had an error"),
+    "UNDELIVERABLE": N_("it could not be delivered"),
+    "EXPIRED": N_("it was not delivered in time"),
+    "REJECTED": N_("the carrier rejected it"),
+    "DELETED": N_("the carrier deleted it"),
+}
+"""In words, by the first word of `edge.carrier_errors.error_of`, which is shown beside them."""
 
 
 def _locale(context: Context) -> Locale:
@@ -54,6 +69,12 @@ def full(context: Context, ms: int) -> str:
 def stamp(context: Context, ms: int) -> str:
     """Day and time."""
     return _locale(context).stamp(ms)
+
+
+@pass_context
+def utc_date(context: Context, ms: int) -> str:
+    """The day alone, of UTC."""
+    return _locale(context).utc_date(ms)
 
 
 @pass_context
@@ -90,7 +111,9 @@ def status_words(context: Context, view: MessageView) -> str:
     """The message's status, why it failed, and what is remarkable about it."""
     said = _locale(context).gettext
     words = [said(WORDS[status_of(view.message, view.parts)])]
-    words.extend(dict.fromkeys(filter(None, map(error_of, view.parts))))
+    for error in dict.fromkeys(filter(None, map(error_of, view.parts))):
+        reason = REASONS.get(error.split()[0])
+        words.append(error if reason is None else f"{said(reason)}: {error}")
     words.extend(said(word) for flag, word in FLAGS.items() if view.message.flags & flag)
     if any(part.flags & PartFlag.POSSIBLE_DUPLICATE for part in view.parts):
         words.append(said(TWICE))
@@ -122,6 +145,16 @@ def excerpt(text: str) -> str:
     return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
 
 
+def line(text: str) -> str:
+    """The beginning of a text on one line."""
+    return " ".join(excerpt(text).split())
+
+
+def initial(name: str) -> str:
+    """The letter that stands for somebody; "#" for a number."""
+    return next((letter.upper() for letter in name if letter.isalpha()), "#")
+
+
 def conversation_path(did: str, peer: str) -> str:
     """The address of a conversation."""
     return f"/conversations/{quote(did, safe='+')}/{quote(peer, safe='+')}"
@@ -139,7 +172,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "excerpt": excerpt,
     "full": full,
     "hour": hour,
+    "initial": initial,
     "iso": iso,
+    "line": line,
     "number": number,
     "part_error": error_of,
     "pending": pending,
@@ -147,4 +182,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "state_word": state_word,
     "status": status,
     "status_words": status_words,
+    "utc_date": utc_date,
 }

@@ -1,17 +1,53 @@
-// Under the text of a message that is being written: what is left, how many parts, in which alphabet and why.
+// Beside a text that is being written: what is left, how many parts, in which alphabet and why; drafts, Enter, and a
+// message that is in the thread as soon as it is sent.
 
+import { listOf, refreshThread, unsent } from "./center.mjs";
 import { count } from "./counter.mjs";
+import { put } from "./parts.mjs";
+import { _ } from "./words.mjs";
 
 const ALPHABETS = { GSM7: "GSM-7", UCS2: "UCS-2", LATIN1: "Latin-1", ASCII: "ASCII" };
+const DRAFT_MS = 800;
+const TRIES = 2, AGAIN_MS = 1500;
+const thread = document.getElementById("thread");
+
+// -- the counter ----------------------------------------------------------------------------------------------
 
 function words(found, rules) {
-  if (found.not_encodable !== undefined) return "half of a character, which cannot be sent";
-  if (found.too_long) return `too long: ${found.too_long} parts, at most ${rules.maximum_parts}`;
-  const about = rules.exact ? "" : "about ";
-  const parts = found.parts === 1 ? "1 part" : `${found.parts} parts`;
-  const alphabet = ALPHABETS[found.encoding];
-  const why = found.offending ? ` because of ${Array.from(found.offending).slice(0, 5).join(" ")}` : "";
-  return `${about}${found.units_left} left · ${parts} · ${alphabet}${why}`;
+  if (found.not_encodable !== undefined) return _("half of a character, which cannot be sent");
+  if (found.too_long) return _("too long: %s parts, at most %s", found.too_long, rules.maximum_parts);
+  const left = rules.exact ? _("%s left", found.units_left) : _("about %s left", found.units_left);
+  const parts = found.parts === 1 ? _("1 part") : _("%s parts", found.parts);
+  const said = [left, parts, ALPHABETS[found.encoding]];
+  if (found.offending) said.push(_("because of %s", Array.from(found.offending).slice(0, 5).join(" ")));
+  return said.join(" · ");
+}
+
+// What stands for a character in the GSM alphabet; undefined when nothing does.
+function plain(character, rules) {
+  const known = rules.replacements?.[character];
+  if (known !== undefined) return known;
+  const bare = character.normalize("NFD").replace(/\p{M}/gu, "");
+  return bare !== character && bare && Array.from(bare).every((c) => rules.basic.includes(c)) ? bare : undefined;
+}
+
+function offer(text, found, rules, show) {
+  const place = document.getElementById("replacement");
+  if (!place) return;
+  place.replaceChildren();
+  const offending = Array.from(found.offending ?? "").slice(0, 40);
+  const changes = rules.basic ? offending.map((c) => [c, plain(c, rules)]) : [];
+  if (!changes.length || changes.some(([, instead]) => instead === undefined)) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "small";
+  button.textContent = _("Replace: %s", changes.map(([c, instead]) => `${c} → ${instead || "∅"}`).join(", "));
+  button.addEventListener("click", () => {
+    for (const [c, instead] of changes) text.value = text.value.replaceAll(c, instead);
+    show();
+    text.focus();
+  });
+  place.append(button);
 }
 
 for (const line of document.querySelectorAll("[data-rules]")) {
@@ -19,9 +55,120 @@ for (const line of document.querySelectorAll("[data-rules]")) {
   const text = document.getElementById(line.dataset.counts);
   const show = () => {
     // A form sends each newline as CR LF and the server stores LF: that is what counts.
-    line.textContent = words(count(text.value, rules), rules);
+    const found = count(text.value, rules);
+    line.textContent = words(found, rules);
+    offer(text, found, rules, show);
+    fit(text);
   };
   text.addEventListener("input", show);
   line.hidden = false;
   show();
+}
+
+function fit(text) {
+  text.rows = Math.min(10, Math.max(Number(text.defaultValue.includes("\n")) + 1, text.value.split("\n").length));
+}
+
+// -- the answer -----------------------------------------------------------------------------------------------
+
+const form = document.getElementById("composer");
+const text = form?.elements.text;
+let saving = 0;
+
+function fields(more) {
+  return new URLSearchParams({ csrf: form.elements.csrf.value, ...more });
+}
+
+function keep() {
+  clearTimeout(saving);
+  saving = 0;
+  return fetch(form.action, { method: "POST", body: fields({ do: "draft", part: "draft", text: text.value }), keepalive: text.value.length < 20_000 }).catch(() => {});
+}
+
+function bubble(written) {
+  const item = document.createElement("li");
+  item.className = "bubble mt sending-now";
+  const words = document.createElement("p");
+  words.className = "text";
+  words.dir = "auto";
+  words.textContent = written;
+  const note = document.createElement("div");
+  note.className = "note";
+  note.textContent = _("sending…");
+  item.append(words, note);
+  unsent.add(item);
+  listOf(thread).append(item);
+  thread.scrollTop = thread.scrollHeight;
+  return item;
+}
+
+async function deliver(item, written, key, tries = 1) {
+  let answer;
+  try {
+    answer = await fetch(form.action, { method: "POST", body: fields({ text: written, key, part: "thread" }) });
+  } catch {
+    return again(item, written, key, tries);
+  }
+  if (answer.redirected) return location.reload(); // logged out
+  if (answer.status === 503) return again(item, written, key, tries);
+  const html = await answer.text();
+  unsent.delete(item);
+  item.remove();
+  if (answer.ok) return refreshThread();
+  if (!text.value) text.value = written;
+  text.dispatchEvent(new Event("input"));
+  put(document.getElementById("setback"), html);
+}
+
+// Nobody knows whether it arrived; the key sees to it that it goes once all the same.
+function again(item, written, key, tries) {
+  if (tries < TRIES) return setTimeout(deliver, AGAIN_MS, item, written, key, tries + 1);
+  const note = item.querySelector(".note");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "small";
+  button.textContent = _("Try again");
+  button.addEventListener("click", () => {
+    note.textContent = _("sending…");
+    deliver(item, written, key);
+  });
+  note.replaceChildren(_("not sent: the server does not answer"), " ", button);
+}
+
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (octet) => octet.toString(16).padStart(2, "0")).join("");
+}
+
+if (form) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.newest !== "yes") return; // an older page is shown: the answer leads to the newest
+    event.preventDefault();
+    const written = text.value, key = form.elements.key.value;
+    clearTimeout(saving);
+    saving = 0;
+    document.getElementById("setback").replaceChildren();
+    text.value = "";
+    text.dispatchEvent(new Event("input"));
+    clearTimeout(saving);
+    saving = 0;
+    form.elements.key.value = newKey();
+    text.focus();
+    deliver(bubble(written), written, key);
+  });
+  text.addEventListener("input", () => {
+    clearTimeout(saving);
+    saving = setTimeout(keep, DRAFT_MS);
+  });
+  addEventListener("pagehide", () => saving && keep());
+}
+
+for (const area of document.querySelectorAll("form textarea[name=text]")) {
+  area.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    const enter = area.form.dataset.enter === "on";
+    if ((enter && !event.shiftKey) || event.ctrlKey || event.metaKey) {
+      event.preventDefault();
+      area.form.requestSubmit();
+    }
+  });
 }

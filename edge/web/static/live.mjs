@@ -1,55 +1,58 @@
-// Lists that keep themselves fresh.
+// What changes in the account, told to every page of it that is open. One page holds the stream and passes on to the
+// others what it hears (a browser has few connections to a host); when it is closed, another one takes over. While there
+// is no stream, everything is looked at now and then.
 
-import { _ } from "./words.mjs";
+const POLL_MS = 5000;
+const AGAIN_MS = 60_000;
+const EVERYTHING = { gap: true, changes: [] };
+const listeners = new Set();
+const others = "BroadcastChannel" in window ? new BroadcastChannel("trunkline-live") : null;
+let polling = 0;
 
-const PERIOD_MS = 2000;
-const list = document.querySelector("[data-refresh]");
-const news = document.getElementById("news");
-
-function received(root) {
-  return [...root.querySelectorAll("li.mo")];
+// Calls `listener(change)`: `change.gap` says that anything may have changed, else `change.changes` has the places.
+export function onChange(listener) {
+  listeners.add(listener);
 }
 
-let shown = null;
-
-async function refresh() {
-  const answer = await fetch(list.dataset.refresh, { headers: { Accept: "text/html" } });
-  if (answer.redirected) return location.reload(); // logged out
-  if (!answer.ok) return;
-  const html = await answer.text();
-  if (html === shown) return;
-  const first = shown === null;
-  shown = html;
-  const fresh = new DOMParser().parseFromString(html, "text/html").body;
-  const known = new Set(received(list).map((item) => item.id));
-  const added = received(fresh).filter((item) => !known.has(item.id));
-  if (first && !added.length && fresh.textContent === list.textContent) return;
-  swap(fresh);
-  if (added.length && news) {
-    news.textContent = added.length === 1 ? _("One new message.") : _("%s new messages.", added.length);
-  }
+function tell(change) {
+  for (const listener of listeners) listener(change);
 }
 
-function swap(fresh) {
-  const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  const page = document.scrollingElement;
-  const thread = fresh.querySelector(".thread");
-  const atEnd = thread && page.scrollTop + page.clientHeight >= page.scrollHeight - 40;
-  list.replaceChildren(...fresh.childNodes);
-  if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-  if (atEnd) page.scrollTop = page.scrollHeight;
+function announce(change) {
+  others?.postMessage(change);
+  tell(change);
 }
 
-async function poll() {
-  try {
-    if (!document.hidden) await refresh();
-  } catch {
-    // The server is away for a moment: the next round tells.
-  }
-  setTimeout(poll, PERIOD_MS);
+function poll(on) {
+  if (on === Boolean(polling)) return;
+  clearInterval(polling);
+  polling = on ? setInterval(() => document.hidden || announce(EVERYTHING), POLL_MS) : 0;
 }
 
-if (list) {
-  if (list.querySelector(".thread") && !location.hash) document.scrollingElement.scrollTop = document.scrollingElement.scrollHeight;
-  setTimeout(poll, PERIOD_MS);
+function listen() {
+  const source = new EventSource("/live");
+  source.addEventListener("open", () => {
+    poll(false);
+    announce(EVERYTHING); // what changed between the making of the page and now
+    document.documentElement.dataset.live = "stream";
+  });
+  source.addEventListener("change", (event) => announce(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    document.documentElement.dataset.live = "polling";
+    poll(true);
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+  });
+}
+
+export function start() {
+  others?.addEventListener("message", (event) => tell(event.data));
+  if (!navigator.locks) return listen();
+  const hold = () => new Promise(listen); // never given back: the browser does that
+  navigator.locks.request("trunkline-live", { ifAvailable: true }, (lock) => {
+    if (lock) return hold();
+    document.documentElement.dataset.live = "shared";
+    tell(EVERYTHING);
+    navigator.locks.request("trunkline-live", hold);
+    return undefined;
+  });
 }

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006_smpp"
-down_revision = "0005_portal"
+down_revision = "0005_account"
 branch_labels = None
 depends_on = None
 

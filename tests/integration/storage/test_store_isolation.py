@@ -26,7 +26,7 @@ from storage.errors import Conflict, StoreError
 from storage.events import Event, start
 from storage.history import Filter
 from storage.ids import IdSource
-from storage.records import DeliveryState, Did, MessageView
+from storage.records import DeliveryState, Did, MessageView, Role
 from storage.retention import DAY_MS, Kept
 from storage.sip_accounts import SipAccount
 from storage.tables import metadata, opt_out
@@ -50,10 +50,14 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "after_id": 0,
         "archived": True,
         "before_id": 2**52,
+        "by": "user:2",
+        "code_hash": f"code of {subject.name}",
+        "code_hashes": ["another code"],
         "contact_id": subject.contact.id,
         "contact_ids": [subject.contact.id],
         "change": phonebook.Change("Bob", "+12025550177"),
         "changes": {"description": "changed"},
+        "country": "US",
         "cursor": start(connection),
         "deletion_id": subject.deletion_id,
         "delivery_id": subject.pending.id,
@@ -69,6 +73,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "found": [MessageView(subject.received, (), ())],
         "from_id": 0,
         "group_id": subject.group.id,
+        "group_ids": [],
         "group_name": "Friends",
         "handler": "callback",
         "holding": "ann",
@@ -77,6 +82,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "keep_opt_out": False,
         "key_hash": "another hash",
         "key_id": subject.scope.api_key_id,
+        "kept_id": "another session",
         "keys": [(subject.number, PEER)],
         "kind": Kept.MO,
         "last_id": 2**52,
@@ -87,6 +93,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "message_id": subject.received.id,
         "message_ids": [subject.received.id, subject.sent.id],
         "messages": 2,
+        "more": [],
         "muted": True,
         "name": "app",
         "named": "ann",
@@ -98,16 +105,22 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "opt_out_id": connection.scalar(select(opt_out.c.id).where(opt_out.c.peer == PEER, of_subject)),
         "password_hash": "another hash",
         "peer": PEER,
+        "peers": [PEER],
         "pinned": True,
         "prefix": "tk_y",
         "pseudonym": "erased",
         "query": SECRET,
+        "region": "New York",
+        "role": Role.AGENT,
         "scope": subject.scope,
+        "secret": "another secret",
+        "session_id": f"session of {subject.name}",
         "since_id": 0,
         "since_ms": 0,
         "sip_account_id": subject.phone.id,
         "state": DeliveryState.FAILED,
         "source": "STOP",
+        "step": 2,
         "subject": subject.number,
         "target": subject.delivered.target,
         "to_id": 2**52,
@@ -136,6 +149,7 @@ def special(name: str, caller: Customer, subject: Customer) -> dict[str, Any]:
         "contacts.put": {"name": "Bob"},
         "contacts.change": {"name": "Bob"},
         "contacts.listed": {"after": subject.contact},
+        "contacts.merge": {"contact_ids": [subject.second.id]},
         "deletion.delete_matching": {"deletion_id": 77},
         "deletion.delete_selected": {"deletion_id": 77},
         "deliveries.reported": {"delivery_id": subject.delivered.id},
@@ -145,7 +159,12 @@ def special(name: str, caller: Customer, subject: Customer) -> dict[str, Any]:
         "idempotency.make_room": {"scope": subject.scope._replace(key="expired")},
         "mail.conversation": {"did": Did(caller.did.id, mine, subject.number, True, {})},
         "mail.open_conversation": {"did": Did(caller.did.id, mine, subject.number, True, {})},
+        "inventory.assign": {"number": subject.wish},
+        "inventory.ask": {"number": subject.wish},
+        "inventory.cancel": {"number": subject.wish},
+        "inventory.release": {"number": subject.number},
         "numbers.add_did": {"number": subject.number},
+        "numbers.remove_did": {"number": subject.number},
         "sip_accounts.add_sip_account": {
             "wanted": SipAccount(0, mine, subject.name, DOMAIN, "x", "y", "both", (subject.number,), LATER)
         },

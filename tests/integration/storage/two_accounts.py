@@ -18,6 +18,7 @@ from storage import (
     endpoints,
     forwards,
     idempotency,
+    inventory,
     mail,
     media,
     messages,
@@ -25,15 +26,17 @@ from storage import (
     opt_outs,
     phonebook,
     retention,
+    second_factors,
     sessions,
     sip_accounts,
     sub_accounts,
 )
-from storage.contacts import Contact, Group
+from storage.contacts import Contact, Group, MoreNumber
 from storage.endpoints import EndpointRecord
 from storage.engines import Engine
 from storage.idempotency import Answer, Scope
 from storage.ids import IdSource
+from storage.inventory import FreeNumber
 from storage.records import (
     Account,
     ApiAccess,
@@ -86,6 +89,8 @@ class Customer:
     user: User = field(init=False)
     did: Did = field(init=False)
     contact: Contact = field(init=False)
+    second: Contact = field(init=False)
+    wish: str = field(init=False)
     group: Group = field(init=False)
     scope: Scope = field(init=False)
     received: MessageRecord = field(init=False)
@@ -143,6 +148,13 @@ class Customer:
         sessions.add_session(
             connection, Session(f"session of {self.name}", self.user.id, "csrf", NOW, 2 * NOW)
         )
+        # Another owner, so that this one can go.
+        accounts.add_user(connection, new, mine, f"owner@{self.name}", "hash", NOW)
+        second_factors.begin(connection, mine, self.user.id, "secret")
+        second_factors.prove(connection, mine, self.user.id, 1, [f"code of {self.name}"])
+        self.wish = f"{self.number}9"
+        inventory.add(connection, FreeNumber(self.wish, "US", "New York", True, NOW))
+        inventory.ask(connection, mine, self.wish, f"user:{self.name}", NOW)
         key = accounts.add_key(connection, new, mine, "app", "tk_x", f"hash of {self.name}", NOW)
         self.scope = Scope(key.id, "POST", "/v1/messages", "again")
         expired = self.scope._replace(key="expired")
@@ -161,6 +173,9 @@ class Customer:
     def _people(self, connection: Connection) -> None:
         new, mine = self.ids.next, self.account.id
         self.contact = contacts.put(connection, new, mine, PEER, "Ann", NOW, notes=f"of {self.name}")
+        more = [MoreNumber("+12025550160", f"work of {self.name}")]
+        contacts.set_more_numbers(connection, mine, self.contact.id, more)
+        self.second = contacts.put(connection, new, mine, "+12025550161", "Ann", NOW)
         self.group = contacts.add_group(connection, new, mine, "Friends", NOW)
         contacts.set_members(connection, mine, self.group.id, [self.contact.id])
         drafts.put(connection, mine, self.user.id, self.number, PEER, f"draft of {self.name}", NOW)

@@ -187,7 +187,7 @@ async def test_log_in_read_answer_log_out(site: Running) -> None:
     visitor = Visitor(site)
     assert await visitor.get("/messages") == (303, "/login?next=/messages")
     assert (await visitor.log_in("demo", "wrong"))[0] == 403
-    assert await visitor.log_in("demo") == (303, "/messages")
+    assert await visitor.log_in("demo") == (303, "/conversations")
     thread = f"/conversations/{DID}/{PEER}"
     csrf = await visitor.token(thread, "csrf")
     status, location = await visitor.post(thread, csrf=csrf, text=TEXT.replace("\n", "\r\n"))
@@ -212,7 +212,7 @@ async def test_log_in_read_answer_log_out(site: Running) -> None:
 async def test_log_ins_at_the_same_moment_are_each_their_own(site: Running) -> None:
     visitors = [Visitor(site) for _ in range(5)]
     logging_in = [Deferred.fromCoroutine(visitor.log_in("demo")) for visitor in visitors]
-    assert await gatherResults(logging_in) == [(303, "/messages")] * 5
+    assert await gatherResults(logging_in) == [(303, "/conversations")] * 5
     assert len({visitor.cookies["trunkline"] for visitor in visitors}) == 5
 
 

@@ -15,6 +15,7 @@ FEED = "the follower of the feed"
 LOG_IN = "before anybody knows whose it is"
 FILTERED = "part of what its caller filtered"
 SIP = "the registrar, which has looked up the phone"
+OFFERED = "numbers that nobody has, and anybody may order"
 MAIL = "the way of mail, by what a signed token names"
 
 WITHOUT = {
@@ -49,6 +50,12 @@ WITHOUT = {
     "inbound_parts.open_parts": INBOUND,
     "inbound_parts.recent": INBOUND,
     "inbound_parts.remove": INBOUND,
+    "inventory.add": COMMANDS,
+    "inventory.everything": COMMANDS,
+    "inventory.find": COMMANDS,
+    "inventory.offered": OFFERED,
+    "inventory.places": OFFERED,
+    "inventory.withdraw": COMMANDS,
     "listening.notify": "a word to other servers, no content",
     "mail.claim_notices": MAIL,
     "mail.count_seen": MAIL,
@@ -71,6 +78,7 @@ WITHOUT = {
     "numbers.catalog_version": "the server's directory",
     "numbers.find_did": LOG_IN,
     "numbers.load_catalog": "the server's directory",
+    "numbers.set_carriage": COMMANDS,
     "numbers.set_did": COMMANDS,
     "operators.cancel": COMMANDS,
     "operators.dead_letters": COMMANDS,
@@ -80,6 +88,7 @@ WITHOUT = {
     "operators.pending": COMMANDS,
     "operators.quarantined": COMMANDS,
     "operators.retry": COMMANDS,
+    "operators.traffic": COMMANDS,
     "operators.upstream_of": COMMANDS,
     "operators.waiting_parts": COMMANDS,
     "opt_outs.changed": "the outbound pipeline, which asks for every account",
@@ -137,6 +146,7 @@ WITHOUT = {
     "sip_accounts.find_sip_account": LOG_IN,
     "sip_accounts.remove_sip_account": COMMANDS,
     "statements.execute": FILTERED,
+    "users.set_operator": COMMANDS,
 }
 
 

@@ -223,6 +223,11 @@ class Scene:
         self.services = services
         self.site = make_site(services, in_thread=self._in_thread)
 
+    def configure(self, **tables: Any) -> None:
+        """The same with other tables of the configuration."""
+        self.services = replace(self.services, config=replace(self.services.config, **tables))
+        self.site = make_site(self.services, in_thread=self._in_thread)
+
     def restart(self, blind: int = 0) -> None:
         """A server that knows only what is in the store; the first ``blind`` reads find nothing there."""
         store = self.store if not blind else Blind(self.store, blind)
@@ -319,7 +324,8 @@ class Form(HTMLParser):
         if not self._inside:
             return
         if tag == "input":
-            self.fields[given["name"]] = given.get("value", "")
+            if "name" in given:
+                self.fields[given["name"]] = given.get("value", "")
         elif tag == "textarea":
             self._area = given["name"]
             self.fields[self._area] = ""

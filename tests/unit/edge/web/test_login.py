@@ -41,9 +41,9 @@ def test_forms_are_for_people_who_are_logged_in(scene: Scene, page: str) -> None
 
 def test_log_in_and_out(scene: Scene) -> None:
     browser = scene.browser()
-    assert browser.follow(browser.get("/")).headers["location"] == "/login?next=/messages"
+    assert browser.follow(browser.get("/")).headers["location"] == "/login?next=/conversations"
     reply = browser.log_in()
-    assert reply.headers["location"] == "/messages"
+    assert reply.headers["location"] == "/conversations"
     page = browser.follow(reply)
     assert (page.status, "Log out" in page.text) == (200, True)
     reply = browser.fill("/messages", "/logout")
@@ -299,7 +299,7 @@ def test_the_log_in_form_needs_its_own_token(scene: Scene, token: str) -> None:
 def test_the_log_in_leads_only_to_our_own_pages(scene: Scene, goal: str) -> None:
     browser = scene.browser()
     reply = browser.log_in(page=f"/login?next={quote(goal)}")
-    assert (reply.status, reply.headers["location"]) == (303, "/messages")
+    assert (reply.status, reply.headers["location"]) == (303, "/conversations")
     assert "a" not in reply.headers
 
 

@@ -3,7 +3,7 @@
 import re
 
 from edge.web.pages.locales import locale_of
-from edge.web.pages.messages import PAGE
+from edge.web.pages.reading import PAGE
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.web.harness import DID, PEER, Browser, Scene
 

@@ -1,0 +1,142 @@
+"""Pages with several forms. Each form says in its field or button ``do`` what is wanted.
+
+What a person did wrong shows the page again, with the sentence at the field and what he had written; what is
+done is followed by a redirection, so that a reload does nothing twice. What is shown only once (a key) is
+shown at once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from edge.web.changes import noted
+from edge.web.pages import origin
+from edge.web.pages.answers import Answer, PageProblem, not_found, see_other
+from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
+from edge.web.pages.page import MemberPage
+from edge.web.pages.sending import NO_SETBACK, Setback
+from edge.web.pages.sessions import Visitor
+from edge.web.request import EdgeRequest
+from storage.errors import Conflict, NotFound
+
+__all__ = ["NO_SETBACK", "SAID", "ActionPage", "Doing", "Setback", "Wrong"]
+
+T = TypeVar("T")
+
+SAID = {
+    "saved": N_("Saved."),
+    "added": N_("Added."),
+    "removed": N_("Removed."),
+    "ended": N_("Logged out there."),
+    "done": N_("Done."),
+    "asked": N_("Asked for. You will find it among your numbers when it was approved."),
+    "yours": N_("The number is yours."),
+    "given-up": N_("The number was given up."),
+    "merged": N_("Merged."),
+}
+"""What the page says after a redirection, by the word in its address."""
+
+
+class Wrong(Exception):
+    """A field cannot be as it was written ("": none is at fault). The sentence is looked up in the reader's
+    language; ``values`` are what its ``%(name)s`` stand for.
+    """
+
+    def __init__(self, field: str, sentence: str, status: int = 422, **values: object) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self.sentence = sentence
+        self.status = status
+        self.values = values
+
+
+Doing = Callable[[EdgeRequest, Visitor], Any]
+
+
+class ActionPage(MemberPage):
+    """Subclasses have `actions`, by what ``do`` says, and `shown`, which shows the page.
+
+    An action raises `Wrong`, or what the store raises: NotFound is 404, Conflict is told above the forms.
+    """
+
+    def actions(self) -> Mapping[str, Doing]:
+        """What can be done here: coroutine functions of a request and a visitor."""
+        raise NotImplementedError
+
+    async def shown(
+        self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any
+    ) -> Answer:
+        """The page; ``more`` is what an action adds, such as what is shown only once."""
+        raise NotImplementedError
+
+    async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """GET."""
+        return await self.shown(request, visitor)
+
+    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """POST."""
+        doing = self.actions().get(Fields(request).line("do"))
+        if doing is None:
+            raise PageProblem(400, N_("This form does not say what is wanted."))
+        try:
+            answer: Answer = await doing(request, visitor)
+        except Wrong as error:
+            sentence = visitor.locale.gettext(error.sentence) % error.values
+            return await self.shown(request, visitor, Setback(error.status, sentence, error.field))
+        except NotFound:
+            raise not_found() from None
+        except Conflict as error:
+            return await self.shown(request, visitor, Setback(409, str(error)))
+        return answer
+
+    def answer(
+        self, template: str, request: EdgeRequest, visitor: Visitor, setback: Setback, **variables: Any
+    ) -> Answer:
+        """The template, with what there is to say; ``written`` gives it the fields as they were sent."""
+        said = SAID.get(Fields(request).line("said"), "")
+        return self.portal.page(
+            template,
+            visitor,
+            setback.status,
+            setback=setback,
+            said=visitor.locale.gettext(said) if said else "",
+            written=Fields(request).line,
+            **variables,
+        )
+
+    def done(self, path: str, said: str = "saved") -> Answer:
+        """Go there, and say that it was done."""
+        return see_other(f"{path}{'&' if '?' in path else '?'}said={said}")
+
+    async def change(
+        self,
+        request: EdgeRequest,
+        visitor: Visitor,
+        action: str,
+        subject: object,
+        fn: Callable[[Connection], T],
+        **detail: object,
+    ) -> T:
+        """Change something in the visitor's account, with who did it noted in the same transaction."""
+        services = self.portal.services
+        result: T = await services.store.writer.run(
+            action,
+            noted(
+                fn,
+                services.store.ids.next,
+                visitor.account_id,
+                f"user:{visitor.user.login}",
+                action,
+                subject,
+                services.wall_ms(),
+                detail,
+                origin.client_address(request, bool(self.portal.public_url)),
+            ),
+        )
+        return result
+
+    async def refreshed(self) -> None:
+        """This server knows at once what was changed of numbers and keys, the others within a second."""
+        await self.portal.services.directory.refresh()

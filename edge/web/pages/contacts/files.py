@@ -1,0 +1,99 @@
+"""/contacts/import and /contacts/export: phone books of other programs, as vCard and CSV."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from edge.contacts import book, sheet, vcard
+from edge.web.headers import GUARDS, NO_STORE, lines
+from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
+from edge.web.pages.answers import Answer, File, not_found
+from edge.web.pages.locales import N_
+from edge.web.pages.page import MemberPage
+from edge.web.pages.portal import Portal
+from edge.web.pages.sessions import Visitor
+from edge.web.parameters import Unreadable, read
+from edge.web.request import EdgeRequest
+from storage.records import Role
+
+PATH = "/contacts/import"
+FORMS = {
+    "vcf": (vcard.write, b"text/vcard; charset=utf-8"),
+    "csv": (sheet.write, b"text/csv; charset=utf-8"),
+}
+TOLD = 20
+
+
+class Import(ActionPage):
+    """A file, or its text pasted into the form."""
+
+    sees = Role.AGENT
+
+    def actions(self) -> Mapping[str, Doing]:
+        """See `ActionPage`."""
+        return {"import": self._import}
+
+    async def shown(
+        self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any
+    ) -> Answer:
+        """The form; after an import what came of it."""
+        return self.answer("contacts/import.html", request, visitor, setback, **{"outcome": None, **more})
+
+    async def _import(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        text = _text(request)
+        if not text.strip():
+            raise Wrong("file", N_("Choose a file, or paste its text."))
+        is_vcard = "BEGIN:VCARD" in text[:10_000].upper()
+        services, mine = self.portal.services, visitor.account_id
+        try:
+            people = list(vcard.read(text) if is_vcard else sheet.read(text))
+        except sheet.NoColumns:
+            raise Wrong(
+                "file", N_("The first line must name the columns, one of them with the number.")
+            ) from None
+        region, now_ms, next_id = services.config.numbers.region, services.wall_ms(), services.store.ids.next
+
+        def change(conn: Connection) -> book.Outcome:
+            return book.take(conn, next_id, mine, people, region, now_ms)
+
+        outcome = await self.change(request, visitor, "contact.import", len(people), change)
+        return await self.shown(request, visitor, outcome=outcome, told=outcome.unreadable[:TOLD])
+
+
+class Export(MemberPage):
+    """Everybody, as a file."""
+
+    def __init__(self, portal: Portal, form: str) -> None:
+        super().__init__(portal)
+        self._form = form
+
+    async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """In one piece: a phone book has at most some ten thousand entries."""
+        if self._form not in FORMS:
+            raise not_found()
+        write, kind = FORMS[self._form]
+        people = await self.portal.services.store.read(_people, visitor.account_id)
+        name = f'attachment; filename="contacts.{self._form}"'.encode()
+        head = lines((*GUARDS, NO_STORE, (b"Content-Type", kind), (b"Content-Disposition", name)))
+        return File(write(people), head=head)
+
+
+def _people(conn: Connection, account_id: int) -> list[Any]:
+    return list(book.people(conn, account_id))
+
+
+def _text(request: EdgeRequest) -> str:
+    """Of the file, else of the field. Files are in UTF-8, old ones in Latin 1."""
+    try:
+        given = read(request)
+    except Unreadable:
+        raise Wrong("file", N_("The file cannot be read.")) from None
+    if "file" in given.files:
+        octets = given.files["file"].content
+        try:
+            return octets.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            is_wide = octets[:2] in (b"\xff\xfe", b"\xfe\xff")
+            return octets.decode("utf-16" if is_wide else "latin-1", "replace")
+    return given.values.get("text", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,322 @@
+"""The lists of the operator's area as data: which command finds the rows, and which ones act on a row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge.web.pages.actions import NO_SETBACK, Doing, Setback
+from edge.web.pages.answers import Answer, PageProblem
+from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
+from edge.web.pages.operator.commanding import CommandPage, line_of
+from edge.web.pages.portal import Portal
+from edge.web.pages.sessions import Visitor
+from edge.web.request import EdgeRequest
+
+ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A command on one row, whose ``columns`` are its parameters; ``last`` are further words."""
+
+    label: str
+    command: str
+    columns: tuple[str, ...]
+    last: str = ""
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A command with parameters that are typed: (name, label, is it named)."""
+
+    label: str
+    command: str
+    fields: tuple[tuple[str, str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One list. ``shown_once``: what the command answers is shown as it is (a password)."""
+
+    path: str
+    label: str
+    command: str
+    columns: tuple[tuple[str, str], ...]
+    buttons: tuple[Button, ...] = ()
+    forms: tuple[Form, ...] = ()
+    limited: bool = True
+
+
+NUMBER, ACCOUNT, STATE, MESSAGE = N_("Number"), N_("Account"), N_("State"), N_("Message")
+UPSTREAM, HANDLER, TARGET, SINCE = N_("Upstream"), N_("Handler"), N_("Target"), N_("Since")
+ATTEMPTS, FROM, TO, OUTCOME = N_("Attempts"), N_("From"), N_("To"), N_("Outcome")
+
+TABLES = (
+    View(
+        "accounts",
+        N_("Accounts"),
+        "account ls",
+        (("account", ACCOUNT), ("id", N_("Id")), ("added", N_("Added"))),
+        forms=(
+            Form(N_("Add an account"), "account add", (("account", N_("Name"), False),)),
+            Form(
+                N_("Add a user, or give a new password"),
+                "user add",
+                (("account", ACCOUNT, False), ("login", N_("Log-in"), False)),
+            ),
+        ),
+        limited=False,
+    ),
+    View(
+        "dids",
+        N_("DIDs"),
+        "did ls",
+        (("number", NUMBER), ("account", ACCOUNT), ("sms", N_("SMS")), ("handlers", N_("Handlers"))),
+        forms=(Form(N_("Add a DID"), "did add", (("account", ACCOUNT, False), ("number", NUMBER, False))),),
+        limited=False,
+    ),
+    View(
+        "orders",
+        N_("Orders"),
+        "order ls",
+        (("number", NUMBER), ("account", ACCOUNT), ("by", N_("By")), ("since", SINCE), ("sms", N_("SMS"))),
+        (
+            Button(N_("Approve"), "order approve", ("number",)),
+            Button(N_("Refuse"), "order refuse", ("number",), danger=True),
+        ),
+    ),
+    View(
+        "offers",
+        N_("Offers"),
+        "number ls",
+        (("number", NUMBER), ("country", N_("Country")), ("region", N_("Region")), ("sms", N_("SMS"))),
+        (Button(N_("Withdraw"), "number withdraw", ("number",), danger=True),),
+        (
+            Form(
+                N_("Offer a number"),
+                "number add",
+                (
+                    ("number", NUMBER, False),
+                    ("region", N_("Region"), True),
+                    ("sms", N_("SMS (yes or no)"), True),
+                ),
+            ),
+        ),
+    ),
+    View(
+        "binds",
+        N_("Binds"),
+        "binds",
+        (
+            ("bind", N_("Bind")),
+            ("state", STATE),
+            ("paused", N_("Paused")),
+            ("window", N_("Window")),
+            ("in", N_("PDUs in")),
+            ("out", N_("PDUs out")),
+            ("response_ms", N_("Answers (ms)")),
+            ("throttles", N_("Throttles")),
+            ("reconnects", N_("Reconnects")),
+        ),
+        (
+            Button(N_("Start"), "bind start", ("bind",)),
+            Button(N_("Stop"), "bind stop", ("bind",), danger=True),
+            Button(N_("Restart"), "bind restart", ("bind",)),
+        ),
+        limited=False,
+    ),
+    View(
+        "upstreams",
+        N_("Upstreams"),
+        "limits",
+        (
+            ("upstream", UPSTREAM),
+            ("rate", N_("Rate (a second)")),
+            ("burst", N_("Burst")),
+            ("window", N_("Window")),
+            ("binds", N_("Binds")),
+            ("backlog", N_("Backlog")),
+        ),
+        (
+            Button(N_("Start"), "bind start", ("upstream",)),
+            Button(N_("Stop"), "bind stop", ("upstream",), danger=True),
+        ),
+        limited=False,
+    ),
+    View(
+        "queue",
+        N_("Queue"),
+        "queue ls",
+        (
+            ("message", MESSAGE),
+            ("part", N_("Part")),
+            ("upstream", UPSTREAM),
+            ("state", STATE),
+            ("due", N_("Due")),
+            ("attempts", ATTEMPTS),
+            ("from", FROM),
+            ("to", TO),
+        ),
+        (
+            Button(N_("Send now"), "queue retry", ("message",)),
+            Button(N_("Hold"), "queue hold", ("message",)),
+            Button(N_("Give up"), "queue cancel", ("message",), danger=True),
+        ),
+    ),
+    View(
+        "in-doubt",
+        N_("In doubt"),
+        "indoubt ls",
+        (
+            ("part", N_("Part")),
+            ("message", MESSAGE),
+            ("number", N_("Part of")),
+            ("upstream", UPSTREAM),
+            ("state", STATE),
+            ("sent", N_("Sent")),
+            ("to", TO),
+        ),
+        (
+            Button(N_("Send again"), "indoubt resolve", ("part",), "resend"),
+            Button(N_("Give up"), "indoubt resolve", ("part",), "fail", danger=True),
+        ),
+    ),
+    View(
+        "deliveries",
+        N_("Deliveries"),
+        "delivery ls",
+        (
+            ("delivery", N_("Delivery")),
+            ("message", MESSAGE),
+            ("handler", HANDLER),
+            ("target", TARGET),
+            ("attempts", ATTEMPTS),
+            ("outcome", OUTCOME),
+            ("next", N_("Next try")),
+        ),
+        (
+            Button(N_("Try now"), "delivery retry", ("delivery",)),
+            Button(N_("Give up"), "delivery skip", ("delivery",), danger=True),
+        ),
+    ),
+    View(
+        "dead-letters",
+        N_("Dead letters"),
+        "deadletter ls",
+        (
+            ("delivery", N_("Delivery")),
+            ("message", MESSAGE),
+            ("handler", HANDLER),
+            ("target", TARGET),
+            ("attempts", ATTEMPTS),
+            ("outcome", OUTCOME),
+        ),
+        (Button(N_("Replay"), "deadletter replay", ("delivery",)),),
+        (Form(N_("Replay all"), "deadletter replay all", (("handler", HANDLER, True),)),),
+    ),
+    View(
+        "targets",
+        N_("Targets"),
+        "target ls",
+        (("target", TARGET), ("state", STATE), ("since", SINCE), ("why", N_("Why"))),
+        limited=False,
+    ),
+    View(
+        "phones",
+        N_("Phones"),
+        "sip reg",
+        (
+            ("username", N_("User name")),
+            ("contact", N_("Contact")),
+            ("transport", N_("Transport")),
+            ("reachable", N_("Reachable")),
+            ("expires", N_("Expires")),
+        ),
+        (Button(N_("Forget"), "sip kick", ("username",), danger=True),),
+        limited=False,
+    ),
+    View(
+        "bans",
+        N_("Bans"),
+        "sip ban ls",
+        (("address", N_("Address")), ("username", N_("User name")), ("seconds_left", N_("Seconds left"))),
+        (Button(N_("Forgive"), "sip unban", ("address",)),),
+        limited=False,
+    ),
+    View(
+        "audit",
+        N_("Audit"),
+        "audit",
+        (
+            ("at", N_("Time")),
+            ("who", N_("Who")),
+            ("action", N_("What")),
+            ("subject", N_("Of what")),
+            ("detail", N_("Details")),
+            ("from", FROM),
+        ),
+    ),
+)
+
+
+class Table(CommandPage):
+    """One of them."""
+
+    def __init__(self, portal: Portal, view: View) -> None:
+        super().__init__(portal)
+        self._view = view
+        self._path = f"/operator/{view.path}"
+
+    def actions(self) -> Mapping[str, Doing]:
+        """A button or form is named by its place."""
+        view = self._view
+        buttons = {f"button-{index}": self._pressed(item) for index, item in enumerate(view.buttons)}
+        forms = {f"form-{index}": self._filled(item) for index, item in enumerate(view.forms)}
+        return {**buttons, **forms}
+
+    async def shown(
+        self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any
+    ) -> Answer:
+        """The rows that the command finds."""
+        view = self._view
+        reply = await self.console.look(
+            line_of(view.command, **({"limit": str(ROWS)} if view.limited else {}))
+        )
+        found = reply.document
+        if isinstance(found, dict):  # of several lists, the first
+            found = next((value for value in found.values() if isinstance(value, list)), [])
+        return self.answer(
+            "operator/table.html",
+            request,
+            visitor,
+            setback,
+            view=view,
+            tab=f"/{view.path}",
+            path=self._path,
+            rows=found if reply.ok else [],
+            unable="" if reply.ok else reply.text,
+            **{"told": "", **more},
+        )
+
+    def _pressed(self, button: Button) -> Doing:
+        async def press(request: EdgeRequest, visitor: Visitor) -> Answer:
+            fields = Fields(request)
+            given = [fields.line(f"row_{column}") for column in button.columns]
+            if not all(given):
+                raise PageProblem(400, N_("This form does not say what is wanted."))
+            await self.run(request, visitor, line_of(button.command, *given, *button.last.split()))
+            return self.done(self._path, "done")
+
+        return press
+
+    def _filled(self, form: Form) -> Doing:
+        async def fill(request: EdgeRequest, visitor: Visitor) -> Answer:
+            fields = Fields(request)
+            plain = [fields.line(name) for name, _, is_named in form.fields if not is_named]
+            named = {name: fields.line(name) for name, _, is_named in form.fields if is_named}
+            reply = await self.run(request, visitor, line_of(form.command, *plain, **named))
+            return await self.shown(request, visitor, told=reply.text)
+
+        return fill

@@ -1,0 +1,118 @@
+"""Sending from the pages: what is sent twice goes once, and a refusal is said in the reader's language."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from twisted.internet.defer import Deferred
+
+from edge.errors import Refused, Unavailable
+from edge.outbound import Accepted, Draft, Outcome
+from edge.web.api.idempotency import Asked, Idempotency, Keep
+from edge.web.api.routes import Reply
+from edge.web.headers import Header
+from edge.web.pages.answers import retry_after
+from edge.web.pages.locales import N_, Locale
+from edge.web.pages.sessions import Visitor
+from edge.web.services import WebServices
+from storage.idempotency import Scope
+from storage.statements import Writes
+
+LEG = "portal"
+_KEY = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
+REFUSALS = {
+    "unknown_did": N_("This number is not one of this account."),
+    "sms_disabled": N_("SMS is switched off for this number."),
+    "invalid_number": N_("This is not a number that can get messages."),
+    "text_empty": N_("The message has no text."),
+    "text_too_long": N_("The text is too long."),
+    "text_not_unicode": N_("The text holds characters that cannot be sent."),
+    "no_route": N_("Messages to this number cannot be sent from here."),
+    "opted_out": N_("The recipient does not want messages."),
+}
+"""By the code of a refusal. In English the pipeline's own sentence is shown, which knows more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """Why a draft was not taken: what the page answers, says, and marks as at fault ("": no field)."""
+
+    status: int = 200
+    sentence: str = ""
+    field: str = ""
+    headers: tuple[Header, ...] = ()
+
+
+NO_SETBACK = Setback()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that is stored and will be sent."""
+
+    message_id: int
+    did: str
+    peer: str
+
+
+class Sending:
+    """I submit drafts. ``key`` is made by the form or its script: the same text under the same key goes once,
+    however often it comes; another text is another message."""
+
+    def __init__(self, services: WebServices) -> None:
+        self._outbound = services.outbound
+        self._idempotency = Idempotency(services.store, services.wall_ms)
+
+    async def send(self, visitor: Visitor, draft: Draft, key: str) -> Sent | Setback:
+        """What became of it, once it is committed."""
+        try:
+            if not _KEY.fullmatch(key):
+                return _sent(await self._outbound.submit(draft))
+            reply = await self._idempotency.once_for(
+                _asked(visitor, draft, key), lambda keep: self._submit(draft, keep)
+            )
+        except Refused as error:
+            return setback(error, visitor.locale)
+        except Unavailable as error:
+            return Setback(503, error.sentence, headers=(retry_after(error.retry_after),))
+        octets = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
+        body = orjson.loads(octets)
+        return Sent(body["message"], body["did"], body["peer"])
+
+    def _submit(self, draft: Draft, keep: Keep | None) -> Deferred[Reply]:
+        def also(outcomes: Sequence[Outcome]) -> Writes:
+            assert keep is not None
+            assert isinstance(outcomes[0], Accepted)
+            return keep(_reply(outcomes[0]))
+
+        def sent(outcomes: Sequence[Outcome]) -> Reply:
+            if isinstance(outcomes[0], Refused):
+                raise outcomes[0]
+            assert outcomes[0] is not None
+            return _reply(outcomes[0])
+
+        return self._outbound.submit_many([draft], also).addCallback(sent)
+
+
+def setback(error: Refused, locale: Locale) -> Setback:
+    """A refusal as a page shows it."""
+    known = REFUSALS.get(error.code) if locale.language != "en" else None
+    sentence = error.sentence if known is None else locale.gettext(known)
+    return Setback(error.http_status, sentence, error.field or "")
+
+
+def _asked(visitor: Visitor, draft: Draft, key: str) -> Asked:
+    digest = hashlib.sha256(orjson.dumps((draft.source, draft.destination, draft.text))).digest()
+    # The digest is part of the key: who goes back, mends the text and sends again means another message.
+    scope = Scope(visitor.user.id, "POST", "/conversations", f"{key}:{digest.hex()[:32]}")
+    return Asked(visitor.account_id, scope, digest)
+
+
+def _reply(accepted: Accepted) -> Reply:
+    return Reply(202, {"message": accepted.message_id, "did": accepted.did, "peer": accepted.peer})
+
+
+def _sent(accepted: Accepted) -> Sent:
+    return Sent(accepted.message_id, accepted.did, accepted.peer)

@@ -1,0 +1,105 @@
+// The Message Center: both panes stay as they are in the store, and what is shown is read.
+
+import "./drawer.mjs";
+import "./keys.mjs";
+import { refreshDrawer } from "./drawer.mjs";
+import { onChange, start } from "./live.mjs";
+import { refresh } from "./parts.mjs";
+import { _ } from "./words.mjs";
+
+const people = document.getElementById("people");
+const thread = document.getElementById("thread");
+const news = document.getElementById("news");
+const title = document.title;
+const SOON_MS = 400, SELDOM_MS = 10_000;
+let known = new Set(inbound());
+let atEnd = true;
+let wait = SOON_MS, looking = 0;
+
+// Bubbles that are not in the store yet, as far as this page knows: they stay below the others.
+export const unsent = new Set();
+
+function inbound() {
+  return thread ? [...thread.querySelectorAll(".bubble.mo")].map((bubble) => bubble.id) : [];
+}
+
+function count() {
+  const unread = Number(people?.querySelector("[data-unread]")?.dataset.unread ?? 0);
+  document.title = unread ? `(${unread}) ${title}` : title;
+}
+
+function toEnd() {
+  thread.scrollTop = thread.scrollHeight;
+}
+
+async function read() {
+  const newest = inbound().at(-1);
+  if (!newest || document.hidden || !thread.dataset.part) return;
+  const form = document.getElementById("state") ?? document.getElementById("composer");
+  if (!form) return;
+  const body = new URLSearchParams({ csrf: form.elements.csrf.value, do: "read", part: "read", message: newest.slice(1) });
+  await fetch(form.getAttribute("action"), { method: "POST", body }).catch(() => {});
+}
+
+// The thread has changed: tell of what is new, follow its end if it was in sight.
+export function shown() {
+  const fresh = inbound().filter((id) => !known.has(id));
+  known = new Set(inbound());
+  for (const bubble of unsent) listOf(thread).append(bubble);
+  wait = SOON_MS;
+  if (atEnd) toEnd();
+  if (!fresh.length) return;
+  news.textContent = fresh.length === 1 ? _("One new message.") : _("%s new messages.", fresh.length);
+  read();
+}
+
+export async function refreshThread() {
+  await refresh(thread, shown);
+  look();
+}
+
+// What becomes of a message that was sent shows within a moment, then ever more seldom.
+function look() {
+  clearTimeout(looking);
+  if (!thread.dataset.part || !thread.querySelector(".bubble.queued, .bubble.sending, .bubble.sent")) return;
+  looking = setTimeout(() => (document.hidden ? look() : refreshThread()), wait);
+  wait = Math.min(wait * 1.5, SELDOM_MS);
+}
+
+// The list of bubbles; made, when nothing has been said yet.
+export function listOf(element) {
+  let list = element.querySelector(".thread");
+  if (!list) {
+    list = document.createElement("ol");
+    list.className = "thread";
+    list.setAttribute("role", "list");
+    element.replaceChildren(list);
+  }
+  return list;
+}
+
+function concerns(change) {
+  const here = thread?.dataset.part.split("?")[0];
+  return change.gap || change.changes.some(({ did, peer }) => !did || here === `/conversations/${encode(did)}/${encode(peer)}`);
+}
+
+function encode(name) {
+  return encodeURIComponent(name).replaceAll("%2B", "+").replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+onChange((change) => {
+  refresh(people, count);
+  if (thread?.dataset.part && concerns(change)) refreshThread();
+  refreshDrawer();
+});
+
+if (thread) {
+  thread.addEventListener("scroll", () => {
+    atEnd = thread.scrollTop + thread.clientHeight >= thread.scrollHeight - 60;
+  });
+  if (!location.hash) toEnd();
+  document.addEventListener("visibilitychange", read);
+  look();
+}
+count();
+start();

@@ -1,0 +1,307 @@
+"""The Message Center's requests, one by one: sending twice, marks, deleting and bringing back, exporting."""
+
+import csv
+import re
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+
+from edge.errors import Refused, Unavailable
+from edge.web.pages.locales import locale_of
+from storage import contacts, conversations, drafts, messages
+from storage.deletion import UNDO_MS
+from storage.records import DeliveryState, PartState
+from storage.testing import InlineStore
+from tests.samples import delivery_of
+from tests.unit.edge.conftest import START_MS, Time
+from tests.unit.edge.web.harness import DID, PEER, Browser, Form, Scene
+
+THREAD = f"/conversations/{DID}/{PEER}"
+
+
+def texts(html: str) -> list[str]:
+    return re.findall(r'<p class="text" dir="auto">(.*?)</p>', html, re.DOTALL)
+
+
+def view_of(scene: Scene) -> conversations.ConversationView:
+    with scene.store.engine.snapshot() as conn:
+        found = conversations.get(conn, scene.account.id, DID, PEER)
+    assert found is not None
+    return found
+
+
+# -- sending -------------------------------------------------------------------------------------------------
+
+
+def test_a_form_that_is_sent_twice_sends_once(scene: Scene, member: Browser) -> None:
+    scene.message()
+    fields = {**Form(THREAD, member.get(THREAD).text).fields, "text": "once"}
+    fields.pop("do", None)
+    first, second = member.post(THREAD, **fields), member.post(THREAD, **fields)
+    assert (first.status, first.headers["location"]) == (303, f"{THREAD}#m42")
+    assert (second.status, second.headers["location"]) == (303, f"{THREAD}#m42")
+    assert [draft.text for draft in scene.outbox.drafts] == ["once"]
+    scene.restart()
+    assert member.post(THREAD, **fields).headers["location"] == f"{THREAD}#m42"
+    assert len(scene.outbox.drafts) == 1, "kept in the store, with the message"
+
+
+def test_another_text_under_the_same_key_is_another_message(scene: Scene, member: Browser) -> None:
+    scene.message()
+    fields = Form(THREAD, member.get(THREAD).text).fields
+    for text in ("one", "two"):
+        assert member.post(THREAD, csrf=fields["csrf"], key=fields["key"], text=text).status == 303
+    assert [draft.text for draft in scene.outbox.drafts] == ["one", "two"]
+
+
+def test_the_keys_of_two_users_are_their_own(scene: Scene, member: Browser) -> None:
+    other = scene.member("other")
+    for browser in (member, other):
+        csrf = Form("/new", browser.get("/new").text).fields["csrf"]
+        browser.post("/new", csrf=csrf, key="the-same", from_=DID, to=PEER, text="hello")
+    assert [draft.account_id for draft in scene.outbox.drafts] == [scene.account.id, scene.other.id]
+
+
+def test_what_was_refused_can_be_sent_again_under_its_key(scene: Scene, member: Browser) -> None:
+    scene.message()
+    fields = Form(THREAD, member.get(THREAD).text).fields
+    given = {"csrf": fields["csrf"], "key": fields["key"], "text": "hello"}
+    scene.outbox.error = Unavailable("Just starting.", 2)
+    assert member.post(THREAD, **given).status == 503
+    scene.outbox.error = None
+    assert member.post(THREAD, **given).status == 303
+
+
+def test_a_script_gets_the_thread_or_the_refusal_alone(scene: Scene, member: Browser) -> None:
+    scene.message(text="question")
+    csrf = Form(THREAD, member.get(THREAD).text).fields["csrf"]
+    sent = member.post(THREAD, csrf=csrf, key="k1", text="hello", part="thread")
+    assert (sent.status, texts(sent.text), "<html" in sent.text) == (200, ["question"], False)
+    scene.outbox.error = Refused("text_empty", "The message has no text.", "text")
+    refused = member.post(THREAD, csrf=csrf, key="k2", text="", part="thread")
+    assert (refused.status, refused.text.strip()) == (422, '<p class="problem">The message has no text.</p>')
+
+
+def test_refusals_in_the_readers_language(scene: Scene, member: Browser) -> None:
+    scene.message()
+    scene.outbox.error = Refused("sms_disabled", "SMS is switched off for +1.", "from", 403)
+    member.headers["Accept-Language"] = "fr"
+    assert "Les SMS sont désactivés pour ce numéro." in member.fill(THREAD, THREAD, text="x").text
+    scene.outbox.error = Refused("a_new_code", "Nobody has translated this.", None, 422)
+    assert "Nobody has translated this." in member.fill(THREAD, THREAD, text="x").text
+
+
+def test_a_failed_message_is_sent_again_once(scene: Scene, member: Browser) -> None:
+    message = scene.message()._replace(id=scene.store.ids.next(), direction="mt", text="again")
+    scene.write(messages.insert(message, [scene.part(message, state=PartState.FAILED)]))
+    path = f"/messages/{message.id}"
+    csrf = Form(path, member.get(path).text).fields["csrf"]
+    for _ in range(2):
+        assert member.post(path, csrf=csrf, do="resend").headers["location"] == f"{THREAD}#m42"
+    (draft,) = scene.outbox.drafts
+    assert (draft.source, draft.destination, draft.text, draft.leg) == (DID, PEER, "again", "portal")
+
+
+def test_only_what_failed_is_sent_again(scene: Scene, member: Browser) -> None:
+    path = f"/messages/{scene.message('mt').id}"
+    csrf = Form(path, member.get(path).text).fields["csrf"]
+    assert member.post(path, csrf=csrf, do="resend").status == 409
+    assert scene.outbox.drafts == []
+
+
+# -- drafts and states ---------------------------------------------------------------------------------------
+
+
+def test_a_draft_is_kept_for_its_user_and_gone_when_it_is_sent(scene: Scene, member: Browser) -> None:
+    scene.message(text="question")
+    fields = Form(THREAD, member.get(THREAD).text).fields
+    kept = member.post(THREAD, csrf=fields["csrf"], do="draft", text="begun\nhere", part="draft")
+    assert (kept.status, kept.body) == (204, b"")
+    assert Form(THREAD, member.get(THREAD).text).fields["text"] == "begun\nhere"
+    assert "begun here" in member.get("/conversations").text
+    with scene.store.engine.snapshot() as conn:
+        assert drafts.get(conn, scene.other.id, 1, DID, PEER) == ""
+    member.post(THREAD, csrf=fields["csrf"], key=fields["key"], text="begun\nhere, and sent")
+    assert Form(THREAD, member.get(THREAD).text).fields["text"] == ""
+
+
+@pytest.mark.parametrize(
+    ("do", "undo", "name"), [("pin", "unpin", "pinned"), ("archive", "unarchive", "archived")]
+)
+def test_states_there_and_back(scene: Scene, member: Browser, do: str, undo: str, name: str) -> None:
+    scene.message()
+    csrf = Form(THREAD, member.get(THREAD).text).fields["csrf"]
+    for step, wanted in ((do, True), (undo, False)):
+        assert member.post(THREAD, csrf=csrf, do=step).status == 303
+        assert getattr(view_of(scene), name) is wanted
+
+
+def test_read_and_unread(scene: Scene, member: Browser) -> None:
+    first, second = scene.message(), scene.message()
+    csrf = Form(THREAD, member.get(THREAD).text).fields["csrf"]
+    assert view_of(scene).unread == 0
+    assert member.post(THREAD, csrf=csrf, do="unread").headers["location"] == "/conversations"
+    assert view_of(scene).unread == 1
+    member.post(THREAD, csrf=csrf, do="read", message=str(first.id), part="read")
+    assert view_of(scene).unread == 1
+    member.post(THREAD, csrf=csrf, do="read", message=str(second.id), part="read")
+    assert view_of(scene).unread == 0
+
+
+def test_states_need_the_token_and_a_known_word(scene: Scene, member: Browser) -> None:
+    scene.message()
+    csrf = Form(THREAD, member.get(THREAD).text).fields["csrf"]
+    assert member.post(THREAD, do="archive").status == 403
+    assert member.post(THREAD, csrf=csrf, do="explode").status == 404
+    assert not view_of(scene).archived
+
+
+def test_the_habits_of_the_keyboard(scene: Scene, member: Browser) -> None:
+    page = member.get("/conversations").text
+    assert 'data-single="on"' in page
+    csrf = Form("/keys", page).fields["csrf"]
+    assert member.post("/keys", csrf=csrf, enter="1").headers["location"] == "/conversations"
+    assert 'data-single="off"' in member.get("/conversations").text
+
+
+# -- finding -------------------------------------------------------------------------------------------------
+
+
+def test_a_search_shows_conversations_by_name_and_messages_by_word(scene: Scene, member: Browser) -> None:
+    scene.message(text="nothing here")
+    with scene.store.engine.transaction() as conn:
+        contacts.put(conn, scene.store.ids.next, scene.account.id, PEER, "Zoë", START_MS)
+    page = member.get("/conversations?q=zoe").text
+    assert page.count("<bdi>Zoë</bdi>") == 1
+    assert "No message was found." in page
+    assert "<bdi>Zoë</bdi>" not in member.get("/conversations?q=somebody").text
+
+
+def test_days_of_a_filter_are_the_readers(scene: Scene, time: Time) -> None:
+    scene.message(text="now")
+    member = scene.member()
+    east, west = locale_of("en", "Pacific/Kiritimati"), locale_of("en", "Pacific/Pago_Pago")
+    today, yesterday = (zone.date_of(time.wall_ms()) for zone in (east, west))
+    assert today > yesterday, "they are 25 hours apart"
+    member.cookies["trunkline-zone"] = east.zone
+    assert texts(member.get(f"/messages?since={today}&until={today}").text) == ["now"]
+    member.cookies["trunkline-zone"] = west.zone
+    assert texts(member.get(f"/messages?since={today}").text) == []
+    assert texts(member.get(f"/messages?since={yesterday}&until={yesterday}").text) == ["now"]
+    assert texts(member.get("/messages?since=nonsense").text) == ["now"]
+
+
+def test_suggestions_for_whom_to_write_to(scene: Scene, member: Browser) -> None:
+    scene.message()
+    with scene.store.engine.transaction() as conn:
+        contacts.put(conn, scene.store.ids.next, scene.account.id, PEER, "Ann", START_MS)
+        contacts.put(conn, scene.store.ids.next, scene.other.id, PEER, "Annie", START_MS)
+    reply = member.get("/new/people?q=an")
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.json == [{"number": PEER, "name": "Ann", "did": DID}]
+    assert member.get("/new/people?q=").json == []
+    assert scene.browser().get("/new/people?q=an").status == 303
+
+
+# -- the list ------------------------------------------------------------------------------------------------
+
+
+def test_delete_and_undo_within_half_a_minute(scene: Scene, member: Browser, time: Time) -> None:
+    first, second = scene.message(text="one"), scene.message(text="two")
+    theirs = scene.message(owner=scene.other, text="theirs")
+    csrf = Form("/messages", member.get("/messages").text).fields["csrf"]
+    reply = member.post("/messages", csrf=csrf, do="delete", message=str(first.id))
+    member.post("/messages", csrf=csrf, do="delete", message=str(theirs.id))
+    assert re.fullmatch(r"/messages\?deleted=\d+&count=1", reply.headers["location"])
+    page = member.follow(reply).text
+    assert ("1 message was deleted." in page, texts(page)) == (True, ["two"])
+    deletion = re.search(r'name="deletion" value="(\d+)"', page)
+    assert deletion is not None
+    assert member.post("/messages", csrf=csrf, do="undo", deletion=deletion[1]).status == 303
+    assert texts(member.get("/messages").text) == ["two", "one"]
+    reply = member.post("/messages", csrf=csrf, do="delete", message=str(second.id))
+    time.advance(UNDO_MS / 1000 + 600)  # ids are made on the real clock
+    page = member.follow(reply).text
+    assert "was deleted." not in page
+    assert texts(scene.member("other").get("/messages").text) == ["theirs"]
+
+
+def test_delete_all_takes_what_was_shown_after_the_word(scene: Scene, member: Browser) -> None:
+    scene.message(text="in")
+    scene.message("mt", text="out")
+    path = "/messages/delete-all?direction=mo"
+    fields = Form(path, member.get(path).text).fields
+    scene.message(text="came meanwhile")
+    assert member.post(path, **{**fields, "word": "no"}).status == 422
+    reply = member.post(path, **{**fields, "word": " DELETE "})
+    assert re.fullmatch(r"/messages\?deleted=\d+&count=1", reply.headers["location"])
+    assert texts(member.get("/messages").text) == ["came meanwhile", "out"]
+
+
+def test_the_export_is_the_filtered_list_oldest_first(scene: Scene, member: Browser) -> None:
+    for number in range(3):
+        scene.message(text=f"text {number}")
+    scene.message("mt", text="out")
+    scene.message(owner=scene.other, text="theirs")
+    link = scene.link()
+    cookie = "; ".join(f"{name}={value}" for name, value in member.cookies.items())
+    link.send(f"GET /messages/export.csv?direction=mo HTTP/1.0\r\nCookie: {cookie}\r\n\r\n".encode())
+    head, _, body = link.transport.value().decode().partition("\r\n\r\n")
+    assert 'Content-Disposition: attachment; filename="messages.csv"' in head
+    assert [row["text"] for row in csv.DictReader(body.splitlines())] == ["text 0", "text 1", "text 2"]
+    assert scene.browser().get("/messages/export.csv").status == 303
+
+
+# -- deliveries ----------------------------------------------------------------------------------------------
+
+
+class Actions:
+    """Notes what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+
+    def retry_now(self, delivery_id: int) -> Deferred[bool]:
+        self.done.append(("retry", delivery_id))
+        return succeed(True)
+
+    def skip(self, delivery_id: int, why: str) -> Deferred[bool]:
+        self.done.append(("skip", delivery_id, why))
+        return succeed(True)
+
+    def replay(self, delivery_ids: Any) -> Deferred[int]:
+        self.done.append(("replay", *delivery_ids))
+        return succeed(1)
+
+
+def test_what_can_be_done_about_deliveries(inline_store: InlineStore, time: Time) -> None:
+    actions = Actions()
+    scene = Scene(inline_store, time, deliveries=actions)
+    member = scene.member()
+    message = scene.message()._replace(id=scene.store.ids.next())
+    owner = {"account_id": scene.account.id}
+    pending = delivery_of(message, **owner)._replace(id=scene.store.ids.next())
+    failed = delivery_of(message, **owner, state=DeliveryState.FAILED)._replace(id=scene.store.ids.next())
+    done = delivery_of(message, **owner, state=DeliveryState.DELIVERED)._replace(id=scene.store.ids.next())
+    scene.write(messages.insert(message, (), [pending, failed, done]))
+    path = f"/messages/{message.id}"
+    page = member.get(f"{path}?part=matrix").text
+    assert [page.count(f'value="{word}"') for word in ("retry", "skip", "replay")] == [1, 1, 1]
+    csrf = Form(path, page).fields["csrf"]
+    for do, delivery in (("retry", pending), ("skip", pending), ("replay", failed)):
+        reply = member.post(path, csrf=csrf, do=do, delivery=str(delivery.id), part="matrix")
+        assert reply.status == 204
+    assert actions.done == [
+        ("retry", pending.id),
+        ("skip", pending.id, "skipped by demo"),
+        ("replay", failed.id),
+    ]
+    assert member.post(path, csrf=csrf, do="retry", delivery=str(done.id)).status == 409
+    elsewhere = scene.message()
+    assert (
+        member.post(f"/messages/{elsewhere.id}", csrf=csrf, do="retry", delivery=str(pending.id)).status
+        == 404
+    )
+    assert member.post(path, csrf=csrf, do="retry", delivery="1").status == 404
+    assert len(actions.done) == 3

@@ -1,0 +1,162 @@
+"""/contacts: people with several numbers and groups, found, changed, merged; files in and out."""
+
+import re
+
+from edge.contacts import vcard
+from storage import contacts
+from storage.contacts import Contact
+from tests.unit.edge.web.harness import Browser, Form, Reply, Scene
+
+ANN, WORK, BOB = "+12025550160", "+12025550161", "+12025550162"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def csrf(browser: Browser) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', browser.get("/contacts/new").text)
+    assert found is not None
+    return found[1]
+
+
+def do(browser: Browser, page: str, what: str, **fields: str) -> Reply:
+    return browser.post(page, csrf=csrf(browser), do=what, **fields)
+
+
+def people(scene: Scene) -> list[Contact]:
+    with scene.store.engine.snapshot() as conn:
+        return contacts.listed(conn, scene.account.id)
+
+
+def add(browser: Browser, name: str, number: str, **more: str) -> None:
+    assert do(browser, "/contacts/new", "save", name=name, number=number, **more).status == 303
+
+
+def test_a_contact_with_everything(scene: Scene, member: Browser) -> None:
+    do(member, "/contacts/groups", "add", name="Friends")
+    with scene.store.engine.snapshot() as conn:
+        (group,) = contacts.groups(conn, scene.account.id)
+    more = "(202) 555-0161 at work\n+447911123456"
+    add(member, HOSTILE, "202-555-0160", more=more, notes="first\nsecond", group=str(group.id))
+    (ann,) = people(scene)
+    assert (ann.number, ann.notes) == (ANN, "first\nsecond")
+    page = member.get("/contacts").text
+    assert HOSTILE not in page
+    assert "at work" in page
+    assert "Friends" in page
+    assert f"/conversations/+12025550100/{WORK}" in page
+    form = Form(f"/contacts/{ann.id}", member.get(f"/contacts/{ann.id}").text).fields
+    assert form["more"] == f"{WORK} at work\n+447911123456"
+    reply = do(member, f"/contacts/{ann.id}", "save", name="Ann", number=WORK, more="")
+    assert reply.status == 303
+    with scene.store.engine.snapshot() as conn:
+        assert contacts.more_numbers(conn, scene.account.id, [ann.id]) == {}
+        assert contacts.groups_of(conn, scene.account.id, [ann.id]) == {}
+    assert "Ann" in member.get(f"/contacts?holding={WORK[-4:]}").text
+    assert "Nobody like that." in member.get("/contacts?holding=zzz").text
+
+
+def test_what_is_wrong_is_told_at_the_field(member: Browser) -> None:
+    add(member, "Ann", ANN, more=f"{WORK} work")
+    for fields, field in (
+        ({"name": "", "number": BOB}, "name"),
+        ({"name": "Bob", "number": "none"}, "number"),
+        ({"name": "Bob", "number": WORK}, "number"),
+        ({"name": "Bob", "number": BOB, "more": f"{BOB}\n{ANN}"}, "more"),
+        ({"name": "Bob", "number": BOB, "more": "at home"}, "more"),
+    ):
+        reply = do(member, "/contacts/new", "save", **fields)
+        assert reply.status in (409, 422)
+        assert f'id="{field}-problem"' in reply.text
+        assert f'value="{fields["number"]}"' in reply.text, "as it was written"
+
+
+def test_several_become_one(scene: Scene, member: Browser) -> None:
+    add(member, "Ann", ANN)
+    add(member, "Ann (work)", WORK, notes="n")
+    one, two = people(scene)
+    assert do(member, "/contacts", "merge").status == 422
+    token = csrf(member)
+    body = f"csrf={token}&do=merge&contact={one.id}&contact={two.id}".encode()
+    reply = member._send("POST", "/contacts", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    page = member.follow(reply).text
+    assert "Ann (work)" in page
+    body += f"&kept={one.id}".encode()
+    reply = member._send(
+        "POST", "/contacts/merge", body, {"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert reply.headers["location"] == "/contacts?said=merged"
+    (kept,) = people(scene)
+    assert (kept.id, kept.number, kept.notes) == (one.id, ANN, "n")
+    assert WORK in member.get("/contacts").text
+
+
+def test_groups(scene: Scene, member: Browser) -> None:
+    add(member, "Ann", ANN)
+    (ann,) = people(scene)
+    for name in ("Friends", "Work"):
+        do(member, "/contacts/groups", "add", name=name)
+    with scene.store.engine.snapshot() as conn:
+        friends, work = contacts.groups(conn, scene.account.id)
+    assert do(member, "/contacts", "join", contact=str(ann.id), into=str(friends.id)).status == 303
+    assert do(member, "/contacts", "join", contact=str(ann.id), into="").status == 422
+    assert "Ann" in member.get(f"/contacts?group={friends.id}").text
+    assert ">Ann<" not in member.get(f"/contacts?group={work.id}").text
+    reply = do(member, "/contacts/groups", "rename", group=str(work.id), name="Friends")
+    assert (reply.status, "Another group" in reply.text) == (409, True)
+    assert do(member, "/contacts/groups", "remove", group=str(friends.id)).status == 303
+    assert people(scene) == [ann]
+
+
+def upload(browser: Browser, name: str, content: bytes) -> Reply:
+    boundary = b"----frontier"
+    parts = [
+        b'Content-Disposition: form-data; name="%b"\r\n\r\n%b' % (key, value)
+        for key, value in ((b"csrf", csrf(browser).encode()), (b"do", b"import"), (b"text", b""))
+    ]
+    head = (
+        f'Content-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: text/vcard\r\n\r\n'
+    )
+    parts.append(head.encode() + content)
+    body = (
+        b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts) + b"--" + boundary + b"--\r\n"
+    )
+    kind = {"Content-Type": f"multipart/form-data; boundary={boundary.decode()}"}
+    return browser._send("POST", "/contacts/import", body, kind)
+
+
+def test_a_file_comes_in_and_goes_out(scene: Scene, member: Browser) -> None:
+    card = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Zoé\r\nTEL;TYPE=work:+12025550160\r\nTEL:none\r\nEND:VCARD\r\n"
+    reply = upload(member, "people.vcf", card.encode())
+    assert (reply.status, "1 contact added" in reply.text) == (200, True)
+    assert "<bdi>none</bdi>" in reply.text
+    reply = upload(member, "again.csv", "Nom;Numéro\nZoé B.;2025550160\n".encode("latin-1"))
+    assert "1 changed" in reply.text, reply.text
+    assert [item.name for item in people(scene)] == ["Zoé B."]
+    exported = member.get("/contacts/export/vcf")
+    assert exported.headers["content-type"] == "text/vcard; charset=utf-8"
+    assert 'filename="contacts.vcf"' in exported.headers["content-disposition"]
+    assert [person.name for person in vcard.read(exported.text)] == ["Zoé B."]
+    assert "Zoé B.,+12025550160" in member.get("/contacts/export/csv").text
+    assert member.get("/contacts/export/exe").status == 404
+
+
+def test_a_file_that_is_none(scene: Scene, member: Browser) -> None:
+    for content in (b"", b"\0\xff" * 100, b"only,words\n1,2\n"):
+        reply = upload(member, "x", content)
+        assert (reply.status, 'id="file-problem"' in reply.text) == (422, True)
+    pasted = do(member, "/contacts/import", "import", text="name,number\nAnn,+12025550160\n")
+    assert "1 contact added" in pasted.text
+    token = csrf(member)
+    broken = {"Content-Type": "multipart/form-data"}
+    assert member._send("POST", "/contacts/import", f"csrf={token}".encode(), broken).status == 400
+
+
+def test_the_contacts_of_another_account(scene: Scene, member: Browser) -> None:
+    add(member, "Ann", ANN)
+    (ann,) = people(scene)
+    stranger = scene.member("other")
+    assert stranger.get(f"/contacts/{ann.id}").status == 404
+    assert do(stranger, f"/contacts/{ann.id}", "remove").status == 404
+    assert do(stranger, f"/contacts/{ann.id}", "save", name="x", number=BOB).status == 404
+    do(stranger, "/contacts", "remove", contact=str(ann.id))
+    assert people(scene) == [ann]
+    assert "Ann" not in stranger.get("/contacts/export/csv").text
