@@ -60,7 +60,7 @@ class Stage:
             "receipt_delay_seconds": 0.5,
             "phones": [PHONE, OTHER_PHONE],
         }
-        sip = {"domain": "sip.test", "udp": [f"127.0.0.1:{free_port()}"], "tcp": []}
+        sip: dict[str, object] = {"domain": "sip.test", "udp": [f"127.0.0.1:{free_port()}"], "tcp": []}
         tables: dict[str, dict[str, object]] = {"simulator": simulator, "sip": sip}
         self.server = Server(folder, f"sqlite:///{store}", smpp, tables=tables)
         self.server.start()
