@@ -112,13 +112,15 @@ def test_every_width(opened: Open, stage: Stage, lively: Person, complaints: Com
     complaints.allowed = "404"
     size = {"width": width, "height": WIDTHS[width]}
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for scheme in ("light", "dark"):
-        page = opened(lively, viewport=size, color_scheme=scheme)
+    for language in LANGUAGES:
+        page = opened(lively, viewport=size, locale=LANGUAGES[language])
         for name, path in pages(stage, lively).items():
             page.goto(path)
-            page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png")
             wide = page.evaluate("() => document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} wide"
+            assert wide <= width, f"{name} is {wide} wide in {language}"
+            for scheme in ("light", "dark") if language == "en" else ():
+                page.emulate_media(color_scheme=scheme)
+                page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png")
 
 
 def test_the_keyboard_alone(opened: Open, stage: Stage, person: Person) -> None:

@@ -17,7 +17,7 @@ from edge.policy.numbers import destination
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, Data, PageProblem, not_found, see_other
 from edge.web.pages.filters import Wanted, cursors, number_of
-from edge.web.pages.forms import MAX_TEXT, Fields
+from edge.web.pages.forms import Fields
 from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
 from edge.web.pages.reading import Pane, read_pane, read_slice
@@ -214,9 +214,9 @@ def forget_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms
 
 
 def keep_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:
-    """What is written so far."""
-    text = fields.text("text")[:MAX_TEXT]
-    drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, text, now_ms)
+    """What is written so far, over a DID of the account."""
+    if any(own.number == did for own in numbers.list_dids(conn, visitor.account_id)):
+        drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, fields.text("text"), now_ms)
 
 
 def read_up_to(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:

@@ -12,10 +12,11 @@ from edge.web.pages.locales import locale_of
 from storage import contacts, conversations, drafts, messages
 from storage.deletion import UNDO_MS
 from storage.records import DeliveryState, PartState
+from storage.tables import draft
 from storage.testing import InlineStore
 from tests.samples import delivery_of
 from tests.unit.edge.conftest import START_MS, Time
-from tests.unit.edge.web.harness import DID, PEER, Browser, Form, Scene
+from tests.unit.edge.web.harness import DID, OTHER_DID, PEER, Browser, Form, Scene
 
 THREAD = f"/conversations/{DID}/{PEER}"
 
@@ -122,6 +123,10 @@ def test_a_draft_is_kept_for_its_user_and_gone_when_it_is_sent(scene: Scene, mem
     assert "begun here" in member.get("/conversations").text
     with scene.store.engine.snapshot() as conn:
         assert drafts.get(conn, scene.other.id, 1, DID, PEER) == ""
+    theirs = f"/conversations/{OTHER_DID}/{PEER}"
+    member.post(theirs, csrf=fields["csrf"], do="draft", text="not mine", part="draft")
+    with scene.store.engine.snapshot() as conn:
+        assert [row.text for row in conn.execute(draft.select())] == ["begun\nhere"]
     member.post(THREAD, csrf=fields["csrf"], key=fields["key"], text="begun\nhere, and sent")
     assert Form(THREAD, member.get(THREAD).text).fields["text"] == ""
 
