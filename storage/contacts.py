@@ -117,10 +117,16 @@ def of_number(connection: Connection, account_id: int, number: str) -> Contact |
 
 def names(connection: Connection, account_id: int, peers: Iterable[str]) -> dict[str, str]:
     """The names that this account has for these numbers (at most a page of them)."""
-    query = select(contact.c.number, contact.c.name).where(
-        contact.c.account_id == account_id, contact.c.number.in_(sorted(set(peers)))
+    wanted = sorted(set(peers))
+    first = select(contact.c.number, contact.c.name).where(
+        contact.c.account_id == account_id, contact.c.number.in_(wanted)
     )
-    return {row.number: row.name for row in connection.execute(query)}
+    more = (
+        select(contact_number.c.number, contact.c.name)
+        .join(contact, contact.c.id == contact_number.c.contact_id)
+        .where(contact_number.c.account_id == account_id, contact_number.c.number.in_(wanted))
+    )
+    return {row.number: row.name for query in (first, more) for row in connection.execute(query)}
 
 
 def listed(

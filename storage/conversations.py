@@ -15,7 +15,7 @@ from storage import events, messages
 from storage.errors import NotFound
 from storage.pages import bounded
 from storage.records import MessageView
-from storage.tables import contact, conversation, message
+from storage.tables import contact, contact_number, conversation, message
 from storage.words import fold
 
 MAX_UNREAD = 100
@@ -198,20 +198,36 @@ def _newest(*conditions: Any) -> Any:
     return func.coalesce(newest.scalar_subquery(), 0)
 
 
+_by_more = contact.alias("by_more")
+"""The contact whose further number it is; see `storage.tables_people`."""
+
+
 def _named(written: str) -> Any:
     folded = fold(written)
     number = "".join(letter for letter in written if letter.isdigit())
-    conditions = [contact.c.folded.contains(folded, autoescape=True)]
+    conditions = [who.c.folded.contains(folded, autoescape=True) for who in (contact, _by_more)]
     if number:
         conditions.append(conversation.c.peer.contains(number, autoescape=True))
     return or_(*conditions)
 
 
 def _with_contacts(account_id: int) -> Select[Any]:
-    known = (contact.c.account_id == conversation.c.account_id) & (contact.c.number == conversation.c.peer)
+    known, also = (
+        (table.c.account_id == conversation.c.account_id) & (table.c.number == conversation.c.peer)
+        for table in (contact, contact_number)
+    )
+    of_more = _by_more.c.id == contact_number.c.contact_id
     return (
-        select(conversation, contact.c.id.label("contact_id"), contact.c.name.label("contact_name"))
-        .select_from(conversation.outerjoin(contact, known))
+        select(
+            conversation,
+            func.coalesce(contact.c.id, _by_more.c.id).label("contact_id"),
+            func.coalesce(contact.c.name, _by_more.c.name).label("contact_name"),
+        )
+        .select_from(
+            conversation.outerjoin(contact, known)
+            .outerjoin(contact_number, also)
+            .outerjoin(_by_more, of_more)
+        )
         .where(conversation.c.account_id == account_id)
     )
 

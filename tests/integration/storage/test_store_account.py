@@ -9,6 +9,7 @@ from edge.contacts import Person, book
 from storage import (
     accounts,
     contacts,
+    conversations,
     inventory,
     messages,
     numbers,
@@ -208,6 +209,14 @@ def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:
         for number in (NUMBER, OTHER, "+12025550192"):
             assert contacts.of_number(conn, mine, number) == merged
             assert contacts.listed(conn, mine, holding=number[-4:]) == [merged]
+            assert contacts.names(conn, mine, [number, "+12025550199"]) == {number: "Ann"}
+            written = mo(account_id=mine, peer=number)
+            for statement, row in messages.insert(written):
+                execute(conn, statement, [row])
+            shown = conversations.get(conn, mine, written.did, number)
+            assert shown is not None
+            assert (shown.contact_id, shown.contact_name) == (ann.id, "Ann")
+        assert len(conversations.page(conn, mine, named="ann")) == 3
         with pytest.raises(NotFound):
             contacts.merge(conn, mine, ann.id, [two.id], NOW)
 
