@@ -20,6 +20,8 @@ EVENTS: Mapping[str, str] = {
     "kill_switch": "An operator has stopped all sending, or let it go on.",
     "claim_lost": "Another server carries on what was ours: this one ends at once.",
     "claims_not_renewed": "The store did not renew our claims in time; it is tried again.",
+    "clock_stepped": "The machine's clock was set; our time catches up: nothing is over at once.",
+    "clock_caught_up": "It has.",
     "supervisor_not_told": "systemd's socket takes nothing; the watchdog may end the process.",
     "disk_low": "Less than `store.min_free_mib` is free where the store is: /readyz says no. Make room.",
     "disk_enough_again": "There is room again.",

@@ -19,6 +19,7 @@ from edge import log as logging
 from edge.config import Config, ConfigError
 from edge.holder import Taken
 from edge.service import TrunklineService
+from edge.wallclock import WallClock
 from storage import migrate
 from storage.engines import missing_file, open_engine
 from storage.errors import StoreError
@@ -86,9 +87,10 @@ def build(config: Config) -> TrunklineService:
         reactor.addSystemEventTrigger("after", "shutdown", os._exit, EXIT_FAILED)
         reactor.stop()
 
-    store = Store(engine, reactor, IdSource(config.server.node, wall_ms))
+    clock = WallClock(wall_ms, time.monotonic)
+    store = Store(engine, reactor, IdSource(config.server.node, clock))
     told = supervisor.from_environment()
-    service = TrunklineService(config, store, reactor, wall_ms, Random(), fatal, told)
+    service = TrunklineService(config, store, reactor, clock, Random(), fatal, told)
     _take_signals(reactor, service)
     _collect_garbage_seldom(reactor)
     return service

@@ -29,6 +29,7 @@ BACK_WITHIN = 10.0
 # The goal is 0.25 s. A test machine may be that busy by itself; a reactor that waited for the store would
 # show the whole time that the store is away.
 LAG_SECONDS = 2.0
+SMALL: dict[str, dict[str, object]] = {"store": {"min_free_mib": 0}}  # the disk that is filled is a small one
 HOLD_LOCK = """
 import sqlite3, sys
 held = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
@@ -45,7 +46,7 @@ def running(
     """A provisioned server with traffic; at the end nothing that was acknowledged may be missing."""
     provision(url, [DID])
     smsc = free_port()
-    with Peer(seconds) as peer, Server(folder, url, smsc, prefix) as server:
+    with Peer(seconds) as peer, Server(folder, url, smsc, prefix, tables=SMALL) as server:
         traffic = Traffic(peer, server, smsc)
         server.start(ready=False)
         api = traffic.begin()

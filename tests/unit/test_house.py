@@ -7,11 +7,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import get_type_hints
 
 import pytest
 
+from edge.config import Config
+from edge.config_reader import KEY
 from protocols.smpp.states import diagram
 from tests.bench import __main__ as bench
 
@@ -93,3 +97,28 @@ def test_the_page_of_figures_has_a_place_for_each_bench() -> None:
 def test_scripts_can_be_run() -> None:
     for name in (".ci/run", "tests/bench/rig/up", "tests/bench/rig/down"):
         assert os.access(ROOT / name, os.X_OK), name
+
+
+def test_every_key_is_documented_and_every_documented_key_exists() -> None:
+    made = generator()
+    documented = {
+        (table, key)
+        for table, key, _, _ in made.read_conf((ROOT / "conf" / "trunkline.toml").read_text("utf-8"))
+    }
+    hints = get_type_hints(Config)
+    kinds = {field.name: hints[field.name] for field in fields(Config) if is_dataclass(hints[field.name])}
+    kinds |= made.SPECIAL
+    existing = {
+        (table, field.metadata.get(KEY, field.name))
+        for table, kind in kinds.items()
+        for field in fields(kind)
+        if f"{table}.{field.metadata.get(KEY, field.name)}" not in kinds
+    }
+    assert documented == existing
+    assert len(existing) > 150
+
+
+def test_the_index_of_the_documentation_leads_to_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"({name})" not in index} == set()
