@@ -13,6 +13,7 @@ from typing import NamedTuple
 from protocols.mail.wire import canonical, stuffed
 
 MAX_REPLY = 16_384
+CODE = len("250-")
 NAME_SHOWN = 200
 
 
@@ -125,7 +126,7 @@ class _Replies:
     def feed(self, octets: bytes) -> list[Reply]:
         self.buffer += octets
         *whole, self.buffer = self.buffer.split(b"\n")
-        if len(self.buffer) + sum(map(len, self.lines)) > MAX_REPLY:
+        if len(self.buffer) + sum(len(line) + CODE for line in self.lines) > MAX_REPLY:
             raise _Garbage("a reply without an end")
         return [reply for line in whole if (reply := self._line(line)) is not None]
 

@@ -25,6 +25,7 @@ MAX_RECIPIENTS = 10  # a mail is to a conversation or a number; who has more sen
 MAX_TEXT_LINE = 65_536
 """Octets of a line of a mail, in which RFC 5321 §4.5.3.1.6 wants 1,000."""
 
+_END = b"\r\n.\r\n"
 _PATH = re.compile(r"<(?P<path>[^<>\s]*)>(?P<rest>(?: [!-~\u0080-\U0010ffff]+)*)\s*")
 
 
@@ -88,16 +89,14 @@ class State(Enum):
 
 @dataclass(slots=True)
 class _Transaction:
-    """The mail that is under way. ``size`` counts what came, kept or not."""
+    """The mail that is under way. ``octets`` are what came after DATA, with a line's end in front of it; of
+    one that is too large the last of them, behind ``dropped`` others."""
 
     sender: str | None = None
     utf8: bool = False
     recipients: list[str] = field(default_factory=list)
-    octets: bytearray = field(default_factory=bytearray)
-    size: int = 0
-    bare: bool = False
-    long_line: bool = False
-    broken_before: bool = False
+    octets: bytearray = field(default_factory=lambda: bytearray(b"\r\n"))
+    dropped: int = 0
 
 
 class Session:
@@ -161,29 +160,18 @@ class Session:
 
     def _work(self) -> None:
         while self.state in (State.COMMAND, State.DATA):
+            if self.state is State.DATA:
+                if not self._more_of_mail():
+                    break
+                continue
             end = self._buffer.find(b"\n", self._position) + 1
             if not end:
                 break
             line, self._position = self._buffer[self._position : end], end
-            if self.state is State.DATA:
-                self._data_line(line)
-            else:
-                self._command_line(line)
+            self._command_line(line)
         self._buffer, self._position = self._buffer[self._position :], 0
-        self._check_length()
-
-    def _check_length(self) -> None:
-        """An endless line is cut off: in a command it is refused, in a mail its octets are counted.
-
-        Its last octet may be the CR of its end. What comes behind a cut is no line, so no end of a mail.
-        """
         if self.state is State.COMMAND and len(self._buffer) > MAX_LINE:
             self._end(500, "5.5.2 Line too long")
-        elif self.state is State.DATA and len(self._buffer) > MAX_TEXT_LINE:
-            self._now.long_line = self._now.broken_before = True
-            self._now.size += len(self._buffer) - 1
-            self._now.octets.clear()
-            self._buffer = self._buffer[-1:]
 
     def _command_line(self, line: bytes) -> None:
         if not line.endswith(b"\r\n") or bare(line):
@@ -334,34 +322,38 @@ class Session:
 
     # -- a mail -----------------------------------------------------------------------------------
 
-    def _data_line(self, line: bytes) -> None:
-        if line == b".\r\n" and not self._now.broken_before:
-            self._whole()
-            return
-        self._now.broken_before = not line.endswith(b"\r\n")
-        self._now.bare = self._now.bare or bare(line)
-        self._now.long_line = self._now.long_line or len(line) > MAX_TEXT_LINE
-        self._now.size += len(line)
-        if self._now.size <= self._settings.max_octets and not (self._now.bare or self._now.long_line):
-            self._now.octets += line[1:] if line.startswith(b".") else line
-        else:
-            self._now.octets.clear()
+    def _more_of_mail(self) -> bool:
+        """Take what came; was the end in it? Looked for as a whole: a mail may have millions of lines."""
+        now = self._now
+        known = max(0, len(now.octets) - len(_END) + 1)
+        now.octets += self._buffer[self._position :]
+        self._buffer, self._position = b"", 0
+        end = now.octets.find(_END, known)
+        if end < 0:
+            if len(now.octets) > self._settings.max_octets + len(_END):
+                now.dropped += len(now.octets) - len(_END)
+                del now.octets[: -len(_END)]
+            return False
+        self._buffer = bytes(now.octets[end + len(_END) :])
+        del now.octets[end + 2 :]
+        self._whole()
+        return True
 
     def _whole(self) -> None:
-        if self._now.long_line:
-            self._refuse_data(500, f"5.6.0 A line of more than {MAX_TEXT_LINE} octets")
-        elif self._now.bare:
-            self._refuse_data(550, "5.6.11 A CR or LF that is not part of a line's end")
-        elif self._now.size > self._settings.max_octets:
+        now = self._now
+        if now.dropped or len(now.octets) - 2 > self._settings.max_octets:
             self._refuse_data(552, f"5.3.4 More than {self._settings.max_octets} octets")
+        elif not _ends_well(now.octets):
+            self._refuse_data(550, "5.6.11 A CR or LF that is not part of a line's end")
+        elif _has_long_line(now.octets):
+            self._refuse_data(500, f"5.6.0 A line of more than {MAX_TEXT_LINE} octets")
         else:
             self.state = State.TAKING
             self._idle = 0
-            octets = bytes(self._now.octets)
-            self._now.octets.clear()
-            assert self._now.sender is not None
-            recipients = tuple(self._now.recipients)
-            self._out.append(Take(Mail(self._now.sender, recipients, octets, self._hello)))
+            octets = bytes(now.octets.replace(b"\r\n.", b"\r\n")[2:])
+            now.octets.clear()
+            assert now.sender is not None
+            self._out.append(Take(Mail(now.sender, tuple(now.recipients), octets, self._hello)))
 
     def _refuse_data(self, code: int, text: str) -> None:
         self.state = State.COMMAND
@@ -400,6 +392,20 @@ class Session:
     def _actions(self) -> list[Action]:
         out, self._out = self._out, []
         return out
+
+
+def _ends_well(octets: bytearray) -> bool:
+    """Is each CR, and each LF, one with the other?"""
+    return octets.count(b"\r\n") == octets.count(b"\r") == octets.count(b"\n")
+
+
+def _has_long_line(octets: bytearray) -> bool:
+    start = 0
+    while len(octets) - start > MAX_TEXT_LINE:
+        start = octets.rfind(b"\n", start, start + MAX_TEXT_LINE) + 1
+        if not start:
+            return True
+    return False
 
 
 def _badness(reply: Reply) -> tuple[bool, int]:

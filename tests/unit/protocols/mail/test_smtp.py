@@ -236,3 +236,14 @@ def test_nothing_is_smuggled_on(end: bytes) -> None:
     assert not bare(sent)
     assert sent.count(b"\r\n.\r\n") == 1
     assert sent.endswith(b"MAIL FROM:<evil@example.net>\r\n.\r\n")
+
+
+@pytest.mark.parametrize("line", ["250-", "250-x", "250-" + "x" * 500])
+def test_a_reply_that_never_ends_is_none(line: str) -> None:
+    talk = Talk()
+    talk.says("220 x")
+    for _ in range(100):
+        talk.says(*([line] * 100))
+        if talk.verdict is not None:
+            break
+    talk.ended("not_smtp", False, "ehlo")

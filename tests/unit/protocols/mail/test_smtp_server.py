@@ -269,13 +269,17 @@ def test_the_longest_line_and_many_short_ones() -> None:
     assert [mail.octets for mail in server.mails] == [octets]
 
 
-def test_a_line_without_an_end_is_not_kept() -> None:
+def test_no_more_is_kept_than_a_mail_may_have() -> None:
     server = Server()
     server.says(ENVELOPE + b"DATA\r\n")
     for _ in range(100):
         server.says(b"x" * 10_000)
-        assert len(server.session._buffer) <= MAX_TEXT_LINE
-    assert server.says(b"\r\n.\r\n").startswith("500 5.6.0")
+        assert len(server.session._now.octets) <= LIMIT + 10_005
+    assert server.says(b"\r\n.\r\n").startswith("552 5.3.4")
+    server.says(ENVELOPE[9:] + b"DATA\r\n" + b"\r\n" * 100_000)
+    assert len(server.session._now.octets) <= LIMIT + 10_000
+    assert server.says(b".\r\n").startswith("552 5.3.4")
+    assert server.codes(ENVELOPE[9:] + b"DATA\r\nhi\r\n.\r\n") == ["250", "250", "354"]
 
 
 def test_who_only_keeps_the_connection_is_let_go() -> None:
