@@ -164,12 +164,14 @@ class Reloading:
         stopping = [Deferred.fromCoroutine(server.stop_line(server.lines[name])) for name in prepared.old]
         await DeferredList(stopping, consumeErrors=True)
         names = [upstream.name for upstream in prepared.change.config.upstreams]
-        server.mover.adopt([name for name in prepared.old if name not in names])
-        server.lines = {name: prepared.lines.get(name) or server.lines[name] for name in names}
-        server.outbound.replace(server.planner(), server.upstreams())
-        for line in prepared.lines.values():
-            if not server.health.draining:
-                await server.start_line(line)
+        removed = [server.lines[name].upstream.config for name in prepared.old if name not in names]
+        async with server.gone.changing(removed):
+            server.lines = {name: prepared.lines.get(name) or server.lines[name] for name in names}
+            server.forget_groups(server.config)
+            server.outbound.replace(server.planner(), server.upstreams())
+            for line in prepared.lines.values():
+                if not server.health.draining:
+                    await server.start_line(line)
 
 
 def _refused(problems: list[str]) -> Reloaded:

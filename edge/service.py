@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from edge import log as logging
 from edge import outgoing
 from edge.actions import Actions
+from edge.assembly import Assembly
 from edge.binds import Bind, bind_names
 from edge.certificate import ServerContext
 from edge.config import Config, MetricsConfig, UpstreamConfig
@@ -38,6 +39,7 @@ from edge.disk import Disk
 from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
 from edge.events import Events
+from edge.gone import Gone
 from edge.groups import Group
 from edge.handlers import registry
 from edge.handlers.absent import Absent
@@ -130,8 +132,9 @@ class TrunklineService(Service):
         self._random = random
         self._fatal = fatal
         self.supervisor = supervisor or Supervisor()
-        disk = Disk(file_of(config.store.url), config.store.min_free_mib)
-        self.health = Health(store, self.upstreams, disk, reactor)
+        self.health = Health(
+            store, self.upstreams, Disk(file_of(config.store.url), config.store.min_free_mib), reactor
+        )
         self._site: EdgeSite | None = None
         self.reloading = Reloading(self)
         self._holder = Holder(store, reactor, self._claim_lost)
@@ -160,7 +163,10 @@ class TrunklineService(Service):
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
         self.doubts = Doubts(store, self.outbox, self.upstreams, wall_ms)
-        self._moving = LoopingCall(self.mover.look)
+        self.gone = Gone(
+            store, self.upstreams, self._holder, self.mover, self.outbox, self._stray, reactor, wall_ms
+        )
+        self._moving = LoopingCall(self._look_around)
         self._moving.clock = reactor
         self.set_groups(config)
         for upstream in config.upstreams:
@@ -169,7 +175,7 @@ class TrunklineService(Service):
         self.outbound.draining = True  # until the start is over
         self.lag = Lag(reactor)
         self.purging = Purging(store, reactor, wall_ms)
-        self.interventions = Interventions(store, self.outbox, self.mover, self.upstreams, wall_ms)
+        self.interventions = Interventions(store, self.outbox, self.mover, self.gone, self.upstreams, wall_ms)
         self.console = ConsoleService(config.console, self._server(), reactor, {"service": self})
 
     # -- building ---------------------------------------------------------------------------------
@@ -273,27 +279,18 @@ class TrunklineService(Service):
             group = self._groups.setdefault(name, Group(()))
             group.upstreams = tuple(upstreams)
 
+    def forget_groups(self, config: Config) -> None:
+        """What those hold that have no upstream any more, the store has: see `edge.gone`."""
+        names = {upstream.group_name for upstream in config.upstreams}
+        self._groups = {name: group for name, group in self._groups.items() if name in names}
+
     def make_line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
         group = self._groups[config.group_name]
         receipts = Receipts(
             config, dialect, group, self.store, self.outbox, self._wall_ms, self._receipts_settled
         )
-        inbound = Inbound(
-            Policy(
-                config.name,
-                config.unknown_did == "quarantine",
-                config.repeats == "merge",
-                config.reassembly_timeout_seconds,
-            ),
-            dialect,
-            self.directory,
-            self.store,
-            self.outbox,
-            group.assembly,
-            Repeats(),
-            self._wall_ms,
-        )
+        inbound = self._inbound(config, dialect, group.assembly)
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
         unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
         incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
@@ -305,6 +302,30 @@ class TrunklineService(Service):
         for loop in loops:
             loop.clock = self._clock
         return Line(upstream, incoming, files_digest(config), *loops)
+
+    def _inbound(self, config: UpstreamConfig, dialect: Dialect, assembly: Assembly) -> Inbound:
+        return Inbound(
+            Policy(
+                config.name,
+                config.unknown_did == "quarantine",
+                config.repeats == "merge",
+                config.reassembly_timeout_seconds,
+            ),
+            dialect,
+            self.directory,
+            self.store,
+            self.outbox,
+            assembly,
+            Repeats(),
+            self._wall_ms,
+        )
+
+    def _stray(self, config: UpstreamConfig) -> Inbound:
+        """For an upstream that is not configured."""
+        return self._inbound(config, Dialect(config, self.config.numbers.region), Assembly())
+
+    def _look_around(self) -> Deferred[None]:
+        return self.mover.look().addCallback(lambda _: self.gone.look())
 
     def _server(self) -> Server:
         return Server(
@@ -473,6 +494,7 @@ class TrunklineService(Service):
         await self.reloading.end()
         if self._moving.running:
             self._moving.stop()
+        await self.at_most(self.gone.end(), ANSWER_SECONDS)
         if self.mail is not None:
             await self.mail.stop()
         self.purging.stop()
