@@ -33,6 +33,7 @@ from protocols.sms import Coding, Concatenation, Element
 from protocols.sms.reassembly import other_elements
 from storage import events, inbound_parts, messages, orderly
 from storage.deliveries import DueDelivery
+from storage.errors import Stale
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
 from storage.statements import Write, execute
 from storage.store import Store
@@ -319,7 +320,12 @@ class Inbound:
         )
 
     def _commit(
-        self, message: MessageRecord, did: Did | None, writes: list[Write], whole: Whole | None
+        self,
+        message: MessageRecord,
+        did: Did | None,
+        writes: list[Write],
+        whole: Whole | None,
+        assign: Callable[[list[int], int], list[Write]] = inbound_parts.assign,
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
         message = clean(message)  # a handler is told the same text at once and from the store
@@ -330,7 +336,7 @@ class Inbound:
         for item in dead:
             unit += events.delivery_changed(item.delivery, DeliveryState.FAILED, message.created_at)
         if whole is not None:
-            unit += inbound_parts.assign(whole.part_ids, message.id)
+            unit += assign(whole.part_ids, message.id)
 
         heard = self._heard(message, did)
 
@@ -378,9 +384,12 @@ class Inbound:
 
     def _flush(self, whole: Whole, now_ms: int) -> Deferred[None]:
         did = self._directory.did(whole.parts[0].destination)
-        return self._commit(self._joined(whole, did, now_ms), did, [], whole)
+        return self._commit(self._joined(whole, did, now_ms), did, [], whole, inbound_parts.take)
 
     def _not_flushed(self, failure: Failure, whole: Whole) -> None:
+        if failure.check(Stale):
+            self._log.info("incomplete_already_stored", parts=len(whole.part_ids))
+            return
         self._assembly.put_back(whole)
         not_stored(self._log, "incomplete_not_stored", failure)
 

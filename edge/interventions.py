@@ -1,10 +1,11 @@
 """What operators do about messages that wait for an upstream: hold, let go, cancel, hand to another upstream.
 
 The upstream's queue is withdrawn meanwhile, so that nothing of it leaves while the table is changed; what is
-on its way already is spared.
+on its way already is spared. An upstream that nobody carries any more has no queue but the table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -12,6 +13,8 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from edge import statuses
 from edge.deliveries import Outbox
 from edge.errors import Refused
+from edge.gone import Gone
+from edge.holder import Taken
 from edge.mover import Mover
 from edge.upstreams import Upstream
 from storage import operators
@@ -30,12 +33,14 @@ class Interventions:
         store: Store,
         outbox: Outbox,
         mover: Mover,
+        gone: Gone,
         upstreams: Callable[[], Mapping[str, Upstream]],
         wall_ms: Callable[[], int],
     ) -> None:
         self._store = store
         self._outbox = outbox
         self._mover = mover
+        self._gone = gone
         self._upstreams = upstreams
         self._wall_ms = wall_ms
 
@@ -70,38 +75,49 @@ class Interventions:
         """Hand a message of which nothing has left to another upstream. Raises Refused."""
         if to not in self._upstreams():
             raise Refused("upstream_unknown", f"There is no upstream {to!r}.", "to")
-        name = await self._store.read(operators.upstream_of, message_id)
-        upstream = self._known(message_id, name)
-        if upstream.name == to:
+        name = await self._upstream_of(message_id)
+        if name == to:
             raise Refused("moved_nowhere", f"Message {message_id} waits for {to} already.", "to")
-        busy = upstream.queue.withdraw()
-        try:
-            moved = await self._mover.move(upstream, message_id, to, busy)
-        finally:
-            upstream.queue.resume()
+        doubtful = name not in self._upstreams()
+        async with self._standing_still(name) as busy:
+            moved = await self._mover.move(name, message_id, to, busy, doubtful=doubtful)
         if not moved:
             why = f"a part has left, or may have, or {to} is on no route of it"
             raise Refused("not_movable", f"Message {message_id} cannot move: {why}.")
         return moved
 
     async def _change(self, message_id: int, change: Change) -> list[int]:
-        name = await self._store.read(operators.upstream_of, message_id)
-        upstream = self._known(message_id, name)
-        held = Held(message_id, upstream.name, upstream.queue.withdraw())
-        try:
+        name = await self._upstream_of(message_id)
+        async with self._standing_still(name) as busy:
+            held = Held(message_id, name, busy)
             changed: list[int] = await self._store.writer.run(
                 "operator's change", lambda conn: change(conn, held)
             )
-        finally:
-            upstream.queue.resume()
         return changed
 
-    def _known(self, message_id: int, name: str | None) -> Upstream:
+    async def _upstream_of(self, message_id: int) -> str:
+        name = await self._store.read(operators.upstream_of, message_id)
         if name is None:
             raise Refused("nothing_waits", f"Nothing of message {message_id} waits or is held.", "message")
+        return name
+
+    @asynccontextmanager
+    async def _standing_still(self, name: str) -> AsyncIterator[frozenset[int]]:
+        """Nothing that waits for this upstream leaves meanwhile, but for these parts, which may have left."""
         upstream = self._upstreams().get(name)
-        if upstream is None:
+        if upstream is not None:
+            busy = upstream.queue.withdraw()
+            try:
+                yield busy
+            finally:
+                upstream.queue.resume()
+            return
+        try:
+            async with self._gone.alone(name):
+                yield frozenset()
+        except Taken as taken:
             raise Refused(
-                "upstream_unknown", f"Its upstream {name!r} is not in the configuration.", "message"
-            )
-        return upstream
+                "upstream_elsewhere",
+                f"Somebody carries its upstream {name!r} by now, maybe another server: ask there.",
+                "message",
+            ) from taken

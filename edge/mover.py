@@ -5,7 +5,7 @@ upstream may have another alphabet and other ways, so the message is segmented a
 its id, and its place by age.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from edge.upstreams import Upstream
 from storage import moves
 from storage.moves import Waiting
 from storage.parts import QueuedPart
-from storage.records import PartRecord
+from storage.records import PartFlag, PartRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -39,25 +39,29 @@ class Mover:
         self._store = store
         self._upstreams = upstreams
         self._planner = planner
-        self._gone: set[str] = set()
         self._after: dict[str, int] = {}  # where the last look at an upstream's queue ended
 
     def look(self) -> Deferred[None]:
         """Take from the upstreams that are down what others can carry."""
         return Deferred.fromCoroutine(self._look())
 
-    def adopt(self, names: Collection[str]) -> None:
-        """These upstreams are not configured any more: what waits for them is for others of its route."""
-        self._gone.update(names)
+    async def bequeath(self, name: str) -> None:
+        """Nobody carries this upstream any more: what waits for it is for others of its route, also what it
+        may have had and would have been sent again."""
+        moved = await self._pages(name, frozenset(), doubtful=True)
+        if moved:
+            log.warning("messages_moved", upstream=name, messages=moved)
 
     def refused(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
         """The SMSC would not take this part: see `edge.upstreams.Observer.elsewhere`."""
         return Deferred.fromCoroutine(self._refused(upstream, item)).addErrback(_not_moved)
 
-    async def move(self, upstream: Upstream, message_id: int, to: str, busy: frozenset[int]) -> Sequence[int]:
+    async def move(
+        self, upstream: str, message_id: int, to: str, busy: frozenset[int], *, doubtful: bool = False
+    ) -> Sequence[int]:
         """Give a message to this very upstream, up or not, while the other's queue is withdrawn and all but
         ``busy`` stand still; the ids of its old parts, none when it has gone on."""
-        waiting = await self._store.read(moves.waiting_one, upstream.name, message_id)
+        waiting = await self._store.read(moves.waiting_one, upstream, message_id, doubtful=doubtful)
         if waiting is None or any(part.id in busy for part in waiting.parts):
             return ()
         plan = self._planner().plan_elsewhere(waiting.message, lambda name: name == to)
@@ -66,12 +70,6 @@ class Mover:
         return [part.id for part in waiting.parts]
 
     async def _look(self) -> None:
-        self._gone.difference_update(self._upstreams())
-        for name in sorted(self._gone):
-            try:
-                await self._bequeath(name)
-            except Exception as error:
-                log.error("messages_not_moved", upstream=name, error=str(error))
         for upstream in list(self._upstreams().values()):
             if not upstream.usable and self._has_another(upstream.name):
                 try:
@@ -98,17 +96,12 @@ class Mover:
         upstream = self._upstreams().get(name)
         return upstream is not None and upstream.usable
 
-    async def _bequeath(self, name: str) -> None:
-        moved = await self._pages(name, frozenset())
-        if moved:
-            log.warning("messages_moved", upstream=name, messages=moved)
-
-    async def _pages(self, name: str, busy: frozenset[int]) -> int:
+    async def _pages(self, name: str, busy: frozenset[int], *, doubtful: bool = False) -> int:
         """Go on through what waits for an upstream, where the last look at it ended; how much was moved."""
         moved = 0
         after: int | None = self._after.get(name, 0)
         for _ in range(PAGES):
-            found, following = await self._store.read(moves.page, name, after or 0, PAGE)
+            found, following = await self._store.read(moves.page, name, after or 0, PAGE, doubtful=doubtful)
             moved += await self._move_all(found, busy)
             after = following
             if following is None:
@@ -182,7 +175,10 @@ class Mover:
     def _parts(self, waiting: Waiting, plan: NewPlan, refused_by: str | None) -> list[PartRecord]:
         first = waiting.parts[0]
         ids = self._store.ids.next
-        return part_records(waiting.message.id, plan, ids, first.due_at, first.expires_at, refused_by)
+        parts = part_records(waiting.message.id, plan, ids, first.due_at, first.expires_at, refused_by)
+        if any(part.flags & PartFlag.POSSIBLE_DUPLICATE for part in waiting.parts):
+            parts = [part._replace(flags=part.flags | PartFlag.POSSIBLE_DUPLICATE) for part in parts]
+        return parts
 
     def _wake(self, name: str) -> None:
         upstream = self._upstreams().get(name)

@@ -167,10 +167,12 @@ class Reloading:
         stopping = [Deferred.fromCoroutine(server.stop_line(server.lines[name])) for name in prepared.old]
         await DeferredList(stopping, consumeErrors=True)
         names = [upstream.name for upstream in prepared.change.config.upstreams]
-        server.mover.adopt([name for name in prepared.old if name not in names])
-        server.lines = {name: prepared.lines.get(name) or server.lines[name] for name in names}
-        server.outbound.replace(server.planner(), server.upstreams())
-        await self._start(prepared.lines.values())
+        removed = [server.lines[name].upstream.config for name in prepared.old if name not in names]
+        async with server.gone.changing(removed):
+            server.lines = {name: prepared.lines.get(name) or server.lines[name] for name in names}
+            server.forget_groups(server.config)
+            server.outbound.replace(server.planner(), server.upstreams())
+            await self._start(prepared.lines.values())
 
     async def _start(self, lines: Iterable["Line"]) -> None:
         """What another server holds is asked for again: it may be about to give it up."""

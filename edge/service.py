@@ -42,6 +42,7 @@ from edge.doubts import Doubts
 from edge.endpoints import endpoint_for, host_and_port
 from edge.events import Events
 from edge.figures import figures
+from edge.gone import Gone
 from edge.groups import Group
 from edge.handlers import registry
 from edge.handlers.absent import Absent
@@ -166,7 +167,10 @@ class TrunklineService(Service):
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
         self.doubts = Doubts(store, self.outbox, self.upstreams, wall_ms)
-        self._moving = LoopingCall(self.mover.look)
+        self.gone = Gone(
+            store, self.upstreams, self._holder, self.mover, self.outbox, self._stray, reactor, wall_ms
+        )
+        self._moving = LoopingCall(self._look_around)
         self._moving.clock = reactor
         self.set_groups(config)
         for upstream in config.upstreams:
@@ -175,7 +179,7 @@ class TrunklineService(Service):
         self.outbound.draining = True  # until the start is over
         self.lag = Lag(reactor)
         self.purging = Purging(store, reactor, wall_ms)
-        self.interventions = Interventions(store, self.outbox, self.mover, self.upstreams, wall_ms)
+        self.interventions = Interventions(store, self.outbox, self.mover, self.gone, self.upstreams, wall_ms)
         self.console = ConsoleService(config.console, self._server(), reactor, {"service": self})
 
     # -- building ---------------------------------------------------------------------------------
@@ -280,13 +284,32 @@ class TrunklineService(Service):
             group = self._groups.setdefault(name, Group(()))
             group.upstreams = tuple(upstreams)
 
+    def forget_groups(self, config: Config) -> None:
+        """What those hold that have no upstream any more, the store has: see `edge.gone`."""
+        names = {upstream.group_name for upstream in config.upstreams}
+        self._groups = {name: group for name, group in self._groups.items() if name in names}
+
     def make_line(self, config: UpstreamConfig) -> Line:
         dialect = Dialect(config, self.config.numbers.region)
         group = self._groups[config.group_name]
         receipts = Receipts(
             config, dialect, group, self.store, self.outbox, self._wall_ms, self._receipts_settled
         )
-        inbound = Inbound(
+        inbound = self._inbound(config, dialect, group)
+        pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
+        unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
+        incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
+        upstream = Upstream(config, dialect, self.store, self.clock, self._wall_ms, incoming)
+        endpoint = endpoint_for(self._reactor, config)
+        for name, kind in bind_names(config):
+            upstream.binds.append(Bind(name, kind, config, endpoint, self.clock, self._random, upstream))
+        loops = [LoopingCall(call) for call in (inbound.flush_overdue, receipts.purge, receipts.read_again)]
+        for loop in loops:
+            loop.clock = self.clock
+        return Line(upstream, incoming, files_digest(config), *loops)
+
+    def _inbound(self, config: UpstreamConfig, dialect: Dialect, group: Group) -> Inbound:
+        return Inbound(
             Policy(
                 config.name,
                 config.unknown_did == "quarantine",
@@ -302,17 +325,13 @@ class TrunklineService(Service):
             self._wall_ms,
             self.opt_outs,
         )
-        pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
-        unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
-        incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
-        upstream = Upstream(config, dialect, self.store, self.clock, self._wall_ms, incoming)
-        endpoint = endpoint_for(self._reactor, config)
-        for name, kind in bind_names(config):
-            upstream.binds.append(Bind(name, kind, config, endpoint, self.clock, self._random, upstream))
-        loops = [LoopingCall(call) for call in (inbound.flush_overdue, receipts.purge, receipts.read_again)]
-        for loop in loops:
-            loop.clock = self.clock
-        return Line(upstream, incoming, files_digest(config), *loops)
+
+    def _stray(self, config: UpstreamConfig) -> Inbound:
+        """For an upstream that is not configured."""
+        return self._inbound(config, Dialect(config, self.config.numbers.region), Group(()))
+
+    def _look_around(self) -> Deferred[None]:
+        return self.mover.look().addCallback(lambda _: self.gone.look())
 
     def _server(self) -> Server:
         return Server(
@@ -503,6 +522,7 @@ class TrunklineService(Service):
         await self.reloading.end()
         if self._moving.running:
             self._moving.stop()
+        await self.at_most(self.gone.end(), ANSWER_SECONDS)
         if self.mail is not None:
             await self.mail.stop()
         self.purging.stop()

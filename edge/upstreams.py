@@ -36,7 +36,6 @@ from protocols.smpp.pdu import GenericNack, Request, Response
 from storage import parts
 from storage.parts import QueuedPart
 from storage.records import PartFlag
-from storage.statements import Write
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -202,7 +201,7 @@ class Upstream:
         if left:
             self._log.warning("parts_in_doubt", parts=len(left))
         stored = (
-            self._store.writer.write([write for item in left for write in self._doubtful(item)])
+            self._store.writer.write([write for item in left for write in parts.settle_doubt(item.part)])
             if left
             else succeed(None)
         )
@@ -322,7 +321,7 @@ class Upstream:
         if lost:
             self._log.warning("parts_in_doubt", parts=len(lost), bind=bind.name)
             self._recorder.persist(
-                [write for item in lost for write in self._doubtful(item)],
+                [write for item in lost for write in parts.settle_doubt(item.part)],
                 lambda: self._sender.leave_to_table(lost),
             )
         self._observer.link_lost(self, bind)
@@ -496,12 +495,6 @@ class Upstream:
         self._grace.end(part_id)
         _, item = self._doubts.pop(part_id, (None, None))
         return item
-
-    def _doubtful(self, item: QueuedPart) -> list[Write]:
-        part = item.part
-        if part.flags & PartFlag.HOLD:
-            return parts.hold(part.id)
-        return parts.requeue(part.id, part.due_at, part.flags | PartFlag.POSSIBLE_DUPLICATE, None)
 
 
 def _status_of(response: Response) -> int:

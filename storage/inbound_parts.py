@@ -17,6 +17,14 @@ _ASSIGN = hot_update(
     "part_id",
     "of_message",
 )
+_TAKE = hot_update(
+    update(inbound_part)
+    .where(inbound_part.c.id == given("part_id", Id), inbound_part.c.message_id.is_(None))
+    .values(message_id=given("of_message", Id)),
+    "part_id",
+    "of_message",
+    exact=True,
+)
 
 
 def insert(record: InboundPartRecord) -> list[Write]:
@@ -27,6 +35,12 @@ def insert(record: InboundPartRecord) -> list[Write]:
 def assign(part_ids: Iterable[int], message_id: int) -> list[Write]:
     """These segments now belong to this message; part of the unit that inserts it."""
     return [(_ASSIGN, (part_id, message_id)) for part_id in part_ids]
+
+
+def take(part_ids: Iterable[int], message_id: int) -> list[Write]:
+    """As `assign`, of segments that are in the store: the unit fails with `storage.errors.Stale` when one of
+    them belongs to a message already."""
+    return [(_TAKE, (part_id, message_id)) for part_id in part_ids]
 
 
 def remove(connection: Connection, part_ids: Collection[int]) -> None:

@@ -1,4 +1,8 @@
-"""Messages that go from one upstream to another: whole, and only when nothing of them has left."""
+"""Messages that go from one upstream to another: whole, and only when nothing of them has left.
+
+What a lost upstream may have had, and would be sent again, may go too where ``doubtful`` says so: when nobody
+carries that upstream any more.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +23,7 @@ class Waiting(NamedTuple):
 
 
 def page(
-    connection: Connection, upstream: str, after_id: int, limit: int
+    connection: Connection, upstream: str, after_id: int, limit: int, *, doubtful: bool = False
 ) -> tuple[list[Waiting], int | None]:
     """The messages that wait whole for this upstream, of the first ``limit`` with a part in its queue and an
     id above ``after_id``; and the id after which the next page starts, None when this was the last one."""
@@ -35,12 +39,14 @@ def page(
         .limit(limit)
     )
     ids = list(connection.scalars(queued))
-    return _wholes(connection, upstream, ids), ids[-1] if len(ids) == limit else None
+    return _wholes(connection, upstream, ids, doubtful), ids[-1] if len(ids) == limit else None
 
 
-def waiting_one(connection: Connection, upstream: str, message_id: int) -> Waiting | None:
+def waiting_one(
+    connection: Connection, upstream: str, message_id: int, *, doubtful: bool = False
+) -> Waiting | None:
     """This message, if it waits whole for this upstream."""
-    found = _wholes(connection, upstream, [message_id])
+    found = _wholes(connection, upstream, [message_id], doubtful)
     return found[0] if found else None
 
 
@@ -56,7 +62,7 @@ def move(
     False, and nothing is changed, when it has gone on since.
     """
     identity = waiting.message.id
-    now = _wholes(connection, waiting.parts[0].upstream, [identity])
+    now = _wholes(connection, waiting.parts[0].upstream, [identity], doubtful=True)
     if [item.parts for item in now] != [waiting.parts]:
         return False
     connection.execute(delete(part).where(part.c.message_id == identity))
@@ -66,12 +72,14 @@ def move(
     return True
 
 
-def _wholes(connection: Connection, upstream: str, ids: Sequence[int]) -> list[Waiting]:
+def _wholes(connection: Connection, upstream: str, ids: Sequence[int], doubtful: bool) -> list[Waiting]:
     parts: dict[int, list[PartRecord]] = {}
     rows = select(part).where(part.c.message_id.in_(ids)).order_by(part.c.number, part.c.id)
     for row in connection.execute(rows):
         parts.setdefault(row.message_id, []).append(part_record(row))
-    whole = [identity for identity, its in parts.items() if all(_untouched(item, upstream) for item in its)]
+    whole = [
+        identity for identity, its in parts.items() if all(_waits(item, upstream, doubtful) for item in its)
+    ]
     records = select(message).where(message.c.id.in_(whole)).order_by(message.c.id)
     return [
         Waiting(record, tuple(parts[record.id]))
@@ -79,10 +87,11 @@ def _wholes(connection: Connection, upstream: str, ids: Sequence[int]) -> list[W
     ]
 
 
-def _untouched(record: PartRecord, upstream: str) -> bool:
-    """It is with nobody: it was never sent, or refused by the upstream that still has it in its queue."""
+def _waits(record: PartRecord, upstream: str, doubtful: bool) -> bool:
+    """It is with nobody: it was never sent, or refused by the upstream that still has it in its queue; or
+    the upstream may have had it, and ``doubtful`` lets that pass."""
     return (
         record.state is PartState.QUEUED
         and record.upstream == upstream
-        and not record.flags & PartFlag.POSSIBLE_DUPLICATE
+        and (doubtful or not record.flags & PartFlag.POSSIBLE_DUPLICATE)
     )

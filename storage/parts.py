@@ -243,6 +243,13 @@ def expire(part_id: int, now_ms: int) -> list[Write]:
     return [(_EXPIRE, (part_id, now_ms))]
 
 
+def settle_doubt(item: PartRecord) -> list[Write]:
+    """No answer to this part will come any more: it is held, or sent again and flagged, as its route said."""
+    if item.flags & PartFlag.HOLD:
+        return hold(item.id)
+    return requeue(item.id, item.due_at, item.flags | PartFlag.POSSIBLE_DUPLICATE, None)
+
+
 def fail_rest(message_id: int, command_status: int | None, now_ms: int) -> list[Write]:
     """One part of this message was refused for good: those that wait are not sent, for it cannot be whole."""
     return [(_FAIL_REST, (message_id, command_status, now_ms))]

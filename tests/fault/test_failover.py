@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
 from edge.config import RouteConfig
 from edge.testing import FakeSMSC, accept_all
@@ -180,6 +181,73 @@ async def test_receipts_and_parts_of_a_long_message_may_come_on_another_upstream
     await edge.stop()
 
 
+def segment(number: int, text: bytes, reference: int = 77) -> DeliverSm:
+    """One of two parts of an MO message."""
+    return DeliverSm(
+        esm_class=0x40,
+        source_addr=PHONE[1:],
+        source_addr_ton=1,
+        destination_addr=DID[1:],
+        dest_addr_ton=1,
+        short_message=bytes([5, 0, 3, reference, 2, number]) + text,
+    )
+
+
+async def inbound_texts(edge: Edge) -> list[str]:
+    views = await edge.service.store.read(messages.search, edge.account_id, direction="mo")
+    return sorted(view.message.text for view in views)
+
+
+@pytest.mark.parametrize("restarted", [True, False], ids=["restart", "reload"])
+@pytest_twisted.ensureDeferred
+async def test_an_upstream_that_is_taken_out_leaves_nothing_behind(
+    restarted: bool, pair: dict[str, FakeSMSC], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = RouteConfig(name="r", upstreams=("one",), failover=("two",))
+    edge = Edge(tmp_path, pair, (both,), reassembly_timeout_seconds=0.1)
+    link = await bound(pair["one"])
+    await bound(pair["two"])
+    link.send_pdu(segment(1, b"first half "))
+    await link.await_pdu(DeliverSmResp)
+    edge.service.lines["one"].upstream.hold(True)
+    accepted = [await edge.submit(f"{number} {LONG}") for number in range(3)]
+    fresh = replace(edge.config, upstreams=edge.config.upstreams[1:], routes=())
+    if restarted:
+        await edge.stop()
+        monkeypatch.setattr("edge.gone._unknown", lambda name: replace(edge.config.upstreams[0], name=name))
+        edge.config = fresh
+        edge.start()
+        await bound(pair["two"])
+        await edge.submit("the start is over")
+    else:
+        await edge.service.reloading.apply(fresh)
+    await deferLater(reactor, 0.1)
+    await edge.service.gone.look()
+    await edge.all_in(accepted, "sent")
+    assert {(await edge.view(each.message_id)).message.upstream for each in accepted} == {"two"}
+    await edge.service.gone.look()
+    (text,) = await inbound_texts(edge)
+    assert text.startswith("first half ")
+    await edge.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_half_a_message_waits_for_the_rest_on_another_upstream_of_the_group(
+    pair: dict[str, FakeSMSC], tmp_path: Path
+) -> None:
+    """Also when the upstream that it came on is taken out."""
+    edge = Edge(tmp_path, pair, group="carrier")
+    link, other = await bound(pair["one"]), await bound(pair["two"])
+    link.send_pdu(segment(1, b"one "))
+    await link.await_pdu(DeliverSmResp)
+    await edge.service.reloading.apply(replace(edge.config, upstreams=edge.config.upstreams[1:]))
+    await edge.service.gone.look()
+    other.send_pdu(segment(2, b"two"))
+    await other.await_pdu(DeliverSmResp)
+    assert await inbound_texts(edge) == ["one two"]
+    await edge.stop()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_message_may_say_how_long_it_is_worth_sending(
     pair: dict[str, FakeSMSC], tmp_path: Path
@@ -202,9 +270,10 @@ async def test_a_reload_touches_only_what_changed_and_loses_nothing(
     pair["two"].answer = lambda request: None
     routes = tuple(RouteConfig(name=name, upstreams=(name,), prefixes=()) for name in ("two", "one"))
     edge = Edge(tmp_path, pair, routes[:1], window=1)
-    for smsc in pair.values():
-        await bound(smsc)
+    await bound(pair["one"])
+    link = await bound(pair["two"])
     accepted = await edge.submit_all(["first", "second", "third"])
+    await link.await_pdu(SubmitSm)
     edge.service.config = replace(edge.service.config, server=replace(edge.config.server, drain_seconds=0.1))
     await edge.service.reloading.apply(
         replace(edge.service.config, upstreams=edge.config.upstreams[:1], routes=routes[1:])

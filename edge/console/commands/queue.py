@@ -6,7 +6,7 @@ from edge.console.answers import choice, done, fields, limit, number, rows, time
 from edge.console.language import Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
 from edge.matrix import matrix
-from storage import messages, operators, receipts
+from storage import messages, operators, receipts, strays
 from storage.parts import QueuedPart
 from storage.records import MessageView
 
@@ -113,9 +113,9 @@ def _changed(what: str, parts: Sequence[int]) -> Answer:
 
 async def indoubt_ls(server: Server, given: Given) -> Answer:
     """The parts that an upstream may or may not have."""
-    names = [given["upstream"]] if "upstream" in given else list(server.upstreams())
+    names = {given["upstream"]} if "upstream" in given else await server.store.read(strays.upstreams)
     found: list[QueuedPart] = []
-    for name in names:
+    for name in sorted(names):
         found += await server.doubts.doubtful(name, limit(given))
     return rows(
         [

@@ -1,0 +1,45 @@
+"""What the store has for upstreams, whoever carries them: so that one without a server is noticed."""
+
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select, text
+
+from storage.tables import PART_OPEN, inbound_part, part
+
+_QUEUED = part.c.state == literal_column("'queued'")
+_OPEN = text(PART_OPEN)
+_INCOMPLETE = inbound_part.c.message_id.is_(None)
+
+
+def upstreams(connection: Connection) -> set[str]:
+    """The names of the upstreams for which parts are not done, or of whose long messages some are missing.
+
+    One step into an index for each name, however much waits.
+    """
+    names = set()
+    for column, wanted in (
+        (part.c.upstream, _QUEUED),
+        (part.c.upstream, _OPEN),
+        (inbound_part.c.upstream, _INCOMPLETE),
+    ):
+        after = ""
+        while (name := _next(connection, column, wanted, after)) is not None:
+            names.add(name)
+            after = name
+    return names
+
+
+def count(connection: Connection, upstream: str) -> tuple[int, int]:
+    """How many parts of MT messages are not done for this upstream, and how many of MO messages wait for
+    others."""
+    queued, opened, incomplete = (
+        connection.scalar(select(func.count()).where(column == upstream, wanted)) or 0
+        for column, wanted in (
+            (part.c.upstream, _QUEUED),
+            (part.c.upstream, _OPEN),
+            (inbound_part.c.upstream, _INCOMPLETE),
+        )
+    )
+    return queued + opened, incomplete
+
+
+def _next(connection: Connection, column: ColumnElement[str], wanted: object, after: str) -> str | None:
+    return connection.scalar(select(func.min(column)).where(and_(wanted, column > after)))  # type: ignore[arg-type]
