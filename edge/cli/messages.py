@@ -17,7 +17,7 @@ from edge.references import References
 from edge.routing import choose, route_for, routes_of
 from edge.tabular import when
 from protocols.sms import SegmentOptions, count
-from storage import messages, numbers
+from storage import messages, numbers, opt_outs
 from storage.records import Did, MessageRecord, MessageStatus, MessageView, PartState
 from storage.statements import execute
 
@@ -124,7 +124,19 @@ def submit(desk: Desk, config: Config, source: str, destination: str, text: str)
         dialects = {upstream.name: Dialect(upstream, region) for upstream in config.upstreams}
         chance = SystemRandom()
         references = References(lambda: chance.randrange(0x10000))
-        planner = Planner(dialects, region, find, references, config.routes, draw=chance.random)
+
+        def opted_out(account_id: int, did: str, peer: str) -> bool:
+            return opt_outs.find(conn, account_id, did, peer) is not None
+
+        planner = Planner(
+            dialects,
+            region,
+            find,
+            references,
+            config.routes,
+            draw=chance.random,
+            opted_out=opted_out,
+        )
         owner = find(spelling.destination(source, region, "from"))
         if owner is None:
             raise DeskError(f"{source} is not a DID of this server.")

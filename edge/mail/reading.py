@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from email.policy import Compat32, compat32
+from email.utils import collapse_rfc2231_value
 from itertools import count
+from typing import Any
 
-from protocols.mail import address, reply, screening
+from protocols.mail import address, body, reply, screening
 from protocols.mail.address import Address, NotAnAddress, one_line
 from protocols.mail.reply import Reply
 
@@ -100,6 +102,16 @@ class _Part(Message):
             raise Intricate("too many headers")
         most = MAX_PARAMETERS if name.lower().startswith("content-") else MAX_HEADER
         super().set_raw(name, value[:most])
+
+    def get_param(
+        self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
+    ) -> Any:
+        """See `email.message.Message`, which decodes by this: what is no charset is not there."""
+        found = super().get_param(param, failobj, header, unquote)
+        if param.lower() != "charset" or found is failobj:
+            return found
+        name = collapse_rfc2231_value(found)
+        return name if body.is_charset(name) else failobj
 
 
 def read(octets: bytes, envelope_sender: str) -> Read:

@@ -113,18 +113,27 @@ def _leaves(message: Message) -> Iterator[Message]:
         if not waiting:
             return
         part = waiting.pop(0)
-        inner = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(inner, list):
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
+            inner: object = part.get_payload()
+            assert isinstance(inner, list)
             waiting[:0] = [piece for piece in inner if isinstance(piece, Message)]
         else:
             yield part
+
+
+def is_charset(name: str) -> bool:
+    """May a text be in it?"""
+    try:
+        return codecs.lookup(name).name not in _NO_CHARSETS
+    except (LookupError, ValueError):
+        return False
 
 
 def _decoded(part: Message, octets: bytes) -> str:
     """In the charset that the part names, if there is one and it can be; else in one that can."""
     for charset in (str(part.get_content_charset() or "utf-8"), "utf-8"):
         try:
-            if codecs.lookup(charset).name not in _NO_CHARSETS:
+            if is_charset(charset):
                 return _unix(octets.decode(charset))
         except (LookupError, ValueError):
             continue

@@ -32,17 +32,22 @@ def _recipients(message: Message) -> list[Message]:
     """The groups of fields about recipients: those with an Action."""
     if message.get_content_type() != "multipart/report":
         return []
-    parts = message.get_payload()
-    if not isinstance(parts, list):
-        return []
+    parts = _parts(message)
     groups = [
         group
         for part in parts[:_PARTS]
         if isinstance(part, Message)
         and part.get_content_type() in ("message/delivery-status", "message/global-delivery-status")
-        for group in (part.get_payload() if isinstance(part.get_payload(), list) else [])
+        for group in _parts(part)
     ]
     return [group for group in groups if isinstance(group, Message) and "Action" in group]
+
+
+def _parts(message: Message) -> list[object]:
+    """What it is made of; nothing when that is a text, which Python would decode before it gives it away."""
+    inner: object = message.get_payload() if message.is_multipart() else []
+    assert isinstance(inner, list)
+    return inner
 
 
 def _word(fields: Message, name: str) -> str:

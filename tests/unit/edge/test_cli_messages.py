@@ -10,12 +10,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy import update
 
 from edge.cli import trunkline
-from storage import messages, parts
+from storage import messages, opt_outs, parts
 from storage.engines import Engine, open_engine
 from storage.ids import time_of
 from storage.records import PartState
 from storage.tables import part
 from tests.provision import provision
+from tests.samples import NOW, ids
 
 Run = Callable[..., Result]
 DID = "+12025550100"
@@ -145,3 +146,12 @@ def test_explain_needs_no_configuration(tmp_path: Path, monkeypatch: pytest.Monk
     assert result.exit_code == 0
     assert "GSM7" in result.stdout
     assert "upstream" not in result.stdout
+
+
+def test_who_opted_out_gets_nothing_from_operators_either(run: Run, engine: Engine) -> None:
+    with engine.transaction() as conn:
+        opt_outs.add(conn, ids.next, 0, "+12025550150", "operator", NOW)
+    assert "wants no messages" in run(*SEND, "hello", exit_code=1).output
+    with engine.transaction() as conn:
+        opt_outs.remove(conn, 0, "+12025550150")
+    run(*SEND, "hello")

@@ -163,6 +163,8 @@ for number, text in enumerate(
 for charset in ("punycode", "idna", "unicode_escape", "utf-7", "utf-16", "hz", "iso2022_jp", "zip", "base64"):
     print("charset", charset, flush=True)
     mail(long("a.&-\\"), f"text/plain; charset={charset}")
+    mail(long("é-"), f"text/plain; charset={charset}")
+    mail(long("é-"), f"application/x; charset*=utf-8''{charset}")
     mail("x", f"text/plain; name*={charset}''{long('%61')}")
 for number, text in enumerate(
     [

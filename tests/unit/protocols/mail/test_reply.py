@@ -167,6 +167,9 @@ def test_nothing_that_a_sender_can_think_of_is_an_error() -> None:
         b"Content-Transfer-Encoding: base64\r\n\r\n!!!!",
         b"Content-Type: text/html\r\n\r\n<blockquote><div><<<",
         b"Content-Type: text/html\r\n\r\n<![",
+        b"Content-Type: text/plain; charset*=utf-8''%ff\r\n\r\n\xff",
+        b'Content-Type: text/plain; charset="a\0b"\r\n\r\n\xff',
+        b"Content-Type: multipart/mixed; charset=punycode; boundary=x\r\n\r\n--x\r\n\r\n\xff\r\n--x--",
         b"Content-Type: text/html\r\n\r\n&#" + b"1" * 10_000,
         b"Content-Type: text/plain; format=flowed\r\n\r\n>>> \r\n> \r\n",
     ):
