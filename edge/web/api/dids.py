@@ -349,7 +349,7 @@ def routes() -> list[Route]:
             do=change,
             takes=CHANGE,
             gives={200: CHANGED},
-            refuses={422: ("handler_unknown", "setting_invalid")},
+            refuses={409: ("conflict",), 422: ("handler_unknown", "setting_invalid")},
             **one,
         ),
         Route(

@@ -73,7 +73,10 @@ class ActionPage(MemberPage):
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """GET."""
-        return await self.shown(request, visitor)
+        try:
+            return await self.shown(request, visitor)
+        except NotFound:
+            raise not_found() from None
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """POST."""

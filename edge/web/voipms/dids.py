@@ -111,6 +111,8 @@ def set_sms(call: Call) -> Deferred[bytes]:
     enable = given.flag("enable", "missing_enable")
     if enable is None:
         raise Rejected("missing_enable")
+    if enable and not did.sms_capable:
+        raise Rejected("no_sms", f"{did.number} is for calls only: it cannot do SMS.")
     _check_smpp(call)
     wishes = [_wish(call, way) for way in WAYS]
     dialmode = _dialmode(call)
@@ -261,7 +263,7 @@ def _row(call: Call, did: Did) -> dict[str, object]:
         **CONSTANTS,
         "next_billing": (ordered + timedelta(days=30)).date().isoformat(),
         "order_date": ordered.isoformat(" ", "seconds")[:19],
-        "sms_available": True,
+        "sms_available": did.sms_capable,
         "mms_available": True,
         "sms_enabled": did.sms_enabled,
     }

@@ -44,7 +44,7 @@ class Overview(CommandPage):
                 ("delivered", "failed", "waiting"),
             ),
             rate=round(100 * sum(hour.delivered for hour in hours) / ended, 1) if ended else None,
-            status=status.document if status.ok else {},
+            server=status.document if status.ok else {},
             stopped=bool(isinstance(stopped.document, dict) and stopped.document.get("stopped")),
             **{"told": "", **more},
         )
