@@ -48,9 +48,8 @@ class Assembly:
 
     def __init__(self) -> None:
         self._model = Reassembly(REMEMBER_SECONDS * 1000)
-        self._rows: dict[
-            tuple[Key, Part], list[InboundPartRecord]
-        ] = {}  # equal parts under a key, oldest first
+        # equal parts under a key, oldest first
+        self._rows: dict[tuple[Key, Part], list[InboundPartRecord]] = {}
         self._uncommitted: dict[Key, Message] = {}  # whole, and on their way into the store
 
     def add(self, row: InboundPartRecord) -> Added:
@@ -76,6 +75,18 @@ class Assembly:
     def waits(self, row: InboundPartRecord) -> bool:
         """Is an equal part here, or was it in a message that became whole a while ago?"""
         return self._model.waits(_key(row), _part(row))
+
+    def remember(self, rows: Iterable[InboundPartRecord], now_ms: int) -> None:
+        """Rows of messages that are in the store already: what is equal to one of a whole message may be a
+        copy."""
+        messages: dict[int | None, list[InboundPartRecord]] = {}
+        for row in rows:
+            messages.setdefault(row.message_id, []).append(row)
+        for parts in messages.values():
+            parts.sort(key=lambda row: row.number)
+            if [row.number for row in parts] == list(range(1, parts[0].total + 1)):
+                first_at = min(row.received_at for row in parts)
+                self._model.know(Message(_key(parts[0]), tuple(map(_part, parts)), first_at), now_ms)
 
     def restore(self, rows: Iterable[InboundPartRecord]) -> list[Whole]:
         """Take what the store has, oldest first; whatever turns out to be complete."""

@@ -30,7 +30,7 @@ from edge.repeats import ANSWER_AT_RISK_MS, REMEMBERED, Repeats, Seen, fingerpri
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.sms import Coding, Concatenation, Element
-from protocols.sms.reassembly import other_elements
+from protocols.sms.reassembly import REMEMBER_SECONDS, other_elements
 from storage import events, inbound_parts, messages, orderly
 from storage.deliveries import DueDelivery
 from storage.errors import Stale
@@ -42,6 +42,7 @@ from storage.text import clean
 log = structlog.get_logger(__name__)
 
 Answer = Callable[[int], None]
+JOINED_REMEMBERED = 20_000  # parts of whole messages of the run before
 MAX_UNANSWERED = 10_000  # beyond this the SMSC is told to wait: memory is not the queue
 
 
@@ -113,10 +114,13 @@ class Inbound:
 
     def start(self) -> Deferred[None]:
         """Take up what the last run left: parts of incomplete messages, and MO whose answers may be lost."""
+        upstream = self._policy.upstream
         return (
-            self._store.read(inbound_parts.open_parts, self._policy.upstream)
+            self._store.read(_last_joined, upstream)
+            .addCallback(lambda parts: self._assembly.remember(parts, self._wall_ms()))
+            .addCallback(lambda _: self._store.read(inbound_parts.open_parts, upstream))
             .addCallback(self._restore)
-            .addCallback(lambda _: self._store.read(_last_received, self._policy.upstream))
+            .addCallback(lambda _: self._store.read(_last_received, upstream))
             .addCallback(self.repeats.restarted)
         )
 
@@ -481,6 +485,14 @@ def _last_received(conn: Connection, upstream: str) -> list[Seen]:
         for part in inbound_parts.recent(conn, upstream, since, REMEMBERED)
     ]
     return [*whole, *parts]
+
+
+def _last_joined(conn: Connection, upstream: str) -> list[InboundPartRecord]:
+    """The parts of messages that were stored in the last minutes before this server started."""
+    newest = max((part.received_at for part in inbound_parts.recent(conn, upstream, 0, 1)), default=0)
+    since = newest - round(REMEMBER_SECONDS * 1000)
+    recent = inbound_parts.recent(conn, upstream, since, JOINED_REMEMBERED)
+    return [part for part in recent if part.message_id is not None]
 
 
 def _mark_of(part: InboundPartRecord) -> bytes:

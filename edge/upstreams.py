@@ -126,6 +126,7 @@ class Upstream:
         self._taken: Recent[int, None] = Recent(REMEMBERED)
         self._guessed: dict[int, Bind] = {}  # a receipt may be about them, their answers are overdue
         self._lost: list[QueuedPart] = []
+        self._written_off: set[int] = set()  # their time is over, and the store does not know it yet
         self._looking = LoopingCall(self.look)
         self._expiring = LoopingCall(self._expire)
         self._looking.clock = self._expiring.clock = clock
@@ -275,8 +276,9 @@ class Upstream:
                 for _, item in self._doubts.values()
                 if item.part.expires_at is not None and item.part.expires_at <= now_ms
             ]
-            if part_ids or doubtful:
-                self._write_off([*part_ids, *(item.part.id for item in doubtful)])
+            late = [part_id for part_id in part_ids if part_id not in self._written_off]
+            if late or doubtful:
+                self._write_off([*late, *(item.part.id for item in doubtful)])
             for item in doubtful:
                 self._end_doubt(item.part.id)
                 self.queue.done(item)
@@ -292,9 +294,14 @@ class Upstream:
         now_ms = self._wall_ms()
         self.counters.expired += len(part_ids)
         self._log.warning("parts_expired", parts=len(part_ids))
+        self._written_off.update(part_ids)
+
+        def stored() -> None:
+            self._written_off.difference_update(part_ids)
+            self._observer.failed(self, part_ids)
+
         self._recorder.persist(
-            [write for part_id in part_ids for write in parts.expire(part_id, now_ms)],
-            lambda: self._observer.failed(self, part_ids),
+            [write for part_id in part_ids for write in parts.expire(part_id, now_ms)], stored
         )
 
     # -- what the binds tell (edge.binds.BindOwner) -----------------------------------------------

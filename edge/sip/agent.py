@@ -315,6 +315,6 @@ def _is_begun(request: Request) -> bool:
 
 
 def _required(request: Request) -> list[str]:
-    return parse_tokens(request.headers.all("Require"), "Require") + parse_tokens(
-        request.headers.all("Proxy-Require"), "Proxy-Require"
-    )
+    headers = request.headers
+    found = [(headers.all(name), name) for name in ("Require", "Proxy-Require") if headers.get(name)]
+    return [tag for values, name in found for tag in parse_tokens(values, name)]

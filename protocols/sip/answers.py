@@ -11,7 +11,7 @@ _NOT_A_REASON = re.compile(r"[^\w\-.!~*'();/?:@&=+$, \u0080-\U0010ffff]")
 _BRACKETS = str.maketrans('<>[]{}"', "()()()'")
 MAX_REASON = 200
 
-COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
+COPIED_ONCE = ("From", "To", "Call-ID", "CSeq")
 
 
 def response_to(
@@ -25,12 +25,12 @@ def response_to(
 
     Works for a malformed request too: what is missing in it is missing in the answer.
     """
-    copied = []
-    for name in COPIED:
-        for value in request.headers.all(name)[: None if name == "Via" else 1]:
-            if "\0" in value:
-                value = value.replace("\0", "")
-            copied.append((name, _tagged(value, tag) if name == "To" else value))
+    given = request.headers
+    copied = [("Via", _clean(value)) for value in given.all("Via")]
+    for name in COPIED_ONCE:
+        value = given.get(name)
+        if value is not None:
+            copied.append((name, _tagged(_clean(value), tag) if name == "To" else _clean(value)))
     headers = Headers.of_fields(copied)  # they came on lines of their own
     for name, value in fields:
         headers.add(name, value)
@@ -42,6 +42,10 @@ def reason_phrase(sentence: str) -> str:
     others)."""
     line = " ".join(sentence.split()).translate(_BRACKETS)
     return _NOT_A_REASON.sub("_", line)[:MAX_REASON]
+
+
+def _clean(value: str) -> str:
+    return value.replace("\0", "") if "\0" in value else value
 
 
 def _tagged(value: str, tag: str) -> str:

@@ -7,10 +7,11 @@ space around separators, no white space before "<", leading zeros.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from protocols.sip.errors import BadValue
-from protocols.sip.uri import MAX_PORT, URI, parse_uri
+from protocols.sip.uri import CACHED, MAX_PORT, URI, parse_uri
 
 TOKEN = r"[\w!%'*+.`~-]"
 _QUOTED = r'"(?:[^"\\]++|\\.)*+"'
@@ -26,14 +27,12 @@ _NAME_ADDR = re.compile(
     rf'[ \t]*+(?:({_QUOTED})|({TOKEN}(?:{TOKEN}|[ \t])*+))?+[ \t]*+<([^\x00-\x20<>"\x7f]++)>[ \t]*+',
     re.ASCII | re.DOTALL,
 )
-_USUAL_ADDRESS = re.compile(
-    rf'(?:"([^"\\]*+)" ?|({TOKEN}++) )?+<([^\x00-\x20<>"\x7f]++)>(?:;tag=({TOKEN}++))?+', re.ASCII
+_USUAL_ADDRESS = re.compile(rf'(?:"([^"\\]*+)" ?|({TOKEN}++) )?+<([^\x00-\x20<>"\x7f]++)>', re.ASCII)
+_TAG = re.compile(rf"{TOKEN}++", re.ASCII)
+_USUAL_SENT_BY = re.compile(
+    r"SIP/2\.0/([A-Za-z]++) (\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._-]++)(?::([0-9]{1,5}))?+", re.ASCII
 )
-_USUAL_VIA = re.compile(
-    r"SIP/2\.0/([A-Za-z]++) (\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._-]++)(?::([0-9]{1,5}))?+"
-    r"((?:;[A-Za-z]++(?:=[\w.:-]++)?+)*+)",
-    re.ASCII,
-)
+_USUAL_PARAMS = re.compile(r"[A-Za-z]++(?:=[\w.:-]++)?+(?:;[A-Za-z]++(?:=[\w.:-]++)?+)*+", re.ASCII)
 _ADDR_SPEC = re.compile(r'[ \t]*+([^\x00-\x20;,?<>"\x7f]++)[ \t]*+', re.ASCII)
 _CSEQ = re.compile(rf"([0-9]{{1,20}})[ \t]++({TOKEN}++)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -42,6 +41,7 @@ _SPLIT = re.compile(rf'(?:{_QUOTED}|<[^>]*+>|[^",<])*+', re.DOTALL)
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 MAX_CSEQ = 2**32 - 1
+USUAL_LENGTH = 256  # what is longer is nowhere kept
 
 Params = Mapping[str, str | None]
 
@@ -152,10 +152,11 @@ def display_name(name: str) -> str:
 
 def parse_via(value: str) -> Via:
     """The first value of a Via field. Raises BadValue."""
-    found = _USUAL_VIA.fullmatch(value)
-    if found is not None:
-        transport, host, port, text = found.groups()
-        return Via(transport.upper(), host.lower(), _port(port), _usual_params(text), "")
+    head, _, text = value.partition(";")
+    if len(head) < USUAL_LENGTH and _USUAL_PARAMS.fullmatch(text) is not None:
+        usual = _usual_sent_by(head)
+        if usual is not None:
+            return Via(*usual, _usual_params(text), "")
     found = _VIA.match(value)
     if found is None or "\0" in value:
         raise BadValue("Via", f"{value[:60]!r} is not a Via")
@@ -167,6 +168,16 @@ def parse_via(value: str) -> Via:
     return Via(transport.upper(), host.lower(), _port(port), params, rest)
 
 
+@lru_cache(CACHED)
+def _usual_sent_by(head: str) -> tuple[str, str, int | None] | None:
+    """Transport, host and port of a Via without odd spaces. Cached: those of a peer are always the same."""
+    found = _USUAL_SENT_BY.fullmatch(head)
+    if found is None:
+        return None
+    transport, host, port = found.groups()
+    return transport.upper(), host.lower(), _port(port)
+
+
 def _port(text: str | None) -> int | None:
     number = None if text is None else int(text)
     if number is not None and not 0 < number <= MAX_PORT:
@@ -176,22 +187,20 @@ def _port(text: str | None) -> int | None:
 
 def _usual_params(text: str) -> dict[str, str | None]:
     """Parameters of a Via that have no quotes and no spaces."""
-    found: dict[str, str | None] = {}
-    for item in text.split(";")[1:]:
-        name, equals, value = item.partition("=")
-        name = name.lower()
-        if name in found:
-            raise BadValue("Via", f"the parameter {name} stands there twice")
-        found[name] = value if equals else None
+    items = [item.partition("=") for item in text.split(";")]
+    found = {name.lower(): value if equals else None for name, equals, value in items}
+    if len(found) != len(items):
+        raise BadValue("Via", "a parameter stands there twice")
     return found
 
 
 def parse_name_addr(value: str, field: str) -> NameAddr:
     """One address, whole. Raises BadValue."""
-    found = _USUAL_ADDRESS.fullmatch(value)
-    if found is not None:
-        quoted, plain, uri, tag = found.groups()
-        return NameAddr(quoted or plain or "", uri, {} if tag is None else {"tag": tag})
+    head, tagged, tag = value.partition(";tag=")
+    if len(head) < USUAL_LENGTH and (not tagged or _TAG.fullmatch(tag) is not None):
+        usual = _usual_address(head)
+        if usual is not None:
+            return NameAddr(*usual, {"tag": tag} if tagged else {})
     found = _NAME_ADDR.match(value)
     if found is not None:
         quoted, plain, uri = found.groups()
@@ -207,12 +216,25 @@ def parse_name_addr(value: str, field: str) -> NameAddr:
     return NameAddr(display, uri, params)
 
 
+@lru_cache(CACHED)
+def _usual_address(head: str) -> tuple[str, str] | None:
+    """Display name and URI of an address without odd spaces. Cached, as URIs are."""
+    found = _USUAL_ADDRESS.fullmatch(head)
+    if found is None:
+        return None
+    quoted, plain, uri = found.groups()
+    return quoted or plain or "", uri
+
+
 def parse_cseq(value: str) -> CSeq:
     """Raises BadValue, for a number beyond 32 bits too."""
     found = _CSEQ.fullmatch(value)
-    if found is None or int(found[1]) > MAX_CSEQ:
-        raise BadValue("CSeq", f"{value[:60]!r} is not a number below 2**32 and a method")
-    return CSeq(int(found[1]), found[2])
+    if found is not None:
+        digits, method = found.groups()
+        number = int(digits)
+        if number <= MAX_CSEQ:
+            return CSeq(number, method)
+    raise BadValue("CSeq", f"{value[:60]!r} is not a number below 2**32 and a method")
 
 
 def parse_number(value: str, field: str) -> int:

@@ -126,9 +126,17 @@ class Headers:
         """From fields with canonical names whose values are known to hold no line end."""
         made = cls.__new__(cls)
         made.items = items
-        made._first = dict(items[::-1])
-        made._more = {} if len(made._first) == len(items) else _repeated(items)
+        made._first = dict(items)
+        made._more = {}
+        if len(made._first) != len(items):
+            made._first = dict(items[::-1])
+            made._more = _repeated(items)
         return made
+
+    @property
+    def single(self) -> bool:
+        """No field stands there more than once."""
+        return not self._more
 
     def get(self, name: str) -> str | None:
         """The first value of a field; ``name`` is canonical."""
@@ -229,7 +237,7 @@ class Message:
         """The value of a field that must be there once. Raises BadValue."""
         headers = self.headers
         value = headers._first.get(name)
-        if value is None or name in headers._more:
+        if value is None or (headers._more and name in headers._more):
             raise BadValue(name, "is missing" if value is None else "stands there more than once")
         return value
 
@@ -372,14 +380,14 @@ def _start(line: str, headers: Headers, body: bytes) -> Request | Response:
 
 
 def _cut_body(message: Message, request: Request | None) -> None:
-    values = message.headers.all("Content-Length")
-    if not values:
+    value = message.headers.get("Content-Length")
+    if value is None:
         return
     try:
-        length = parse_number(values[0], "Content-Length")
+        length = parse_number(value, "Content-Length")
     except BadValue as error:
         raise Malformed(400, "Bad Content-Length", request) from error
-    if len(values) > 1 and any(value != values[0] for value in values):
+    if not message.headers.single and any(one != value for one in message.headers.all("Content-Length")):
         raise Malformed(400, "Content-Length is not one", request)
     if length > len(message.body):
         raise Malformed(400, "Content-Length is larger than the body", request)

@@ -69,6 +69,8 @@ def _check_scalars(request: Request) -> None:
     headers = request.headers
     if headers.get("Max-Forwards") is not None:
         parse_number(request.require("Max-Forwards"), "Max-Forwards")
+    if headers.single:
+        return
     for name in _AT_MOST_ONE:
         if len(headers.all(name)) > 1:
             raise BadValue(name, "stands there more than once")

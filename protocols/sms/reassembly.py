@@ -148,11 +148,16 @@ class Reassembly:
                 self._crowded_out.append(self._take(oldest, self._waiting[oldest][0]))
             return Added()
         message = self._take(key, place)._replace(repetition=False)
+        self.know(message, now)
+        return Added(message=message)
+
+    def know(self, message: Message, now: float) -> None:
+        """This message is whole, as of now or since an earlier run: its parts may come again."""
+        key = message.key
         self._whole[key], self._whole_at[key] = message, now
         self._whole.move_to_end(key)
         if len(self._whole) > MAX_WHOLE:
             self._forget(next(iter(self._whole)))
-        return Added(message=message)
 
     def waits(self, key: Key, part: Part) -> bool:
         """Is an equal part here, or was it in a message that became whole a while ago?"""

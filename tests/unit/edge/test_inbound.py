@@ -339,6 +339,26 @@ def test_a_part_of_a_finished_message_that_comes_again_after_a_restart_starts_no
     assert [item.text for item in again.stored()] == ["one two"]
 
 
+@pytest.mark.parametrize("waited", [False, True])
+def test_nor_does_one_that_came_minutes_before_whether_it_waited_then_or_comes_now(
+    rig: Rig, inline_store: InlineStore, time: Time, waited: bool
+) -> None:
+    rig.part(1, 2, b"one ")
+    rig.part(2, 2, b"two")
+    time.advance(60.0)
+    rig.receive(b"later")
+    if waited:
+        rig.part(2, 2, b"two")
+    time.advance(30.0)
+    again = Rig(inline_store, time)
+    if not waited:
+        again.part(2, 2, b"two")
+    time.advance(60.0)
+    success(again.inbound.flush_overdue())
+    assert [item.text for item in again.stored()] == ["one two", "later"]
+    assert success(again.store.read(inbound_parts.open_parts, "up")) == []
+
+
 def cut(rig: Rig) -> None:
     """The link goes, and is bound again."""
     rig.inbound.repeats.link_lost(LINK, rig.time.wall_ms())

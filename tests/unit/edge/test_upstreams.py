@@ -356,6 +356,17 @@ def test_what_waits_longer_than_it_may_expires_and_is_told_with_or_without_a_lin
     assert rig.sent == other
 
 
+def test_what_expires_while_the_store_takes_nothing_is_written_off_once(rig: Rig) -> None:
+    rig.bind.up = False
+    (part_id,) = rig.submit(expires_at=rig.time.wall_ms() + 4_000)
+    rig.store.writer.held = True
+    rig.time.pump([1.0] * 30)
+    rig.store.writer.release()
+    assert rig.upstream.counters.expired == 1
+    assert rig.watcher.told.count(("failed", part_id)) == 1
+    assert not rig.upstream._written_off
+
+
 def test_a_part_whose_time_is_over_is_not_sent_even_before_the_look_that_writes_it_off(rig: Rig) -> None:
     rig.bind.up = False
     rig.submit(expires_at=rig.time.wall_ms() + 4_000)
