@@ -146,6 +146,8 @@ WITHOUT = {
     "sip_accounts.find_sip_account": LOG_IN,
     "sip_accounts.remove_sip_account": COMMANDS,
     "statements.execute": FILTERED,
+    "strays.count": "upstreams that are gone, for all accounts",
+    "strays.upstreams": "upstreams that are gone, for all accounts",
     "users.set_operator": COMMANDS,
 }
 
