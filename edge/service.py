@@ -31,6 +31,7 @@ from edge.circuit import CircuitSettings
 from edge.config import Config, ConfigError, OutboxConfig, UpstreamConfig
 from edge.console.server import Server
 from edge.console.service import ConsoleService
+from edge.crowd import AtMost
 from edge.deliveries import Outbox
 from edge.dialect import Dialect
 from edge.directory import Directory
@@ -82,6 +83,7 @@ FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 READ_AGAIN_SECONDS = 1.0
 PROBE_SECONDS = 1.0
+MOST_SCRAPES = 20  # connections to /metrics at a time
 KILL_SWITCH = "kill-switch"
 """What `storage.paused` has while nothing is sent to carriers."""
 
@@ -361,7 +363,7 @@ class TrunklineService(Service):
         self._port = self._reactor.listenTCP(port, site, interface=host)
         if self.config.metrics is not None:
             host, port = host_and_port(self.config.metrics.listen)
-            metrics = MetricsSite(self.bind_snapshots, self._reactor)
+            metrics = AtMost(MOST_SCRAPES, MetricsSite(self.bind_snapshots, self._reactor))
             self._metrics_port = self._reactor.listenTCP(port, metrics, interface=host)
 
     def startService(self) -> None:

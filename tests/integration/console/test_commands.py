@@ -225,7 +225,9 @@ def test_all_is_audited_and_nothing_secret_is(client: Client, ways: Ways) -> Non
     assert any(detail["command"].startswith("send ") for detail in said)
     assert "4711" not in json.dumps(said)
     assert "4711" not in ways.server.log.read_text()
-    assert all(entry["from"].startswith(("ctl pid", "127.0.0.1", "ssh")) for entry in entries)
+    assert all(
+        entry["from"].startswith(("ctl pid ", "telnet 127.0.0.1:", "ssh 127.0.0.1:")) for entry in entries
+    )
 
 
 def test_completion_knows_the_server(client: Client) -> None:
