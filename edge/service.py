@@ -33,6 +33,7 @@ from edge.certificate import ServerContext
 from edge.config import Config, MetricsConfig, OptOutsConfig, UpstreamConfig
 from edge.console.server import Server
 from edge.console.service import ConsoleService
+from edge.crowd import AtMost
 from edge.deliveries import Outbox
 from edge.depths import Depths
 from edge.dialect import Dialect
@@ -91,6 +92,7 @@ FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 READ_AGAIN_SECONDS = 1.0
 ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a connection is to end
+MOST_SCRAPES = 20  # connections to /metrics at a time
 KILL_SWITCH = "kill-switch"
 """What `storage.paused` has while nothing is sent to carriers."""
 
@@ -413,7 +415,8 @@ class TrunklineService(Service):
         fresh = None
         if config is not None:
             host, port = host_and_port(config.listen)
-            metrics = MetricsSite(self.bind_snapshots, self._reactor, lambda: figures(self))
+            site = MetricsSite(self.bind_snapshots, self._reactor, lambda: figures(self))
+            metrics = AtMost(MOST_SCRAPES, site)
             fresh = self._reactor.listenTCP(port, metrics, interface=host)
 
         def use() -> object:

@@ -24,8 +24,11 @@ class Login:
         self._backoff = Backoff(FREE_TRIES, reactor.seconds)
 
     def check(self, name: str, password: str, where: str) -> Deferred[bool]:
-        """Is it his password? Who has guessed wrong too often is refused for a while without a look."""
-        keys = (name, where.partition(":")[0])
+        """Is it his password? Who has guessed wrong too often is refused for a while without a look.
+
+        ``where`` ends with the port of the connection.
+        """
+        keys = (name, where.rpartition(":")[0])  # the port is another each time
         if any(self._backoff.wait(key) > 0 for key in keys):
             self._tell(name, where, "too many wrong passwords: wait")
             return succeed(False)

@@ -17,11 +17,13 @@ from edge.console.login import Login
 from edge.console.server import Server
 from edge.console.ssh import Execute, Shell, console_shell, host_key, manhole_shell, ssh_factory
 from edge.console.telnet import TelnetFactory
+from edge.crowd import AtMost
 from edge.endpoints import host_and_port
 
 log = structlog.get_logger(__name__)
 
 OWNER_ONLY = 0o600
+MOST_CONNECTIONS = 20  # of each way
 
 
 class ConsoleService:
@@ -62,7 +64,9 @@ class ConsoleService:
         path.parent.mkdir(parents=True, exist_ok=True)
         # wantPID: a socket that a killed server left behind is replaced, one that is in use is not.
         self._ports.append(
-            self._reactor.listenUNIX(str(path), CtlFactory(self.console), mode=OWNER_ONLY, wantPID=True)
+            self._reactor.listenUNIX(
+                str(path), AtMost(MOST_CONNECTIONS, CtlFactory(self.console)), mode=OWNER_ONLY, wantPID=True
+            )
         )
 
     def _open_telnet(self, where: str) -> None:
@@ -87,4 +91,4 @@ class ConsoleService:
 
     def _listen(self, where: str, factory: Any) -> None:
         host, port = host_and_port(where)
-        self._ports.append(self._reactor.listenTCP(port, factory, interface=host))
+        self._ports.append(self._reactor.listenTCP(port, AtMost(MOST_CONNECTIONS, factory), interface=host))

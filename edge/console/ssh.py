@@ -33,6 +33,7 @@ from zope.interface import implementer
 from edge.console.console import Console, Operator, Reply
 from edge.console.dialogue import Dialogue, spoken
 from edge.console.terminal import Terminal
+from edge.crowd import place
 
 log = structlog.get_logger(__name__)
 
@@ -115,12 +116,10 @@ class Realm(TerminalRealm):
         self._execute = execute
 
     def _getAvatar(self, avatarId: bytes) -> Any:  # conch's own place for this
-        operator = Operator(avatarId.decode("utf-8", "replace"), self._where)
-        log.info("console_login", operator=operator.name, where=operator.where)
+        name = avatarId.decode("utf-8", "replace")
         parts = Componentized()
         user = self.userFactory(parts, avatarId)
-        session = _Session(parts, operator, self._execute)
-        session.chainedProtocolFactory = partial(ServerProtocol, self._shell, operator)  # type: ignore[assignment]
+        session = _Session(parts, partial(_operator, name, self._where), self._shell, self._execute)
         parts.setComponent(IConchUser, user)
         parts.setComponent(ISession, session)
         return user
@@ -129,10 +128,19 @@ class Realm(TerminalRealm):
 class _Session(TerminalSession):
     """A terminal, or one command."""
 
-    def __init__(self, parts: Componentized, operator: Operator, execute: Execute | None) -> None:
+    def __init__(
+        self, parts: Componentized, operator: Callable[[Any], Operator], shell: Shell, execute: Execute | None
+    ) -> None:
         super().__init__(parts)
         self._operator = operator
+        self._shell = shell
         self._execute = execute
+
+    def openShell(self, proto: Any) -> None:
+        """`ssh host`: a terminal."""
+        operator = self._operator(proto.session)
+        self.chainedProtocolFactory = partial(ServerProtocol, self._shell, operator)  # type: ignore[assignment]
+        super().openShell(proto)
 
     def execCommand(self, proto: Any, cmd: bytes) -> None:
         """`ssh host status --json`: one command, its answer, its exit status."""
@@ -146,13 +154,21 @@ class _Session(TerminalSession):
         if self._execute is None:
             answered(Reply(False, "there is only a terminal here", None))
         else:
-            self._execute(cmd.decode("utf-8", "replace"), self._operator).addCallback(answered)
+            operator = self._operator(channel)
+            self._execute(cmd.decode("utf-8", "replace"), operator).addCallback(answered)
 
     def eofReceived(self) -> None:
         """The client has no more to say; what was asked is still answered."""
 
     def closed(self) -> None:
         """The channel is gone."""
+
+
+def _operator(name: str, where: str, channel: Any) -> Operator:
+    """Who opened a channel, and from where: what listens knows that only when the connection is made."""
+    operator = Operator(name, f"{where} {place(channel.conn.transport.transport.getPeer())}")
+    log.info("console_login", operator=operator.name, where=operator.where)
+    return operator
 
 
 def ssh_factory(key: Key, authorized_keys: Path, where: str, shell: Shell, execute: Any = None) -> SSHFactory:

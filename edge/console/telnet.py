@@ -18,9 +18,9 @@ from edge.console.console import Console
 from edge.console.dialogue import Dialogue
 from edge.console.login import Login
 from edge.console.terminal import Terminal
+from edge.crowd import place
 
 LONGEST_LINE = 16_384
-MOST_CONNECTIONS = 20
 IDLE_SECONDS = 3_600.0
 LOGIN_SECONDS = 60.0
 
@@ -100,7 +100,7 @@ class TelnetConsole(TelnetProtocol):
 
 
 class TelnetFactory(ServerFactory):
-    """At most MOST_CONNECTIONS at a time."""
+    """What listens."""
 
     noisy = False
 
@@ -108,34 +108,15 @@ class TelnetFactory(ServerFactory):
         self._console = console
         self._login = login
         self._reactor = reactor
-        self._open = 0
 
-    def buildProtocol(self, address: Any) -> TelnetTransport | None:
-        """None, which closes the connection, when there are too many."""
-        if self._open >= MOST_CONNECTIONS:
-            return None
-        where = f"{address.host}:{address.port} telnet"
+    def buildProtocol(self, address: Any) -> TelnetTransport:
+        """See `IProtocolFactory`."""
+        where = f"telnet {place(address)}"
 
         def make(write: Callable[[str], None], close: Callable[[], None]) -> Dialogue:
             return Dialogue(self._console, where, write, close, login=self._login)
 
-        transport = _Counted(self, TelnetConsole, make, self._reactor)
-        self._open += 1
-        return transport
-
-    def gone(self) -> None:
-        """One connection less."""
-        self._open -= 1
-
-
-class _Counted(TelnetTransport):
-    def __init__(self, factory: TelnetFactory, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._factory = factory
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        super().connectionLost(reason)
-        self._factory.gone()
+        return TelnetTransport(TelnetConsole, make, self._reactor)
 
 
 def _newlines(data: bytes, newline: bytes) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted import __version__ as twisted_version
 
-from edge import __version__
+from edge import __version__, purging
 from edge.console.answers import done, fields, limit, rows, time
 from edge.console.language import Answer, Command, Given, Language, Misused, Parameter
 from edge.console.server import Server
@@ -174,9 +174,7 @@ def help_command(language: Callable[[], Language]) -> Command:
 
 async def purge(server: Server, given: Given) -> Answer:
     """What retention rules say is too old goes now, batch by batch."""
-    from edge.purging import purge as purge_all
-
-    gone = await purge_all(server.store, server.wall_ms)
+    gone = await purging.purge(server.store, server.wall_ms)
     return done(f"Gone: {', '.join(f'{n} {what}' for what, n in gone.items() if n) or 'nothing'}.", gone=gone)
 
 

@@ -226,7 +226,8 @@ def test_all_is_audited_and_nothing_secret_is(client: Client, ways: Ways) -> Non
     assert any(detail["command"].startswith("send ") for detail in said)
     assert "4711" not in json.dumps(said)
     assert "4711" not in ways.server.log.read_text()
-    assert all(entry["from"].startswith(("ctl pid", "127.0.0.1", "ssh", "http")) for entry in entries)
+    ways_in = ("ctl pid ", "telnet 127.0.0.1:", "ssh 127.0.0.1:", "http")
+    assert all(entry["from"].startswith(ways_in) for entry in entries)
 
 
 def test_completion_knows_the_server(client: Client) -> None:

@@ -145,7 +145,7 @@ def hashed() -> str:
     return hash_password("sesame")
 
 
-def answer(login: Login, name: str, password: str, where: str = "127.0.0.1:1 telnet") -> bool:
+def answer(login: Login, name: str, password: str, where: str = "telnet 127.0.0.1:1") -> bool:
     found: list[bool] = []
     login.check(name, password, where).addCallback(found.append)
     return found[0]
@@ -162,11 +162,19 @@ def test_who_guesses_wrong_waits_longer_and_longer(hashed: str) -> None:
     clock = Threads()
     login = Login(lambda: {"alice": hashed}, clock)
     for _ in range(FREE_TRIES + 1):
-        assert not answer(login, "alice", "guess", "10.0.0.9:1 telnet")
-    assert not answer(login, "alice", "sesame", "10.0.0.9:2 telnet"), (
+        assert not answer(login, "alice", "guess", "telnet 10.0.0.9:1")
+    assert not answer(login, "alice", "sesame", "telnet 10.0.0.9:2"), (
         "the right one too: it may be a lucky guess"
     )
-    assert not answer(login, "alice", "sesame", "10.0.0.8:1 telnet"), "nor from another place"
+    assert not answer(login, "alice", "sesame", "telnet 10.0.0.8:1"), "nor from another place"
     clock.advance(1.1)
-    assert answer(login, "alice", "sesame", "10.0.0.9:3 telnet")
-    assert answer(login, "alice", "sesame", "10.0.0.9:4 telnet")
+    assert answer(login, "alice", "sesame", "telnet 10.0.0.9:3")
+    assert answer(login, "alice", "sesame", "telnet 10.0.0.9:4")
+
+
+def test_an_ipv6_address_that_guesses_is_not_every_ipv6_address(hashed: str) -> None:
+    login = Login(lambda: {"alice": hashed}, Threads())
+    for number in range(FREE_TRIES + 1):
+        assert not answer(login, f"nobody{number}", "guess", f"telnet [::1]:{number}")
+    assert not answer(login, "alice", "sesame", "telnet [::1]:9")
+    assert answer(login, "alice", "sesame", "telnet [2001:db8::1]:9")
