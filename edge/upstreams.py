@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -26,7 +27,7 @@ from edge.lanes import REMEMBERED
 from edge.partqueue import PartQueue
 from edge.receipt_ids import LONGEST_ID
 from edge.recent import Recent
-from edge.recorder import RETRY_SECONDS
+from edge.recorder import RETRY_SECONDS, Along
 from edge.sender import Sender
 from edge.verdicts import Verdict
 from protocols.smpp import events
@@ -63,8 +64,13 @@ class Observer(Protocol):
         """The SMSC's id of a part is in the store: a receipt that came too early can be matched now."""
         ...
 
-    def failed(self, upstream: "Upstream", part_ids: Sequence[int]) -> None:
-        """These parts will not be sent, and that is in the store."""
+    def taking(self, upstream: "Upstream", item: QueuedPart) -> Along | None:
+        """What belongs into the transaction that stores that the SMSC took this part."""
+        ...
+
+    def failing(self, upstream: "Upstream", part_ids: Sequence[int], told: bool) -> Along | None:
+        """What belongs into the transaction that stores that these parts will not be sent; ``told``: somebody
+        may want to know."""
         ...
 
     def elsewhere(self, upstream: "Upstream", item: QueuedPart) -> Deferred[Sequence[int]]:
@@ -293,7 +299,7 @@ class Upstream:
         self._log.warning("parts_expired", parts=len(part_ids))
         self._recorder.persist(
             [write for part_id in part_ids for write in parts.expire(part_id, now_ms)],
-            lambda: self._observer.failed(self, part_ids),
+            along=self._observer.failing(self, part_ids, True),
         )
 
     # -- what the binds tell (edge.binds.BindOwner) -----------------------------------------------
@@ -365,6 +371,7 @@ class Upstream:
         self._recorder.persist(
             parts.record_sent(item.part.id, smsc_message_id or None, self._wall_ms()),
             lambda: self._observer.accepted(self, item, smsc_message_id),
+            self._observer.taking(self, item),
         )
 
     def _answered_too_late(self, bind: Bind, item: QueuedPart, status: int, smsc_message_id: str) -> None:
@@ -401,8 +408,17 @@ class Upstream:
         self._observer.refute(self, item.part.id).addCallbacks(refuted, unrefuted)
 
     def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
-        def told(news: bool) -> None:
+        along = self._observer.taking(self, item)
+
+        def work(conn: Connection) -> tuple[bool, Callable[[], None] | None]:
+            news = parts.record_late(conn, item.part.id, smsc_message_id or None, now_ms)
+            return news, along(conn) if news and along is not None else None
+
+        def told(stored: tuple[bool, Callable[[], None] | None]) -> None:
+            news, committed = stored
             self._recorder.unsettled -= 1
+            if committed is not None:
+                committed()
             if news:
                 self._observer.accepted(self, item, smsc_message_id)
             self._check_idle()
@@ -413,10 +429,7 @@ class Upstream:
             self._clock.callLater(RETRY_SECONDS, self._record_late, item, smsc_message_id, now_ms)
 
         self._recorder.unsettled += 1
-        self._store.writer.run(
-            "late response",
-            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id or None, now_ms),
-        ).addCallbacks(told, untold)
+        self._store.writer.run("late response", work).addCallbacks(told, untold)
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
         verdict = self._verdict(status)
@@ -466,7 +479,7 @@ class Upstream:
         writes = parts.record_failed(part.id, status, now_ms)
         if part.total > part.number:
             writes += parts.fail_rest(part.message_id, status, now_ms)
-        self._recorder.persist(writes, lambda: self._observer.failed(self, [part.id]))
+        self._recorder.persist(writes, along=self._observer.failing(self, [part.id], item.told))
 
     # -- doubt ------------------------------------------------------------------------------------
 

@@ -221,7 +221,7 @@ async def test_an_upstream_that_is_taken_out_leaves_nothing_behind(
         await edge.submit("the start is over")
     else:
         await edge.service.reloading.apply(fresh)
-    await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+    await deferLater(reactor, 0.1)
     await edge.service.gone.look()
     await edge.all_in(accepted, "sent")
     assert {(await edge.view(each.message_id)).message.upstream for each in accepted} == {"two"}

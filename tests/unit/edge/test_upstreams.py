@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from edge import upstreams
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
+from edge.recorder import Along
 from edge.upstreams import Upstream
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus
@@ -98,8 +99,11 @@ class Watcher:
     def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         self.told.append(("accepted", smsc_message_id))
 
-    def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:
-        self.told += [("failed", part_id) for part_id in part_ids]
+    def taking(self, upstream: Upstream, item: QueuedPart) -> Along | None:
+        return None
+
+    def failing(self, upstream: Upstream, part_ids: Sequence[int], told: bool) -> Along | None:
+        return lambda conn: lambda: self.told.extend([("failed", part_id) for part_id in part_ids])
 
     def elsewhere(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
         self.told.append(("elsewhere", item.part.id))
