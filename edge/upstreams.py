@@ -185,7 +185,7 @@ class Upstream:
     @property
     def up(self) -> bool:
         """Can messages be sent?"""
-        return not self._sender.draining and any(bind.transmits for bind in self.binds)
+        return not self._sender.draining and any(bind.transmits and not bind.stalled for bind in self.binds)
 
     @property
     def usable(self) -> bool:
@@ -285,6 +285,8 @@ class Upstream:
             for item in doubtful:
                 self._end_doubt(item.part.id)
                 self.queue.done(item)
+            if doubtful:
+                self._sender.pump()
 
         def unread(failure: Failure) -> None:
             outage.not_stored(self._log, "expiry_not_read", failure)
@@ -487,17 +489,27 @@ class Upstream:
         self.counters.overdue += 1
         self._log.warning("response_overdue", part=item.part.id, message=item.part.message_id)
         self._doubts[item.part.id] = bind, item
+        goes = not bind.stalled
+        bind.overdue += 1
+        if goes and bind.stalled:
+            self._log.warning("bind_stalled", bind=bind.name, overdue=bind.overdue)
         self._grace.begin(item)
         self._recorder.persist(parts.mark_in_doubt(item.part.id))
 
     def _grace_over(self, item: QueuedPart) -> None:
-        """It stays in doubt, but the rest of its message waits for it no longer."""
+        """It stays in doubt, but the rest of its message waits for it no longer; and a link on which nothing
+        more may be sent is ended, so that the policy decides all that is in doubt on it."""
         self._sender.release(item)
+        bind, _ = self._doubts[item.part.id]
+        if bind.stalled:
+            bind.renew()
 
     def _end_doubt(self, part_id: int) -> QueuedPart | None:
         """The part, if it was overdue on a link that lives: that doubt is over."""
         self._grace.end(part_id)
-        _, item = self._doubts.pop(part_id, (None, None))
+        bind, item = self._doubts.pop(part_id, (None, None))
+        if bind is not None:
+            bind.overdue -= 1
         return item
 
 
