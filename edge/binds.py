@@ -28,6 +28,9 @@ from protocols.smpp.transport import SMPPProtocol
 log = structlog.get_logger(__name__)
 
 SMPP_3_4 = 0x34
+LEAST_OVERDUE = 50
+"""So many overdue requests a link may have in any case; with a larger window, as many as that."""
+
 QUIET_SECONDS = 0.05
 CAN_TRANSMIT = frozenset({SessionState.BOUND_TX, SessionState.BOUND_TRX})
 
@@ -110,6 +113,7 @@ class Bind:
         self.name = name
         self.kind = kind
         self.reserved = 0  # window slots promised to parts whose `sending` is being committed
+        self.overdue = 0  # requests of this link that the SMSC may have, and has not answered in time
         self.metrics = BindMetrics()
         self._config = config
         self._endpoint = endpoint
@@ -150,10 +154,15 @@ class Bind:
         return self._session is not None and self._session.state in CAN_TRANSMIT
 
     @property
+    def stalled(self) -> bool:
+        """So many requests are unanswered beyond their time that nothing more is sent on this link."""
+        return self.overdue >= max(self._config.window, LEAST_OVERDUE)
+
+    @property
     def free(self) -> int:
         """How many more requests may be sent now, less what is promised."""
         session = self._session
-        if session is None or session.state not in CAN_TRANSMIT or self._pause or self._quiet:
+        if session is None or session.state not in CAN_TRANSMIT or self._pause or self._quiet or self.stalled:
             return 0
         free = session.window.free - self.reserved
         if self._bucket is not None:
@@ -164,7 +173,7 @@ class Bind:
     def rate_wait(self) -> float | None:
         """Seconds until my rate lets a request go; None when something else is in the way."""
         session = self._session
-        if not self.transmits or session is None or self._pause or self._quiet:
+        if not self.transmits or session is None or self._pause or self._quiet or self.stalled:
             return None
         if session.window.free <= self.reserved:
             return None
@@ -196,6 +205,12 @@ class Bind:
         """
         if self._protocol is not None and self.bound:
             self._log.warning("bind_forgotten", status=status_name(status))
+            self._protocol.unbind()
+
+    def renew(self) -> None:
+        """The SMSC does not answer any more: end this session in order, and begin another after a while."""
+        if self._protocol is not None and self.bound:
+            self._log.warning("bind_renewed", overdue=self.overdue)
             self._protocol.unbind()
 
     def accepted(self) -> None:

@@ -220,7 +220,9 @@ class Outbox:
         for item in due:
             if item.delivery.id in self._claims:
                 self._refill.put(item)
-            elif not self._targets.shut(self.target_key(item.delivery.handler, item.delivery.target)):
+            elif not self._targets.shut(
+                self.target_key(item.delivery.handler, item.delivery.target), item.delivery.lane
+            ):
                 self._refill.want()
         self._pump()
 
@@ -374,13 +376,43 @@ class Outbox:
             target.answers += 1
         elif isinstance(outcome, Retry):
             target.answers = 0
-        if self._judge(attempt.due)(outcome):
+        there = answered(outcome)
+        if self._is_of_the_page(attempt.due):
+            self._judge_page(outcome, attempt, now)
+            failed = not there and unwell(outcome)
+        else:
+            failed = self._judge(attempt.due)(outcome)
+        if failed:
             if target.circuit.failed(now):
                 log.warning("target_failing", target=target.key, outcome=outcome.outcome)
                 self._refill.give_back(target)
-        elif answered(outcome) and target.circuit.succeeded(now):
+        elif there and target.circuit.succeeded(now):
             log.info("target_back", target=target.key)
         return outcome
+
+    def _is_of_the_page(self, due: DueDelivery) -> bool:
+        """Is what the target answers the word of one DID's page there, rather than of all of it?"""
+        handler = self._handlers.get(due.delivery.handler)
+        return due.delivery.lane >= 0 and getattr(handler, "unwell", None) is None
+
+    def _judge_page(self, outcome: Outcome, attempt: _Attempt, now: float) -> None:
+        """A status is the page's own; that no answer came is not."""
+        if not answered(outcome):
+            return
+        lane, target = attempt.due.delivery.lane, attempt.target
+        page = self._targets.page(lane)
+        opens = back = False
+        if unwell(outcome):
+            opens = page.failed(now)
+        else:
+            back = page.succeeded(now)
+        self._targets.judged(lane, page)
+        said = {"target": target.key, "did_id": attempt.due.delivery.did_id}
+        if opens:
+            log.warning("page_failing", **said, outcome=outcome.outcome, status=outcome.status_code)
+            self._refill.give_back(target, lane)
+        elif back:
+            log.info("page_back", **said)
 
     def _broken(self, failure: Failure, attempt: _Attempt) -> Outcome:
         """A handler that raises is at fault itself; unless it is only that the store is away."""

@@ -11,6 +11,7 @@ from edge.binds import Bind
 from edge.inbound import Inbound
 from edge.mover import Mover
 from edge.receipts import Receipts
+from edge.recorder import Along
 from edge.upstreams import Upstream
 from protocols.smpp import receipt
 from protocols.smpp.errors import CommandStatus
@@ -90,14 +91,15 @@ class Incoming:
 
     def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         """See `edge.upstreams.Observer`."""
-        if item.told:
-            self.receipts.sent(item.part.id)
         self.receipts.accepted(smsc_message_id)
-        self.receipts.taken(item.part)
 
-    def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:
+    def taking(self, upstream: Upstream, item: QueuedPart) -> Along | None:
         """See `edge.upstreams.Observer`."""
-        self.receipts.failed(part_ids)
+        return self.receipts.taking(item)
+
+    def failing(self, upstream: Upstream, part_ids: Sequence[int], told: bool) -> Along | None:
+        """See `edge.upstreams.Observer`."""
+        return self.receipts.failing(part_ids) if told else None
 
     def elsewhere(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
         """See `edge.upstreams.Observer`."""

@@ -46,7 +46,11 @@ def nameservers(config: Config) -> list[tuple[str, int]]:
 def rules(config: Config) -> Rules:
     """What the settings of handlers are judged by."""
     return Rules(
-        _addresses(config), _ports(config), config.numbers.region, lambda: secrets.token_bytes(SECRET_OCTETS)
+        _addresses(config),
+        _ports(config),
+        config.numbers.region,
+        lambda: secrets.token_bytes(SECRET_OCTETS),
+        {"sip": "[sip]", "trunk": "[sip]"} if config.sip is None else {},
     )
 
 

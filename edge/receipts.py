@@ -24,15 +24,17 @@ from edge.groups import Group
 from edge.hops import hop
 from edge.outage import not_stored
 from edge.receipt_ids import LONGEST_ID, readings
+from edge.recorder import Along
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.receipt import MessageState, Receipt
 from storage import receipts
 from storage.deliveries import DueDelivery
 from storage.ids import lowest_at
+from storage.parts import QueuedPart
 from storage.receipt_parts import Traits
 from storage.receipts import LIKELY, SURE, Matches, Report
-from storage.records import PartRecord, PartState, ReceiptRecord
+from storage.records import PartState, ReceiptRecord
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -201,21 +203,28 @@ class Receipts:
 
         self._store.writer.run("receipt again", work).addCallbacks(self._matched_late, self._try_later)
 
-    def taken(self, part: PartRecord) -> None:
-        """The SMSC took this part: the receipt for the whole of its message may have come before."""
-        if not self._whole or part.total == 1:
-            return
-        now_ms = self._wall_ms()
+    def taking(self, item: QueuedPart) -> Along | None:
+        """The SMSC took this part: the receipt for the whole of its message may have come before, and its
+        sender wants to know when it has them all. Nothing to do for most."""
+        whole = self._whole and item.part.total > 1
+        if not (whole or item.told):
+            return None
 
-        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
-            told = receipts.inherit(conn, part.id, now_ms)
-            return 0, statuses.due(
-                conn, told, self._store.ids.next, self._outbox.stamp, now_ms
-            ) if told else []
+        def along(conn: Connection) -> Callable[[], None]:
+            if whole:
+                receipts.inherit(conn, item.part.id, self._wall_ms())
+            return self._telling(conn, [item.part.id]) if item.told else _nothing
 
-        self._store.writer.run("receipt for the whole", work).addCallbacks(
-            self._matched_late, self._try_later
-        )
+        return along
+
+    def failing(self, part_ids: Sequence[int]) -> Along:
+        """These parts will not be sent: their senders may want to know."""
+        return lambda conn: self._telling(conn, part_ids)
+
+    def _telling(self, conn: Connection, part_ids: Sequence[int]) -> Callable[[], None]:
+        """In the transaction that changes the parts; what is to be done after it."""
+        due = statuses.due(conn, part_ids, self._store.ids.next, self._outbox.stamp, self._wall_ms())
+        return lambda: self._offer(due)
 
     def read_again(self) -> Deferred[None]:
         """A receipt may wait only because an answer could still have come that had its very id, or because
@@ -279,20 +288,6 @@ class Receipts:
             "receipt refuted", lambda conn: receipts.refute(conn, part_id, named)
         ).addCallback(refuted)
 
-    def failed(self, part_ids: Sequence[int]) -> None:
-        """These parts will not be sent: their senders may want to know."""
-        self._tell(part_ids)
-
-    def sent(self, part_id: int) -> None:
-        """The SMSC took this part: its sender wants to know when it has them all."""
-        self._tell([part_id])
-
-    def _tell(self, part_ids: Sequence[int]) -> None:
-        def work(conn: Connection) -> tuple[int, list[DueDelivery]]:
-            return 0, statuses.due(conn, part_ids, self._store.ids.next, self._outbox.stamp, self._wall_ms())
-
-        self._store.writer.run("status told", work).addCallbacks(self._matched_late, self._try_later)
-
     def _stored(self, result: Matched, record: ReceiptRecord, answer: Answer) -> None:
         part_id, due, matches = result
         hop(
@@ -335,6 +330,10 @@ class Receipts:
     def _offer(self, due: Sequence[DueDelivery]) -> None:
         if due:
             self._outbox.offer(due)
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
 
 
 def _converted(told: str, given: str) -> bool:

@@ -3,15 +3,20 @@
 from collections.abc import Callable, Sequence
 
 import structlog
+from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from storage.statements import Write
+from storage.statements import Write, execute
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
+
+Along = Callable[[Connection], Callable[[], None]]
+"""What else belongs into the transaction of an outcome, after its writes; what it gives is called when that
+is committed."""
 
 
 class Recorder:
@@ -36,12 +41,16 @@ class Recorder:
         self._trouble = trouble
         self._settled = settled
 
-    def persist(self, writes: Sequence[Write], then: Callable[[], None] | None = None) -> None:
-        """Commit these, then call ``then``."""
+    def persist(
+        self, writes: Sequence[Write], then: Callable[[], None] | None = None, along: Along | None = None
+    ) -> None:
+        """Commit these, with what comes ``along``, then call ``then``."""
         self.unsettled += 1
 
-        def stored(_: object) -> None:
+        def stored(committed: Callable[[], None] | None) -> None:
             self.unsettled -= 1
+            if committed is not None:
+                committed()
             if then is not None:
                 then()
             self._settled()
@@ -50,6 +59,13 @@ class Recorder:
             self.unsettled -= 1
             log.error("outcome_not_stored", upstream=self._upstream, error=failure.getErrorMessage())
             self._trouble()
-            self._clock.callLater(RETRY_SECONDS, self.persist, writes, then)
+            self._clock.callLater(RETRY_SECONDS, self.persist, writes, then, along)
 
-        self._store.writer.write(writes).addCallbacks(stored, not_stored)
+        def work(conn: Connection) -> Callable[[], None]:
+            assert along is not None
+            for statement, row in writes:
+                execute(conn, statement, [row])
+            return along(conn)
+
+        unit = self._store.writer.write(writes) if along is None else self._store.writer.run("outcome", work)
+        unit.addCallbacks(stored, not_stored)

@@ -145,9 +145,9 @@ class Refill:
 
     # -- back -------------------------------------------------------------------------------------
 
-    def give_back(self, target: Target) -> None:
-        """What waits for a target that takes nothing now waits in the table."""
-        waiting = self._targets.empty(target)
+    def give_back(self, target: Target, lane: int | None = None) -> None:
+        """What waits for a target that takes nothing now, or for one lane of it, waits in the table."""
+        waiting = self._targets.empty(target, lane)
         if not waiting:
             return
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from storage import deliveries, messages
 from storage.deliveries import DueDelivery
-from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
+from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus, PartState
 
 TELLERS = {"imdn": "imdn", "kannel": "report", "jasmin": "report", "mailto": "email"}
 """Who tells a sender that is no plain URL, by the word before the first colon of his address."""
@@ -23,6 +23,8 @@ NOT_TOLD: Mapping[str, frozenset[MessageStatus]] = {
 Jasmin's reports begin with what the carrier said."""
 
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
+
+LEAVING = frozenset({PartState.QUEUED, PartState.SENDING})
 
 
 Stamp = Callable[[DueDelivery], DueDelivery]
@@ -49,13 +51,14 @@ def due(
     """Store one delivery for each message that these parts brought further and whose sender wants to know.
 
     What was told already is not told again; a message that turns from failed to delivered is. ``failed``
-    waits until every part is final.
+    waits while a part of the message is still to be sent.
     """
     planned = []
     for message, parts in messages.awaiting_status(conn, part_ids):
         status = messages.status_of(message, parts)
-        final = all(part.state.final for part in parts)
-        if status in TOLD and _is_told(message, status) and (final or status is not MessageStatus.FAILED):
+        leaving = any(part.state in LEAVING for part in parts)
+        told = status in TOLD and _is_told(message, status)
+        if told and not (leaving and status is MessageStatus.FAILED):
             owed = stamp(DueDelivery(_delivery(message, status, next_id(), now_ms), message))
             if deliveries.insert_event(conn, owed.delivery):
                 planned.append(owed)

@@ -5,6 +5,9 @@ most ``per_target`` attempts under way, and about half as many as there are free
 hangs gets less than the one before, and there is room for those that do not, until a circuit opens. A target
 begins with FIRST_PLACES and gets one more for each answer, so that one that hangs from the start does not
 cost the others the making of all its connections. A lane has no more waiting than memory has left.
+
+What a target answers is its page's word, and holds for one lane: others have other pages there. So a lane
+has a circuit too, for as long as there is something to know.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -13,9 +16,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from edge.circuit import Circuit, CircuitSettings, State
+from edge.recent import Recent
 from storage.deliveries import DueDelivery
 
 FIRST_PLACES = 10
+PAGES = 50_000  # the circuits of lanes that are remembered; one that is forgotten begins anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,9 @@ class Target:
         share = max(1, count // max(1, len(self.lanes)))
         return [due for queue in islice(self.lanes.values(), count) for due in islice(queue, share)]
 
-    def pop(self) -> DueDelivery:
-        """The next one; its lane goes behind the others."""
-        lane, queue = self.lanes.popitem(last=False)
+    def pop(self, lane: int) -> DueDelivery:
+        """The next one of this lane, which goes behind the others."""
+        queue = self.lanes.pop(lane)
         due = queue.popleft()
         if queue:
             self.lanes[lane] = queue
@@ -66,6 +71,7 @@ class Targets:
         self._limits = limits
         self._targets: dict[str, Target] = {}
         self._turns: deque[Target] = deque()
+        self._pages: Recent[int, Circuit] = Recent(PAGES)  # by lane
         self._held: Counter[int] = Counter()  # by lane: expected, waiting or running
         self._holding = 0
         self._paused: frozenset[str] = frozenset()
@@ -80,6 +86,8 @@ class Targets:
         self._limits = limits
         for target in self.all():
             target.circuit.settings = limits.circuit
+        for _, page in self._pages.items():
+            page.settings = limits.circuit
 
     def all(self) -> list[Target]:
         """Every one that there is something to know of."""
@@ -93,31 +101,46 @@ class Targets:
             self._targets[key] = found
         return found
 
+    def page(self, lane: int) -> Circuit:
+        """The circuit of this lane alone; `judged` when something was learnt of it."""
+        return self._pages.get(lane) or Circuit(self._limits.circuit)
+
+    def judged(self, lane: int, page: Circuit) -> None:
+        """This is its circuit."""
+        if page.unblemished:
+            self._pages.drop(lane)
+        else:
+            self._pages.put(lane, page)
+
     # -- how much memory takes --------------------------------------------------------------------
 
-    def shut(self, key: str) -> bool:
-        """Nothing is begun there for a while: it is stopped, or its circuit is open."""
-        target = self._targets.get(key)
-        return key in self._paused or (target is not None and target.circuit.state is State.OPEN)
+    def shut(self, key: str, lane: int) -> bool:
+        """Nothing is begun there for a while: it is stopped, or a circuit is open."""
+        target, page = self._targets.get(key), self._pages.get(lane)
+        circuits = [page] if target is None else [page, target.circuit]
+        return key in self._paused or any(each is not None and each.state is State.OPEN for each in circuits)
 
     def room(self, key: str, lane: int, now: float) -> int:
         """How many more deliveries of this lane memory may take."""
-        free = self._limits.memory - self._holding
-        target = self._targets.get(key)
-        if target is None:
-            return max(free - self._held[lane], 0) if key not in self._paused else 0
-        return max(min(free - self._held[lane], self._allowance(target, now)), 0)
-
-    def _allowance(self, target: Target, now: float) -> int:
-        if target.paused:
+        room = self._limits.memory - self._holding - self._held[lane]
+        target, page = self._targets.get(key), self._pages.get(lane)
+        if key in self._paused:
             return 0
-        match target.circuit.state:
+        if target is not None:
+            room = min(room, self._allowance(target.circuit, now, target.waiting))
+        if page is not None:
+            waiting = 0 if target is None else len(target.lanes.get(lane, ()))
+            room = min(room, self._allowance(page, now, waiting))
+        return max(room, 0)
+
+    def _allowance(self, circuit: Circuit, now: float, waiting: int) -> int:
+        match circuit.state:
             case State.CLOSED:
                 return self._limits.memory
             case State.OPEN:
-                return int(target.circuit.may_start(now) and not target.waiting)
+                return int(circuit.may_start(now) and not waiting)
             case State.RECOVERING:
-                return int(target.circuit.rate(now)) + 1 - target.waiting
+                return int(circuit.rate(now)) + 1 - waiting
 
     def hold(self, lane: int) -> None:
         """One more of this lane is in memory's hands, wherever it is."""
@@ -150,11 +173,12 @@ class Targets:
         free = self._limits.concurrency - self.running
         for _ in range(len(self._turns)):
             target = self._turns.popleft()
-            if self._may_start(target, free, now):
-                due = target.pop()
+            lane = self._next_lane(target, now) if self._may_start(target, free, now) else None
+            if lane is not None:
+                due = target.pop(lane)
                 if target.lanes:
                     self._turns.append(target)
-                self._begin(target, now)
+                self._begin(target, lane, now)
                 return target, due
             self._turns.append(target)
         return None
@@ -167,11 +191,19 @@ class Targets:
             and target.circuit.may_start(now)
         )
 
-    def _begin(self, target: Target, now: float) -> None:
+    def _next_lane(self, target: Target, now: float) -> int | None:
+        if not self._pages:
+            return next(iter(target.lanes))
+        return next((lane for lane in target.lanes if self.page(lane).may_start(now)), None)
+
+    def _begin(self, target: Target, lane: int, now: float) -> None:
         self.waiting -= 1
         self.running += 1
         target.running += 1
         target.circuit.started(now)
+        page = self._pages.get(lane)
+        if page is not None:
+            page.started(now)
 
     def ended(self, target: Target) -> None:
         """An attempt there is over, and stored."""
@@ -179,13 +211,12 @@ class Targets:
         target.running -= 1
         self._forget(target)
 
-    def empty(self, target: Target) -> list[DueDelivery]:
-        """Take everything that waits there out of turn."""
-        if not target.lanes:
-            return []
-        self._turns.remove(target)
-        out = [due for queue in target.lanes.values() for due in queue]
-        target.lanes.clear()
+    def empty(self, target: Target, lane: int | None = None) -> list[DueDelivery]:
+        """Take everything that waits there, or in one lane of it, out of turn."""
+        lanes = [each for each in target.lanes if lane is None or each == lane]
+        out = [due for each in lanes for due in target.lanes.pop(each)]
+        if lanes and not target.lanes:
+            self._turns.remove(target)
         self.waiting -= len(out)
         return out
 

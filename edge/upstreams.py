@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -27,7 +28,7 @@ from edge.lanes import REMEMBERED
 from edge.partqueue import PartQueue
 from edge.receipt_ids import LONGEST_ID
 from edge.recent import Recent
-from edge.recorder import RETRY_SECONDS
+from edge.recorder import RETRY_SECONDS, Along
 from edge.sender import Sender
 from edge.verdicts import Verdict
 from protocols.smpp import events
@@ -64,8 +65,13 @@ class Observer(Protocol):
         """The SMSC's id of a part is in the store: a receipt that came too early can be matched now."""
         ...
 
-    def failed(self, upstream: "Upstream", part_ids: Sequence[int]) -> None:
-        """These parts will not be sent, and that is in the store."""
+    def taking(self, upstream: "Upstream", item: QueuedPart) -> Along | None:
+        """What belongs into the transaction that stores that the SMSC took this part."""
+        ...
+
+    def failing(self, upstream: "Upstream", part_ids: Sequence[int], told: bool) -> Along | None:
+        """What belongs into the transaction that stores that these parts will not be sent; ``told``: somebody
+        may want to know."""
         ...
 
     def elsewhere(self, upstream: "Upstream", item: QueuedPart) -> Deferred[Sequence[int]]:
@@ -181,7 +187,7 @@ class Upstream:
     @property
     def up(self) -> bool:
         """Can messages be sent?"""
-        return not self._sender.draining and any(bind.transmits for bind in self.binds)
+        return not self._sender.draining and any(bind.transmits and not bind.stalled for bind in self.binds)
 
     @property
     def usable(self) -> bool:
@@ -282,6 +288,8 @@ class Upstream:
             for item in doubtful:
                 self._end_doubt(item.part.id)
                 self.queue.done(item)
+            if doubtful:
+                self._sender.pump()
 
         def unread(failure: Failure) -> None:
             outage.not_stored(self._log, "expiry_not_read", failure)
@@ -298,10 +306,11 @@ class Upstream:
 
         def stored() -> None:
             self._written_off.difference_update(part_ids)
-            self._observer.failed(self, part_ids)
 
         self._recorder.persist(
-            [write for part_id in part_ids for write in parts.expire(part_id, now_ms)], stored
+            [write for part_id in part_ids for write in parts.expire(part_id, now_ms)],
+            stored,
+            along=self._observer.failing(self, part_ids, True),
         )
 
     # -- what the binds tell (edge.binds.BindOwner) -----------------------------------------------
@@ -381,6 +390,7 @@ class Upstream:
         self._recorder.persist(
             parts.record_sent(item.part.id, smsc_message_id or None, self._wall_ms()),
             lambda: self._observer.accepted(self, item, smsc_message_id),
+            self._observer.taking(self, item),
         )
 
     def _answered_too_late(self, bind: Bind, item: QueuedPart, status: int, smsc_message_id: str) -> None:
@@ -417,8 +427,17 @@ class Upstream:
         self._observer.refute(self, item.part.id).addCallbacks(refuted, unrefuted)
 
     def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
-        def told(news: bool) -> None:
+        along = self._observer.taking(self, item)
+
+        def work(conn: Connection) -> tuple[bool, Callable[[], None] | None]:
+            news = parts.record_late(conn, item.part.id, smsc_message_id or None, now_ms)
+            return news, along(conn) if news and along is not None else None
+
+        def told(stored: tuple[bool, Callable[[], None] | None]) -> None:
+            news, committed = stored
             self._recorder.unsettled -= 1
+            if committed is not None:
+                committed()
             if news:
                 self._observer.accepted(self, item, smsc_message_id)
             self._check_idle()
@@ -429,10 +448,7 @@ class Upstream:
             self._clock.callLater(RETRY_SECONDS, self._record_late, item, smsc_message_id, now_ms)
 
         self._recorder.unsettled += 1
-        self._store.writer.run(
-            "late response",
-            lambda conn: parts.record_late(conn, item.part.id, smsc_message_id or None, now_ms),
-        ).addCallbacks(told, untold)
+        self._store.writer.run("late response", work).addCallbacks(told, untold)
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
         verdict = self._verdict(status)
@@ -482,7 +498,7 @@ class Upstream:
         writes = parts.record_failed(part.id, status, now_ms)
         if part.total > part.number:
             writes += parts.fail_rest(part.message_id, status, now_ms)
-        self._recorder.persist(writes, lambda: self._observer.failed(self, [part.id]))
+        self._recorder.persist(writes, along=self._observer.failing(self, [part.id], item.told))
 
     # -- doubt ------------------------------------------------------------------------------------
 
@@ -490,17 +506,27 @@ class Upstream:
         self.counters.overdue += 1
         self._log.warning("response_overdue", part=item.part.id, message=item.part.message_id)
         self._doubts[item.part.id] = bind, item
+        goes = not bind.stalled
+        bind.overdue += 1
+        if goes and bind.stalled:
+            self._log.warning("bind_stalled", bind=bind.name, overdue=bind.overdue)
         self._grace.begin(item)
         self._recorder.persist(parts.mark_in_doubt(item.part.id))
 
     def _grace_over(self, item: QueuedPart) -> None:
-        """It stays in doubt, but the rest of its message waits for it no longer."""
+        """It stays in doubt, but the rest of its message waits for it no longer; and a link on which nothing
+        more may be sent is ended, so that the policy decides all that is in doubt on it."""
         self._sender.release(item)
+        bind, _ = self._doubts[item.part.id]
+        if bind.stalled:
+            bind.renew()
 
     def _end_doubt(self, part_id: int) -> QueuedPart | None:
         """The part, if it was overdue on a link that lives: that doubt is over."""
         self._grace.end(part_id)
-        _, item = self._doubts.pop(part_id, (None, None))
+        bind, item = self._doubts.pop(part_id, (None, None))
+        if bind is not None:
+            bind.overdue -= 1
         return item
 
 

@@ -57,12 +57,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What settings are judged by: the operator's configuration, and where new secrets come from."""
+    """What settings are judged by: the operator's configuration, and where new secrets come from.
+
+    ``missing`` names, for each handler that this server is not configured for, the table that it wants.
+    """
 
     addresses: AddressPolicy
     ports: urls.Ports
     region: str
     new_secret: Callable[[], bytes]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def check_url(self, url: str, field: str) -> str:
         """The URL, which may be asked as far as can be told without looking its name up."""
@@ -159,6 +163,11 @@ class DIDHandler(ABC):
     def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
         """Judge settings that are of the right types, and normalise them. Raises SettingError."""
         return settings
+
+    @classmethod
+    def unsuited(cls, number: str, settings: Settings) -> str | None:
+        """Why these settings cannot be this number's of ours, in a sentence; None when they can."""
+        return None
 
     @classmethod
     def settle_secret(cls, settings: dict[str, object], written: str, rules: Rules) -> None:

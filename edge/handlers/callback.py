@@ -70,20 +70,22 @@ class CallbackHandler(DIDHandler):
     def check(cls, settings: dict[str, object], rules: Rules) -> dict[str, object]:
         """The template is parsed and its origin judged; one that is signed gets a secret if it has none."""
         check_numbers(settings, "callback_numbers")
-        url = settings.get("url")
+        url, secret = settings.get("url"), settings.get("secret")
         if isinstance(url, str) and url:
             try:
                 names = parse(url).names
             except TemplateError as error:
                 raise SettingError("callback_url", f"{error}.") from error
             rules.check_url(url, "callback_url")
-            if "SIGNATURE" in names and not settings.get("secret"):
+            if "SIGNATURE" in names and secret == "":
+                raise SettingError("callback_secret", "the URL has {SIGNATURE}, which needs one: give new.")
+            if "SIGNATURE" in names and secret is None:
                 cls.settle_secret(settings, "new", rules)
         return settings
 
     @classmethod
     def settle_secret(cls, settings: dict[str, object], written: str, rules: Rules) -> None:
-        """``new`` makes one."""
+        """``new`` makes one; nothing takes it away, unless the URL needs it."""
         if written == "new":
             written = rules.new_secret().hex()
         elif 0 < len(written) < SHORTEST_SECRET:

@@ -82,6 +82,11 @@ class ForwardHandler(DIDHandler):
         return settings
 
     @classmethod
+    def unsuited(cls, number: str, settings: Settings) -> str | None:
+        """See `DIDHandler`: nothing goes on to where it came in."""
+        return f"{number} is the number itself; give a phone's." if settings.get("to") == number else None
+
+    @classmethod
     def targets(cls, settings: Settings, peer: str) -> Sequence[str]:
         """The owner's phone; for what comes from there, REPLY or nothing."""
         to = settings.get("to")

@@ -91,6 +91,8 @@ class Registry:
         kind = self.kinds[name]
         before = did.handlers.get(name) or HandlerSetting(name, False, {})
         after = self._settled(kind, before.settings, change, rules)
+        if after.get(kind.main) != before.settings.get(kind.main):
+            _suits(kind, did, after, rules)
         if kind.always_on and enabled is False:
             raise SettingError(name, "it is always on.")
         if enabled is None:
@@ -143,6 +145,16 @@ class Registry:
                 raise
             self._faults.tell(kind.name, "build", error)
             return None
+
+
+def _suits(kind: type[DIDHandler], did: Did, settings: Settings, rules: Rules) -> None:
+    """Is the main setting one for this number, on this server? Raises SettingError."""
+    if kind.main in settings and kind.name in rules.missing:
+        why = f"this server has no {rules.missing[kind.name]} table in its configuration."
+        raise SettingError(f"{kind.name}_{kind.main}", why)
+    why_not = kind.unsuited(did.number, settings)
+    if why_not is not None:
+        raise SettingError(f"{kind.name}_{kind.main}", why_not)
 
 
 def fault(error: Exception) -> str:

@@ -64,11 +64,12 @@ def choose(text: str, talks: Sequence[Talk], at_ms: int, ask: bool, tags: bool) 
 
 
 def tagged(text: str, peer: str, talks: Sequence[Talk], prefix: bool) -> str:
-    """What the owner reads: with tag and sender when several are talking, else with the sender if wanted."""
+    """What the owner reads: with tag and sender when several are talking, else with the sender if wanted, or
+    when there is nothing else to read."""
     if len(talks) > 1:
         tag = next(talk.tag for talk in talks if talk.peer == peer)
         return f"#{tag} {peer}: {text}"
-    return f"{peer}: {text}" if prefix else text
+    return f"{peer}: {text}" if prefix or not text else text
 
 
 def named(talks: Sequence[Talk]) -> str:

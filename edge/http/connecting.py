@@ -1,11 +1,12 @@
 """A connection to an origin: look up, vet, connect to the vetted address, look again at who answered."""
 
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet import defer, error
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
@@ -15,10 +16,14 @@ from twisted.python.failure import Failure
 from edge.http.addresses import AddressPolicy
 from edge.http.connection import Connection
 from edge.http.errors import AddressRefused, NoAnswer
+from edge.http.racing import Race
 from edge.http.resolving import Resolver, vetted
 from edge.http.urls import Origin
 
 TLSOptions = Callable[[str], Any]
+
+NEXT_SECONDS = 2.5
+"""So long an address may be silent until the next one of its name is tried beside it."""
 
 
 class Connector:
@@ -40,7 +45,8 @@ class Connector:
         self._tls = tls
 
     def connect(self, origin: Origin, gone: Callable[[Connection], None]) -> Deferred[Connection]:
-        """A new connection within the time allowed; the addresses are tried in order. Errback NoAnswer."""
+        """A new connection within the time allowed. The addresses are tried in order, the next one when the
+        one before is silent for `NEXT_SECONDS` or refuses (RFC 8305 §5). Errback NoAnswer."""
         looked_up = vetted(self._resolver, origin, self.policy)
         connecting = looked_up.addCallback(lambda addresses: self._first(origin, addresses, gone))
         return connecting.addTimeout(self.seconds, self._clock).addCallbacks(_connected, _not_connected)
@@ -49,15 +55,8 @@ class Connector:
         self, origin: Origin, addresses: list[str], gone: Callable[[Connection], None]
     ) -> Deferred[Connection]:
         """The first address that takes the connection; the error of the last one otherwise."""
-        address, rest = addresses[0], addresses[1:]
-        trying = self._to(origin, address, gone)
-
-        def next_one(failure: Failure) -> Deferred[Connection]:
-            if not rest or failure.check(CancelledError, NoAnswer):
-                return fail(failure)
-            return self._first(origin, rest, gone)
-
-        return trying.addErrback(next_one)
+        ways = [partial(self._to, origin, address, gone) for address in addresses]
+        return Race(ways, NEXT_SECONDS, self._clock, Connection.close, _is_final).run()
 
     def _to(self, origin: Origin, address: str, gone: Callable[[Connection], None]) -> Deferred[Connection]:
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
@@ -95,6 +94,11 @@ REASONS = (
     (defer.TimeoutError, "connect_timeout"),
     (error.ConnectError, "connect_failed"),
 )
+
+
+def _is_final(failure: Failure) -> bool:
+    """Would it be the same at every address?"""
+    return failure.check(NoAnswer) is not None
 
 
 def _connected(connection: Connection) -> Connection:

@@ -367,6 +367,48 @@ def test_a_failing_target_does_not_delay_another(rig: Rig) -> None:
     assert rig.handler.asked[before:] == ["http://well/"] * 4
 
 
+def others(rig: Rig) -> int:
+    """A DID with a page of its own on the same host."""
+    return rig.did.id + 1
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_status_is_the_word_of_one_page_and_delays_no_other_page_of_its_host(rig: Rig, status: int) -> None:
+    rig.outbox.start()
+    rig.receive(40, target="http://x/bad")
+    rig.end_all(Retry("http_error", 1800.0, status))
+    begun = len(rig.handler.jobs)
+    assert begun < 20, "the page is asked less"
+    rig.receive(30, target="http://x/good", did_id=others(rig))
+    assert rig.end_all(Delivered("ok")) == 30
+    rig.time.pump([1.0] * 61)
+    assert len(rig.handler.jobs) == begun + 30 + 1, "one attempt a period"
+    rig.handler.end(Retry("http_error", 1800.0, status))
+    rig.receive(30, target="http://x/good", did_id=others(rig))
+    assert rig.end_all(Delivered("ok")) == 30
+
+
+def test_a_page_that_breaks_does_not_end_the_recovery_of_its_host(rig: Rig) -> None:
+    rig.outbox.start()
+    rig.receive(40, target="http://x/good", did_id=others(rig))
+    rig.end_all(Retry("connection_refused", 1800.0))
+    rig.time.pump([1.0] * 61)
+    rig.end_all(Delivered("ok"))
+    rig.receive(1, target="http://x/bad")
+    assert rig.end_all(Retry("http_error", 1800.0, 500)) >= 1
+    rig.time.pump([1.0] * 10)
+    assert rig.end_all(Delivered("ok")) > 5, "it goes on"
+
+
+def test_that_no_answer_comes_is_the_word_of_the_whole_host(rig: Rig) -> None:
+    rig.outbox.start()
+    rig.receive(40, target="http://x/one")
+    rig.end_all(Retry("connection_refused", 1800.0))
+    begun = len(rig.handler.jobs)
+    rig.receive(5, target="http://x/two", did_id=others(rig))
+    assert len(rig.handler.jobs) == begun
+
+
 def test_an_answer_that_refuses_one_message_says_nothing_about_the_target(rig: Rig) -> None:
     rig.outbox.start()
     rig.receive(40)

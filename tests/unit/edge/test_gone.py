@@ -82,7 +82,8 @@ class Left(Pair):
 
 
 @pytest.fixture
-def left(inline_store: InlineStore, time: Time, did: Did) -> Left:
+def left(inline_store: InlineStore, time: Time, did: Did, monkeypatch: pytest.MonkeyPatch) -> Left:
+    monkeypatch.setattr("edge.gone.log", structlog.get_logger())  # a server of another test has had the other
     return Left(inline_store, time, did)
 
 

@@ -1,15 +1,18 @@
 """Receipts: stored, then answered; matched early, late and repeated; and the sender is told once."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import Connection
 
 from edge import receipts as edge_receipts
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.groups import Group
 from edge.receipts import Receipts
+from edge.recorder import Along, Recorder
 from protocols.smpp import receipt as receipt_text
 from protocols.smpp import tlv
 from protocols.smpp.errors import CommandStatus
@@ -20,6 +23,7 @@ from storage.deliveries import DueDelivery
 from storage.parts import QueuedPart
 from storage.receipt_parts import reference_of
 from storage.records import Did, PartRecord, PartState
+from storage.statements import Write, execute
 from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -78,6 +82,18 @@ class Rig:
     def part(self, message_id: int, number: int = 1) -> PartRecord:
         found: PartRecord = self.view(message_id).parts[number - 1]
         return found
+
+    def taking(self, message_id: int, number: int = 1) -> Along:
+        """What goes along when it is stored that the SMSC took this part."""
+        along = self.receipts.taking(QueuedPart(self.part(message_id, number), DID, PEER, told=True))
+        assert along is not None
+        return along
+
+    def settle(self, writes: Sequence[Write], along: Along) -> None:
+        """Store an outcome as an upstream does."""
+        Recorder("up", cast(Store, self.store), self.time, lambda: None, lambda: None).persist(
+            writes, along=along
+        )
 
     def view(self, message_id: int) -> Any:
         return success(self.store.read(messages.get, self.did.account_id, message_id))
@@ -174,21 +190,54 @@ def test_a_message_is_delivered_when_all_its_parts_are(rig: Rig) -> None:
     )
 
 
-def test_failed_when_one_part_is_told_when_all_are_final(rig: Rig) -> None:
-    identity = rig.message("a1", "a2", status_callback="http://x/")
+def test_failed_when_one_part_is_is_told_as_soon_as_no_part_is_still_to_be_sent(rig: Rig) -> None:
+    """Of a part that was sent no receipt need ever come."""
+    identity = rig.message("a1", "a2", None, status_callback="http://x/")
     rig.report("a1", "UNDELIV")
     assert rig.status(identity) == "failed"
-    assert rig.box.offered == []
-    rig.report("a2")
+    assert rig.box.offered == [], "the last part is on its way"
+    rig.settle(parts.record_sent(rig.part(identity, 3).id, "a3", rig.time.wall_ms()), rig.taking(identity, 3))
     told: list[DueDelivery] = rig.box.offered
     assert [item.delivery.event for item in told] == ["failed"]
+    rig.report("a2")
+    rig.report("a3")
+    assert [item.delivery.event for item in told] == ["failed"]
+
+
+def test_a_message_whose_later_part_the_smsc_refuses_has_failed_and_that_is_told(rig: Rig) -> None:
+    identity = rig.message("a1", None, status_callback="http://x/")
+    refused = rig.part(identity, 2).id
+    rig.settle(parts.record_failed(refused, 0x0B, rig.time.wall_ms()), rig.receipts.failing([refused]))
+    assert rig.status(identity) == "failed"
+    assert [item.delivery.event for item in rig.box.offered] == ["failed"]
+
+
+def test_what_is_told_is_planned_with_the_change_of_the_part_or_not_at_all(rig: Rig) -> None:
+    identity = rig.message(None, status_callback="http://x/")
+    along = rig.taking(identity)
+
+    def dies(conn: Connection) -> Callable[[], None]:
+        along(conn)
+        raise RuntimeError("the server dies")
+
+    rig.settle(parts.record_sent(rig.part(identity).id, "a1", rig.time.wall_ms()), dies)
+    assert (rig.status(identity), rig.box.offered) == ("sending", [])
+    with rig.store.engine.transaction() as conn:  # as the writer does, and then nobody is there any more
+        for statement, row in parts.record_sent(rig.part(identity).id, "a1", rig.time.wall_ms()):
+            execute(conn, statement, [row])
+        along(conn)
+    assert [each.delivery.event for each in rig.view(identity).deliveries] == ["sent"]
+
+
+def test_a_message_whose_sender_wants_to_know_nothing_costs_nothing(rig: Rig) -> None:
+    identity = rig.message(None)
+    assert rig.receipts.taking(QueuedPart(rig.part(identity), DID, PEER, told=False)) is None
 
 
 def test_a_refusal_by_the_smsc_is_told_too(rig: Rig) -> None:
     identity = rig.message(None, status_callback="http://x/")
     part_id = rig.part(identity).id
-    success(rig.store.writer.write(parts.record_failed(part_id, 0x0B, rig.time.wall_ms())))
-    rig.receipts.failed([part_id])
+    rig.settle(parts.record_failed(part_id, 0x0B, rig.time.wall_ms()), rig.receipts.failing([part_id]))
     assert [item.delivery.event for item in rig.box.offered] == ["failed"]
 
 
@@ -239,9 +288,8 @@ def test_a_receipt_for_the_whole_message_is_for_what_leaves_after_it_too(
     last = rig.part(identity, 2)
     success(rig.store.writer.write(parts.requeue(last.id, last.due_at, 0, None)))
     rig.report("a1", stat)
-    success(rig.store.writer.write(parts.record_sent(last.id, "a2", time.wall_ms())))
+    rig.settle(parts.record_sent(last.id, "a2", time.wall_ms()), rig.taking(identity, 2))
     rig.receipts.accepted("a2")
-    rig.receipts.taken(rig.part(identity, 2))
     assert [part.state for part in rig.view(identity).parts] == [end, end]
     assert [item.delivery.event for item in rig.box.offered] == [end]
 
@@ -249,7 +297,7 @@ def test_a_receipt_for_the_whole_message_is_for_what_leaves_after_it_too(
 def test_without_a_receipt_for_the_whole_each_part_has_its_own_end(rig: Rig) -> None:
     identity = rig.message("a1", "a2")
     rig.report("a1")
-    rig.receipts.taken(rig.part(identity, 2))
+    rig.settle([], rig.taking(identity, 2))
     assert rig.part(identity, 2).state == "sent"
 
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from edge import upstreams
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
+from edge.recorder import Along
 from edge.upstreams import Upstream
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus
@@ -36,13 +37,23 @@ class FakeBind:
     reserved: int = 0
     paused: bool = False
     pauses: int = 0
+    overdue: int = 0
+    renewed: int = 0
     rate_wait: float | None = None
     refuse: Exception | None = None
     on_wire: list[tuple[SubmitSm, Any]] = field(default_factory=list)
 
     @property
     def free(self) -> int:
-        return self.window - len(self.on_wire) - self.reserved if self.up and not self.paused else 0
+        room = self.window - len(self.on_wire) - self.reserved
+        return room if self.up and not self.paused and not self.stalled else 0
+
+    @property
+    def stalled(self) -> bool:
+        return self.overdue >= self.window
+
+    def renew(self) -> None:
+        self.renewed += 1
 
     @property
     def transmits(self) -> bool:
@@ -99,8 +110,11 @@ class Watcher:
     def accepted(self, upstream: Upstream, item: QueuedPart, smsc_message_id: str) -> None:
         self.told.append(("accepted", smsc_message_id))
 
-    def failed(self, upstream: Upstream, part_ids: Sequence[int]) -> None:
-        self.told += [("failed", part_id) for part_id in part_ids]
+    def taking(self, upstream: Upstream, item: QueuedPart) -> Along | None:
+        return None
+
+    def failing(self, upstream: Upstream, part_ids: Sequence[int], told: bool) -> Along | None:
+        return lambda conn: lambda: self.told.extend([("failed", part_id) for part_id in part_ids])
 
     def elsewhere(self, upstream: Upstream, item: QueuedPart) -> Deferred[Sequence[int]]:
         self.told.append(("elsewhere", item.part.id))
@@ -509,6 +523,28 @@ def test_an_answer_that_is_late_while_the_link_lives_causes_no_second_send(rig: 
     assert (rig.part(part_id).state, rig.part(part_id).smsc_message_id) == ("sent", "late1")
     rig.time.pump([1.0] * 60)
     assert rig.sent == []
+
+
+def test_a_link_with_too_much_unanswered_is_sent_nothing_more_and_then_renewed(rig: Rig) -> None:
+    ids = [rig.submit()[0] for _ in range(12)]
+    forgotten = [rig.expire() for _ in range(10)]
+    assert rig.sent == []
+    assert not rig.upstream.up, "what waits may go elsewhere"
+    rig.bind.on_wire.insert(0, forgotten[3])
+    rig.answer(late=True)
+    assert rig.sent == ids[10:]
+    rig.expire()
+    rig.expire()
+    rig.submit()
+    rig.time.advance(29.0)
+    assert (rig.sent, rig.bind.renewed) == ([], 0)
+    rig.time.advance(1.0)
+    assert rig.bind.renewed > 0
+    rig.lose_link()
+    assert rig.bind.overdue == 0
+    rig.link_back()
+    rig.time.pump([1.0] * 3)
+    assert rig.sent == [*ids[:3], *ids[4:11]]
 
 
 def test_without_any_answer_nothing_is_sent_again_as_long_as_the_link_lives(rig: Rig) -> None:

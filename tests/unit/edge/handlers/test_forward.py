@@ -108,6 +108,11 @@ def test_the_sender_may_stand_before_it(rig: Rig) -> None:
     assert rig.sent() == [(DID, OWNER, "ACME: hi")]
 
 
+def test_of_a_message_without_text_the_sender_is_told(rig: Rig) -> None:
+    assert rig.arrives("").outcome == "forwarded"
+    assert rig.sent() == [(DID, OWNER, f"{PEER}: ")]
+
+
 def test_a_delivery_that_is_worked_again_sends_nothing_again(rig: Rig) -> None:
     """A crash between the commit and the outcome."""
     job = rig.job("hi", PEER)

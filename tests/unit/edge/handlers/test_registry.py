@@ -1,6 +1,7 @@
 """The registry: our handlers and a third party's, how their settings are judged, what a message owes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from typing import Any, cast
@@ -239,6 +240,31 @@ def test_settings_are_normalised() -> None:
         "two_way": True,
     }
     assert settle(installed(), "callback", url="http://127.0.0.1:8000/").enabled
+
+
+def test_a_number_does_not_forward_to_itself() -> None:
+    with pytest.raises(SettingError, match="is the number itself"):
+        settle(installed(), "forward", to="2025550100")
+    settle(installed(), "forward", did(forward={"to": "+12025550100"}), two_way=True)
+
+
+@pytest.mark.parametrize(("name", "key", "value"), [("sip", "aor", "sip:a@h"), ("trunk", "name", "pbx")])
+def test_what_this_server_is_not_configured_for_cannot_be_set(name: str, key: str, value: str) -> None:
+    rules = replace(RULES, missing={"sip": "[sip]", "trunk": "[sip]"})
+    with pytest.raises(SettingError, match=rf"{name}_{key}: .* no \[sip\] table"):
+        installed().settle(did(), name, {key: value}, None, rules)
+    had = did(**{name: {key: value}})
+    assert not installed().settle(had, name, {}, False, rules).enabled
+    assert not installed().settle(had, name, {key: ""}, None, rules).enabled
+
+
+def test_a_secret_that_the_url_needs_is_not_taken_away() -> None:
+    url = "http://127.0.0.1/?s={SIGNATURE}"
+    signed = settle(installed(), "callback", url=url).settings
+    with pytest.raises(SettingError, match="needs one"):
+        settle(installed(), "callback", did(callback=signed), secret="")
+    plain = settle(installed(), "callback", did(callback=signed), secret="", url="http://127.0.0.1/")
+    assert "secret" not in plain.settings
 
 
 def test_secrets_are_made_and_rotated() -> None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from edge.http.addresses import policy
 from edge.http.answer import Answer
 from edge.http.client import HTTPClient, HTTPSettings
+from edge.http.connecting import NEXT_SECONDS
 from edge.http.connection import MAX_BODY_OCTETS, Connection
 from edge.http.errors import NoAnswer
 from edge.http.pool import CLOSES_SECONDS, IDLE_SECONDS, REST_SECONDS
@@ -94,6 +95,30 @@ def kept(rig: Rig) -> Wire:
     assert success(asked).body == b"ok"
     rig.reactor.advance(REST_SECONDS)
     return wire
+
+
+# -- addresses ------------------------------------------------------------------------------------
+
+
+class Two:
+    """A name server: every name has two addresses."""
+
+    def addresses(self, host: str) -> Deferred[list[str]]:
+        return succeed(["192.0.2.1", "192.0.2.2"])
+
+
+def test_a_silent_address_does_not_keep_the_next_one_of_its_name_from_being_tried() -> None:
+    rig = Rig()
+    settings = HTTPSettings(timeout=TIMEOUT, addresses=policy(["0.0.0.0/0"]))
+    rig.client = HTTPClient(rig.reactor, settings, Two())
+    asked = rig.get(url="http://two.example/")
+    rig.reactor.advance(NEXT_SECONDS - 0.1)
+    assert rig.connecting == 1
+    rig.reactor.advance(0.1)
+    assert [host for host, *_ in rig.reactor.tcpClients] == ["192.0.2.1", "192.0.2.2"]
+    answer(rig.connect(1))
+    assert success(asked).status == 200
+    assert rig.reactor.connectors[0].stoppedConnecting, "the silent one is given up"
 
 
 # -- places ---------------------------------------------------------------------------------------
