@@ -53,15 +53,15 @@ class Stage:
         self.ids = IdSource(14, now_ms)
         self._people = self._invite()
         smpp = free_port()
-        simulator = {
+        simulator: dict[str, object] = {
             "smpp_listen": f"127.0.0.1:{smpp}",
             "system_id": "trunk",
             "password": "secret",
             "receipt_delay_seconds": 0.5,
             "phones": [PHONE, OTHER_PHONE],
         }
-        sip = {"domain": "sip.test", "udp": [f"127.0.0.1:{free_port()}"], "tcp": []}
-        tables = {"simulator": simulator, "sip": sip}
+        sip: dict[str, object] = {"domain": "sip.test", "udp": [f"127.0.0.1:{free_port()}"], "tcp": []}
+        tables: dict[str, dict[str, object]] = {"simulator": simulator, "sip": sip}
         self.server = Server(folder, f"sqlite:///{store}", smpp, tables=tables)
         self.server.start()
 
