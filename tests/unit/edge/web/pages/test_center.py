@@ -104,6 +104,18 @@ def test_a_failed_message_is_sent_again_once(scene: Scene, member: Browser) -> N
     assert (draft.source, draft.destination, draft.text, draft.leg) == (DID, PEER, "again", "portal")
 
 
+def test_what_is_said_of_an_error_may_have_a_percent_sign(scene: Scene, member: Browser) -> None:
+    message = scene.message()._replace(id=scene.store.ids.next(), direction="mt")
+    scene.write(messages.insert(message, [scene.part(message, state=PartState.FAILED)]))
+    path = f"/messages/{message.id}"
+    scene.outbox.error = Unavailable("100% busy (%s).", 3)
+    reply = member.fill(path, path, do="resend")
+    assert (reply.status, reply.headers["retry-after"]) == (503, "3")
+    assert "100% busy (%s)." in reply.text
+    member.headers["Accept-Language"] = "es"
+    assert "Esta página no responde a PUT." in member.get("/messages", "PUT").text
+
+
 def test_only_what_failed_is_sent_again(scene: Scene, member: Browser) -> None:
     path = f"/messages/{scene.message('mt').id}"
     csrf = Form(path, member.get(path).text).fields["csrf"]
