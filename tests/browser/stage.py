@@ -53,7 +53,7 @@ class Stage:
         self.ids = IdSource(14, now_ms)
         self._people = self._invite()
         smpp = free_port()
-        simulator = {
+        simulator: dict[str, object] = {
             "smpp_listen": f"127.0.0.1:{smpp}",
             "system_id": "trunk",
             "password": "secret",
