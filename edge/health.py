@@ -79,6 +79,6 @@ class Health:
                 yield f"no bind of {name} is up"
 
     def _ask_store(self) -> None:
-        """While the store takes nothing nobody may be trying: find out when it does again."""
-        if not self._store.writer.available:
+        """While the store takes nothing, or is no more where it was, nobody may be trying: find out."""
+        if not (self._store.writer.available and self._store.engine.in_place()):
             self._store.probe().addErrback(lambda _: None)

@@ -83,6 +83,7 @@ from edge.web.services import WebServices
 from edge.web.site import EdgeSite, make_site
 from protocols.sms import packing
 from storage import paused
+from storage.claims import of_server
 from storage.engines import file_of
 from storage.store import Store
 
@@ -463,9 +464,7 @@ class TrunklineService(Service):
         self.health.startup.begin("store")
         await self.store.open()
         self.health.start()
-        # SQLite is for one server, so that has one claim; on PostgreSQL each node and upstream is one.
-        one_server = self.store.engine.name == "sqlite"
-        await self._holder.take("store" if one_server else f"node {self.config.server.node}")
+        await self._holder.take(of_server(self.store.engine, self.config.server.node))
         self.console.start()
         self.health.startup.begin("directory")
         await self.directory.start()

@@ -9,12 +9,15 @@ import fcntl
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from sqlalchemy import Connection, text
 
 from storage.engines import Engine
+from storage.errors import Conflict
+from storage.ids import NODES
 
 _SPACE = 0x54524E4B  # "TRNK": keeps our advisory locks apart from everybody else's
 
@@ -45,6 +48,24 @@ class Claims(ABC):
 def claims_of(engine: Engine) -> Claims:
     """The kind that this engine has."""
     return _OfSession(engine) if engine.name == "postgresql" else _OfFile(engine)
+
+
+def of_server(engine: Engine, node: int) -> str:
+    """What every server on the store claims: SQLite is for one; on PostgreSQL each node is one."""
+    return "store" if engine.name == "sqlite" else f"node {node}"
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """While no server works on the store; one that starts meanwhile is refused. Raises Conflict."""
+    claims = claims_of(engine)
+    try:
+        for node in range(NODES):
+            if not claims.take(of_server(engine, node)):
+                raise Conflict("A server works on this store; stop it first.")
+        yield
+    finally:
+        claims.close()
 
 
 class _OfFile(Claims):

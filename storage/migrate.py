@@ -33,7 +33,12 @@ def head() -> str:
 def current(engine: Engine) -> str | None:
     """The revision that the store has; None when it is empty."""
     with engine.snapshot() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return revision_of(connection)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The same, as this transaction sees it."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -43,9 +48,22 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     Of two at the same time one waits for the other.
     """
     with engine.transaction() as connection:
-        if engine.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        command.upgrade(configuration(connection), revision)
+        upgrade_within(connection, revision)
+
+
+def upgrade_within(connection: Connection, revision: str = "head") -> None:
+    """The same in a transaction that holds more than that."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    command.upgrade(configuration(connection), revision)
+
+
+def known(revision: str | None) -> None:
+    """Raises SchemaMismatch unless this release can bring a store of this revision to its own."""
+    if revision is None:
+        raise SchemaMismatch("There is a store without a schema in it.")
+    if revision not in _revisions():
+        raise SchemaMismatch(_newer(revision))
 
 
 def check(engine: Engine) -> None:
@@ -55,11 +73,18 @@ def check(engine: Engine) -> None:
         return
     if has is None:
         raise SchemaMismatch("The store has no schema yet. Run: trunkline db upgrade")
-    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
-    if has in known:
+    if has in _revisions():
         raise SchemaMismatch(
             f"The store's schema is {has}, this release needs {wants}. Run: trunkline db upgrade"
         )
-    raise SchemaMismatch(
-        f"The store's schema is {has}, which is newer than this release ({wants}). Update the software."
+    raise SchemaMismatch(_newer(has))
+
+
+def _revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
+
+
+def _newer(revision: str) -> str:
+    return (
+        f"The store's schema is {revision}, which is newer than this release ({head()}). Update the software."
     )

@@ -9,6 +9,7 @@ from edge.cli.common import FAILED, Failed, config_option, desk, json_option, lo
 from edge.cli.desk import upgrade
 from storage import backup, check, retention
 from storage.engines import Engine
+from storage.restore import restore
 from storage.retention import DAY_MS, Kept
 from storage.tables_people import EVERY_ACCOUNT
 
@@ -54,7 +55,7 @@ def db_backup(file: Path, config_file: Path, as_json: bool) -> None:
 def db_restore(file: Path, config_file: Path, as_json: bool) -> None:
     """Make the store of the backup FILE, where there is none."""
     try:
-        revision = backup.restore(load(config_file).store.url, file)
+        revision = restore(load(config_file).store.url, file)
     except OSError as error:
         raise Failed(f"The backup cannot be put back: {error}") from error
     say(as_json, f"The store is back, at {revision}.", {"file": str(file), "revision": revision})

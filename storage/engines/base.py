@@ -111,6 +111,10 @@ class Engine(ABC):
         self.writing.dispose()
         self.reading.dispose()
 
+    def in_place(self) -> bool:
+        """Is what its address names still what was opened? Costs no more than a system call."""
+        return True
+
     @abstractmethod
     def commit_outcome(self, connection: Connection) -> CommitOutcome:
         """What became of the last transaction of this connection, which was lost during COMMIT."""

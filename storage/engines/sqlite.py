@@ -1,5 +1,6 @@
 """SQLite: WAL, a sync at every commit, one writer; readers on connections that cannot write."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
@@ -9,6 +10,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from storage.engines.base import READERS, CommitOutcome, Engine, Hot, update_from_rows
+from storage.errors import StoreUnavailable
 from storage.statements import ENGINE_OPTION, Row, Statement
 
 _CHUNKS = (32, 8, 4, 2, 1)
@@ -71,7 +73,12 @@ class SQLiteEngine(Engine):
             max_overflow=READERS,
             connect_args=arguments,
         )
+        self._opened: tuple[int, int] | None = None
+        for either in (self.writing, self.reading):
+            event.listen(either, "do_connect", self._before_connecting)
+            event.listen(either, "connect", self._connected)
         event.listen(self.writing, "connect", self._set_up_writer)
+        event.listen(self.writing, "commit", self._before_commit)
         event.listen(self.writing, "begin", _begin_immediate)
         event.listen(self.reading, "connect", _set_up_reader)
         event.listen(self.reading, "begin", _begin)
@@ -79,6 +86,42 @@ class SQLiteEngine(Engine):
     def commit_outcome(self, connection: Connection) -> CommitOutcome:
         """A COMMIT that raises has not committed: the commit record became valid only with the sync."""
         return CommitOutcome.ROLLED_BACK
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        super().close()
+        self._opened = None
+
+    # A file that was moved away is still written to by whoever has it open: what is acknowledged then is in
+    # a store that nobody will look at again. And SQLite would make an empty one in its place.
+
+    def in_place(self) -> bool:
+        """See `Engine.in_place`."""
+        return self._opened is None or self._there() == self._opened
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(str(self.url.database))
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _require_place(self) -> None:
+        if not self.in_place():
+            raise StoreUnavailable(
+                f"{self.url.database} is not the file that was opened: that was moved, deleted or replaced. "
+                "Put it back, or stop the server and start it again."
+            )
+
+    def _before_connecting(self, *_: object) -> None:
+        self._require_place()
+
+    def _connected(self, *_: object) -> None:
+        if self._opened is None:
+            self._opened = self._there()
+
+    def _before_commit(self, _: Connection) -> None:
+        self._require_place()
 
     def _set_up_writer(self, driver: sqlite3.Connection, _: object) -> None:
         for pragma in (

@@ -1,18 +1,15 @@
-"""Backup and restore, the check of the invariants, retention, and nobody's contacts in another's hands."""
-
-from pathlib import Path
+"""The check of the invariants, retention, and nobody's contacts in another's hands."""
 
 import pytest
 from sqlalchemy import Connection, update
 
-from storage import audit, backup, check, contacts, messages, opt_outs, retention, search
-from storage.engines import Engine, open_engine
-from storage.errors import Conflict, NotFound, StoreError
+from storage import audit, check, contacts, messages, opt_outs, retention
+from storage.engines import Engine
+from storage.errors import NotFound
 from storage.ids import lowest_at
 from storage.records import PartState
 from storage.retention import DAY_MS, Kept
 from storage.tables import conversation, part
-from tests import postgresql
 from tests.samples import NOW, PEER, ids, mo, mt, part_of
 from tests.storing import customer, done, indexed, read, stored, written
 
@@ -21,44 +18,6 @@ DEAF = ("message account", "message did", "conversation of account", "message of
 
 def names(engine: Engine) -> set[str]:
     return {problem.name for problem in read(engine, check.check)} - set(DEAF)
-
-
-def test_a_backup_put_back_has_every_row_and_can_be_searched(engine: Engine, tmp_path: Path) -> None:
-    records = [mo(text="a café"), mt(text="tea")]
-    stored(engine, *records)
-    indexed(engine)
-    file = tmp_path / "backup"
-    backup.backup(engine, file)
-    with pytest.raises(Conflict):
-        backup.backup(engine, file)
-    stored(engine, mo(text="after the backup"))
-    with pytest.raises(Conflict):
-        backup.restore(engine.url.render_as_string(hide_password=False), file)
-    if engine.name == "sqlite":
-        put_back(f"sqlite:///{tmp_path / 'again.db'}", file)
-    else:
-        with postgresql.database() as url:
-            put_back(url, file)
-
-
-def put_back(url: str, file: Path) -> None:
-    backup.restore(url, file)
-    again = open_engine(url)
-    assert [view.message.text for view in read(again, messages.search, 1)] == ["tea", "a café"]
-    assert len(read(again, search.find, 1, "cafe")) == 1
-    stored(again, mo(text="goes on"))
-    indexed(again)
-    assert len(read(again, search.find, 1, "goes")) == 1
-    again.close()
-
-
-def test_what_is_no_backup_is_refused(engine: Engine, tmp_path: Path) -> None:
-    file = tmp_path / "no-backup"
-    file.write_bytes(b"nothing of the kind" * 1_000)
-    url = f"sqlite:///{tmp_path / 'new.db'}" if engine.name == "sqlite" else str(engine.url)
-    with pytest.raises(StoreError):
-        backup.restore(url, file)
-    assert not (tmp_path / "new.db").exists()
 
 
 def test_broken_invariants_are_found_and_their_rows_named(engine: Engine) -> None:

@@ -88,7 +88,8 @@ def test_what_is_no_backup_makes_no_store(another: Run, tmp_path: Path, engine_n
     file.write_bytes(b"Dear Sir or Madam, " * 1_000)
     assert "no backup of" in another("restore", str(file), exit_code=1).stderr
     if engine_name == "sqlite":
-        assert [path.name for path in (tmp_path / "another").iterdir()] == ["trunkline.toml"]
+        made = {path.name for path in (tmp_path / "another").iterdir() if path.suffix != ".lock"}
+        assert made == {"trunkline.toml"}
 
 
 def test_check_names_the_rows_that_break_an_invariant(run: Run, engine: Engine) -> None:

@@ -74,7 +74,8 @@ class Bench:
         )
         self.writer = SimpleNamespace(available=True)
         self.probes = 0
-        store: Any = SimpleNamespace(writer=self.writer, probe=self.probe)
+        self.engine = SimpleNamespace(in_place=lambda: True)
+        store: Any = SimpleNamespace(writer=self.writer, probe=self.probe, engine=self.engine)
         self.disk = Disk(Path("/x/store.db"), 100, lambda folder: free * MIB)
         self.upstreams: Mapping[str, Any] = {"a": SimpleNamespace(binds=[self.bind])}
         self.health = Health(store, lambda: self.upstreams, self.disk, self.clock)
@@ -114,9 +115,15 @@ def test_a_full_disk_is_a_reason_and_a_store_that_takes_nothing_is_asked_again()
     bench.writer.available = False
     bench.clock.advance(1)
     assert bench.probes == 1
+    bench.writer.available = True
+    bench.clock.advance(1)
+    assert bench.probes == 1
+    bench.engine.in_place = lambda: False
+    bench.clock.advance(1)
+    assert bench.probes == 2, "its file was moved, and nobody is writing"
     bench.health.stop()
     bench.clock.advance(5)
-    assert bench.probes == 1
+    assert bench.probes == 2
 
 
 @pytest.mark.parametrize(
