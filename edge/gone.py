@@ -8,6 +8,7 @@ another's: who works on it claims it first, for that moment.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
@@ -160,14 +161,15 @@ class Gone:
         config = self._configs.get(name)
         if config is not None and self._has_group(config):
             return  # its group remembers them, and flushes them
-        inbound = self._inbound(config or _unknown(name))
+        inbound = self._inbound(config or self._unknown(name))
         await inbound.start()
         await inbound.flush_overdue()
 
     def _has_group(self, config: UpstreamConfig) -> bool:
         return any(each.config.group_name == config.group_name for each in self._upstreams().values())
 
-
-def _unknown(name: str) -> UpstreamConfig:
-    """An upstream of which the store has the name alone."""
-    return UpstreamConfig(name=name, port=1, system_id=name, password=Secret(""))
+    def _unknown(self, name: str) -> UpstreamConfig:
+        """An upstream of which the store has the name alone: as patient as the others."""
+        unknown = UpstreamConfig(name=name, port=1, system_id=name, password=Secret(""))
+        times = [each.config.reassembly_timeout_seconds for each in self._upstreams().values()]
+        return replace(unknown, reassembly_timeout_seconds=max(times)) if times else unknown

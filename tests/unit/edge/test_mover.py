@@ -25,6 +25,7 @@ class Other:
     """Another upstream."""
 
     name = "other"
+    config = OTHER
     usable = up = True
     looks = 0
 
