@@ -8,7 +8,6 @@ import click
 from edge.cli.common import FAILED, Failed, config_option, desk, json_option, load, say
 from edge.cli.desk import upgrade
 from storage import backup, check, retention
-from storage.engines import Engine
 from storage.restore import restore
 
 
@@ -87,12 +86,11 @@ def db_purge(config_file: Path, as_json: bool) -> None:
         with opened.engine.snapshot() as connection:
             steps = list(retention.steps(connection, opened.clock_ms()))
         for name, step in steps:
-            while count := _one(opened.engine, step):
-                gone[name] = gone.get(name, 0) + count
+            after_id: int | None = 0
+            while after_id is not None:
+                with opened.engine.transaction() as connection:
+                    count, after_id = step(connection, after_id)
+                if count:
+                    gone[name] = gone.get(name, 0) + count
     listed = ", ".join(f"{count} {name}" for name, count in gone.items())
     say(as_json, f"Removed: {listed}." if gone else "There was nothing to remove.", {"removed": gone})
-
-
-def _one(engine: Engine, step: retention.Step) -> int:
-    with engine.transaction() as connection:
-        return step(connection)
