@@ -14,6 +14,7 @@ from edge.cli.database import db
 from edge.cli.deliveries import deliveries_group
 from edge.cli.dids import did
 from edge.cli.endpoints import endpoint
+from edge.cli.keeping import erase, export_command, retention_group
 from edge.cli.messages import explain, send
 from edge.cli.sip_accounts import sip_account
 
@@ -40,6 +41,9 @@ COMMANDS = (
     binds,
     deliveries_group,
     endpoint,
+    retention_group,
+    erase,
+    export_command,
     ctl,
     operator_hash,
 )
