@@ -6,7 +6,7 @@ messages are marked, brought back and purged in steps, each a transaction of its
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from storage import audit, conversations, events, removal
 from storage.history import Filter
@@ -64,11 +64,19 @@ def purge(connection: Connection, now_ms: int, limit: int = STEP) -> int:
 
     One about which something is still under way waits until that is settled.
     """
+    over = _over(now_ms).order_by(message.c.deletion_id, message.c.id).limit(limit)
+    return removal.remove(connection, list(connection.scalars(over)))
+
+
+def purgeable(connection: Connection, now_ms: int) -> bool:
+    """Is there anything for `purge`?"""
+    return connection.scalar(_over(now_ms).limit(1)) is not None
+
+
+def _over(now_ms: int) -> Select[tuple[int]]:
     # `lowest_at` allows for a minute between an id and its date; the ids of deletions are their date.
     before = lowest_at(now_ms - UNDO_MS + _A_MINUTE_MS)
-    over = select(message.c.id).where(message.c.deletion_id < before, *removal.settled())
-    ids = list(connection.scalars(over.order_by(message.c.deletion_id, message.c.id).limit(limit)))
-    return removal.remove(connection, ids)
+    return select(message.c.id).where(message.c.deletion_id < before, *removal.settled())
 
 
 def _mark(

@@ -2,24 +2,50 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from storage import audit, contacts, opt_outs, removal
-from storage.tables import conversation, did, draft, forward_talk, idempotency, mail_conversation, mail_notice
+from storage.tables import audit as changes
+from storage.tables import (
+    conversation,
+    did,
+    draft,
+    endpoint,
+    forward_talk,
+    idempotency,
+    inbound_part,
+    mail_conversation,
+    mail_notice,
+    message,
+    receipt,
+    receipt_candidate,
+)
 
 PSEUDONYM = "erased"
 """What stands in the place of the number."""
 
 STEP = 500
 
+_A_NUMBER = 7
+"""With so many digits it is looked for within texts (URLs, kept answers); a short code is in anything."""
+
 
 def erase_step(connection: Connection, account_id: int, peer: str) -> int:
     """One step: at most 500 messages lose their content and the number; how many, 0 when all have.
 
-    A message that is on its way loses its content too, so it must not be sent any more: fail or expire its
-    parts first.
+    A message that is on its way loses its content too, so it must not be sent any more: see `under_way`.
     """
     return removal.erase(connection, account_id, peer, PSEUDONYM, STEP)
+
+
+def under_way(connection: Connection, account_id: int, peer: str) -> int:
+    """Messages of the peer about which something is under way: a part to be sent, a delivery that is owed."""
+    mine = (message.c.account_id == account_id, message.c.peer == peer)
+    all_, over = (
+        connection.scalar(select(func.count()).select_from(message).where(*mine, *settled)) or 0
+        for settled in ([], removal.settled())
+    )
+    return all_ - over
 
 
 def erase_rest(
@@ -33,7 +59,8 @@ def erase_rest(
     *,
     keep_opt_out: bool = True,
 ) -> None:
-    """After the last step: the contact, the conversations and kept answers that name the number.
+    """After the last step: whatever else has the number or a text of the person. The contact, conversations,
+    drafts, segments and receipts that belong to no message, kept answers; the number in the audit.
 
     Notes in the audit how many messages there were, without the number. An opt-out is kept, so that nobody
     writes to the person again, unless ``keep_opt_out`` is false.
@@ -48,10 +75,39 @@ def erase_rest(
     connection.execute(delete(forward_talk).where(*talk))
     for table in (mail_conversation, mail_notice, draft):
         connection.execute(delete(table).where(table.c.account_id == account_id, table.c.peer == peer))
-    named = (idempotency.c.account_id == account_id, idempotency.c.response.contains(peer, autoescape=True))
-    connection.execute(delete(idempotency).where(*named))
+    _stray(connection, account_id, peer)
+    _mentioned(connection, account_id, peer.lstrip("+"))
     if not keep_opt_out:
         for wish in opt_outs.of_peer(connection, account_id, peer):
             opt_outs.remove(connection, account_id, peer, did=wish.did)
     detail = {"messages": messages}
     audit.note(connection, next_id, account_id, actor, "person.erase", PSEUDONYM, now_ms, detail=detail)
+
+
+def _stray(connection: Connection, account_id: int, peer: str) -> None:
+    """What came from him, or about what he got, and found no message."""
+    ours = list(connection.scalars(select(did.c.number).where(did.c.account_id == account_id)))
+    either = [peer, peer.lstrip("+")]
+    to_us = [*ours, *(number.lstrip("+") for number in ours)]
+    open_ones = (inbound_part.c.message_id.is_(None), inbound_part.c.source.in_(either))
+    connection.execute(delete(inbound_part).where(*open_ones, inbound_part.c.destination.in_(to_us)))
+    unmatched = (receipt.c.part_id.is_(None), receipt.c.peer.in_(either), receipt.c.did.in_(to_us))
+    ids = list(connection.scalars(select(receipt.c.id).where(*unmatched)))
+    connection.execute(delete(receipt_candidate).where(receipt_candidate.c.receipt_id.in_(ids)))
+    connection.execute(delete(receipt).where(receipt.c.id.in_(ids)))
+
+
+def _mentioned(connection: Connection, account_id: int, digits: str) -> None:
+    """Where his number stands within something else."""
+    if len(digits) < _A_NUMBER:
+        return
+    for table, columns in (
+        (idempotency, (idempotency.c.response, idempotency.c.path)),
+        (endpoint, (endpoint.c.url,)),
+    ):
+        named = or_(*(column.contains(digits, autoescape=True) for column in columns))
+        connection.execute(delete(table).where(table.c.account_id == account_id, named))
+    for column in (changes.c.subject, changes.c.detail):
+        mine = (changes.c.account_id == account_id, column.contains(digits, autoescape=True))
+        named_no_more = func.replace(func.replace(column, f"+{digits}", PSEUDONYM), digits, PSEUDONYM)
+        connection.execute(update(changes).where(*mine).values({column.name: named_no_more}))

@@ -166,6 +166,8 @@ def read_after(
     if account_id is not None:
         query = query.where(event.c.account_id == account_id)
     found = tuple(Event(*row) for row in connection.execute(query.limit(limit)))
+    if not found and cursor.place > (newest := head(connection)).place:
+        return Batch((), newest, gap=True)  # nobody was given this one: the feed is not the one it is of
     last = Cursor(epoch, found[-1].xact, found[-1].id) if found else cursor
     return Batch(found, last if len(found) == limit else max(last, end))
 

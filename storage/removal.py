@@ -56,35 +56,46 @@ def settled() -> list[Any]:
 def erase(connection: Connection, account_id: int, peer: str, pseudonym: str, limit: int) -> int:
     """One step of making a peer of an account nobody: the content of the messages, and the number in them.
 
-    That there were messages, when, how many parts and what became of them stays. How many messages were
-    changed; 0 when there are none left.
+    What was made of them (a forward carries the text and the number to another phone, and its answer back)
+    loses its content too. That there were messages, when, how many parts and what became of them stays. How
+    many messages of the peer were changed; 0 when there are none left.
     """
-    mine = select(message.c.id, message.c.did).where(
-        message.c.account_id == account_id, message.c.peer == peer
-    )
-    rows = connection.execute(mine.order_by(message.c.id).limit(limit)).all()
-    ids = [row.id for row in rows]
-    if not ids:
-        return 0
-    search.forget(connection, ids)
-    parts = _ids(connection, part.c.id, part.c.message_id.in_(ids))
-    _blank_receipts(connection, parts)
-    duties = _ids(connection, delivery.c.id, delivery.c.message_id.in_(ids))
-    connection.execute(update(attempt).where(attempt.c.delivery_id.in_(duties)).values(excerpt=None))
-    connection.execute(delete(inbound_part).where(inbound_part.c.message_id.in_(ids)))
-    connection.execute(delete(media).where(media.c.message_id.in_(ids)))
-    connection.execute(update(part).where(part.c.id.in_(parts)).values(user_data=b"", tlvs=None))
-    nothing = {"text": "", "raw": None, "fingerprint": None, "status_callback": None}
-    flags = message.c.flags.op("|")(int(MessageFlag.ERASED))
-    connection.execute(
-        update(message).where(message.c.id.in_(ids)).values(peer=pseudonym, flags=flags, **nothing)
-    )
+    mine = select(message.c.id).where(message.c.account_id == account_id, message.c.peer == peer)
+    ids = list(connection.scalars(mine.order_by(message.c.id).limit(limit)))
+    if ids:
+        _blank(connection, sorted(_with_forwards(connection, ids)))
+        connection.execute(update(message).where(message.c.id.in_(ids)).values(peer=pseudonym))
     return len(ids)
 
 
-def _blank_receipts(connection: Connection, parts: Sequence[int]) -> None:
-    # A receipt quotes the first characters of the message.
-    connection.execute(update(receipt).where(receipt.c.part_id.in_(parts)).values(raw=b""))
+def _blank(connection: Connection, ids: Sequence[int]) -> None:
+    search.forget(connection, ids)
+    parts = _ids(connection, part.c.id, part.c.message_id.in_(ids))
+    # A receipt quotes the first characters of the message, and says whom it was to.
+    connection.execute(update(receipt).where(receipt.c.part_id.in_(parts)).values(raw=b"", peer=""))
+    duties = _ids(connection, delivery.c.id, delivery.c.message_id.in_(ids))
+    connection.execute(update(attempt).where(attempt.c.delivery_id.in_(duties)).values(excerpt=None))
+    # The target of these is a URL that was given with the message, and may name the peer.
+    callbacks = (delivery.c.message_id.in_(ids), delivery.c.event.is_not(None))
+    connection.execute(update(delivery).where(*callbacks).values(target=""))
+    for table in (inbound_part, media):
+        connection.execute(delete(table).where(table.c.message_id.in_(ids)))
+    connection.execute(update(part).where(part.c.id.in_(parts)).values(user_data=b"", tlvs=None))
+    nothing = {"text": "", "raw": None, "fingerprint": None, "status_callback": None}
+    flags = message.c.flags.op("|")(int(MessageFlag.ERASED))
+    connection.execute(update(message).where(message.c.id.in_(ids)).values(flags=flags, **nothing))
+
+
+def _with_forwards(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """These messages, those that were forwarded from them, and those that they were forwarded from."""
+    found, fresh = set(ids), list(ids)
+    made_by = delivery.join(forward_sent, forward_sent.c.delivery_id == delivery.c.id)
+    while fresh:
+        on = select(forward_sent.c.message_id).select_from(made_by).where(delivery.c.message_id.in_(fresh))
+        back = select(delivery.c.message_id).select_from(made_by).where(forward_sent.c.message_id.in_(fresh))
+        fresh = [*({*connection.scalars(on), *connection.scalars(back)} - found)]
+        found.update(fresh)
+    return found
 
 
 def _ids(connection: Connection, column: Any, condition: Any) -> list[int]:
@@ -102,3 +113,4 @@ def _recount(connection: Connection, rows: Sequence[Any]) -> None:
         by_account.setdefault(row.account_id, []).append((row.did, row.peer))
     for account_id, keys in by_account.items():
         conversations.recount(connection, account_id, keys)
+        conversations.forget_empty(connection, account_id, keys)

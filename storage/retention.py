@@ -1,10 +1,10 @@
 """How long things are kept, for all accounts and for one; and the removal of what is older, step by step."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from storage import audit, deletion, events, idempotency, removal, sessions
 from storage.ids import lowest_at
@@ -15,7 +15,7 @@ from storage.tables_people import EVERY_ACCOUNT
 
 DAY_MS = 86_400_000
 STEP = 1_000
-"""Rows removed in one transaction."""
+"""Rows (of messages, for what belongs to them) that one transaction is about."""
 
 ABANDONED_MS = 30 * DAY_MS
 """A segment of a long message whose other parts never came, and whose message was never made, goes then."""
@@ -62,12 +62,21 @@ def rules_of(connection: Connection, account_id: int) -> dict[Kept, int]:
     return {Kept(row.kind): row.keep_ms for row in connection.execute(query)}
 
 
-Step = Callable[[Connection], int]
-"""One bounded transaction: how many rows went; 0 says that there is nothing more to do."""
+class Done(NamedTuple):
+    """What one transaction did: the rows that went, and where the next goes on (None: it was the last)."""
+
+    rows: int
+    after_id: int | None
+
+
+Step = Callable[[Connection, int], Done]
+"""One bounded transaction, from an id on (0 at first). It looks at no more rows than it may remove, so that
+one that finds nothing is as short as any other."""
 
 
 def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
-    """What there is to remove now, each with a name; every step is to be repeated until it gives 0.
+    """What there is to remove now, each with a name; every step is to be repeated, from where it came to,
+    until it has come to the end.
 
     The rules are read once, from ``connection``; the steps run in transactions of their own.
     """
@@ -75,105 +84,121 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
     own: dict[int, dict[Kept, int]] = {}
     for row in connection.execute(select(rules).where(rules.c.account_id != EVERY_ACCOUNT)):
         own.setdefault(row.account_id, {})[Kept(row.kind)] = row.keep_ms
-    yield "sessions", lambda conn: sessions.purge_expired(conn, now_ms)
-    yield "idempotency keys", lambda conn: idempotency.purge_expired(conn, now_ms, STEP)
-    yield "deleted messages", lambda conn: deletion.purge(conn, now_ms, STEP)
-    yield "abandoned segments", lambda conn: _abandoned(conn, now_ms - ABANDONED_MS)
+    yield "sessions", lambda conn, _: Done(sessions.purge_expired(conn, now_ms), None)
+    yield "idempotency keys", _again(lambda conn: idempotency.purge_expired(conn, now_ms, STEP))
+    yield "deleted messages", _again(lambda conn: deletion.purge(conn, now_ms, STEP))
+    yield "abandoned segments", _again(lambda conn: _abandoned(conn, now_ms - ABANDONED_MS))
     for kind, step in _STEPS.items():
-        for condition, keep_ms in _scopes(kind, common, own):
+        for scope, keep_ms in _scopes(kind, common, own):
             yield (
                 f"{kind.value} messages" if kind in ("mo", "mt") else kind.value,
-                _bound(step, condition, now_ms - keep_ms),
+                _walk(step, scope, now_ms - keep_ms),
             )
     if Kept.RECEIPT in common:
         before = now_ms - common[Kept.RECEIPT]
-        yield "receipts", lambda conn: _receipts(conn, before)
+        yield "receipts", lambda conn, after_id: _receipts(conn, before, after_id)
     if Kept.AUDIT in common:
-        yield "audit entries", lambda conn: audit.purge(conn, now_ms - common[Kept.AUDIT], STEP)
-    yield "events", lambda conn: events.purge(conn, now_ms - common[Kept.EVENT], STEP)
+        yield "audit entries", _again(lambda conn: audit.purge(conn, now_ms - common[Kept.AUDIT], STEP))
+    yield "events", _again(lambda conn: events.purge(conn, now_ms - common[Kept.EVENT], STEP))
+
+
+def _again(some: Callable[[Connection], int]) -> Step:
+    """For what is found by an index on its age: as long as there is any."""
+
+    def step(connection: Connection, _: int) -> Done:
+        rows = some(connection)
+        return Done(rows, 0 if rows else None)
+
+    return step
 
 
 _Condition = ColumnElement[bool]
 
 
-def _bound(step: Callable[[Connection, _Condition, int], int], condition: _Condition, before_ms: int) -> Step:
-    return lambda connection: step(connection, condition, before_ms)
+class _Scope(NamedTuple):
+    """Whose messages a rule is for. ``walked``: what narrows the walk, because an index serves it."""
+
+    walked: tuple[_Condition, ...]
+    meant: tuple[_Condition, ...]
 
 
 def _scopes(
     kind: Kept, common: Mapping[Kept, int], own: Mapping[int, Mapping[Kept, int]]
-) -> Iterator[tuple[_Condition, int]]:
-    """Whose messages each rule is for: those accounts that have one, then all others."""
+) -> Iterator[tuple[_Scope, int]]:
+    """Those accounts that have a rule of their own, then all others."""
     owner = message.c.account_id
     special = {account_id: mine[kind] for account_id, mine in own.items() if kind in mine}
     for account_id, keep_ms in special.items():
-        yield owner == account_id, keep_ms
+        yield _Scope((owner == account_id,), ()), keep_ms
     if kind in common:
-        others = or_(owner.is_(None), owner.not_in(list(special))) if special else literal(True)
-        yield others, common[kind]
+        others = (or_(owner.is_(None), owner.not_in(list(special))),) if special else ()
+        yield _Scope((), others), common[kind]
 
 
-def _older(before_ms: int) -> list[_Condition]:
-    return [message.c.id < lowest_at(before_ms + 60_000), message.c.created_at < before_ms]
+_OfMessages = Callable[[Connection, Sequence[int], tuple[_Condition, ...]], int]
+"""Remove something of those of these messages for which the conditions hold; how many rows."""
 
 
-def _messages(direction: str) -> Callable[[Connection, _Condition, int], int]:
-    def step(connection: Connection, condition: _Condition, before_ms: int) -> int:
-        query = (
-            select(message.c.id)
-            .where(message.c.direction == direction, condition, *_older(before_ms), *removal.settled())
-            .order_by(message.c.id)
-            .limit(STEP)
-        )
-        return removal.remove(connection, list(connection.scalars(query)))
+def _walk(remove: _OfMessages, scope: _Scope, before_ms: int) -> Step:
+    """By the ids of the old messages, `STEP` at a time, whatever there is to do about them."""
+
+    def step(connection: Connection, after_id: int) -> Done:
+        old = (message.c.id > after_id, message.c.id < lowest_at(before_ms + 60_000), *scope.walked)
+        ids = list(connection.scalars(select(message.c.id).where(*old).order_by(message.c.id).limit(STEP)))
+        if not ids:
+            return Done(0, None)
+        meant = (message.c.created_at < before_ms, *scope.meant)
+        return Done(remove(connection, ids, meant), ids[-1] if len(ids) == STEP else None)
 
     return step
 
 
-def _attempts(connection: Connection, condition: _Condition, before_ms: int) -> int:
+def _chosen(ids: Sequence[int], conditions: Sequence[_Condition]) -> Any:
+    return select(message.c.id).where(message.c.id.in_(ids), *conditions)
+
+
+def _messages(direction: str) -> _OfMessages:
+    def step(connection: Connection, ids: Sequence[int], meant: tuple[_Condition, ...]) -> int:
+        chosen = _chosen(ids, (message.c.direction == direction, *meant, *removal.settled()))
+        return removal.remove(connection, list(connection.scalars(chosen)))
+
+    return step
+
+
+def _attempts(connection: Connection, ids: Sequence[int], meant: tuple[_Condition, ...]) -> int:
     """The log of tries of deliveries that are over."""
-    query = (
-        select(attempt.c.delivery_id)
-        .join(delivery, delivery.c.id == attempt.c.delivery_id)
-        .join(message, message.c.id == delivery.c.message_id)
-        .where(condition, *_older(before_ms), delivery.c.state != "pending")
-        .distinct()
-        .limit(STEP)
-    )
-    duties = list(connection.scalars(query))
+    over = (delivery.c.message_id.in_(_chosen(ids, meant)), delivery.c.state != "pending")
+    duties = list(connection.scalars(select(delivery.c.id).where(*over)))
     return connection.execute(delete(attempt).where(attempt.c.delivery_id.in_(duties))).rowcount
 
 
-def _raw(connection: Connection, condition: _Condition, before_ms: int) -> int:
+def _raw(connection: Connection, ids: Sequence[int], meant: tuple[_Condition, ...]) -> int:
     """Octets of messages about which nothing is under way; the text stays."""
-    old = (condition, *_older(before_ms), *removal.settled())
-    received = select(message.c.id).where(message.c.raw.is_not(None), *old).limit(STEP)
-    ids = list(connection.scalars(received))
-    connection.execute(update(message).where(message.c.id.in_(ids)).values(raw=None, fingerprint=None))
-    sent = _of_old(part.c.id, part.c.message_id, old).where(part.c.user_data != b"").limit(STEP)
-    parts = list(connection.scalars(sent))
-    connection.execute(update(part).where(part.c.id.in_(parts)).values(user_data=b"", tlvs=None))
-    segments = list(
-        connection.scalars(_of_old(inbound_part.c.id, inbound_part.c.message_id, old).limit(STEP))
+    old = list(connection.scalars(_chosen(ids, (*meant, *removal.settled()))))
+    of_old = {table: table.c.message_id.in_(old) for table in (part, inbound_part)}
+    received = (message.c.id.in_(old), message.c.raw.is_not(None))
+    sent = (of_old[part], part.c.user_data != b"")
+    return sum(
+        connection.execute(change).rowcount
+        for change in (
+            update(message).where(*received).values(raw=None, fingerprint=None),
+            update(part).where(*sent).values(user_data=b"", tlvs=None),
+            delete(inbound_part).where(of_old[inbound_part]),
+        )
     )
-    connection.execute(delete(inbound_part).where(inbound_part.c.id.in_(segments)))
-    return len(ids) + len(parts) + len(segments)
 
 
-def _of_old(column: Any, of_message: Any, old: tuple[_Condition, ...]) -> Any:
-    return select(column).join(message, message.c.id == of_message).where(*old)
-
-
-def _receipts(connection: Connection, before_ms: int) -> int:
-    old = select(receipt.c.id).where(
-        receipt.c.id < lowest_at(before_ms + 60_000), receipt.c.received_at < before_ms
-    )
-    over = select(part.c.id).where(
+def _receipts(connection: Connection, before_ms: int, after_id: int) -> Done:
+    walked = (receipt.c.id > after_id, receipt.c.id < lowest_at(before_ms + 60_000))
+    ids = list(connection.scalars(select(receipt.c.id).where(*walked).order_by(receipt.c.id).limit(STEP)))
+    still_open = select(part.c.id).where(
         part.c.id == receipt.c.part_id, part.c.state.not_in(sorted(PartState.FINAL))
     )
-    ids = list(connection.scalars(old.where(~over.exists()).order_by(receipt.c.id).limit(STEP)))
-    connection.execute(delete(receipt_candidate).where(receipt_candidate.c.receipt_id.in_(ids)))
-    return connection.execute(delete(receipt).where(receipt.c.id.in_(ids))).rowcount
+    old = (receipt.c.id.in_(ids), receipt.c.received_at < before_ms, ~still_open.exists())
+    gone = list(connection.scalars(select(receipt.c.id).where(*old)))
+    connection.execute(delete(receipt_candidate).where(receipt_candidate.c.receipt_id.in_(gone)))
+    connection.execute(delete(receipt).where(receipt.c.id.in_(gone)))
+    return Done(len(gone), ids[-1] if len(ids) == STEP else None)
 
 
 def _abandoned(connection: Connection, before_ms: int) -> int:
@@ -184,7 +209,7 @@ def _abandoned(connection: Connection, before_ms: int) -> int:
     return connection.execute(delete(inbound_part).where(inbound_part.c.id.in_(ids))).rowcount
 
 
-_STEPS: Mapping[Kept, Callable[[Connection, _Condition, int], int]] = {
+_STEPS: Mapping[Kept, _OfMessages] = {
     Kept.MO: _messages("mo"),
     Kept.MT: _messages("mt"),
     Kept.ATTEMPT: _attempts,

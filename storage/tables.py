@@ -330,6 +330,7 @@ receipt = Table(
     Column("peer", Text, nullable=False, server_default=text("''")),
 )
 Index("ix_receipt_smsc", receipt.c.upstream, receipt.c.smsc_message_id)
+_partial("ix_receipt_part", "part_id IS NOT NULL", receipt.c.part_id)
 _partial("ix_receipt_unmatched", "part_id IS NULL", receipt.c.upstream, receipt.c.id)
 
 # The ids under which an unmatched receipt may still find its part, and how far from what was sent each is (as

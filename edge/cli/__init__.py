@@ -15,6 +15,7 @@ from edge.cli.deliveries import deliveries_group
 from edge.cli.dids import did
 from edge.cli.endpoints import endpoint
 from edge.cli.inventory import number
+from edge.cli.keeping import erase, export_command, retention_group
 from edge.cli.messages import explain, send
 from edge.cli.sip_accounts import sip_account
 
@@ -42,6 +43,9 @@ COMMANDS = (
     binds,
     deliveries_group,
     endpoint,
+    retention_group,
+    erase,
+    export_command,
     ctl,
     operator_hash,
     operator_key,

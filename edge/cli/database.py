@@ -8,10 +8,7 @@ import click
 from edge.cli.common import FAILED, Failed, config_option, desk, json_option, load, say
 from edge.cli.desk import upgrade
 from storage import backup, check, retention
-from storage.engines import Engine
 from storage.restore import restore
-from storage.retention import DAY_MS, Kept
-from storage.tables_people import EVERY_ACCOUNT
 
 
 @click.group()
@@ -89,49 +86,11 @@ def db_purge(config_file: Path, as_json: bool) -> None:
         with opened.engine.snapshot() as connection:
             steps = list(retention.steps(connection, opened.clock_ms()))
         for name, step in steps:
-            while count := _one(opened.engine, step):
-                gone[name] = gone.get(name, 0) + count
+            after_id: int | None = 0
+            while after_id is not None:
+                with opened.engine.transaction() as connection:
+                    count, after_id = step(connection, after_id)
+                if count:
+                    gone[name] = gone.get(name, 0) + count
     listed = ", ".join(f"{count} {name}" for name, count in gone.items())
     say(as_json, f"Removed: {listed}." if gone else "There was nothing to remove.", {"removed": gone})
-
-
-def _one(engine: Engine, step: retention.Step) -> int:
-    with engine.transaction() as connection:
-        return step(connection)
-
-
-@db.command("keep")
-@click.argument("kind", required=False, type=click.Choice([kind.value for kind in Kept]))
-@click.argument("days", required=False)
-@click.option("--account", help="In this account only; else in every one that has no rule of its own.")
-@config_option
-@json_option
-def db_keep(
-    kind: str | None, days: str | None, account: str | None, config_file: Path, as_json: bool
-) -> None:
-    """How many DAYS things of a KIND are kept, or "forever"; without them the rules that there are.
-
-    What is older goes within the hour, or with `trunkline db purge`.
-    """
-    if kind is not None and days is None:
-        raise Failed("Say for how many days, or forever.")
-    with desk(config_file) as opened:
-        account_id = EVERY_ACCOUNT if account is None else opened.account(account).id
-        with opened.engine.transaction() as connection:
-            if kind is not None:
-                try:
-                    retention.set_rule(connection, account_id, Kept(kind), _milliseconds(days))
-                except ValueError as error:
-                    raise Failed(f"{error}.") from error
-            rules = retention.rules_of(connection, account_id)
-    kept = {item.value: keep_ms // DAY_MS for item, keep_ms in sorted(rules.items())}
-    lines = [f"{name}: {count} days" for name, count in kept.items()]
-    say(as_json, "\n".join(lines) or "There are no rules.", {"days": kept})
-
-
-def _milliseconds(days: str | None) -> int | None:
-    if days == "forever":
-        return None
-    if days is None or not (days.isascii() and days.isdigit() and len(days) < 6):
-        raise Failed(f"{days!r} is no number of days: expected 1 to 99999, or forever.")
-    return int(days) * DAY_MS

@@ -345,10 +345,7 @@ class Desk:
 
     def forget_replies(self, number: str, peer: str) -> tuple[str, str, bool]:
         """Both numbers as they are kept, and whether there were reply tokens of the two."""
-        e164 = self.did_number(number)
-        other = peer
-        with contextlib.suppress(Refused):  # a name stays as it is
-            other = spelling.destination(peer, self._rules.region, "peer")
+        e164, other = self.did_number(number), self.peer_number(peer)
         with self.transaction() as conn:
             did = numbers.find_did(conn, e164)
             if did is None:
@@ -366,6 +363,12 @@ class Desk:
             owners = [_account(conn, account)] if account is not None else accounts.list_accounts(conn)
             found = [(did, owner.name) for owner in owners for did in numbers.list_dids(conn, owner.id)]
         return sorted(found, key=lambda pair: pair[0].number)
+
+    def peer_number(self, peer: str) -> str:
+        """Who is at the other end, as the store has it: a number, a short code, or a name as it is."""
+        with contextlib.suppress(Refused):
+            return spelling.destination(peer, self._rules.region, "peer")
+        return peer
 
     def did_number(self, number: str) -> str:
         """A DID's number in E.164 with "+". Raises Refused or DeskError."""

@@ -97,6 +97,18 @@ def test_purging_stops_at_what_is_young_and_at_what_a_follower_has_not_read(engi
     assert len(told(engine, after, None, 1)) == 1
 
 
+def test_a_cursor_that_nobody_was_given_has_a_gap(engine: Engine) -> None:
+    stored(engine, mo(), mo())
+    cursor = told_cursor(engine)
+    for account_id in (1, None):
+        batch = read(engine, events.read_after, cursor, account_id)
+        assert (batch.gap, batch.events) == (False, ())
+        beyond = cursor._replace(xact=cursor.xact + 10**9, id=cursor.id + 10**9)
+        batch = read(engine, events.read_after, beyond, account_id)
+        assert batch.gap
+        assert batch.cursor == cursor
+
+
 def test_a_store_put_back_begins_an_epoch_and_old_cursors_have_a_gap(engine: Engine) -> None:
     stored(engine, mo(), mo())
     cursor = told_cursor(engine)

@@ -1,16 +1,16 @@
 """The check of the invariants, retention, and nobody's contacts in another's hands."""
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
-from storage import audit, check, contacts, messages, opt_outs, retention
+from storage import audit, check, contacts, conversations, deletion, messages, opt_outs, retention
 from storage.engines import Engine
 from storage.errors import NotFound
 from storage.ids import lowest_at
 from storage.records import PartState
 from storage.retention import DAY_MS, Kept
-from storage.tables import conversation, part
-from tests.samples import NOW, PEER, ids, mo, mt, part_of
+from storage.tables import conversation, message, part
+from tests.samples import DID, NOW, PEER, ids, mo, mt, part_of
 from tests.storing import customer, done, indexed, read, stored, written
 
 DEAF = ("message account", "message did", "conversation of account", "message of account", "message of did")
@@ -42,9 +42,44 @@ def purged(engine: Engine, now_ms: int) -> dict[str, int]:
     with engine.snapshot() as connection:
         steps = list(retention.steps(connection, now_ms))
     for name, step in steps:
-        while count := done(engine, step):
-            gone[name] = gone.get(name, 0) + count
+        after_id: int | None = 0
+        while after_id is not None:
+            count, after_id = done(engine, step, after_id)
+            if count:
+                gone[name] = gone.get(name, 0) + count
     return gone
+
+
+def test_a_step_looks_at_no_more_messages_than_it_may_remove(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "STEP", 2)
+    stored(engine, *(mo(raw=None) for _ in range(4)), mo(raw=b"x"))
+    done(engine, retention.set_rule, 0, Kept.RAW, 5 * DAY_MS)
+    with engine.snapshot() as connection:
+        step = dict(retention.steps(connection, NOW + 10 * DAY_MS))["raw"]
+    found: list[int] = []
+    after_id: int | None = 0
+    while after_id is not None:
+        rows, after_id = done(engine, step, after_id)
+        found.append(rows)
+    assert found == [0, 0, 1]
+
+
+def test_a_conversation_goes_with_its_last_message_and_not_before(engine: Engine) -> None:
+    other = "+12025550177"
+    stored(engine, mo(), mo(created_at=NOW + 9 * DAY_MS), mo(peer=other), mo(peer="+12025550178"))
+    deleted = read(engine, messages.search, 1, peer="+12025550178")[0].message
+    done(engine, deletion.delete_selected, 1, [deleted.id], ids.next() + (20 * DAY_MS << 12), NOW)
+    done(engine, retention.set_rule, 0, Kept.MO, 5 * DAY_MS)
+    with engine.transaction() as connection:
+        connection.execute(update(message).where(message.c.id == deleted.id).values(direction="mt"))
+    purged(engine, NOW + 10 * DAY_MS)
+    with engine.snapshot() as connection:
+        left = set(connection.scalars(select(conversation.c.peer)))
+    assert left == {PEER, "+12025550178"}, "one has a message, one has one that may be brought back"
+    stored(engine, mo(peer=other))
+    assert read(engine, conversations.get, 1, DID, other) is not None
 
 
 def test_rules_of_retention_are_by_account_and_class(engine: Engine) -> None:
@@ -121,7 +156,7 @@ def test_who_changed_what_is_kept_as_long_as_the_rule_says(engine: Engine) -> No
     assert "audit entries" not in dict(read(engine, steps_now)), "no rule, no end"
     done(engine, retention.set_rule, 0, Kept.AUDIT, 30 * DAY_MS)
     step = dict(read(engine, steps_now))["audit entries"]
-    assert [done(engine, step), done(engine, step)] == [1, 0]
+    assert [done(engine, step, 0), done(engine, step, 0)] == [(1, 0), (0, None)]
     assert [entry.action for entry in read(engine, audit.everything)] == ["0 days ago", "20 days ago"]
     with pytest.raises(ValueError, match="one rule for the whole store"):
         done(engine, retention.set_rule, 1, Kept.AUDIT, 30 * DAY_MS)

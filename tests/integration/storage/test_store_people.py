@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, inspect, select, text, update
 
 from storage import (
     audit,
@@ -17,7 +17,10 @@ from storage import (
     erasure,
     events,
     export,
+    forwards,
+    inbound_parts,
     messages,
+    numbers,
     opt_outs,
     parts,
     receipts,
@@ -26,11 +29,13 @@ from storage import (
 from storage.conversations import ConversationView
 from storage.engines import Engine
 from storage.errors import NotFound
+from storage.forwards import SentRecord
 from storage.history import Filter
 from storage.ids import IdSource
 from storage.records import (
     AttemptRecord,
     DeliveryState,
+    InboundPartRecord,
     MessageFlag,
     MessageRecord,
     MessageView,
@@ -40,7 +45,7 @@ from storage.records import (
 from storage.tables import account, attempt, delivery, follower, message, part, receipt
 from storage.words import words
 from tests.samples import DID, NOW, PEER, delivery_of, ids, mo, mt, part_of, receipt_for
-from tests.storing import done, indexed, read, stored, told, written
+from tests.storing import customer, done, indexed, read, stored, told, written
 
 OTHER = "+12025550111"
 BOB = "+12025550142"
@@ -363,6 +368,73 @@ def test_an_erased_person_leaves_counts_and_nothing_else(engine: Engine) -> None
     assert texts(read(engine, messages.search, 2)) == ["theirs stays"]
     done(engine, erasure.erase_rest, ids.next, 1, PEER, "user:1", 0, NOW, keep_opt_out=False)
     assert read(engine, opt_outs.find, 1, DID, PEER) is None
+
+
+def test_no_column_of_any_table_names_an_erased_person_or_quotes_him(engine: Engine) -> None:
+    account, secret, other = customer(engine, "Acme"), "meet me under the bridge", "+12025550177"
+    did_id = read(engine, numbers.list_dids, account.id)[0].id
+    mine = {"account_id": account.id, "did_id": did_id}
+    over = {"account_id": account.id, "did_id": did_id, "state": DeliveryState.DELIVERED}
+    got = mo(**mine, text=secret, raw=secret.encode(), fingerprint=b"f")
+    url = f"https://shop.example/told?who={PEER[1:]}"
+    sent = mt(**mine, text=secret, status_callback=url)
+    forwarded = mo(**mine, direction="mt", peer=other, leg="forward", text=f"{PEER}: {secret}")
+    answer = mo(**mine, peer=other, text=f"#1 {secret}")
+    answered = mo(**mine, direction="mt", leg="forward", text=secret)
+    final = {"state": PartState.DELIVERED, "user_data": secret.encode(), "final_at": NOW}
+    duties = [delivery_of(got, handler="forward", target=other, **over)]
+    told = [delivery_of(sent, handler="status", target=url, event="delivered", **over)]
+    back = [delivery_of(answer, handler="forward", target="", **over)]
+    written(
+        engine,
+        messages.insert(got, [], duties),
+        messages.insert(sent, [part_of(sent, smsc_message_id="s1", **final)], told),
+        messages.insert(forwarded, [part_of(forwarded, **final)]),
+        messages.insert(answer, [], back),
+        messages.insert(answered, [part_of(answered, **final)]),
+        forwards.insert_sent(SentRecord(duties[0].id, forwarded.id, 1)),
+        forwards.insert_sent(SentRecord(back[0].id, answered.id, 1)),
+        deliveries.record_attempt(tried(told[0].id), DeliveryState.DELIVERED, NOW, NOW),
+        inbound_parts.insert(
+            InboundPartRecord(
+                ids.next(), "carrier", PEER, DID, "udh8", 1, 2, 1, 64, 0, secret.encode(), NOW, None
+            )
+        ),
+    )
+    for name in ("s1", "unknown"):
+        report: ReceiptRecord = receipt_for(name, raw=secret.encode(), did=DID, peer=PEER)
+        done(engine, receipts.store_and_match, report, [name], None, NOW)
+    done(engine, contacts.put, ids.next, account.id, PEER, "Ann", NOW)
+    done(engine, forwards.hear, did_id, PEER, NOW, 0, 0)
+    done(engine, opt_outs.add, ids.next, account.id, PEER, "STOP", NOW)
+    done(engine, audit.note, ids.next, account.id, "key:a", "contact.put", PEER, NOW, detail={"number": PEER})
+    indexed(engine)
+    assert places_of(engine, PEER[1:]) >= {"message.peer", "receipt.peer", "delivery.target", "audit.detail"}
+    assert places_of(engine, secret) >= {"message.text", "part.user_data", "inbound_part.user_data"}
+    assert read(engine, erasure.under_way, account.id, PEER) == 0
+    assert done(engine, erasure.erase_step, account.id, PEER) == 3
+    done(engine, erasure.erase_rest, ids.next, account.id, PEER, "user:1", 3, NOW)
+    assert places_of(engine, PEER[1:]) == {"opt_out.peer"}
+    assert places_of(engine, secret) == set()
+    assert other in peers(read(engine, conversations.page, account.id))
+
+
+def places_of(engine: Engine, wanted: str) -> set[str]:
+    """The columns of whatever tables there are in which this stands, as text or as octets."""
+    found: set[str] = set()
+    with engine.snapshot() as connection:
+        tables = inspect(connection).get_table_names()
+        if engine.name == "sqlite":  # the index of words is no table there: it is asked for its words
+            tables = [name for name in tables if not name.startswith("message_words")]
+            terms = connection.execute(text("SELECT DISTINCT term FROM temp.vocabulary")).scalars().all()
+            found |= {"message_words" for term in terms if term in wanted.split()}
+        for table in tables:
+            for row in connection.execute(text(f'SELECT * FROM "{table}"')).mappings():
+                for column, value in row.items():
+                    octets = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+                    if wanted.encode() in octets:
+                        found.add(f"{table}.{column}")
+    return found
 
 
 # -- export -------------------------------------------------------------------------------------------------

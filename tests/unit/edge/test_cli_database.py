@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import update
 
 from edge.cli import trunkline
-from storage import accounts, audit, messages, retention
+from storage import accounts, messages, retention
 from storage.engines import Engine, open_engine
 from storage.ids import EPOCH_MS
 from storage.records import PartState
@@ -141,20 +141,3 @@ def test_purge_removes_what_no_rule_keeps_and_says_what(run: Run, engine: Engine
     assert removed["mt messages"] == 1_005  # more than one transaction's worth
     assert len(read(engine, messages.search, 1, limit=1_000)) == 1
     assert run("purge").stdout == "There was nothing to remove.\n"
-
-
-def test_how_long_things_are_kept(run: Run, engine: Engine) -> None:
-    account = done(engine, accounts.add_account, ids.next, "acme", NOW)
-    for at in (NOW - 40 * DAY_MS, NOW):
-        done(engine, audit.note, ids.next, account.id, "command", "did.set", "x", at)
-    assert run("keep").output == "There are no rules.\n"
-    assert run("keep", "audit", "30").output == "audit: 30 days\n"
-    assert run("keep", "mo", "7", "--account", "acme").output == "mo: 7 days\n"
-    assert json.loads(run("keep", "--json").output)["days"] == {"audit": 30}
-    assert run("keep", "audit", "30", "--account", "acme", exit_code=1).output.startswith(
-        "trunkline: audit is kept by one"
-    )
-    for wrong in ("0", "-1", "x", "123456"):
-        run("keep", "audit", wrong, exit_code=2 if wrong == "-1" else 1)
-    assert run("keep", "audit", exit_code=1).output == "trunkline: Say for how many days, or forever.\n"
-    assert run("keep", "audit", "forever").output == "There are no rules.\n"
