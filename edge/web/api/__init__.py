@@ -5,6 +5,7 @@ from twisted.web.resource import IResource, Resource
 from edge.web.api import (
     contacts,
     conversations,
+    deletions,
     deliveries,
     dids,
     endpoints,
@@ -29,6 +30,7 @@ def all_routes(services: WebServices, access: Access) -> list[Route]:
     found = [
         *Messages(Idempotency(services.store, services.wall_ms)).routes(),
         *conversations.routes(),
+        *deletions.routes(),
         *explain.routes(),
         *Streams(access, services.config.http.max_streams).routes(),
         *deliveries.routes(),
