@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import Connection, Select, func, or_, select, text, tuple_, update
 
 from storage import events, messages
 from storage.errors import NotFound
@@ -185,23 +185,6 @@ def recount(connection: Connection, account_id: int, keys: Iterable[Key]) -> Non
             .where(some)
             .values(last_message_id=_newest(), last_inbound_id=_newest(message.c.direction == "mo"))
         )
-
-
-def forget_empty(connection: Connection, account_id: int, keys: Iterable[Key]) -> None:
-    """Take those of these conversations away of which no message is left, not even one that may come back.
-
-    Whoever adds a message meanwhile waits for the rows that `recount` locked, and makes a new one.
-    """
-    wanted = sorted(set(keys))
-    place = tuple_(conversation.c.did, conversation.c.peer)
-    left = select(message.c.id).where(
-        message.c.account_id == conversation.c.account_id,
-        message.c.did == conversation.c.did,
-        message.c.peer == conversation.c.peer,
-    )
-    empty = (conversation.c.account_id == account_id, conversation.c.last_message_id == 0, ~left.exists())
-    for start in range(0, len(wanted), 500):
-        connection.execute(delete(conversation).where(*empty, place.in_(wanted[start : start + 500])))
 
 
 def _newest(*conditions: Any) -> Any:

@@ -1,14 +1,15 @@
 """Messages removed for good, with everything that belongs to them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from storage import conversations, search
 from storage.records import DeliveryState, MessageFlag, PartState
 from storage.tables import (
     attempt,
+    conversation,
     delivery,
     forward_sent,
     inbound_part,
@@ -113,4 +114,21 @@ def _recount(connection: Connection, rows: Sequence[Any]) -> None:
         by_account.setdefault(row.account_id, []).append((row.did, row.peer))
     for account_id, keys in by_account.items():
         conversations.recount(connection, account_id, keys)
-        conversations.forget_empty(connection, account_id, keys)
+        _forget_empty(connection, account_id, keys)
+
+
+def _forget_empty(connection: Connection, account_id: int, keys: Iterable[conversations.Key]) -> None:
+    """Take those of these conversations away of which no message is left, not even one that may come back.
+
+    Whoever adds a message meanwhile waits for the rows that were locked for counting, and makes a new one.
+    """
+    wanted = sorted(set(keys))
+    place = tuple_(conversation.c.did, conversation.c.peer)
+    left = select(message.c.id).where(
+        message.c.account_id == conversation.c.account_id,
+        message.c.did == conversation.c.did,
+        message.c.peer == conversation.c.peer,
+    )
+    empty = (conversation.c.account_id == account_id, conversation.c.last_message_id == 0, ~left.exists())
+    for start in range(0, len(wanted), 500):
+        connection.execute(delete(conversation).where(*empty, place.in_(wanted[start : start + 500])))

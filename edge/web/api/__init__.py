@@ -6,6 +6,7 @@ from edge import outgoing
 from edge.web.api import (
     contacts,
     conversations,
+    deletions,
     deliveries,
     dids,
     endpoints,
@@ -31,6 +32,7 @@ def all_routes(services: WebServices, access: Access) -> list[Route]:
     found = [
         *Messages(Idempotency(services.store, services.wall_ms), outgoing.rules(services.config)).routes(),
         *conversations.routes(),
+        *deletions.routes(),
         *explain.routes(),
         *Streams(access, services.config.http.max_streams).routes(),
         *deliveries.routes(),

@@ -145,6 +145,12 @@ def tour(desk: Desk) -> list[tuple[str, dict[str, str], Any, int]]:
         ("rotateKey", one(7), {}, 404),
         ("deleteMessage", one(received), {}, 204),
         ("deleteMessage", one(received), {}, 404),
+        ("deleteMessages", {}, {"ids": [sent.id]}, 200),
+        ("deleteMessages", {}, {"matching": {"peer": PEER}}, 422),
+        ("deleteMessages", {}, {"matching": {"peer": PEER}, "confirm": True}, 200),
+        ("undoDeletion", one(7), {}, 404),
+        ("deleteConversation", talk, {}, 200),
+        ("deleteConversation", {**talk, "peer": "x"}, {}, 404),
         ("openapi", {}, {}, 200),
     ]
 
