@@ -189,6 +189,9 @@ class Reader:
             self.problem(f"{prefix}{name}", HIDDEN if name == key else value, "a text")
             return None
         secret = self._found(name.removeprefix(key), value, prefix + name)
+        if secret is not None and name != key and not secret.reveal():
+            self.problem(prefix + name, value, f"a {key} in it: it is empty")
+            return None
         if secret is not None and not all(check.good(secret.reveal()) for check in _checks(hint)):
             self.problem(prefix + name, HIDDEN, expectation(hint))
         return secret

@@ -102,8 +102,8 @@ Prefix = Annotated[
 
 
 def _lasts(period: str) -> bool:
-    """An SMPP time at which a message may still be delivered."""
-    return is_time(period) and (not period.endswith("R") or period.strip("0") != "R")
+    """A relative SMPP time (SMPP 3.4 §7.1.1) that is not over at once; a date would be over one day."""
+    return is_time(period) and (not period or (period.endswith("R") and period.strip("0") != "R"))
 
 
 def _twice(

@@ -159,6 +159,8 @@ def test_values_arrive_as_they_are_typed() -> None:
             'charsets.00 = "ucs2": expected no second charset for 0',
         ),
         (UPSTREAM + 'password="x"\nvalidity_period = "000000000000000R"', "expected an SMPP time"),
+        (UPSTREAM + 'password="x"\nvalidity_period = "270101000000000+"', "expected an SMPP time"),
+        (UPSTREAM + 'password_file = "/dev/null"', "expected a password in it: it is empty"),
         (
             UPSTREAM + 'password="x"\nreconnect_max_seconds = 0.5',
             '["carrier"].reconnect_max_seconds = 0.5: expected at least reconnect_min_seconds, which is 1.0',
