@@ -383,6 +383,7 @@ class TrunklineService(Service):
             self._port = self._reactor.listenTCP(port, self.site, interface=host)
         else:
             family = AF_INET6 if ":" in host else AF_INET
+            os.set_blocking(given, False)  # as it comes, a second accept would hold up everything
             self._port = self._reactor.adoptStreamPort(given, family, self.site)
         if self.config.metrics is not None:
             self.open_metrics(self.config.metrics)()

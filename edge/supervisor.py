@@ -11,6 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 
 import structlog
+from twisted.internet import endpoints
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
@@ -75,7 +76,13 @@ def from_environment(environment: MutableMapping[str, str] = os.environ) -> Supe
     address, usec, pid = (environment.pop(name, "") for name in VARIABLES)
     mine = not pid or pid == str(os.getpid())
     seconds = int(usec) / 1e6 if mine and usec.isascii() and usec.isdigit() else 0.0
-    return Supervisor(address if address[:1] in ("/", "@") else "", seconds, _sockets(environment))
+    sockets = _sockets(environment) or _kept_by_twisted()
+    return Supervisor(address if address[:1] in ("/", "@") else "", seconds, sockets)
+
+
+def _kept_by_twisted() -> Mapping[str, int]:
+    """Twisted takes the variables out when it is imported, and keeps what they said."""
+    return dict(endpoints._SystemdParser._sddaemon.inheritedNamedDescriptors())
 
 
 def _sockets(environment: MutableMapping[str, str]) -> Mapping[str, int]:

@@ -46,6 +46,10 @@ class Group:
     created_at: int
 
 
+class NoSuchContact(NotFound):
+    """One of the contacts that were named."""
+
+
 def put(
     connection: Connection,
     next_id: Callable[[], int],
@@ -303,14 +307,14 @@ def remove_group(connection: Connection, account_id: int, group_id: int) -> None
 
 
 def set_members(connection: Connection, account_id: int, group_id: int, contact_ids: Iterable[int]) -> None:
-    """These contacts, and no others, are in the group. Raises NotFound for a group or contact that is not
-    the account's.
+    """These contacts, and no others, are in the group. Raises NotFound for a group that is not the
+    account's, NoSuchContact for such a contact.
     """
     _own_group(connection, account_id, group_id)
     wanted = set(contact_ids)
     mine = select(contact.c.id).where(contact.c.account_id == account_id, contact.c.id.in_(wanted))
     if set(connection.scalars(mine)) != wanted:
-        raise NotFound("There is no such contact.")
+        raise NoSuchContact("There is no such contact.")
     connection.execute(delete(contact_membership).where(contact_membership.c.group_id == group_id))
     if wanted:
         rows: list[dict[str, Any]] = [{"group_id": group_id, "contact_id": item} for item in sorted(wanted)]

@@ -127,7 +127,10 @@ class OptOuts:
 
     def committed(self, heard: Heard) -> None:
         """A wish of `hear` is stored."""
-        log.info("opted_out" if heard.stops else "opted_in", account=heard.account_id, did=heard.did or None)
+        if heard.stops:
+            log.info("opted_out", account=heard.account_id, did=heard.did or None)
+        else:
+            log.info("opted_in", account=heard.account_id, did=heard.did or None)
         towards = (heard.did,) if heard.stops else (heard.did, EVERY_DID)
         for did in towards:
             self._change(_Change(heard.stops, heard.account_id, did, heard.peer))

@@ -22,8 +22,8 @@ from edge.http.resolving import Resolver
 from edge.policy import allow_list
 from edge.policy.allow_list import AllowList, NotAnAddress
 from edge.rate import TokenBucket
+from edge.web.origin import network_of
 from edge.web.pages.backoff import Backoff
-from edge.web.pages.origin import network_of
 from edge.web.pages.passwords import PasswordChecker
 from storage.records import ApiAccess
 

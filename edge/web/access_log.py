@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge.config import HTTPConfig
-from edge.web.pages.origin import client_address
+from edge.web.origin import client_address
 
 if TYPE_CHECKING:
     from edge.web.request import EdgeRequest

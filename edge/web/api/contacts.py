@@ -200,7 +200,10 @@ def set_members(call: Call) -> Deferred[Reply]:
     identity, wanted, account_id = identifier(call), call.given["contacts"], call.account_id
 
     def change(conn: Connection) -> None:
-        contacts.set_members(conn, account_id, identity, wanted)
+        try:
+            contacts.set_members(conn, account_id, identity, wanted)
+        except contacts.NoSuchContact as error:
+            raise Problem(422, "contact_unknown", str(error), "contacts") from error
 
     return call.write("group.members", identity, change).addCallback(nothing_more)
 
@@ -334,6 +337,7 @@ def routes() -> list[Route]:
             do=set_members,
             takes=MEMBERS,
             gives={204: None},
+            refuses={422: ("contact_unknown",)},
             **group,
         ),
     ]

@@ -16,7 +16,7 @@ from edge.web.api.problems import Problem
 from edge.web.api.shapes import NOTHING, Record, Shape
 from edge.web.changes import noted
 from edge.web.headers import Header
-from edge.web.pages.origin import client_address
+from edge.web.origin import client_address
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from storage.errors import Conflict, NotFound

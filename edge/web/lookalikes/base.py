@@ -17,7 +17,7 @@ from edge.outbound import Accepted, Draft
 from edge.web import parameters, spelling
 from edge.web.access import Denied, Gate, Reason
 from edge.web.dispatch import Dispatch, LimitReached
-from edge.web.pages.origin import client_address
+from edge.web.origin import client_address
 from edge.web.pages.passwords import InThread
 from edge.web.parameters import Parameters, Unreadable
 from edge.web.program import UNAVAILABLE, Program, respond

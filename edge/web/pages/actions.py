@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from edge.web import origin
 from edge.web.changes import noted
-from edge.web.pages import origin
 from edge.web.pages.answers import Answer, PageProblem, not_found, see_other
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_

@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 import structlog
 
 from edge.errors import Unavailable
+from edge.web import origin
 from edge.web.headers import Header
-from edge.web.pages import cookies, origin
+from edge.web.pages import cookies
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_, Locale

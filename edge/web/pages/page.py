@@ -11,7 +11,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from edge.errors import Unavailable
-from edge.web.pages import cookies, origin
+from edge.web import origin
+from edge.web.pages import cookies
 from edge.web.pages.answers import Answer, PageProblem, not_found, retry_after, see_other
 from edge.web.pages.forms import Fields, take_parts
 from edge.web.pages.locales import N_

@@ -7,7 +7,8 @@ has another token.
 import structlog
 
 from edge import totp
-from edge.web.pages import cookies, origin
+from edge.web import origin
+from edge.web.pages import cookies
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge.web.pages import browsers, origin
+from edge.web import origin
+from edge.web.pages import browsers
 from edge.web.pages.locales import ENGLISH, Locale
 from edge.web.request import EdgeRequest
 from storage import sessions

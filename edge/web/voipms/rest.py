@@ -15,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET
 from edge.errors import Unavailable
 from edge.web.access import Denied, Gate, Reason
 from edge.web.dispatch import Dispatch
-from edge.web.pages.origin import client_address
+from edge.web.origin import client_address
 from edge.web.pages.passwords import InThread
 from edge.web.program import JSON, UNAVAILABLE, Program, respond
 from edge.web.request import EdgeRequest

@@ -27,6 +27,7 @@ from tests.samples import PEER
 pytestmark = pytest.mark.integration
 
 FOUND = {200, 201, 202, 204, 409}
+UNDO = "undoDeletion"
 ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -49,6 +50,7 @@ def address(route: Route, subject: Customer, wish: int) -> str:
         "opt-outs": wish,
         "keys": subject.scope.api_key_id,
         "sip-accounts": subject.phone.id,
+        "deletions": subject.sent.id,  # nobody has deleted anything
     }
     names = {
         "id": ids.get(collection),
@@ -85,6 +87,7 @@ def members(route: Route, subject: Customer) -> dict[str, Any]:
         "scopes": ["*"],
         "read_up_to": subject.received.id,
         "archived": True,
+        "ids": [subject.received.id],
     }
     if route.method == "GET":
         known["archived"] = False
@@ -131,11 +134,17 @@ async def test_a_walk_through_every_route(site: ApiSite) -> None:
         assert not names_of(text, theirs), (route.name, text)
         assert await store.read(theirs.rows) == before, route.name
         # The number was the first one's once: its own conversations over it are no secret.
-        if "{" in route.path and route.tag != "Conversations":
+        if "{" in route.path and "/conversations/" not in route.path:
             assert (status, json.loads(text)["code"]) == (404, route.missing[0]), (route.name, text)
     for route in routes:
+        if route.name == UNDO:
+            continue  # below: it needs what a deletion gave
         status, text = await ask(site, theirs, route, theirs, wish)
         assert status in FOUND, (route.name, text)
+        if route.name == "deleteMessages":
+            undo = f"/v1/deletions/{json.loads(text)['id']}/undo"
+            assert (await site.call(mine, "POST", undo))[0] == 404
+            assert (await site.call(theirs, "POST", undo))[0] == 200
         assert not names_of(text, mine), (route.name, text)
     assert await store.read(theirs.rows) != before
 

@@ -4,7 +4,7 @@ import shlex
 from typing import ClassVar
 
 from edge.console.console import Operator, Reply
-from edge.web.pages import origin
+from edge.web import origin
 from edge.web.pages.actions import ActionPage, Wrong
 from edge.web.pages.answers import not_found
 from edge.web.pages.sessions import Visitor
