@@ -144,7 +144,6 @@ async def test_a_walk_through_every_route(site: ApiSite) -> None:
         if route.name == "deleteMessages":
             undo = f"/v1/deletions/{json.loads(text)['id']}/undo"
             assert (await site.call(mine, "POST", undo))[0] == 404
-            assert (await site.call(theirs, "POST", undo))[0] == 200
         assert not names_of(text, mine), (route.name, text)
     assert await store.read(theirs.rows) != before
 
