@@ -131,7 +131,7 @@ class Bind:
         self._again: IDelayedCall | None = None
         self._bound_at: float | None = None
         self.orderly = True
-        """How the last link ended: whether the SMSC has every answer that was given on it."""
+        """Whether the last link is over, and the SMSC has every answer that was given on it."""
         self._stopping = False
         self._quiet = False
         self._traced_until = 0.0
@@ -412,6 +412,7 @@ class Bind:
 
     def _bound(self, event: events.Bound) -> None:
         self._bound_at = self._clock.seconds()
+        self.orderly = False  # until it has ended so
         self._log.info("bind_up", kind=self.kind.name.lower(), smsc=getattr(event.pdu, "system_id", ""))
         self._owner.bind_up(self)
 

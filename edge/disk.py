@@ -27,7 +27,7 @@ class Disk:
         self.free: int | None = None
         self._folder = None if file is None else file.absolute().parent
         self._free = free
-        self._told = False
+        self._told = self._blind = False
 
     @property
     def enough(self) -> bool:
@@ -41,10 +41,11 @@ class Disk:
         try:
             self.free = self._free(self._folder)
         except OSError as error:
-            log.warning("disk_not_measured", error=str(error))
-            self._folder = None
-            self.free = None
+            if self.free is not None or not self._blind:
+                log.warning("disk_not_measured", error=str(error))
+            self.free, self._blind = None, True
             return
+        self._blind = False
         if not self.enough and not self._told:
             log.error("disk_low", free_mib=self.free // MIB)
         elif self.enough and self._told:

@@ -24,7 +24,7 @@ from edge.mover import Mover
 from edge.upstreams import Upstream
 from storage import parts, strays
 from storage.deliveries import DueDelivery
-from storage.statements import execute
+from storage.statements import execute_all
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -153,15 +153,18 @@ class Gone:
             log.warning("parts_expired", upstream=name, parts=len(over))
         writes = [write for item in left for write in parts.settle_doubt(item.part)]
         writes += [write for part_id in over for write in parts.expire(part_id, now_ms)]
-        for statement, row in writes:
-            execute(conn, statement, [row])
+        execute_all(conn, writes)
         return statuses.due(conn, over, self._store.ids.next, self._outbox.stamp, now_ms) if over else []
 
     async def _flush(self, name: str) -> None:
         config = self._configs.get(name)
         if config is not None and self._has_group(config):
             return  # its group remembers them, and flushes them
-        inbound = self._inbound(config or self._unknown(name))
+        config = config or self._unknown(name)
+        oldest = await self._store.read(strays.oldest_incomplete, name)
+        if oldest is None or self._wall_ms() - oldest < config.reassembly_timeout_seconds * 1000:
+            return
+        inbound = self._inbound(config)
         await inbound.start()
         await inbound.flush_overdue()
 

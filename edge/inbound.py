@@ -35,7 +35,7 @@ from storage import events, inbound_parts, messages, orderly
 from storage.deliveries import DueDelivery
 from storage.errors import Stale
 from storage.records import DeliveryRecord, DeliveryState, Did, InboundPartRecord, MessageFlag, MessageRecord
-from storage.statements import Write, execute
+from storage.statements import Write, execute_all
 from storage.store import Store
 from storage.text import clean
 
@@ -125,8 +125,11 @@ class Inbound:
         )
 
     def ended(self) -> Deferred[None]:
-        """The last links ended in order: nothing that came on them will be sent again."""
+        """The last links ended in order: nothing that came on them will be sent again. Of one that was lost
+        a while before them something still may: then nothing is written down."""
         name, now_ms = self._policy.upstream, self._wall_ms()
+        if self.repeats.doubtful(now_ms):
+            return succeed(None)
         return self._store.writer.run("orderly end", lambda conn: orderly.put(conn, name, now_ms))
 
     def _restore(self, parts: list[InboundPartRecord]) -> None:
@@ -237,8 +240,14 @@ class Inbound:
             if self._policy.merge_repeats:
                 did = None
         self.repeats.expect(seen)
+
+        def not_stored_(failure: Failure) -> None:
+            if original is not None:
+                self.repeats.again(original, self._wall_ms())
+            self._not_stored(failure, seen, answer)
+
         self._commit(message, did, [], None).addCallbacks(
-            self._stored, self._not_stored, callbackArgs=(seen, answer), errbackArgs=(seen, answer)
+            self._stored, not_stored_, callbackArgs=(seen, answer)
         )
 
     def _part(
@@ -368,8 +377,7 @@ class Inbound:
             return self._store.writer.write(unit)
 
         def store(connection: Connection) -> None:
-            for statement, row in unit:
-                execute(connection, statement, [row])
+            execute_all(connection, unit)
             heard.store(connection)
 
         return self._store.writer.run("message and wish", store)

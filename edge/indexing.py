@@ -61,4 +61,6 @@ class Indexing:
 
 
 def _step(connection: Connection) -> int:
-    return search.index_next(connection, STEP) or search.index_history(connection, STEP)
+    """What is new first; what was there before the index when that leaves room."""
+    done = search.index_next(connection, STEP)
+    return done if done == STEP else search.index_history(connection, STEP)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from storage.statements import Write, execute
+from storage.statements import Write, execute_all
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -63,8 +63,7 @@ class Recorder:
 
         def work(conn: Connection) -> Callable[[], None]:
             assert along is not None
-            for statement, row in writes:
-                execute(conn, statement, [row])
+            execute_all(conn, writes)
             return along(conn)
 
         unit = self._store.writer.write(writes) if along is None else self._store.writer.run("outcome", work)

@@ -20,7 +20,6 @@ from edge import config as configuration
 from edge import log as logging
 from edge import outgoing
 from edge.config import Config, ConfigError, UpstreamConfig
-from edge.holder import Taken
 from edge.reload import Change, Reloaded, change
 from edge.tls import files_digest
 
@@ -63,17 +62,17 @@ class Reloading:
 
     async def _told(self) -> Reloaded:
         server = self._server
+        if not server.health.ready:
+            return _refused(["the server is not ready: it starts or ends"])
         server.supervisor.reloading()
         try:
             return await self._read()
         finally:
-            if not server.health.draining:
+            if server.health.ready:
                 server.supervisor.ready("Taking traffic")
 
     async def _read(self) -> Reloaded:
         server = self._server
-        if not server.health.ready:
-            return _refused(["the server is not ready: it starts or ends"])
         try:
             fresh = configuration.load(server.config.path)
         except ConfigError as error:
@@ -175,21 +174,19 @@ class Reloading:
             await self._start(prepared.lines.values())
 
     async def _start(self, lines: Iterable["Line"]) -> None:
-        """What another server holds is asked for again: it may be about to give it up."""
+        """What another server holds, or the store does not let begin, is tried again: nobody else would."""
         server = self._server
-        ours, taken = [], []
-        for line in lines:
-            if server.health.draining or server.lines.get(line.upstream.name) is not line:
-                continue
-            try:
-                await server.claim(line)
-                ours.append(line)
-            except Taken as error:
-                log.error("upstream_not_started", upstream=line.upstream.name, error=str(error))
-                taken.append(line)
-        await server.start_lines(ours)
-        if taken:
-            again = partial(self._turn.run, lambda: Deferred.fromCoroutine(self._start(taken)))
+        wanted = [line for line in lines if server.lines.get(line.upstream.name) is line]
+        late = []
+        for doing in (server.claim, server.restore_line, server.open_line):
+            for line in [] if server.health.draining else [each for each in wanted if each not in late]:
+                try:
+                    await doing(line)
+                except Exception as error:  # Taken, or a store that is away
+                    log.error("upstream_not_started", upstream=line.upstream.name, error=str(error))
+                    late.append(line)
+        if late:
+            again = partial(self._turn.run, lambda: Deferred.fromCoroutine(self._start(late)))
             server.clock.callLater(AGAIN_SECONDS, lambda: again().addErrback(_failed))
 
 

@@ -16,10 +16,10 @@ from twisted.internet.defer import Deferred, succeed
 
 from protocols.sms import Concatenation
 
-REMEMBERED = 1_000  # more than any window of unanswered deliver_sm
+REMEMBERED = 20_000  # of all upstreams of a group; more than come in while answers are at risk
 ANSWER_AT_RISK_MS = 10_000  # an answer older than this at the time of the loss had arrived
 RESEND_WITHIN_MS = 300_000  # how long after the bind is back the SMSC's second try is expected
-MAX_DOUBTS = 10_000
+MAX_DOUBTS = REMEMBERED
 
 
 def fingerprint(
@@ -84,6 +84,11 @@ class Repeats:
         self._forget(seen.message_id)
         self._settle(seen, False)
 
+    def doubtful(self, now_ms: int) -> bool:
+        """May a second try still come of anything?"""
+        self._purge(now_ms)
+        return bool(self._doubts)
+
     def settled(self, seen: Seen) -> Deferred[bool]:
         """Fires with whether this copy is in the store, as soon as that is known."""
         waiting = self._pending.get(seen.message_id)
@@ -125,6 +130,11 @@ class Repeats:
                 self._forget(identity)
                 return doubt.seen
         return None
+
+    def again(self, original: Seen, now_ms: int) -> None:
+        """Its repeat is not stored: the SMSC will try once more."""
+        self._doubt([original])
+        self._doubts[original.message_id].until_ms = now_ms + RESEND_WITHIN_MS
 
     def _settle(self, seen: Seen, stored: bool) -> None:
         for known in self._pending.pop(seen.message_id, ()):

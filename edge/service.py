@@ -1,6 +1,7 @@
 """The server as one Twisted service: built from a configuration, started, drained, stopped.
 
-Start: store → claims → directory → upstreams settle what the last run left → binds, outbox, HTTP.
+Start: HTTP's port → store → claims → console → directory → SIP, outbox → upstreams: what the last run left is
+restored and settled → binds → mail. Until all of it is done traffic is refused for now.
 Stop: send nothing new, refuse what comes → wait for what is on the wire (at most `drain_seconds`) → answer
 all that was taken → unbind → close the connections of HTTP → flush → close.
 """
@@ -11,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from socket import AF_INET, AF_INET6
 from typing import Any
@@ -108,6 +109,7 @@ class Line:
     flush: LoopingCall
     purge: LoopingCall
     read_again: LoopingCall
+    restored: bool = field(default=False, init=False)
 
     @property
     def loops(self) -> tuple[LoopingCall, ...]:
@@ -122,6 +124,7 @@ class TrunklineService(Service):
     site: EdgeSite | None = None
     _port: IListeningPort | None = None
     _metrics_port: IListeningPort | None = None
+    _stale_sites: tuple[EdgeSite, ...] = ()  # of before a reload, while they owe answers
 
     def __init__(
         self,
@@ -435,6 +438,7 @@ class TrunklineService(Service):
             port: Any = self._port
             port.factory = self.site
             stale.drain()
+            self._stale_sites = (*(site for site in self._stale_sites if site.channels), stale)
 
     def renew_handlers(self) -> None:
         """As the configuration has them now; the outbox looks each up when it delivers."""
@@ -497,24 +501,28 @@ class TrunklineService(Service):
     async def start_lines(self, lines: Iterable[Line]) -> None:
         """Restore what all hold before the first may bring more: a long message may lie with several."""
         lines = list(lines)
-        for line in lines:
-            await self.claim(line)
-        for line in lines:
-            line.upstream.hold(KILL_SWITCH in await self.store.read(paused.paused))
+        for doing in (self.claim, self.restore_line, self.open_line):
+            for line in lines:
+                await doing(line)
+
+    async def claim(self, line: Line) -> None:
+        """No other server has this upstream while we do. Raises Taken."""
+        await self._holder.take(f"upstream {line.upstream.name}")
+
+    async def restore_line(self, line: Line) -> None:
+        """What the store has for it. Not twice, when what comes after it has to be done again."""
+        line.upstream.hold(KILL_SWITCH in await self.store.read(paused.paused))
+        if not line.restored:
             await line.incoming.inbound.start()
             await line.incoming.receipts.start()
-        for line in lines:
-            await self._open_line(line)
+            line.restored = True
 
-    def claim(self, line: Line) -> Deferred[None]:
-        """No other server has this upstream while we do. Errback Taken."""
-        return self._holder.take(f"upstream {line.upstream.name}")
-
-    async def _open_line(self, line: Line) -> None:
+    async def open_line(self, line: Line) -> None:
+        """Settle what the last run left, and bind."""
+        await line.upstream.start()
         line.flush.start(FLUSH_SECONDS, now=False)
         line.purge.start(PURGE_SECONDS, now=False)
         line.read_again.start(READ_AGAIN_SECONDS, now=False)
-        await line.upstream.start()
 
     async def stop(self) -> None:
         """Drain and close; see the module's docstring."""
@@ -522,7 +530,7 @@ class TrunklineService(Service):
         self.supervisor.stopping("Draining")
         self.health.ready = False
         self.outbound.draining = True
-        await self.reloading.end()
+        await self.at_most(self.reloading.end(), self.config.server.drain_seconds)
         if self._moving.running:
             self._moving.stop()
         await self.at_most(self.gone.end(), ANSWER_SECONDS)
@@ -560,7 +568,9 @@ class TrunklineService(Service):
         if self._port is not None:
             await _quietly(self._port.stopListening())
         if self.site is not None:
-            await self.at_most(self.site.drain(), ANSWER_SECONDS)
+            await self.at_most(
+                DeferredList([site.drain() for site in (*self._stale_sites, self.site)]), ANSWER_SECONDS
+            )
 
     async def stop_line(self, line: Line) -> None:
         for loop in line.loops:

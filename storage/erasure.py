@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from storage import audit, contacts, opt_outs, removal
 from storage.tables import audit as changes
 from storage.tables import (
     conversation,
+    delivery,
     did,
     draft,
     endpoint,
+    forward_sent,
     forward_talk,
     idempotency,
     inbound_part,
@@ -39,10 +41,19 @@ def erase_step(connection: Connection, account_id: int, peer: str) -> int:
 
 
 def under_way(connection: Connection, account_id: int, peer: str) -> int:
-    """Messages of the peer about which something is under way: a part to be sent, a delivery that is owed."""
-    mine = (message.c.account_id == account_id, message.c.peer == peer)
+    """Messages of the peer, and what was forwarded from them, about which something is under way: a part to
+    be sent, a delivery that is owed."""
+    origin = message.alias("origin")
+    forwarded = (
+        select(forward_sent.c.message_id)
+        .join(delivery, delivery.c.id == forward_sent.c.delivery_id)
+        .join(origin, origin.c.id == delivery.c.message_id)
+        .where(origin.c.account_id == account_id, origin.c.peer == peer)
+    )
+    mine = and_(message.c.account_id == account_id, message.c.peer == peer)
+    theirs = or_(mine, message.c.id.in_(forwarded))
     all_, over = (
-        connection.scalar(select(func.count()).select_from(message).where(*mine, *settled)) or 0
+        connection.scalar(select(func.count()).select_from(message).where(theirs, *settled)) or 0
         for settled in ([], removal.settled())
     )
     return all_ - over

@@ -54,7 +54,7 @@ def withdraw(connection: Connection, number: str) -> bool:
 
 def everything(connection: Connection, *, asked: bool | None = None, limit: int = 100) -> list[FreeNumber]:
     """For operators: all, those that somebody waits for, or those that nobody does."""
-    query = select(free_number).order_by(free_number.c.asked_at, free_number.c.number)
+    query = select(free_number).order_by(free_number.c.asked_at.nulls_last(), free_number.c.number)
     if asked is not None:
         condition = free_number.c.account_id.is_not(None) if asked else free_number.c.account_id.is_(None)
         query = query.where(condition)

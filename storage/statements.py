@@ -1,6 +1,6 @@
 """Hot statements: writes that run for every message, compiled once an engine and run with plain tuples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert
@@ -108,6 +108,12 @@ class _Runs(Protocol):
 
 class _Compiles(Protocol):
     def hot(self, statement: Statement) -> _Runs: ...
+
+
+def execute_all(connection: Connection, writes: Iterable[Write]) -> None:
+    """Run these one after another, inside a function that the writer calls."""
+    for statement, row in writes:
+        execute(connection, statement, [row])
 
 
 def execute(connection: Connection, statement: Statement, rows: Sequence[Row]) -> None:

@@ -41,5 +41,14 @@ def count(connection: Connection, upstream: str) -> tuple[int, int]:
     return queued + opened, incomplete
 
 
+def oldest_incomplete(connection: Connection, upstream: str) -> int | None:
+    """When the first of its parts of MO messages came that still waits for others (milliseconds)."""
+    oldest = select(func.min(inbound_part.c.received_at)).where(
+        inbound_part.c.upstream == upstream, _INCOMPLETE
+    )
+    found: int | None = connection.scalar(oldest)
+    return found
+
+
 def _next(connection: Connection, column: ColumnElement[str], wanted: object, after: str) -> str | None:
     return connection.scalar(select(func.min(column)).where(and_(wanted, column > after)))  # type: ignore[arg-type]

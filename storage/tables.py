@@ -284,7 +284,7 @@ _partial(
     unique=True,
 )
 
-# What an operator has stopped: the key of a target (see `edge.targets`), since when and why.
+# When the links of an upstream last ended in order: see `storage.orderly`.
 orderly_end = Table(
     "orderly_end",
     metadata,
@@ -292,6 +292,7 @@ orderly_end = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+# What an operator has stopped: the key of a target (see `edge.targets`), since when and why.
 paused_target = Table(
     "paused_target",
     metadata,

@@ -9,7 +9,7 @@ from storage import accounts, events, messages, numbers, search
 from storage.engines import Engine
 from storage.events import Cursor, Event
 from storage.records import Account, MessageRecord
-from storage.statements import Write, execute
+from storage.statements import Write, execute_all
 from storage.tables import event, follower
 from tests.samples import DID, NOW, ids
 
@@ -32,8 +32,7 @@ def written(engine: Engine, *writes: Iterable[Write]) -> None:
     """Commit these writes."""
     with engine.transaction() as connection:
         for some in writes:
-            for statement, row in some:
-                execute(connection, statement, [row])
+            execute_all(connection, some)
 
 
 def stored(engine: Engine, *records: MessageRecord) -> None:

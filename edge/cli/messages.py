@@ -19,7 +19,7 @@ from edge.tabular import when
 from protocols.sms import SegmentOptions, count
 from storage import messages, numbers, opt_outs
 from storage.records import Did, MessageRecord, MessageStatus, MessageView, PartState
-from storage.statements import execute
+from storage.statements import execute_all
 
 LEG = "cli"
 POLL_SECONDS = 0.2
@@ -142,8 +142,7 @@ def submit(desk: Desk, config: Config, source: str, destination: str, text: str)
             raise DeskError(f"{source} is not a DID of this server.")
         draft = Draft(owner.account_id, source, destination, text, LEG)
         message, parts = records(planner.plan(draft), draft, desk.ids.next, desk.clock_ms(), PartState.QUEUED)
-        for statement, row in messages.insert(message, parts):
-            execute(conn, statement, [row])
+        execute_all(conn, messages.insert(message, parts))
     return message
 
 

@@ -23,6 +23,14 @@ class Outcome:
     left_out: int = 0
     unreadable: tuple[str, ...] = ()
 
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            self.added + other.added,
+            self.changed + other.changed,
+            self.left_out + other.left_out,
+            self.unreadable + other.unreadable,
+        )
+
 
 def take(
     connection: Connection,
@@ -32,15 +40,13 @@ def take(
     region: str,
     now_ms: int,
 ) -> Outcome:
-    """Put people into the contacts, in one transaction. Whose number is there already is renamed, and keeps
-    notes and groups that the file does not have; further numbers are added to him, unless they are others'.
+    """Put a few people into the contacts, in one transaction. Whose number is there already is renamed, and
+    keeps notes and groups that the file does not have; further numbers are added to him, unless they are
+    others'.
     """
     outcome = Outcome()
     unreadable: list[str] = []
-    for count, person in enumerate(people):
-        if count >= MAX_PEOPLE:
-            outcome.left_out += 1
-            continue
+    for person in people:
         numbers = list(_readable(person, region, unreadable))
         if numbers:
             _take_one(connection, next_id, account_id, person, numbers, now_ms, outcome)

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -28,7 +29,7 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 10.0
-ATTEMPT_SECONDS = 300.0
+ATTEMPT_SECONDS = 1_800.0  # a server may take ten minutes to answer the last dot
 LEASE_MS = 3_600_000  # longer than any attempt
 CLAIMED_AT_ONCE = 20
 AT_ONCE = 100
@@ -133,7 +134,7 @@ class Notices:
 
 
 def _too_slow(failure: Failure) -> Verdict:
-    failure.trap(DeferredTimeout)
+    failure.trap(DeferredTimeout, ConnectingCancelledError)
     return Verdict("timeout", None, False, "connect")
 
 

@@ -102,7 +102,7 @@ class OptOuts:
     def refresh(self) -> Deferred[None]:
         """Read again what may have ended: to be waited for by whoever stored the end of a wish."""
         began = self._changes
-        return self._store.read(opt_outs.changed, self._known.mark).addCallback(self._take, began)
+        return self._store.read(_whole, self._known.mark).addCallback(self._take, began)
 
     def added(self, account_id: int, did: str, peer: str) -> None:
         """A wish was stored."""
@@ -151,13 +151,11 @@ class OptOuts:
     def _newer(self) -> Deferred[None]:
         return self._store.read(opt_outs.since, self._known.last).addCallback(self._known.add)
 
-    def _take(self, found: tuple[tuple[int, int], list[OptOut]] | None, began: int) -> None:
+    def _take(self, found: "Known | None", began: int) -> None:
         """What this server stored while they were read may not be among them."""
         if found is None:
             return
-        self._known = Known()
-        self._known.add(found[1])
-        self._known.mark = found[0]
+        self._known = found
         meanwhile = self._changes - began
         for change in list(self._recent)[max(0, len(self._recent) - meanwhile) :]:
             change.apply(self._known)
@@ -187,6 +185,17 @@ class Known:
         for wish in found:
             self.wishes.setdefault(wish.peer, set()).add((wish.account_id, wish.did))
             self.last, self.mark = max(self.last, wish.id), NO_MARK
+
+
+def _whole(connection: Connection, mark: tuple[int, int]) -> Known | None:
+    """All of them, put in order in the thread that reads; None when nothing has changed since ``mark``."""
+    found = opt_outs.changed(connection, mark)
+    if found is None:
+        return None
+    known = Known()
+    known.add(found[1])
+    known.mark = found[0]
+    return known
 
 
 @dataclass(frozen=True, slots=True)

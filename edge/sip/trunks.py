@@ -5,7 +5,7 @@ the other side's number at our domain.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -254,9 +254,8 @@ def in_uri(host: str) -> str:
 
 def _verdict(result: tuple[Response, Flow]) -> Verdict:
     response = result[0]
-    if response.status in GONE:
-        return Verdict(Result.REFUSED, response.status, response.reason)
-    return judged(response)
+    verdict = judged(response)
+    return replace(verdict, result=Result.REFUSED) if response.status in GONE else verdict
 
 
 def _no_answer(failure: Failure) -> Verdict:

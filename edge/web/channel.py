@@ -72,7 +72,7 @@ class EdgeChannel(HTTPChannel):
 
     def requestDone(self, request: object) -> None:
         """A request has been answered."""
-        self._idle = True
+        self._idle, self.streaming = True, False
         super().requestDone(request)
 
     def lineLengthExceeded(self, line: bytes) -> None:

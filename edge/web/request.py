@@ -160,9 +160,9 @@ class EdgeRequest(Request):
         self.finish()
 
     def stream(self, head: bytes) -> None:
-        """Begin an answer that has no end of its own; ``write`` goes on with it, whole lines at a time."""
+        """Begin an answer of which only the beginning is there; ``write`` goes on with it, whole lines at a
+        time, and `finish` ends it if it has an end."""
         channel = self.channel
-        channel.streaming = True
         self.code = 200
         self.startedWriting = 1
         if self.clientproto == b"HTTP/1.1":

@@ -73,7 +73,7 @@ class _Reader:
             self._quotes += tag == "blockquote"
             self._verbatim += tag == "pre"
         elif tag == "img" and not self._silent:
-            self._line.append(attributes.get("alt", ""))  # emoji of webmail are pictures with their character
+            self._add(attributes.get("alt", ""))  # emoji of webmail are pictures with their character
 
     def end(self, tag: str) -> None:
         """An element ends."""
@@ -93,17 +93,22 @@ class _Reader:
             return
         if self._verbatim:
             first, *more = data.split("\n")
-            self._line.append(first)
+            self._add(first)
             for line in more:
                 self._break()
-                self._line.append(line)
+                self._add(line)
             return
         piece = _SPACES.sub(" ", data)
-        before = next((part for part in reversed(self._line) if part), "")
-        self._line.append(piece if before and not before.endswith(" ") else piece.lstrip(" "))
+        before = self._line[-1] if self._line else ""
+        self._add(piece if before and not before.endswith(" ") else piece.lstrip(" "))
 
     def close(self) -> None:
         """See etree.HTMLParser."""
+
+    def _add(self, piece: str) -> None:
+        """A line holds no empty pieces, so the last one is what stands before the next."""
+        if piece:
+            self._line.append(piece)
 
     def _break(self) -> None:
         self._lines.append((self._quotes, "".join(self._line)))

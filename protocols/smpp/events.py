@@ -104,7 +104,8 @@ class Unbound:
 class Closed:
     """The link is gone; always the last event, and once. `error` is set when the peer broke the protocol.
 
-    `orderly`: after an unbind that was answered, and after each request of the peer was: it has the answers.
+    `orderly`: after an unbind that was answered, and each request of the peer was before that unbind: it has
+    the answers.
     """
 
     reason: str

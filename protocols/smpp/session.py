@@ -87,6 +87,7 @@ class Session:
         self._unanswered: set[int] = set()
         self._bind: Bind | None = None
         self._enquiries: deque[int] = deque(maxlen=REMEMBERED_ENQUIRIES)
+        self._late_answer = False  # one of ours went after an unbind: the peer may not have waited for it
         self._our_unbind: int | None = None
         self._peer_unbind: int | None = None
         self._life = Lifecycle(role, now + settings.bind_timeout if role is Role.SMSC else None)
@@ -146,6 +147,7 @@ class Session:
             return False
         self._outbox.send(response)
         self._unanswered.discard(response.sequence_number)
+        self._late_answer |= self._our_unbind is not None or self._peer_unbind is not None
         self._end_when_settled()
         return True
 
@@ -263,7 +265,7 @@ class Session:
         elif sequence == self._our_unbind and (nack or type(response) is UnbindResp):
             self._our_unbind = None
             events.append(Unbound())
-            self._life.close("unbound", orderly=not self._unanswered)
+            self._life.close("unbound", orderly=not (self._unanswered or self._late_answer))
         elif (
             self._bind is not None
             and self.role is Role.ESME
@@ -324,7 +326,7 @@ class Session:
     def _end_when_settled(self) -> None:
         """Let the peer go once it knows what became of everything it sent, and we of what we sent."""
         if self._peer_unbind is not None and not self._unanswered and not self.window.in_use:
-            self._answer_unbind(self._peer_unbind, orderly=True)
+            self._answer_unbind(self._peer_unbind, orderly=not self._late_answer)
 
     def _answer_unbind(self, sequence_number: int, orderly: bool = False) -> None:
         """When both sides want to end, ours is still to be answered."""

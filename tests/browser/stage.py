@@ -16,7 +16,7 @@ from storage import accounts, contacts, messages, numbers, sessions
 from storage.engines import Engine, open_engine
 from storage.ids import IdSource
 from storage.records import Account, Did, MessageRecord, PartRecord, PartState, Session, User
-from storage.statements import execute
+from storage.statements import execute, execute_all
 from tests.server import Server, free_port
 
 PASSWORD = "correct horse battery"
@@ -155,8 +155,7 @@ class Stage:
             parts_total=1,
             encoding="GSM7",
         )._replace(**more)
-        for statement, row in messages.insert(record):
-            execute(conn, statement, [row])
+        execute_all(conn, messages.insert(record))
         return record.id
 
     def put_part(self, conn: Any, message_id: int, state: PartState) -> None:

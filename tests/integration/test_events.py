@@ -17,7 +17,7 @@ from storage.engines import Engine, open_engine
 from storage.events import Cursor
 from storage.ids import IdSource
 from storage.records import MessageRecord
-from storage.statements import execute
+from storage.statements import execute_all
 from storage.store import Store
 from tests.samples import NOW, mo
 from tests.storing import stored
@@ -204,8 +204,7 @@ def other_engine(engine: Engine) -> Iterator[Engine]:
 
 
 def insert(connection: Connection, record: MessageRecord) -> None:
-    for statement, row in messages.insert(record):
-        execute(connection, statement, [row])
+    execute_all(connection, messages.insert(record))
 
 
 @ONLY_POSTGRESQL

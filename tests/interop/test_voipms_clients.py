@@ -14,7 +14,7 @@ from storage import accesses, messages
 from storage.engines import open_engine
 from storage.ids import IdSource
 from storage.records import ApiAccess, MessageRecord
-from storage.statements import execute
+from storage.statements import execute_all
 from tests.interop.needs import need
 from tests.interop.voipms_clients import LIBRARIES, TEXT
 from tests.provision import provision
@@ -40,8 +40,7 @@ def furnish(url: str) -> None:
     access = ApiAccess(account_id, USERNAME, hash_password(PASSWORD), allowed="127.0.0.1", created_at=now_ms)
     with engine.transaction() as connection:
         accesses.put_access(connection, access)
-        for statement, row in messages.insert(received):
-            execute(connection, statement, [row])
+        execute_all(connection, messages.insert(received))
     engine.close()
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, ensureDeferred
 
 from edge.web.api import views
-from edge.web.api.paths import identifier, number_in
+from edge.web.api.paths import identifier, in_e164, number_in
 from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import IDENTIFIER, Choice, Many, Member, Moment, Number, Record, Switch, Whole, given
@@ -62,7 +62,7 @@ def delete(call: Call) -> Deferred[Reply]:
         return ensureDeferred(_delete(call, f"{len(wanted)} messages", named))
     if not call.given["confirm"]:
         raise Problem(422, "confirm_missing", "'confirm' must be true to delete all that match.", "confirm")
-    return ensureDeferred(_delete_matching(call, _filter(matching), "messages that match"))
+    return ensureDeferred(_delete_matching(call, _filter(call, matching), "messages that match"))
 
 
 def delete_conversation(call: Call) -> Deferred[Reply]:
@@ -125,11 +125,12 @@ async def _undo(call: Call, deletion_id: int) -> Reply:
     return Reply(200, {"id": deletion_id, "messages": count})
 
 
-def _filter(matching: dict[str, Any]) -> Filter:
+def _filter(call: Call, matching: dict[str, Any]) -> Filter:
+    did, peer = (matching[name] and in_e164(call, matching[name]) for name in ("did", "peer"))
     return Filter(
         direction=matching["direction"],
-        did=matching["did"],
-        peer=matching["peer"],
+        did=did,
+        peer=peer,
         since_ms=matching["since"],
         until_ms=matching["until"],
     )

@@ -4,6 +4,8 @@ Its keys are those of the configuration (`console.api_keys`). No key of an accou
 its scopes are, and an operator's key is good for nothing else.
 """
 
+from typing import Any
+
 import orjson
 from twisted.internet.defer import Deferred
 
@@ -78,7 +80,7 @@ def _operator(call: Call) -> Operator:
     wanted = token_hash(token(header[-1]))
     for name, known in call.services.config.console.api_keys.items():
         if known == wanted:  # digests: what can be learnt of one by its time leads to no token
-            return Operator(name, f"http {call.request.client_host}")
+            return Operator(name, f"http {call.address}")
     raise _unauthorized("key_invalid", "This is no operator's key.")
 
 
@@ -92,33 +94,31 @@ def _is_open(services: WebServices) -> bool:
 
 def routes() -> list[Route]:
     """Both; there are none without a key in the configuration."""
+    common: dict[str, Any] = {
+        "path": "/v1/operator/commands",
+        "tag": TAG,
+        "scope": "",
+        "operator": True,
+        "about": ABOUT,
+        "needs": _is_open,
+    }
     return [
         Route(
             method="POST",
-            path="/v1/operator/commands",
             name="operatorCommand",
-            tag=TAG,
-            scope="",
-            operator=True,
             summary="Carry out a command of the operators' console",
-            about=ABOUT,
             do=run,
             takes=COMMAND,
             gives={200: ANSWER},
             refuses={409: ("command_refused",), 422: ("command_misused",)},
-            needs=_is_open,
+            **common,
         ),
         Route(
             method="GET",
-            path="/v1/operator/commands",
             name="operatorCommands",
-            tag=TAG,
-            scope="",
-            operator=True,
             summary="The commands that there are",
-            about=ABOUT,
             do=commands,
             gives={200: COMMANDS},
-            needs=_is_open,
+            **common,
         ),
     ]

@@ -103,7 +103,7 @@ def remove(call: Call) -> Deferred[Reply]:
 
     def ended(reply: Reply) -> Deferred[Reply] | Reply:
         known = call.services.opt_outs
-        return reply if known is None else known.refresh().addCallback(lambda _: reply)
+        return reply if known is None else known.refresh().addBoth(lambda _: reply)
 
     return call.write("opt_out.remove", identity, remove).addCallback(nothing_more).addCallback(ended)
 

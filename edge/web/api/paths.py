@@ -18,10 +18,10 @@ def identifier(call: Call, name: str = "id") -> int:
 def spelled(call: Call, name: str) -> str | None:
     """The number among the members, in E.164 if it is one, however it was written; None without one."""
     written = call.given[name]
-    return None if written is None else _spelled(call, written)
+    return None if written is None else in_e164(call, written)
 
 
-def _spelled(call: Call, written: str) -> str:
+def in_e164(call: Call, written: str) -> str:
     """Names of senders are no numbers, and are looked for as they are."""
     try:
         return destination(written, call.services.config.numbers.region)
@@ -34,4 +34,4 @@ def number_in(call: Call, name: str) -> str:
     written = call.path[name]
     if not written.isprintable() or len(written) > MAX_NUMBER:
         raise call.missing()
-    return _spelled(call, written)
+    return in_e164(call, written)

@@ -69,11 +69,15 @@ class Call:
         """Change something. What the store does not find is what the path names; a contradiction is 409."""
         return self.services.store.writer.run(description, fn).addErrback(self._not_changed)
 
+    @property
+    def address(self) -> str:
+        """Whose program it is, behind a proxy too."""
+        return client_address(self.request, bool(self.services.config.http.public_url))
+
     def write(
         self, action: str, subject: object, fn: Callable[[Connection], T], **detail: object
     ) -> Deferred[T]:
         """As `change`, with who did it noted in the same transaction."""
-        address = client_address(self.request, bool(self.services.config.http.public_url)) or None
         change = noted(
             fn,
             self.services.store.ids.next,
@@ -83,7 +87,7 @@ class Call:
             subject,
             self.services.wall_ms(),
             detail,
-            address,
+            self.address or None,
         )
         return self.change(action, change)
 

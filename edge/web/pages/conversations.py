@@ -15,7 +15,7 @@ from edge.outage import not_stored
 from edge.outbound import Draft
 from edge.policy.numbers import destination
 from edge.web.pages import views
-from edge.web.pages.answers import Answer, Data, PageProblem, not_found, see_other
+from edge.web.pages.answers import Answer, Data, not_found, see_other
 from edge.web.pages.filters import Wanted, cursors, number_of
 from edge.web.pages.forms import Fields
 from edge.web.pages.page import MemberPage, Missing, part
@@ -98,10 +98,6 @@ class Conversations(CenterPage):
             return self.portal.page("people.html", visitor, wanted=wanted, pane=pane, current=current)
         before = cursors(request)["before"]
         return await self.center(request, visitor, "center.html", before=before, current="", older=before)
-
-    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """There is nothing to send here."""
-        raise PageProblem(405, "This page does not answer %(method)s.", values={"method": "POST"})
 
 
 class Conversation(CenterPage):
@@ -297,10 +293,6 @@ class People(MemberPage):
         typed = Fields(request).line("q")[:100]
         found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed)
         return Data(orjson.dumps(found).decode())
-
-    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """Only read."""
-        raise PageProblem(405, "This page does not answer %(method)s.", values={"method": "POST"})
 
 
 def _suggestions(conn: Connection, account_id: int, typed: str) -> list[dict[str, str | None]]:

@@ -6,7 +6,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from edge.web.headers import GUARDS, NO_STORE, lines
-from edge.web.pages.answers import Answer, PageProblem, Takeover
+from edge.web.pages.answers import Answer, Takeover
 from edge.web.pages.filters import Wanted, number_of
 from edge.web.pages.page import MemberPage
 from edge.web.pages.sessions import Visitor
@@ -39,10 +39,6 @@ class Export(MemberPage):
         newest = await services.store.read(export.newest_id, visitor.account_id)
         meant = wanted.filter(visitor.locale, number, newest)
         return Takeover(begin=Writing(services, visitor.account_id, meant).begin)
-
-    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """Only read."""
-        raise PageProblem(405, "This page does not answer %(method)s.", values={"method": "POST"})
 
 
 @implementer(IPushProducer)

@@ -8,12 +8,14 @@ from edge.web.pages.page import MemberPage
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import accounts
+from storage.records import Role
 
 
 class Keys(MemberPage):
     """Changed from the help of the keyboard."""
 
     get = None  # type: ignore[assignment]
+    changes = Role.READ_ONLY
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """What is not marked is off."""

@@ -39,6 +39,8 @@ class Live(MemberPage):
         feed = self.portal.services.events
         if feed is None:
             raise not_found()
+        if request.gone:  # while it was asked who it is: nobody would tell us again
+            return Answer()
         user = visitor.user.id
         if self.open.get(user, 0) >= MOST_OF_A_USER or sum(self.open.values()) >= MOST:
             raise PageProblem(429, "Too many pages are open.", (retry_after(5),))
@@ -47,10 +49,6 @@ class Live(MemberPage):
         cursor = Cursor.parse(request.getHeader("last-event-id") or "")
         reader: FeedReader = await feed.subscribe(visitor.account_id, cursor)
         return Takeover(begin=partial(_stream, self.portal, visitor, reader))
-
-    async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """Only read."""
-        raise PageProblem(405, "This page does not answer %(method)s.", values={"method": "POST"})
 
     def _closed(self, user: int) -> None:
         self.open[user] -= 1

@@ -1,7 +1,6 @@
 """A part of the portal with several pages: a table of paths, and a page for each."""
 
 from collections.abc import Callable, Mapping
-from urllib.parse import unquote_to_bytes
 
 from twisted.web.resource import Resource
 
@@ -29,7 +28,7 @@ class Tree(Missing):
         if names[-1] == b"":
             names.pop()
         try:
-            found = self._find([unquote_to_bytes(name).decode() for name in names])
+            found = self._find([name.decode() for name in names])
         except UnicodeDecodeError:
             found = None
         if found is None:

@@ -109,13 +109,13 @@ async function deliver(item, written, key, tries = 1) {
   } catch {
     return again(item, written, key, tries);
   }
-  if (answer.redirected) return location.reload(); // logged out
+  if (answer.redirected) return again(item, written, key, TRIES); // logged out: the text stays here
   if (answer.status === 503) return again(item, written, key, tries);
   const html = await answer.text();
   unsent.delete(item);
   item.remove();
   if (answer.ok) return refreshThread();
-  if (!text.value) text.value = written;
+  text.value = text.value ? `${written}\n${text.value}` : written;
   text.dispatchEvent(new Event("input"));
   put(document.getElementById("setback"), html);
 }

@@ -24,7 +24,7 @@ from storage.errors import Conflict, NotFound
 from storage.ids import IdSource
 from storage.inventory import FreeNumber
 from storage.records import PORTING_MS, Account, PartState, Role, Session
-from storage.statements import execute
+from storage.statements import execute_all
 from tests.samples import NOW, mo, mt, part_of
 
 NUMBER, OTHER = "+12025550190", "+12025550191"
@@ -211,8 +211,7 @@ def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:
             assert contacts.listed(conn, mine, holding=number[-4:]) == [merged]
             assert contacts.names(conn, mine, [number, "+12025550199"]) == {number: "Ann"}
             written = mo(account_id=mine, peer=number)
-            for statement, row in messages.insert(written):
-                execute(conn, statement, [row])
+            execute_all(conn, messages.insert(written))
             shown = conversations.get(conn, mine, written.did, number)
             assert shown is not None
             assert (shown.contact_id, shown.contact_name) == (ann.id, "Ann")
@@ -266,8 +265,7 @@ def test_traffic_by_steps_of_time(engine: Engine, ids: IdSource) -> None:
     with engine.transaction() as conn:
         for message, state in ((received, None), (sent, PartState.DELIVERED), (failed, PartState.EXPIRED)):
             parts = [] if state is None else [part_of(message, state=state), part_of(message, number=2)]
-            for statement, row in messages.insert(message, parts):
-                execute(conn, statement, [row])
+            execute_all(conn, messages.insert(message, parts))
         before, now = operators.traffic(conn, begun - hour, hour, 2)
         assert before == operators.Traffic(begun - hour, 0, 0, 0, 0, 0)
         assert now == operators.Traffic(begun, 1, 2, 1, 1, 2)

@@ -16,7 +16,7 @@ from storage.records import (
     PartRecord,
     PartState,
 )
-from storage.statements import Write, execute
+from storage.statements import Write, execute, execute_all
 from storage.tables import delivery, part
 from tests import samples
 from tests.samples import DID, NOW, PEER, UPSTREAM, delivery_of, mo, mt, part_of
@@ -27,8 +27,7 @@ T = TypeVar("T")
 def write(engine: Engine, *writes: Iterable[Write]) -> None:
     with engine.transaction() as connection:
         for some in writes:
-            for statement, row in some:
-                execute(connection, statement, [row])
+            execute_all(connection, some)
 
 
 def read(engine: Engine, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -7,14 +7,13 @@ from storage import events, messages
 from storage.engines import Engine, open_engine
 from storage.events import Cursor, Kind
 from storage.records import MessageRecord, MessageStatus
-from storage.statements import execute
+from storage.statements import execute_all
 from tests.samples import NOW, mo, mt
 from tests.storing import done, indexed, read, stored, told, written
 
 
 def insert(connection: Connection, record: MessageRecord) -> None:
-    for statement, row in messages.insert(record):
-        execute(connection, statement, [row])
+    execute_all(connection, messages.insert(record))
 
 
 def test_every_message_is_told_of_in_its_own_transaction(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from storage.endpoints import Endpoint, EndpointRecord
 from storage.engines import Engine
 from storage.forwards import SentRecord, Talk
 from storage.records import DeliveryState
-from storage.statements import Write, execute
+from storage.statements import Write, execute_all
 from tests.samples import delivery_of, mo, mt
 
 NOW = 1_769_860_800_000
@@ -96,5 +96,4 @@ def test_dead_letters_of_an_account(engine: Engine) -> None:
 def store_all(engine: Engine, writes: Iterable[Write]) -> None:
     """In one transaction."""
     with engine.transaction() as conn:
-        for statement, row in writes:
-            execute(conn, statement, [row])
+        execute_all(conn, writes)

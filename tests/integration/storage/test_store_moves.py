@@ -9,7 +9,7 @@ from sqlalchemy import select
 from storage import messages, moves, parts
 from storage.engines import Engine
 from storage.records import MessageRecord, PartFlag, PartRecord, PartState
-from storage.statements import execute
+from storage.statements import execute_all
 from storage.tables import message, part
 from tests.samples import NOW, UPSTREAM, ids, mt, part_of
 
@@ -24,8 +24,7 @@ def stored(engine: Engine, count: int = 2, **fields: Any) -> tuple[MessageRecord
 
 def write(engine: Engine, writes: Any) -> None:
     with engine.transaction() as connection:
-        for statement, row in writes:
-            execute(connection, statement, [row])
+        execute_all(connection, writes)
 
 
 def read(engine: Engine, fn: Callable[..., Any], *arguments: Any) -> Any:

@@ -12,7 +12,7 @@ from storage.engines import Engine
 from storage.receipt_parts import Traits, reference_of
 from storage.receipts import LIKELY, SURE, Report
 from storage.records import PartFlag, PartRecord, PartState, ReceiptRecord
-from storage.statements import execute
+from storage.statements import execute_all
 from storage.tables import account, did, part, receipt, receipt_candidate
 from tests.samples import DID, NOW, PEER, UPSTREAM, mt, part_of, receipt_for
 
@@ -24,8 +24,7 @@ def sent(
     message = mt(peer=peer, did=did)
     record = part_of(message, smsc_message_id=smsc_message_id, **({"state": PartState.SENT} | fields))
     with engine.transaction() as connection:
-        for statement, row in messages.insert(message, [record]):
-            execute(connection, statement, [row])
+        execute_all(connection, messages.insert(message, [record]))
     return record
 
 
@@ -200,8 +199,7 @@ def test_the_exact_part_wins_though_its_answer_is_still_awaited(engine: Engine) 
     with engine.transaction() as connection:
         assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10).part_ids == []
         write = parts.record_sent(its.id, "16", NOW)
-        for statement, row in write:
-            execute(connection, statement, [row])
+        execute_all(connection, write)
         assert receipts.rematch(connection, [UPSTREAM], ["16"], NOW) == [its.id]
         assert receipts.read_again(connection, [UPSTREAM], LIKELY, NOW, 10).part_ids == []
     assert now_of(engine, its).state is PartState.DELIVERED
@@ -214,8 +212,7 @@ def test_another_base_is_read_when_no_answer_can_come_any_more(engine: Engine) -
     assert told_by(engine, Report(delivered("2591"), ["2591"], others=[("a1f", SURE)])) == [None]
     with engine.transaction() as connection:
         assert receipts.rematch(connection, [UPSTREAM], ["a1f"], NOW) == []  # a second choice only
-        for statement, row in parts.record_sent(blocking.id, "a20", NOW):
-            execute(connection, statement, [row])
+        execute_all(connection, parts.record_sent(blocking.id, "a20", NOW))
         assert receipts.read_again(connection, [UPSTREAM], SURE, NOW + 1, 10).part_ids == [record.id]
     assert now_of(engine, record).state is PartState.DELIVERED
     assert waiting(engine) == 0
@@ -384,8 +381,7 @@ def states(engine: Engine, *records: PartRecord) -> list[str]:
 def answered(engine: Engine, record: PartRecord, name: str) -> list[int]:
     """The upstream's answer comes: its id is known."""
     with engine.transaction() as connection:
-        for statement, row in parts.record_sent(record.id, name, NOW):
-            execute(connection, statement, [row])
+        execute_all(connection, parts.record_sent(record.id, name, NOW))
         return receipts.rematch(connection, [UPSTREAM], [name], NOW)
 
 
@@ -601,8 +597,7 @@ def of_one_message(engine: Engine, **states: PartState) -> list[PartRecord]:
         for number, (name, state) in enumerate(states.items(), 1)
     ]
     with engine.transaction() as connection:
-        for statement, row in messages.insert(message, its):
-            execute(connection, statement, [row])
+        execute_all(connection, messages.insert(message, its))
     return its
 
 

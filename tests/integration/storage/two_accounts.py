@@ -53,7 +53,7 @@ from storage.records import (
 )
 from storage.retention import DAY_MS, Kept
 from storage.sip_accounts import SipAccount
-from storage.statements import Write, execute
+from storage.statements import Write, execute_all
 from storage.tables import conversation, metadata, sip_binding
 from tests.samples import NOW, PEER, delivery_of, mo, mt, part_of
 from tests.storing import indexed
@@ -249,5 +249,4 @@ def two_customers(engine: Engine) -> tuple[Customer, Customer]:
 
 
 def _execute(connection: Connection, writes: Iterable[Write]) -> None:
-    for statement, row in writes:
-        execute(connection, statement, [row])
+    execute_all(connection, writes)

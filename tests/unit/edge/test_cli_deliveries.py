@@ -9,7 +9,7 @@ from storage import accounts, deliveries, endpoints, messages
 from storage.endpoints import Endpoint, EndpointRecord
 from storage.engines import Engine, open_engine
 from storage.records import AttemptRecord, DeliveryRecord, DeliveryState, MessageRecord
-from storage.statements import execute
+from storage.statements import execute_all
 from tests.samples import NOW, delivery_of, mo
 from tests.unit.edge.test_cli_setup import Run, acme, answer, config_file, run
 
@@ -32,8 +32,7 @@ class Shop:
 
     def write(self, writes: Sequence[Any]) -> None:
         with self.engine.transaction() as conn:
-            for statement, row in writes:
-                execute(conn, statement, [row])
+            execute_all(conn, writes)
 
     def owes(self, state: DeliveryState, **more: Any) -> int:
         """A delivery with an attempt."""

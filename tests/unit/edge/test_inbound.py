@@ -326,6 +326,21 @@ def test_after_an_orderly_end_the_next_yes_is_a_new_one(inline_store: InlineStor
     assert third.stored()[-1].duplicate_of == second.id
 
 
+def test_an_orderly_end_soon_after_a_lost_link_leaves_its_doubts(
+    inline_store: InlineStore, time: Time
+) -> None:
+    rig = Rig(inline_store, time)
+    rig.receive(b"yes")
+    cut(rig)
+    time.advance(1.0)
+    success(rig.inbound.ended())
+    time.advance(1.0)
+    again = Rig(inline_store, time)
+    again.receive(b"yes")
+    first, repeat = again.stored()
+    assert repeat.duplicate_of == first.id
+
+
 def test_a_part_of_a_finished_message_that_comes_again_after_a_restart_starts_nothing(
     rig: Rig, inline_store: InlineStore, time: Time
 ) -> None:

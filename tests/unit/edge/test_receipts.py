@@ -23,7 +23,7 @@ from storage.deliveries import DueDelivery
 from storage.parts import QueuedPart
 from storage.receipt_parts import reference_of
 from storage.records import Did, PartRecord, PartState
-from storage.statements import Write, execute
+from storage.statements import Write, execute_all
 from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -223,8 +223,7 @@ def test_what_is_told_is_planned_with_the_change_of_the_part_or_not_at_all(rig: 
     rig.settle(parts.record_sent(rig.part(identity).id, "a1", rig.time.wall_ms()), dies)
     assert (rig.status(identity), rig.box.offered) == ("sending", [])
     with rig.store.engine.transaction() as conn:  # as the writer does, and then nobody is there any more
-        for statement, row in parts.record_sent(rig.part(identity).id, "a1", rig.time.wall_ms()):
-            execute(conn, statement, [row])
+        execute_all(conn, parts.record_sent(rig.part(identity).id, "a1", rig.time.wall_ms()))
         along(conn)
     assert [each.delivery.event for each in rig.view(identity).deliveries] == ["sent"]
 

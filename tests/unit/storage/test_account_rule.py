@@ -150,7 +150,9 @@ WITHOUT = {
     "sip_accounts.find_sip_account": LOG_IN,
     "sip_accounts.remove_sip_account": COMMANDS,
     "statements.execute": FILTERED,
+    "statements.execute_all": FILTERED,
     "strays.count": "upstreams that are gone, for all accounts",
+    "strays.oldest_incomplete": "upstreams that are gone, for all accounts",
     "strays.upstreams": "upstreams that are gone, for all accounts",
     "users.set_operator": COMMANDS,
 }

@@ -63,6 +63,8 @@ class OptOuts(ActionPage):
             )
 
         await self.change(request, visitor, "opt_out.add", peer, change, did=did)
+        if services.opt_outs is not None:
+            services.opt_outs.added(visitor.account_id, did, peer)
         return self.done(PATH, "added")
 
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -75,4 +77,6 @@ class OptOuts(ActionPage):
                 raise NotFound("There is no such opt-out.")
 
         await self.change(request, visitor, "opt_out.remove", identity, change)
+        if self.portal.services.opt_outs is not None:
+            await self.portal.services.opt_outs.refresh().addErrback(lambda _: None)
         return self.done(PATH, "removed")

@@ -66,7 +66,7 @@ def _wanted(fields: Fields, kind: Kept) -> int | None:
     written = fields.line(kind.value)
     if not written:
         return None
-    if not (written.isascii() and written.isdigit() and 1 <= int(written[:6]) <= MAX_DAYS):
+    if not (written.isascii() and written.isdigit() and len(written) <= 6 and 1 <= int(written) <= MAX_DAYS):
         raise Wrong(kind.value, N_("Give a number of days from 1 to %(most)s, or nothing."), most=MAX_DAYS)
     return int(written) * DAY_MS
 

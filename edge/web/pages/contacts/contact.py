@@ -37,7 +37,7 @@ class Edit(ActionPage):
 
     def __init__(self, portal: Portal, contact: str) -> None:
         super().__init__(portal)
-        self._identity = parse_identifier(contact)
+        self._identity: int | None = parse_identifier(contact) or 0  # what is no id is nobody's
 
     def actions(self) -> Mapping[str, Doing]:
         """See `ActionPage`."""
@@ -126,6 +126,7 @@ class New(Edit):
 
     def __init__(self, portal: Portal) -> None:
         super().__init__(portal, "")
+        self._identity = None
 
 
 def _read(conn: Connection, account_id: int, identity: int | None) -> tuple[Shown | None, list[Group]]:

@@ -1,11 +1,12 @@
 """/contacts/import and /contacts/export: phone books of other programs, as vCard and CSV."""
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
-from edge.contacts import book, sheet, vcard
+from edge.contacts import Person, book, sheet, vcard
 from edge.web.headers import GUARDS, NO_STORE, lines
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
 from edge.web.pages.answers import Answer, File, not_found
@@ -23,6 +24,7 @@ FORMS = {
     "csv": (sheet.write, b"text/csv; charset=utf-8"),
 }
 TOLD = 20
+STEP = 50  # people of one transaction
 
 
 class Import(ActionPage):
@@ -47,17 +49,24 @@ class Import(ActionPage):
         is_vcard = "BEGIN:VCARD" in text[:10_000].upper()
         services, mine = self.portal.services, visitor.account_id
         try:
-            people = list(vcard.read(text) if is_vcard else sheet.read(text))
-        except sheet.NoColumns:
+            people = await self.portal.in_thread(
+                lambda: list(vcard.read(text) if is_vcard else sheet.read(text))
+            )
+        except (sheet.NoColumns, csv.Error):
             raise Wrong(
                 "file", N_("The first line must name the columns, one of them with the number.")
             ) from None
         region, now_ms, next_id = services.config.numbers.region, services.wall_ms(), services.store.ids.next
 
-        def change(conn: Connection) -> book.Outcome:
-            return book.take(conn, next_id, mine, people, region, now_ms)
+        def taking(some: list[Person]) -> Callable[[Connection], book.Outcome]:
+            return lambda conn: book.take(conn, next_id, mine, some, region, now_ms)
 
-        outcome = await self.change(request, visitor, "contact.import", len(people), change)
+        # A few at a time: messages are stored by the same writer.
+        outcome = await self.change(request, visitor, "contact.import", len(people), taking(people[:STEP]))
+        for start in range(STEP, min(len(people), book.MAX_PEOPLE), STEP):
+            some = people[start : min(start + STEP, book.MAX_PEOPLE)]
+            outcome += await services.store.writer.run("contact.import", taking(some))
+        outcome.left_out = max(len(people) - book.MAX_PEOPLE, 0)
         return await self.shown(request, visitor, outcome=outcome, told=outcome.unreadable[:TOLD])
 
 
