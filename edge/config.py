@@ -6,7 +6,7 @@ their unit in their name. Paths are relative to the folder that the server is st
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge.config_console import ConsoleConfig
+from edge.config_listeners import Listener, clashes
 from edge.config_mail import MailConfig
 from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between, matching
 from edge.config_sip import SIPConfig, TrunkConfig
@@ -277,6 +278,24 @@ class Config:
     console: ConsoleConfig = field(default_factory=ConsoleConfig)
     path: Path = field(default=Path("trunkline.toml"), metadata={KEY: None})
 
+    def listeners(self) -> Iterator[Listener]:
+        """Every address that is listened on, in the file's order."""
+        yield Listener("http.listen", self.http.listen)
+        if self.metrics is not None:
+            yield Listener("metrics.listen", self.metrics.listen)
+        if self.simulator is not None:
+            yield Listener("simulator.smpp_listen", self.simulator.smpp_listen)
+        if self.sip is not None:
+            for transport in ("udp", "tcp", "tls", "ws", "wss"):
+                for address in getattr(self.sip, transport):
+                    yield Listener(f"sip.{transport}", address, "udp" if transport == "udp" else "tcp")
+        if self.mail is not None:
+            yield from (Listener("mail.listen", address) for address in self.mail.listen)
+            yield from (Listener("mail.lmtp", address) for address in self.mail.lmtp)
+        for way in ("telnet", "ssh", "manhole"):
+            if address := getattr(self.console, way):
+                yield Listener(f"console.{way}", address)
+
 
 def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.environ) -> Config:
     """Read and check the file. Raises ConfigError with everything that is wrong."""
@@ -306,6 +325,7 @@ def parse(content: bytes, path: Path, environment: Mapping[str, str] = os.enviro
     sip = document.get("sip")
     _check_names(reader, sip if isinstance(sip, dict) else {}, "trunk", "sip.")
     _check_routes(reader, config)
+    _check_listeners(reader, config)
     if config is None or reader.problems:
         raise ConfigError(tuple(reader.problems))
     return config
@@ -329,3 +349,9 @@ def _check_routes(reader: Reader, config: Config | None) -> None:
         for name in (*route.upstreams, *route.failover):
             if name not in known:
                 reader.problem(f'route["{route.name}"]', name, f"one of the upstreams: {', '.join(known)}")
+
+
+def _check_listeners(reader: Reader, config: Config | None) -> None:
+    """What would find its port taken is told before anything starts."""
+    for one, other in () if config is None else clashes(config.listeners()):
+        reader.problem(other.key, other.address, f"another port: {one.key} listens on {one.address}")

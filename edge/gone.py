@@ -2,8 +2,8 @@
 
 An upstream is taken out of the configuration, or renamed, while parts wait for it and half of a long message
 lies there. Its parts go to where their route leads now, expire, and can be changed by operators; what came of
-its long messages is delivered when the rest is overdue. On a store that several servers share it may be
-another's: who works on it claims it first, for that moment.
+its long messages is delivered when the rest is overdue, and receipts without a part are forgotten in time.
+On a store that several servers share it may be another's: who works on it claims it first, for that moment.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -21,8 +21,9 @@ from edge.deliveries import Outbox
 from edge.holder import Holder, Taken
 from edge.inbound import Inbound
 from edge.mover import Mover
+from edge.receipts import PURGED_AT_ONCE
 from edge.upstreams import Upstream
-from storage import parts, strays
+from storage import parts, receipts, strays
 from storage.deliveries import DueDelivery
 from storage.statements import execute_all
 from storage.store import Store
@@ -134,13 +135,16 @@ class Gone:
     async def _serve(self, name: str) -> None:
         if name not in self._said:
             self._said.add(name)
-            waiting, incomplete = await self._store.read(strays.count, name)
-            log.warning("upstream_gone", upstream=name, parts=waiting, inbound_parts=incomplete)
+            waiting, incomplete, unmatched = await self._store.read(strays.count, name)
+            log.warning(
+                "upstream_gone", upstream=name, parts=waiting, inbound_parts=incomplete, receipts=unmatched
+            )
         due = await self._store.writer.run("upstream gone", lambda conn: self._settle(conn, name))
         if due:
             self._outbox.offer(due)
         await self._mover.bequeath(name)
         await self._flush(name)
+        await self._purge(name)
 
     def _settle(self, conn: Connection, name: str) -> list[DueDelivery]:
         """What the last run left open is decided, and what is over has expired."""
@@ -168,11 +172,25 @@ class Gone:
         await inbound.start()
         await inbound.flush_overdue()
 
+    async def _purge(self, name: str) -> None:
+        """Its receipts wait as long for their parts as the others'."""
+        config = self._configs.get(name) or self._unknown(name)
+        before_ms = self._wall_ms() - round(config.unmatched_receipt_hours * 3_600_000)
+        purged = await self._store.writer.run(
+            "old receipts", lambda conn: receipts.purge_unmatched(conn, name, before_ms, PURGED_AT_ONCE)
+        )
+        if purged:
+            log.warning("receipts_unmatched_purged", upstream=name, receipts=purged)
+
     def _has_group(self, config: UpstreamConfig) -> bool:
         return any(each.config.group_name == config.group_name for each in self._upstreams().values())
 
     def _unknown(self, name: str) -> UpstreamConfig:
         """An upstream of which the store has the name alone: as patient as the others."""
         unknown = UpstreamConfig(name=name, port=1, system_id=name, password=Secret(""))
-        times = [each.config.reassembly_timeout_seconds for each in self._upstreams().values()]
-        return replace(unknown, reassembly_timeout_seconds=max(times)) if times else unknown
+        known = [each.config for each in self._upstreams().values()] or [unknown]
+        return replace(
+            unknown,
+            reassembly_timeout_seconds=max(each.reassembly_timeout_seconds for each in known),
+            unmatched_receipt_hours=max(each.unmatched_receipt_hours for each in known),
+        )

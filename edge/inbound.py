@@ -342,7 +342,7 @@ class Inbound:
     ) -> Deferred[None]:
         """One transaction: what is in ``writes``, the message, its deliveries, and whose parts they are."""
         message = clean(message)  # a handler is told the same text at once and from the store
-        owed = [] if did is None else deliveries_of(message, did, self._store.ids.next)
+        owed = [] if did is None else deliveries_of(message, did, self._store.ids.next, message.created_at)
         due = self._outbox.expect([item for item in owed if item.delivery.state == DeliveryState.PENDING])
         dead = [self._outbox.stamp(item) for item in owed if item.delivery.state == DeliveryState.FAILED]
         unit = [*writes, *messages.insert(message, (), [item.delivery for item in (*due, *dead)])]
@@ -441,7 +441,9 @@ class Inbound:
         not_stored(self._log, "did_not_looked_up", failure)
 
 
-def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) -> list[DueDelivery]:
+def deliveries_of(
+    message: MessageRecord, did: Did, next_id: Callable[[], int], now_ms: int
+) -> list[DueDelivery]:
     """One delivery for each handler that the DID's owner switched on; a broken one's has failed."""
     return [
         DueDelivery(
@@ -454,9 +456,9 @@ def deliveries_of(message: MessageRecord, did: Did, next_id: Callable[[], int]) 
                 target=duty.target or "",
                 state=DeliveryState.FAILED if duty.target is None else DeliveryState.PENDING,
                 attempts=0,
-                due_at=message.created_at,
-                created_at=message.created_at,
-                updated_at=message.created_at,
+                due_at=now_ms,
+                created_at=now_ms,
+                updated_at=now_ms,
                 last_outcome=INTERNAL_ERROR if duty.target is None else None,
             ),
             message,
@@ -499,8 +501,7 @@ def _last_joined(conn: Connection, upstream: str) -> list[InboundPartRecord]:
     """The parts of messages that were stored in the last minutes before this server started."""
     newest = max((part.received_at for part in inbound_parts.recent(conn, upstream, 0, 1)), default=0)
     since = newest - round(REMEMBER_SECONDS * 1000)
-    recent = inbound_parts.recent(conn, upstream, since, JOINED_REMEMBERED)
-    return [part for part in recent if part.message_id is not None]
+    return inbound_parts.joined(conn, upstream, since, JOINED_REMEMBERED)
 
 
 def _mark_of(part: InboundPartRecord) -> bytes:

@@ -25,7 +25,7 @@ EVENTS: Mapping[str, str] = {
     "supervisor_not_told": "systemd's socket takes nothing; the watchdog may end the process.",
     "disk_low": "Less than `store.min_free_mib` is free where the store is: /readyz says no. Make room.",
     "disk_enough_again": "There is room again.",
-    "disk_not_measured": "The folder of the store cannot be asked for its room; it is watched no more.",
+    "disk_not_measured": "The folder of the store cannot be asked for its room just now; it is asked again.",
     "purged": "Old rows went, as the retention rules say.",
     "not_purged": "Old rows could not be removed; it is tried again in six hours.",
     "page_failing": "A page answers with errors: its DID's deliveries there are tried one at a time.",
@@ -59,6 +59,7 @@ EVENTS: Mapping[str, str] = {
     "words_not_indexed": "New messages could not be made searchable yet; it is tried again.",
     "audit_not_stored": "A console command is in the log only: the store did not take its audit line.",
     # -- messages, hop by hop (`log.messages`)
+    "quarantine_released": "What came before its number was anybody's is handed to the owner.",
     "message_received": "A whole MO is in the store, and answered.",
     "message_accepted": "A message of a leg (API, portal, SIP, mail, forward) is in the store.",
     "message_sent": "The carrier took one part of a message.",

@@ -69,6 +69,7 @@ from edge.mover import LOOK_SECONDS, Mover
 from edge.outbound import Accepted, Draft, Outbound, Planner
 from edge.policy.optout import OptOuts, Words
 from edge.purging import Purging
+from edge.quarantine import Quarantine
 from edge.receipts import Receipts
 from edge.references import References
 from edge.reloading import Reloading
@@ -336,6 +337,9 @@ class TrunklineService(Service):
         """For an upstream that is not configured."""
         return self._inbound(config, Dialect(config, self.config.numbers.region), Group(()))
 
+    def _merging(self) -> set[str]:
+        return {each.name for each in self.config.upstreams if each.repeats == "merge"}
+
     def _look_around(self) -> Deferred[None]:
         return self.mover.look().addCallback(lambda _: self.gone.look())
 
@@ -353,6 +357,9 @@ class TrunklineService(Service):
             actions=Actions(self.store, self.outbox, self._wall_ms),
             doubts=self.doubts,
             interventions=self.interventions,
+            quarantine=Quarantine(
+                self.store, self.directory, self.outbox, self.opt_outs, self._merging, self._wall_ms
+            ),
             lag=self.lag,
             sip=self.sip,
             ready=self.health.readiness,

@@ -59,6 +59,16 @@ def open_parts(connection: Connection, upstream: str) -> list[InboundPartRecord]
     return [InboundPartRecord._make(row) for row in connection.execute(query)]
 
 
+def joined(connection: Connection, upstream: str, since_ms: int, limit: int) -> list[InboundPartRecord]:
+    """The segments that came since then of the messages of which this upstream brought one, whichever
+    upstreams brought the others; newest first."""
+    there = inbound_part.c.id >= lowest_at(since_ms), inbound_part.c.message_id.is_not(None)
+    ids = select(inbound_part.c.message_id).where(*there, inbound_part.c.upstream == upstream)
+    query = select(inbound_part).where(*there, inbound_part.c.message_id.in_(ids))
+    newest = query.order_by(inbound_part.c.id.desc()).limit(limit)
+    return [InboundPartRecord._make(row) for row in connection.execute(newest)]
+
+
 def recent(connection: Connection, upstream: str, since_ms: int, limit: int) -> list[InboundPartRecord]:
     """The segments of an upstream that came since then, of whole messages and of others, newest first."""
     query = (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from storage import events
 from storage import text as storable
@@ -23,12 +23,21 @@ from storage.records import (
     PartRecord,
     PartState,
 )
-from storage.statements import Write, hot_insert, hot_upsert
-from storage.tables import attempt, conversation, delivery, message, part
+from storage.statements import Write, given, hot_insert, hot_update, hot_upsert
+from storage.tables import Id, attempt, conversation, delivery, message, part
 
 INSERT_MESSAGE = hot_insert(message)
 INSERT_PART = hot_insert(part)
 INSERT_DELIVERY = hot_insert(delivery)
+_ADOPT = hot_update(
+    update(message)
+    .where(message.c.id == given("message_id", Id), message.c.account_id.is_(None))
+    .values(account_id=given("owner", Id), did_id=given("of_did", Id)),
+    "message_id",
+    "owner",
+    "of_did",
+    exact=True,
+)
 _RAISE_CONVERSATION = hot_upsert(conversation, "last_message_id", "last_inbound_id")
 
 MAX_LIMIT = 1_000
@@ -41,12 +50,28 @@ def insert(
     record = storable.clean(record)
     writes: list[Write] = [(INSERT_MESSAGE, record), events.message_added(record)]
     if record.account_id is not None:
-        inbound = record.id if record.direction == "mo" else 0
-        place = (record.account_id, record.did, record.peer, record.id, inbound)
-        writes.append((_RAISE_CONVERSATION, place))
+        writes.append(_raised(record))
     writes.extend([(INSERT_PART, item) for item in parts])
-    writes.extend([(INSERT_DELIVERY, item) for item in deliveries])
+    writes.extend(owe(deliveries))
     return writes
+
+
+def adopt(record: MessageRecord, now_ms: int) -> list[Write]:
+    """The writes that give a message, which was nobody's, to the account and DID that ``record`` names. The
+    unit fails with `storage.errors.Stale` when it is somebody's."""
+    assert record.account_id is not None
+    told = events.record(record.account_id, events.Kind.MESSAGE_RECEIVED, record.id, now_ms)
+    return [(_ADOPT, (record.id, record.account_id, record.did_id)), *told, _raised(record)]
+
+
+def owe(deliveries: Iterable[DeliveryRecord]) -> list[Write]:
+    """The writes that store deliveries of a message."""
+    return [(INSERT_DELIVERY, item) for item in deliveries]
+
+
+def _raised(record: MessageRecord) -> Write:
+    inbound = record.id if record.direction == "mo" else 0
+    return _RAISE_CONVERSATION, (record.account_id, record.did, record.peer, record.id, inbound)
 
 
 def status_of(record: MessageRecord, parts: Sequence[PartRecord]) -> MessageStatus:

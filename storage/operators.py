@@ -120,12 +120,6 @@ def upstream_of(connection: Connection, message_id: int) -> str | None:
     return connection.scalars(query.limit(1)).first()
 
 
-def quarantined(connection: Connection, limit: int) -> list[MessageRecord]:
-    """What came for numbers that are no account's, newest first."""
-    query = select(message).where(message.c.account_id.is_(None)).order_by(message.c.id.desc())
-    return [MessageRecord._make(row) for row in connection.execute(query.limit(_limited(limit)))]
-
-
 def dead_letters(connection: Connection, handler: str | None, limit: int) -> list[DeliveryRecord]:
     """Failed deliveries of all accounts, the oldest first."""
     query = select(delivery).where(delivery.c.state == literal_column("'failed'"))

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     Update,
     and_,
+    case,
     exists,
     literal_column,
     or_,
@@ -61,9 +62,12 @@ _MARK_SENDING = hot_update(
     "attempts_",
     "now",
 )
+_TOLD_BEFORE_ANSWER = and_(part.c.receipt_state.is_not(None), part.c.answered_at.is_(None))
 _RECORD_SENT = hot_update(
-    _change(
-        state=PartState.SENT.value,
+    update(part)
+    .where(part.c.id == given("part_id", Id), or_(NOT_FINAL, _TOLD_BEFORE_ANSWER))
+    .values(
+        state=case((NOT_FINAL, PartState.SENT.value), else_=part.c.state),
         smsc_message_id=given("smsc_id", Text()),
         command_status=0,
         answered_at=given("now", BigInteger()),
@@ -214,7 +218,7 @@ def mark_sending(part_id: int, attempts: int, sent_at_ms: int) -> list[Write]:
 
 
 def record_sent(part_id: int, smsc_message_id: str | None, now_ms: int) -> list[Write]:
-    """The upstream took it, under this id; None: it gave it none."""
+    """The upstream took it, under this id; None: it gave it none. What a receipt told before stays."""
     return [(_RECORD_SENT, (part_id, smsc_message_id, now_ms))]
 
 

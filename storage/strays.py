@@ -2,15 +2,17 @@
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select, text
 
-from storage.tables import PART_OPEN, inbound_part, part
+from storage.tables import PART_OPEN, inbound_part, part, receipt
 
 _QUEUED = part.c.state == literal_column("'queued'")
 _OPEN = text(PART_OPEN)
 _INCOMPLETE = inbound_part.c.message_id.is_(None)
+_UNMATCHED = receipt.c.part_id.is_(None)
 
 
 def upstreams(connection: Connection) -> set[str]:
-    """The names of the upstreams for which parts are not done, or of whose long messages some are missing.
+    """The names of the upstreams for which parts are not done, of whose long messages some are missing, or
+    whose receipts found no part.
 
     One step into an index for each name, however much waits.
     """
@@ -19,6 +21,7 @@ def upstreams(connection: Connection) -> set[str]:
         (part.c.upstream, _QUEUED),
         (part.c.upstream, _OPEN),
         (inbound_part.c.upstream, _INCOMPLETE),
+        (receipt.c.upstream, _UNMATCHED),
     ):
         after = ""
         while (name := _next(connection, column, wanted, after)) is not None:
@@ -27,18 +30,19 @@ def upstreams(connection: Connection) -> set[str]:
     return names
 
 
-def count(connection: Connection, upstream: str) -> tuple[int, int]:
-    """How many parts of MT messages are not done for this upstream, and how many of MO messages wait for
-    others."""
-    queued, opened, incomplete = (
+def count(connection: Connection, upstream: str) -> tuple[int, int, int]:
+    """How many parts of MT messages are not done for this upstream, how many of MO messages wait for others,
+    and how many receipts found no part."""
+    queued, opened, incomplete, unmatched = (
         connection.scalar(select(func.count()).where(column == upstream, wanted)) or 0
         for column, wanted in (
             (part.c.upstream, _QUEUED),
             (part.c.upstream, _OPEN),
             (inbound_part.c.upstream, _INCOMPLETE),
+            (receipt.c.upstream, _UNMATCHED),
         )
     )
-    return queued + opened, incomplete
+    return queued + opened, incomplete, unmatched
 
 
 def oldest_incomplete(connection: Connection, upstream: str) -> int | None:

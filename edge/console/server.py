@@ -16,6 +16,7 @@ from edge.interventions import Interventions
 from edge.lag import Lag
 from edge.outbound import Outbound
 from edge.policy.optout import OptOuts
+from edge.quarantine import Quarantine
 from edge.reload import Reloaded
 from edge.sip.service import SipEdge
 from edge.upstreams import Upstream
@@ -39,6 +40,7 @@ class Server:
     actions: Actions
     doubts: Doubts
     interventions: Interventions
+    quarantine: Quarantine
     lag: Lag
     sip: SipEdge | None
     ready: Callable[[], tuple[bool, dict[str, object]]]

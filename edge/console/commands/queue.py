@@ -6,7 +6,9 @@ from edge.console.answers import choice, done, fields, limit, number, rows, time
 from edge.console.language import Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
 from edge.matrix import matrix
-from storage import messages, operators, receipts, strays
+from edge.policy import numbers
+from edge.quarantine import NotOurs
+from storage import messages, operators, quarantine, receipts, strays
 from storage.parts import QueuedPart
 from storage.records import MessageView
 
@@ -170,7 +172,7 @@ async def receipts_unmatched(server: Server, given: Given) -> Answer:
 
 async def quarantine_ls(server: Server, given: Given) -> Answer:
     """What came for numbers that are nobody's, newest first; not the texts."""
-    found = await server.store.read(operators.quarantined, limit(given))
+    found = await server.store.read(quarantine.newest, limit(given))
     return rows(
         [
             {
@@ -186,6 +188,19 @@ async def quarantine_ls(server: Server, given: Given) -> Answer:
     )
 
 
+async def quarantine_release(server: Server, given: Given) -> Answer:
+    """Hand what came for a number, before it was anybody's, to its owner and the handlers that are on now."""
+    try:
+        count = await server.quarantine.release(_phone(server, given))
+    except NotOurs as error:
+        raise Misused(f"{error} is no DID here, or its SMS are switched off: see `did add`.") from None
+    return done(f"{count} message{'' if count == 1 else 's'} handed on.", messages=count)
+
+
+def _phone(server: Server, given: Given) -> str:
+    return numbers.destination(given["number"], server.config().numbers.region, "number")
+
+
 def _upstreams(server: Server) -> list[str]:
     return list(server.upstreams())
 
@@ -193,6 +208,7 @@ def _upstreams(server: Server) -> list[str]:
 VERDICTS = ("resend", "fail")
 UPSTREAM = Parameter("upstream", "of this one only", named=True, values=_upstreams)
 TO = Parameter("upstream", "where it shall go", values=_upstreams)
+NUMBER = Parameter("number", "a telephone number")
 LIMIT = Parameter("limit", "how many rows, 50 if not said", named=True)
 MESSAGE = Parameter("message", "the message's id")
 PART = Parameter("part", "the part's id, as `indoubt ls` shows it")
@@ -209,4 +225,7 @@ COMMANDS = (
     Command(("indoubt", "resolve"), "decide one of them", indoubt_resolve, (PART, VERDICT)),
     Command(("receipts", "unmatched"), "receipts without a part", receipts_unmatched, (UPSTREAM, LIMIT)),
     Command(("quarantine", "ls"), "what came for numbers that are nobody's", quarantine_ls, (LIMIT,)),
+    Command(
+        ("quarantine", "release"), "hand what came for a number to its owner", quarantine_release, (NUMBER,)
+    ),
 )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from storage import messages, parts, receipts
 from storage.engines import Engine
@@ -616,6 +616,21 @@ def test_one_receipt_may_be_for_the_whole_message(engine: Engine, which: str) ->
     assert [record.state for record in after] == ["delivered"] * 3 + ["queued"]
     assert {record.final_at for record in after[:3]} == {NOW + 1}
     assert now_of(engine, other) == other
+
+
+def test_the_answer_to_a_part_whose_end_was_told_before_brings_its_id(engine: Engine) -> None:
+    _, late = of_one_message(engine, a=PartState.SENT, c=PartState.SENDING)
+    with engine.transaction() as connection:
+        connection.execute(update(part).where(part.c.id == late.id).values(smsc_message_id=None))
+        final = receipt_for("a", part_state="delivered")
+        receipts.store_and_match_all(connection, [Report(final, ["a"], whole=True)], NOW)
+    assert (now_of(engine, late).state, now_of(engine, late).smsc_message_id) == ("delivered", None)
+    with engine.transaction() as connection:
+        execute_all(connection, parts.record_sent(late.id, "c", NOW + 1))
+        execute_all(connection, parts.record_sent(late.id, "d", NOW + 2))
+    after = now_of(engine, late)
+    assert (after.state, after.smsc_message_id, after.answered_at) == ("delivered", "c", NOW + 1)
+    assert after.final_at == NOW
 
 
 def test_an_early_receipt_for_the_whole_message_is_too(engine: Engine) -> None:

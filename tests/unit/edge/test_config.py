@@ -98,6 +98,14 @@ def test_values_arrive_as_they_are_typed() -> None:
     ("text", "problem"),
     [
         ("[http]\nlisen = 1", "http.lisen = 1: expected a known key; did you mean listen?"),
+        (
+            '[http]\nlisten = "127.0.0.1:2775"\n[simulator]\nsystem_id="s"\npassword="p"',
+            'simulator.smpp_listen = "127.0.0.1:2775": expected another port: http.listen listens on',
+        ),
+        (
+            '[http]\nlisten = "127.0.0.1:5060"\n[sip]\ndomain="x.example"\ntcp = ["0.0.0.0:5060"]',
+            'sip.tcp = "0.0.0.0:5060": expected another port: http.listen listens on 127.0.0.1:5060',
+        ),
         ("nonsense = 1", "nonsense = 1: expected a known key: server, store, http, "),
         ("[http]\nlisten = 8080", "http.listen = 8080: expected an address and port such as"),
         ('[http]\nlisten = "127.0.0.1:0"', 'http.listen = "127.0.0.1:0": expected an address and port'),

@@ -11,8 +11,9 @@ from edge.errors import Refused
 from edge.gone import SHARED_SECONDS, Gone
 from edge.holder import Holder, Taken
 from edge.interventions import Interventions
-from storage import messages
-from storage.records import Did, PartFlag, PartState
+from storage import messages, receipts
+from storage.receipts import Report
+from storage.records import Did, PartFlag, PartState, ReceiptRecord
 from storage.store import Store
 from storage.testing import InlineStore
 from tests.deferreds import failure, success
@@ -129,6 +130,17 @@ def test_without_an_upstream_that_is_up_it_expires_and_the_sender_is_told(left: 
     success(left.gone.look())
     assert left.states() == [PartState.EXPIRED]
     assert [due.delivery.event for due in left.box.offered] == ["failed"]
+
+
+def test_its_receipts_without_a_part_are_forgotten_in_time(left: Left) -> None:
+    receipt = ReceiptRecord(left.store.ids.next(), "up", "7", "DELIVERED", None, b"", left.time.wall_ms())
+    with left.store.engine.transaction() as conn:
+        receipts.store_and_match_all(conn, [Report(receipt, ["7"])], receipt.received_at)
+    kept = left.other.config.unmatched_receipt_hours * 3600.0
+    for wait_seconds, waiting in ((kept, 1), (1.0, 0)):
+        left.time.advance(wait_seconds)
+        success(left.gone.look())
+        assert len(success(left.store.read(receipts.unmatched, "up", 10))) == waiting
 
 
 def test_another_servers_upstream_is_not_gone(left: Left) -> None:

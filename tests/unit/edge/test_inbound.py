@@ -1,5 +1,6 @@
 """MO: nothing is answered before its commit, and what is answered is stored, once, whole."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ class Box:
     def __init__(self) -> None:
         self.expected: set[int] = set()
         self.offered: list[DueDelivery] = []
+        self.looks = 0
 
     def expect(self, due: list[DueDelivery]) -> list[DueDelivery]:
         self.expected.update(item.delivery.id for item in due)
@@ -44,6 +46,10 @@ class Box:
 
     def offer(self, due: list[DueDelivery]) -> None:
         self.offered += due
+
+    def look(self, changed: Sequence[int]) -> None:
+        """There is something in the table."""
+        self.looks += 1
 
     def abandon(self, due: list[DueDelivery]) -> None:
         self.expected.difference_update(item.delivery.id for item in due)
@@ -60,19 +66,26 @@ class Rig:
     """An `Inbound` on a store; ``answers`` is what the SMSC was told."""
 
     def __init__(
-        self, store: InlineStore, time: Time, *, quarantine: bool = True, merge: bool = True
+        self,
+        store: InlineStore,
+        time: Time,
+        *,
+        quarantine: bool = True,
+        merge: bool = True,
+        upstream: str = "up",
+        assembly: Assembly | None = None,
     ) -> None:
         self.store, self.time, self.box = store, time, Box()
         self.answers: list[int] = []
         words = Words.of(("STOP", "ARRÊT"), ("START",), every_did=False)
         self.opt_outs = OptOuts(store, time, time.wall_ms, words)  # type: ignore[arg-type]
         self.inbound = Inbound(
-            Policy("up", quarantine, merge, 60.0),
+            Policy(upstream, quarantine, merge, 60.0),
             Dialect(CONFIG, "US"),
             Catalog(store),  # type: ignore[arg-type]
             store,  # type: ignore[arg-type]
             self.box,  # type: ignore[arg-type]
-            Assembly(),
+            assembly or Assembly(),
             Repeats(),
             time.wall_ms,
             self.opt_outs,
@@ -349,6 +362,20 @@ def test_a_part_of_a_finished_message_that_comes_again_after_a_restart_starts_no
     again = Rig(inline_store, time)
     again.part(2, 2, b"two")
     assert again.answers == [CommandStatus.ESME_ROK]
+    time.advance(60.0)
+    success(again.inbound.flush_overdue())
+    assert [item.text for item in again.stored()] == ["one two"]
+
+
+def test_nor_does_one_of_a_message_that_two_upstreams_of_a_group_brought(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    shared = Assembly()
+    Rig(inline_store, time, assembly=shared).part(1, 2, b"one ")
+    Rig(inline_store, time, assembly=shared, upstream="other").part(2, 2, b"two")
+    time.advance(20.0)
+    again = Rig(inline_store, time)
+    again.part(1, 2, b"one ")
     time.advance(60.0)
     success(again.inbound.flush_overdue())
     assert [item.text for item in again.stored()] == ["one two"]
