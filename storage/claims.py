@@ -134,6 +134,9 @@ class _OfSession(Claims):
         return set()
 
     def close(self) -> None:
+        if self._held and self._connection is not None:
+            with suppress(Exception):  # PostgreSQL takes its time to notice that a connection is gone
+                self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
         self._held.clear()
         self._drop()
 
