@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.nursery import Forked, nursery
+
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0
 
@@ -51,7 +53,7 @@ class Server:
         folder: Path,
         store_url: str,
         smsc_port: int,
-        prefix: tuple[str, ...] = (),
+        prefix: tuple[str, ...] = (),  # such as taskset: what starts the command
         tables: Mapping[str, Mapping[str, object]] | None = None,
         **upstream: Any,
     ) -> None:
@@ -60,7 +62,7 @@ class Server:
         self.config = folder / "trunkline.toml"
         self.log = folder / "server.log"
         self._prefix = prefix
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         settings = {
             "name": "carrier",
             "host": "127.0.0.1",
@@ -90,22 +92,19 @@ class Server:
 
     def start(self, ready: bool = True) -> None:
         """Start it; with ``ready`` wait until it is bound."""
-        command = [
-            *self._prefix,
-            str(Path(sys.executable).parent / "twistd"),
-            "-n",
-            "--pidfile=",
-            "trunkline",
-            "-c",
-        ]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, str(self.config)],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        twistd = str(Path(sys.executable).parent / "twistd")
+        command = [twistd, "-n", "--pidfile=", "trunkline", "-c", str(self.config)]
+        if self._prefix:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [*self._prefix, *command],
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+        else:
+            self._process = nursery().start(command, self.folder, self.log)
         if ready:
             until(self.is_ready, f"the server is ready (log: {self.log})")
 
@@ -136,8 +135,10 @@ class Server:
 
     def stop(self) -> int:
         """SIGTERM, and the exit status."""
-        if self._process is None or self._process.poll() is not None:
-            return 0 if self._process is None else int(self._process.returncode)
+        if self._process is None:
+            return 0
+        if (status := self._process.poll()) is not None:
+            return status
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(60)
 
