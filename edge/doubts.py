@@ -11,12 +11,10 @@ from edge.deliveries import Outbox
 from edge.upstreams import Upstream
 from storage import parts
 from storage.deliveries import DueDelivery
-from storage.parts import QueuedPart
+from storage.parts import Decided, QueuedPart
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
-
-Decided = list[tuple[int, str]]
 
 
 class Doubts:
@@ -47,24 +45,25 @@ class Doubts:
         return self._decide(list(part_ids), resend=False)
 
     def _decide(self, part_ids: Sequence[int], *, resend: bool) -> Deferred[list[int]]:
-        def work(conn: Connection) -> tuple[Decided, Sequence[DueDelivery]]:
+        def work(conn: Connection) -> tuple[list[Decided], Sequence[DueDelivery]]:
             now_ms = self._wall_ms()
             decided = parts.decide(conn, part_ids, now_ms, resend=resend)
             if resend:
                 return decided, ()
-            identities = [identity for identity, _ in decided]
+            identities = [one.id for one in decided]
             return decided, statuses.due(conn, identities, self._store.ids.next, self._outbox.stamp, now_ms)
 
         return self._store.writer.run("doubt settled", work).addCallback(self._settled, resend)
 
-    def _settled(self, result: tuple[Decided, Sequence[DueDelivery]], resend: bool) -> list[int]:
+    def _settled(self, result: tuple[list[Decided], Sequence[DueDelivery]], resend: bool) -> list[int]:
         decided, due = result
         for name, upstream in self._upstreams().items():
-            mine = [identity for identity, where in decided if where == name]
+            mine = [one for one in decided if one.upstream == name]
             if mine:
-                upstream.settled(mine)
+                given_up = () if resend else {one.message_id for one in mine}
+                upstream.settled([one.id for one in mine], given_up)
         if due:
             self._outbox.offer(due)
-        identities = [identity for identity, _ in decided]
+        identities = [one.id for one in decided]
         log.info("doubt_settled", parts=identities, resend=resend)
         return identities

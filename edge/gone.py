@@ -155,7 +155,7 @@ class Gone:
         over = parts.overdue(conn, name, now_ms, EXPIRED_PARTS)
         if over:
             log.warning("parts_expired", upstream=name, parts=len(over))
-        writes = [write for item in left for write in parts.settle_doubt(item.part)]
+        writes = [write for item in left for write in parts.settle_doubt(item.part, now_ms)]
         writes += [write for part_id in over for write in parts.expire(part_id, now_ms)]
         execute_all(conn, writes)
         return statuses.due(conn, over, self._store.ids.next, self._outbox.stamp, now_ms) if over else []

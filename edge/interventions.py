@@ -1,7 +1,8 @@
 """What operators do about messages that wait for an upstream: hold, let go, cancel, hand to another upstream.
 
 The upstream's queue is withdrawn meanwhile, so that nothing of it leaves while the table is changed; what is
-on its way already is spared. An upstream that nobody carries any more has no queue but the table.
+on its way already is spared, but does not go a second time. An upstream that nobody carries any more has no
+queue but the table.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from edge.errors import Refused
 from edge.gone import Gone
 from edge.holder import Taken
 from edge.mover import Mover
+from edge.partqueue import PartQueue
 from edge.upstreams import Upstream
 from storage import operators
 from storage.deliveries import DueDelivery
@@ -46,7 +48,7 @@ class Interventions:
 
     def hold(self, message_id: int) -> Deferred[list[int]]:
         """Nothing more of this message leaves until it is retried."""
-        return ensureDeferred(self._change(message_id, operators.hold))
+        return ensureDeferred(self._change(message_id, operators.hold, lambda queue: queue.keep(message_id)))
 
     def retry(self, message_id: int) -> Deferred[list[int]]:
         """What waits or is held is due now; what an SMSC may have is flagged as a possible duplicate."""
@@ -69,7 +71,9 @@ class Interventions:
             self._outbox.offer(offered)
             return ids
 
-        return ensureDeferred(self._change(message_id, work)).addCallback(tell)
+        return ensureDeferred(
+            self._change(message_id, work, lambda queue: queue.bar([message_id]))
+        ).addCallback(tell)
 
     async def move(self, message_id: int, to: str) -> Sequence[int]:
         """Hand a message of which nothing has left to another upstream. Raises Refused."""
@@ -86,13 +90,18 @@ class Interventions:
             raise Refused("not_movable", f"Message {message_id} cannot move: {why}.")
         return moved
 
-    async def _change(self, message_id: int, change: Change) -> list[int]:
+    async def _change(
+        self, message_id: int, change: Change, then: Callable[[PartQueue], None] = lambda queue: None
+    ) -> list[int]:
         name = await self._upstream_of(message_id)
         async with self._standing_still(name) as busy:
             held = Held(message_id, name, busy)
             changed: list[int] = await self._store.writer.run(
                 "operator's change", lambda conn: change(conn, held)
             )
+            upstream = self._upstreams().get(name)
+            if upstream is not None:
+                then(upstream.queue)
         return changed
 
     async def _upstream_of(self, message_id: int) -> str:

@@ -39,6 +39,7 @@ class PartQueue:
         self._looks = 0
         # messages with a part that is held, and the look before which it was
         self._held: Recent[int, int] = Recent(REMEMBERED)
+        self._kept: Recent[int, None] = Recent(REMEMBERED)
 
     @property
     def withdrawn(self) -> bool:
@@ -128,8 +129,11 @@ class PartQueue:
     def back(self, items: Iterable[QueuedPart]) -> None:
         """They did not go, or were refused for now: to their old places, before what is behind them."""
         for item in items:
-            self._backlog.put_back(item)
-            self.release(item)
+            if self.kept(item):
+                self.leave_to_table([item])
+            else:
+                self._backlog.put_back(item)
+                self.release(item)
 
     def done(self, item: QueuedPart) -> None:
         """Nothing of this part is left to do here; the next one of its message may go."""
@@ -147,10 +151,18 @@ class PartQueue:
             self._lanes.bar(item.part.message_id)
         self.done(item)
 
-    def bar(self, part_ids: Iterable[int]) -> None:
-        """These parts must not be sent, though they may still wait here."""
-        for part_id in part_ids:
-            self._lanes.bar(part_id)
+    def bar(self, identities: Iterable[int]) -> None:
+        """These parts, or all of these messages, must not be sent, though they may still wait here."""
+        for identity in identities:
+            self._lanes.bar(identity)
+
+    def keep(self, message_id: int) -> None:
+        """An operator holds this message: what comes back of it is as the table says."""
+        self._kept.put(message_id, None)
+
+    def kept(self, item: QueuedPart) -> bool:
+        """Is this part's message held, or was it?"""
+        return bool(self._kept) and item.part.message_id in self._kept
 
     def again(self, item: QueuedPart) -> None:
         """This part, which was `done` and barred, is on its way as before."""

@@ -189,10 +189,11 @@ class Sender:
 
     def requeue(self, items: Sequence[QueuedPart], status: int | None) -> None:
         """Back to `queued`, and to their old places: the SMSC certainly does not have them."""
+        now_ms = self._wall_ms()
         writes = [
             write
             for item in items
-            for write in parts.requeue(item.part.id, item.part.due_at, item.part.flags, status)
+            for write in parts.requeue(item.part.id, item.part.due_at, item.part.flags, status, now_ms)
         ]
 
         def requeued() -> None:

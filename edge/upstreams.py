@@ -7,7 +7,7 @@ an answer that is overdue may still come on it, so nothing is sent a second time
 once stays taken, whatever it answers to another attempt.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -205,13 +205,13 @@ class Upstream:
         return len(self.queue)
 
     def _recover(self, left: Sequence[QueuedPart]) -> Deferred[None]:
+        stored: Deferred[None] = succeed(None)
         if left:
+            now_ms = self._wall_ms()
             self._log.warning("parts_in_doubt", parts=len(left))
-        stored = (
-            self._store.writer.write([write for item in left for write in parts.settle_doubt(item.part)])
-            if left
-            else succeed(None)
-        )
+            stored = self._store.writer.write(
+                [write for item in left for write in parts.settle_doubt(item.part, now_ms)]
+            )
         return stored.addCallback(lambda _: self._begin())
 
     def _begin(self) -> None:
@@ -252,8 +252,10 @@ class Upstream:
         """The table may hold parts for me that I have not seen."""
         self._sender.look()
 
-    def settled(self, part_ids: Sequence[int]) -> None:
-        """Somebody has decided what becomes of these parts, which were in doubt."""
+    def settled(self, part_ids: Sequence[int], given_up: Iterable[int] = ()) -> None:
+        """Somebody has decided what becomes of these parts, which were in doubt; nothing more is sent of the
+        messages that were ``given_up``."""
+        self.queue.bar(given_up)
         self._sender.leave_to_table([item for part_id in part_ids if (item := self._end_doubt(part_id))])
 
     def known_taken(self, part_ids: Sequence[int], guessed: Collection[int] = ()) -> None:
@@ -335,9 +337,10 @@ class Upstream:
         for item in lost:
             self._taken.drop(item.part.id)
         if lost:
+            now_ms = self._wall_ms()
             self._log.warning("parts_in_doubt", parts=len(lost), bind=bind.name)
             self._recorder.persist(
-                [write for item in lost for write in parts.settle_doubt(item.part)],
+                [write for item in lost for write in parts.settle_doubt(item.part, now_ms)],
                 lambda: self._sender.leave_to_table(lost),
             )
         self._observer.link_lost(self, bind)
@@ -464,7 +467,7 @@ class Upstream:
             self._sender.requeue([item], status)
         elif verdict is Verdict.ELSEWHERE:
             self._recorder.persist(
-                parts.requeue(item.part.id, item.part.due_at, item.part.flags, status),
+                parts.requeue(item.part.id, item.part.due_at, item.part.flags, status, self._wall_ms()),
                 lambda: self._ask_elsewhere(item, status),
             )
         else:
@@ -475,6 +478,10 @@ class Upstream:
 
         def asked(moved: Sequence[int]) -> None:
             self._recorder.unsettled -= 1
+            if not moved and self.queue.kept(item):
+                self._sender.leave_to_table([item])
+                self._check_idle()
+                return
             if not moved:
                 self._failed(item, status)
                 return
@@ -496,7 +503,7 @@ class Upstream:
         part, now_ms = item.part, self._wall_ms()
         self._log.warning("part_failed", part=part.id, message=part.message_id, status=_said(status))
         writes = parts.record_failed(part.id, status, now_ms)
-        if part.total > part.number:
+        if part.total > 1:
             writes += parts.fail_rest(part.message_id, status, now_ms)
         self._recorder.persist(writes, along=self._observer.failing(self, [part.id], item.told))
 

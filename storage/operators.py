@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, and_, case, func, literal_column, select, update
+from sqlalchemy import Connection, Row, and_, case, func, literal_column, or_, select, update
 
 from storage.ids import lowest_at
 from storage.messages import delivery_record, part_record
+from storage.parts import NOT_FINAL, ON_ITS_WAY
 from storage.records import DeliveryRecord, MessageRecord, PartFlag, PartRecord, PartState
 from storage.tables import delivery, message, part
 
@@ -76,12 +77,15 @@ class Held(NamedTuple):
 
 
 def hold(connection: Connection, held: Held) -> list[int]:
-    """Let the parts of a message that wait stay until they are retried; their ids."""
+    """Let the parts of a message that wait stay until they are retried; their ids. Those that are on their
+    way stay too if they come back."""
+    _mark(connection, held, PartFlag.KEPT)
     return _change(connection, held, (PartState.QUEUED,), {"state": PartState.HELD.value})
 
 
 def cancel(connection: Connection, held: Held, now_ms: int) -> list[int]:
-    """Give up the parts of a message that wait; their ids."""
+    """Give up the parts of a message that wait; their ids. Those that are on their way do not go again."""
+    _mark(connection, held, PartFlag.DROPPED)
     values = {"state": PartState.FAILED.value, "final_at": now_ms}
     return _change(connection, held, WAITING, values)
 
@@ -89,6 +93,8 @@ def cancel(connection: Connection, held: Held, now_ms: int) -> list[int]:
 def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Make the waiting parts of a message due now; a held one that an SMSC may have is flagged. Their ids."""
     doubtful = and_(part.c.state == PartState.HELD.value, part.c.sent_at.is_not(None))
+    free = part.c.flags.bitwise_and(~int(PartFlag.KEPT))
+    connection.execute(update(part).where(part.c.message_id == held.message_id).values(flags=free))
     flagged = part.c.flags.bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
     values = {
         "state": PartState.QUEUED.value,
@@ -96,6 +102,14 @@ def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
         "flags": case((doubtful, flagged), else_=part.c.flags),
     }
     return _change(connection, held, WAITING, values)
+
+
+def _mark(connection: Connection, held: Held, flag: PartFlag) -> None:
+    """Of a message's parts those that are on their way: the queue has said so, or the table does."""
+    on_its_way = or_(part.c.id.in_(held.on_their_way), part.c.state.in_([s.value for s in ON_ITS_WAY]))
+    open_ones = part.c.message_id == held.message_id, NOT_FINAL, part.c.state != PartState.SENT.value
+    flags = part.c.flags.bitwise_or(int(flag))
+    connection.execute(update(part).where(*open_ones, on_its_way).values(flags=flags))
 
 
 def _change(

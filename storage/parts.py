@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from storage.messages import part_record
 from storage.records import PartFlag, PartRecord, PartState
-from storage.statements import Write, given, hot_update
+from storage.statements import Write, execute_all, given, hot_update
 from storage.tables import PART_OPEN, PART_PASSING, Id, message, part
 
 NOT_FINAL = part.c.state.not_in(sorted(PartState.FINAL))
@@ -88,20 +88,38 @@ _RECORD_FAILED = hot_update(
     "status",
     "now",
 )
+# What was decided of its message while a part was on its way, its coming back does not undo.
+_DECIDED = int(PartFlag.DROPPED | PartFlag.KEPT)
+_IS_DROPPED = part.c.flags.bitwise_and(int(PartFlag.DROPPED)) != 0
+_IS_KEPT = part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0
 _REQUEUE = hot_update(
     _change(
         *ON_ITS_WAY,
-        state=PartState.QUEUED.value,
+        state=case(
+            (_IS_DROPPED, PartState.FAILED.value),
+            (_IS_KEPT, PartState.HELD.value),
+            else_=PartState.QUEUED.value,
+        ),
+        final_at=case((_IS_DROPPED, given("now", BigInteger())), else_=None),
         due_at=given("due", BigInteger()),
-        flags=given("flags_", Integer()),
+        flags=given("flags_", Integer()).bitwise_or(part.c.flags.bitwise_and(_DECIDED)),
         command_status=given("status", BigInteger()),
     ),
     "part_id",
+    "now",
     "due",
     "flags_",
     "status",
 )
-_HOLD = hot_update(_change(*ON_ITS_WAY, state=PartState.HELD.value), "part_id")
+_HOLD = hot_update(
+    _change(
+        *ON_ITS_WAY,
+        state=case((_IS_DROPPED, PartState.FAILED.value), else_=PartState.HELD.value),
+        final_at=case((_IS_DROPPED, given("now", BigInteger())), else_=None),
+    ),
+    "part_id",
+    "now",
+)
 _IN_DOUBT = hot_update(_change(PartState.SENDING, state=PartState.IN_DOUBT.value), "part_id")
 _EXPIRE = hot_update(
     _change(
@@ -113,13 +131,15 @@ _EXPIRE = hot_update(
     "part_id",
     "now",
 )
+_WAITS = part.c.state.in_((PartState.QUEUED.value, PartState.HELD.value))
 _FAIL_REST = hot_update(
     update(part)
-    .where(part.c.message_id == given("of_message", Id), part.c.state == PartState.QUEUED.value)
+    .where(part.c.message_id == given("of_message", Id), part.c.state.in_([s.value for s in NOT_TAKEN]))
     .values(
-        state=PartState.FAILED.value,
-        command_status=given("status", BigInteger()),
-        final_at=given("now", BigInteger()),
+        state=case((_WAITS, PartState.FAILED.value), else_=part.c.state),
+        command_status=case((_WAITS, given("status", BigInteger())), else_=part.c.command_status),
+        final_at=case((_WAITS, given("now", BigInteger())), else_=None),
+        flags=case((_WAITS, part.c.flags), else_=part.c.flags.bitwise_or(int(PartFlag.DROPPED))),
     ),
     "of_message",
     "status",
@@ -172,21 +192,28 @@ def overdue(connection: Connection, upstream: str, now_ms: int, limit: int) -> l
     return list(connection.scalars(query.order_by(part.c.expires_at).limit(limit)))
 
 
-def decide(
-    connection: Connection, part_ids: Sequence[int], now_ms: int, *, resend: bool
-) -> list[tuple[int, str]]:
-    """An operator decides parts in doubt or held: send them again, flagged, or give them up as failed.
+class Decided(NamedTuple):
+    """A part that an operator decided."""
 
-    For each that was so: its id and its upstream.
-    """
+    id: int
+    message_id: int
+    upstream: str
+
+
+def decide(connection: Connection, part_ids: Sequence[int], now_ms: int, *, resend: bool) -> list[Decided]:
+    """An operator decides parts in doubt or held: send them again, flagged, or give them up as failed, and
+    with them what is left of their messages. Those that were so."""
     chosen = part.c.id.in_(part_ids), part.c.state.in_((PartState.IN_DOUBT, PartState.HELD))
-    query = select(part.c.id, part.c.upstream).where(*chosen).order_by(part.c.id).with_for_update()
-    found = [(row.id, row.upstream) for row in connection.execute(query)]
+    query = select(part.c.id, part.c.message_id, part.c.upstream).where(*chosen).order_by(part.c.id)
+    found = [Decided(*row) for row in connection.execute(query.with_for_update())]
     values: dict[str, Any] = {"state": PartState.FAILED.value, "final_at": now_ms}
     if resend:
-        flags = part.c.flags.bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
+        flags = part.c.flags.bitwise_and(~int(PartFlag.KEPT)).bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
         values = {"state": PartState.QUEUED.value, "flags": flags}
-    connection.execute(update(part).where(part.c.id.in_([identity for identity, _ in found])).values(values))
+    connection.execute(update(part).where(part.c.id.in_([one.id for one in found])).values(values))
+    if not resend:
+        for message_id in {one.message_id for one in found}:
+            execute_all(connection, fail_rest(message_id, None, now_ms))
     return found
 
 
@@ -227,14 +254,15 @@ def record_failed(part_id: int, command_status: int | None, now_ms: int) -> list
     return [(_RECORD_FAILED, (part_id, command_status, now_ms))]
 
 
-def requeue(part_id: int, due_at: int, flags: int, command_status: int | None) -> list[Write]:
-    """Send it again at ``due_at``; ``flags`` (`PartFlag`) replaces what it has."""
-    return [(_REQUEUE, (part_id, due_at, int(flags), command_status))]
+def requeue(part_id: int, due_at: int, flags: int, command_status: int | None, now_ms: int) -> list[Write]:
+    """Send it again at ``due_at``, unless its message was given up or is held since it left; ``flags``
+    (`PartFlag`) replaces what else it has."""
+    return [(_REQUEUE, (part_id, now_ms, due_at, int(flags), command_status))]
 
 
-def hold(part_id: int) -> list[Write]:
-    """Keep it until a receipt or the operator decides."""
-    return [(_HOLD, (part_id,))]
+def hold(part_id: int, now_ms: int) -> list[Write]:
+    """Keep it until a receipt or the operator decides; it has failed if its message was given up."""
+    return [(_HOLD, (part_id, now_ms))]
 
 
 def mark_in_doubt(part_id: int) -> list[Write]:
@@ -247,15 +275,16 @@ def expire(part_id: int, now_ms: int) -> list[Write]:
     return [(_EXPIRE, (part_id, now_ms))]
 
 
-def settle_doubt(item: PartRecord) -> list[Write]:
+def settle_doubt(item: PartRecord, now_ms: int) -> list[Write]:
     """No answer to this part will come any more: it is held, or sent again and flagged, as its route said."""
     if item.flags & PartFlag.HOLD:
-        return hold(item.id)
-    return requeue(item.id, item.due_at, item.flags | PartFlag.POSSIBLE_DUPLICATE, None)
+        return hold(item.id, now_ms)
+    return requeue(item.id, item.due_at, item.flags | PartFlag.POSSIBLE_DUPLICATE, None, now_ms)
 
 
 def fail_rest(message_id: int, command_status: int | None, now_ms: int) -> list[Write]:
-    """One part of this message was refused for good: those that wait are not sent, for it cannot be whole."""
+    """One part of this message was refused for good, or given up: it cannot be whole. Those that wait have
+    failed, those on their way are not sent again."""
     return [(_FAIL_REST, (message_id, command_status, now_ms))]
 
 

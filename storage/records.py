@@ -36,6 +36,8 @@ class PartFlag(IntFlag):
 
     POSSIBLE_DUPLICATE = 1
     HOLD = 2  # when it is in doubt, it is not sent again until somebody decides
+    DROPPED = 4  # its message was given up while it was on its way: it is not sent again
+    KEPT = 8  # an operator holds its message: when it comes back it is held too
 
 
 class PartState(StrEnum):

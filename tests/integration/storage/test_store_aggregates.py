@@ -125,7 +125,7 @@ def test_a_part_goes_its_way(engine: Engine) -> None:
     sending = waiting._replace(state=PartState.SENDING, attempts=1, sent_at=NOW + 1)
     assert [item.part for item in read(engine, parts.unanswered, UPSTREAM)] == [sending]
     assert read(engine, parts.queued, UPSTREAM, NOW, 10) == []
-    write(engine, parts.requeue(waiting.id, NOW + 5, 1, 0x58))
+    write(engine, parts.requeue(waiting.id, NOW + 5, 1, 0x58, NOW))
     again = sending._replace(state=PartState.QUEUED, due_at=NOW + 5, flags=1, command_status=0x58)
     assert state_of(engine, waiting.id) == again
     write(engine, parts.mark_sending(waiting.id, 2, NOW + 6))
@@ -143,7 +143,7 @@ def test_a_part_goes_its_way(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("change", "state"),
     [
-        (parts.hold, PartState.HELD),
+        (lambda identity: parts.hold(identity, NOW), PartState.HELD),
         (parts.mark_in_doubt, PartState.IN_DOUBT),
         (lambda identity: parts.record_failed(identity, 0xFFFFFFFF, NOW), PartState.FAILED),
     ],
@@ -170,8 +170,8 @@ def test_nothing_takes_a_part_out_of_a_final_state(engine: Engine, final: str) -
         parts.mark_sending(done.id, 1, NOW),
         parts.record_sent(done.id, "1", NOW),
         parts.record_failed(done.id, 8, NOW),
-        parts.requeue(done.id, NOW, 0, None),
-        parts.hold(done.id),
+        parts.requeue(done.id, NOW, 0, None, NOW),
+        parts.hold(done.id, NOW),
         parts.mark_in_doubt(done.id),
         parts.expire(done.id, NOW + 1),
     ):

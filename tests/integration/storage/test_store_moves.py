@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from storage import messages, moves, parts
+from storage import messages, moves, operators, parts
 from storage.engines import Engine
 from storage.records import MessageRecord, PartFlag, PartRecord, PartState
 from storage.statements import execute_all
@@ -130,6 +130,65 @@ def test_the_rest_of_a_message_fails_with_the_part_that_was_refused(engine: Engi
     assert {item.state for item in parts_of(engine, other)} == {"queued"}
 
 
+@pytest.mark.parametrize("state", [PartState.SENDING, PartState.IN_DOUBT])
+@pytest.mark.parametrize("flags", [PartFlag(0), PartFlag.HOLD])
+def test_a_part_that_was_on_its_way_when_its_message_failed_is_not_sent_again(
+    engine: Engine, state: PartState, flags: PartFlag
+) -> None:
+    record, (first, second, _) = stored(engine, 3)
+    with engine.transaction() as connection:
+        values = {"state": state.value, "flags": int(flags)}
+        connection.execute(update(part).where(part.c.id == first.id).values(**values))
+    write(engine, [*parts.record_failed(second.id, 0x0B, NOW), *parts.fail_rest(record.id, 0x0B, NOW)])
+    before, _, rest = parts_of(engine, record)
+    assert (before.state, before.final_at, rest.state) == (state, None, "failed")
+    write(engine, parts.settle_doubt(before, NOW + 1))
+    after = parts_of(engine, record)[0]
+    assert (after.state, after.final_at) == ("failed", NOW + 1)
+    assert read(engine, parts.queued, UPSTREAM, NOW + 9, 10) == []
+
+
+def test_a_part_that_was_on_its_way_when_its_message_failed_may_still_be_taken(engine: Engine) -> None:
+    record, (first, second) = stored(engine, 2)
+    write(engine, parts.mark_sending(first.id, 1, NOW))
+    write(engine, [*parts.record_failed(second.id, 0x0B, NOW), *parts.fail_rest(record.id, 0x0B, NOW)])
+    write(engine, parts.record_sent(first.id, "4d", NOW + 1))
+    assert [item.state for item in parts_of(engine, record)] == ["sent", "failed"]
+
+
+def test_what_an_operator_gives_up_takes_the_rest_of_its_message_along(engine: Engine) -> None:
+    record, (first, *_) = stored(engine, 3)
+    write(engine, parts.mark_sending(first.id, 1, NOW))
+    write(engine, parts.mark_in_doubt(first.id))
+    done(engine, parts.decide, [first.id], NOW + 9, resend=False)
+    assert [(item.state, item.final_at) for item in parts_of(engine, record)] == [("failed", NOW + 9)] * 3
+
+
+@pytest.mark.parametrize("by_queue", [True, False])
+def test_what_is_on_its_way_comes_back_as_the_operator_wants_its_message(
+    engine: Engine, by_queue: bool
+) -> None:
+    """The queue knows what is on its way before the table does."""
+    for change, state in ((operators.hold, "held"), (operators.cancel, "failed")):
+        record, (first, second) = stored(engine, 2)
+        on_their_way = [first.id] if by_queue else []
+        if not by_queue:
+            write(engine, parts.mark_sending(first.id, 1, NOW))
+        held = operators.Held(record.id, UPSTREAM, on_their_way)
+        more = () if change is operators.hold else (NOW + 1,)
+        assert done(engine, change, held, *more) == [second.id]
+        write(engine, parts.mark_sending(first.id, 1, NOW))
+        write(engine, parts.requeue(first.id, NOW, 0, 0x58, NOW + 2))
+        assert [item.state for item in parts_of(engine, record)] == [state, state]
+    record, (first, second) = stored(engine, 2)
+    write(engine, parts.mark_sending(first.id, 1, NOW))
+    held = operators.Held(record.id, UPSTREAM, ())
+    done(engine, operators.hold, held)
+    assert done(engine, operators.retry, held, NOW + 3) == [second.id]
+    write(engine, parts.requeue(first.id, NOW, 0, 0x58, NOW + 4))
+    assert [(item.state, item.flags) for item in parts_of(engine, record)] == [("queued", 0)] * 2
+
+
 @pytest.mark.parametrize(
     ("state", "told", "taken"),
     [
@@ -169,7 +228,10 @@ def test_an_operator_settles_a_doubt(engine: Engine, resend: bool) -> None:
     sent_of, (sent,) = stored(engine, 1, state=PartState.SENT)
     assert [item.part.id for item in read(engine, parts.doubtful, UPSTREAM, 10)] == [held.id, doubtful.id]
     decided = done(engine, parts.decide, [sent.id, held.id, doubtful.id, ids.next()], NOW + 9, resend=resend)
-    assert decided == [(held.id, UPSTREAM), (doubtful.id, UPSTREAM)]
+    assert [(one.id, one.message_id) for one in decided] == [
+        (held.id, held_of.id),
+        (doubtful.id, doubtful_of.id),
+    ]
     assert parts_of(engine, sent_of) == [sent]
     for record, before in ((held_of, held), (doubtful_of, doubtful)):
         (after,) = parts_of(engine, record)

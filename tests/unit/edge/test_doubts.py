@@ -72,9 +72,14 @@ def test_what_is_given_up_has_failed_and_the_sender_is_told(desk: Desk) -> None:
     assert messages.status_of(view.message, view.parts) == "failed"
 
 
-def test_the_parts_behind_one_that_waits_for_a_late_answer_follow_the_decision(desk: Desk) -> None:
+@pytest.mark.parametrize(("resend", "states"), [(True, ["sending", "queued"]), (False, ["failed"] * 2)])
+def test_the_parts_behind_one_that_waits_for_a_late_answer_follow_the_decision(
+    desk: Desk, resend: bool, states: list[str]
+) -> None:
     ids = desk.submit(2)
     desk.expire()
     assert desk.sent == []
-    success(desk.doubts.give_up(ids[:1]))
-    assert desk.sent == [ids[1]]
+    decide = desk.doubts.resend if resend else desk.doubts.give_up
+    success(decide(ids[:1]))
+    assert desk.sent == (ids[:1] if resend else [])
+    assert [desk.part(part_id).state for part_id in ids] == states

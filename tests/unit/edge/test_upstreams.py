@@ -1,6 +1,6 @@
 """Parts on their way out: `sending` is committed first, results after, and doubt is settled by policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -16,7 +16,7 @@ from edge.upstreams import Upstream
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import GenericNack, SubmitSm, SubmitSmResp
-from storage import messages, parts, receipts
+from storage import messages, operators, parts, receipts
 from storage.parts import QueuedPart
 from storage.receipt_parts import Traits
 from storage.records import Did, PartFlag, PartRecord, PartState, ReceiptRecord
@@ -453,7 +453,7 @@ def test_what_is_behind_a_held_part_waits_until_that_is_decided(
     decided = rig.store.writer.run(
         "decide", lambda conn: parts.decide(conn, [first], rig.time.wall_ms(), resend=True)
     )
-    assert success(decided) == [(first, "up")]
+    assert [one.id for one in success(decided)] == [first]
     rig.upstream.settled([first])
     rig.time.pump([1.0] * 3)
     for part_id in (first, *rest):
@@ -495,7 +495,7 @@ def operator_resends(rig: Rig, part_id: int) -> None:
     decided = success(
         rig.store.writer.run("", lambda conn: parts.decide(conn, [part_id], rig.time.wall_ms(), resend=True))
     )
-    assert decided == [(part_id, "up")]
+    assert [(one.id, one.upstream) for one in decided] == [(part_id, "up")]
     rig.upstream.settled([part_id])
 
 
@@ -596,6 +596,53 @@ def test_the_rest_of_a_message_does_not_wait_for_ever_for_an_answer(rig: Rig) ->
     assert rig.sent == [second]  # the third still waits for the second
     rig.answer(message_id="2")
     assert rig.sent == [third]
+
+
+def test_a_part_in_doubt_is_not_sent_again_when_its_message_has_failed_meanwhile(rig: Rig) -> None:
+    first, second, third = rig.submit(3)
+    rig.expire()
+    rig.time.advance(30.0)
+    assert rig.sent == [second]
+    rig.answer(CommandStatus.ESME_RINVDSTADR)
+    rig.lose_link()
+    rig.link_back()
+    (other,) = rig.submit()
+    rig.time.pump([1.0] * 3)
+    assert rig.sent == [other]
+    assert [rig.part(part_id).state for part_id in (first, second, third)] == ["failed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "state"), [(operators.hold, "held"), (operators.cancel, "failed")], ids=["hold", "cancel"]
+)
+def test_what_comes_back_of_a_message_that_an_operator_stopped_does_not_go_again(
+    rig: Rig, change: Callable[..., list[int]], state: str
+) -> None:
+    queue, (first, second) = rig.upstream.queue, rig.submit(2)
+    message_id = rig.part(first).message_id
+    busy = queue.withdraw()
+    now = () if change is operators.hold else (rig.time.wall_ms(),)
+    held = operators.Held(message_id, "up", busy)
+    with rig.store.engine.transaction() as conn:
+        assert change(conn, held, *now) == [second]
+    if change is operators.hold:
+        queue.keep(message_id)
+    else:
+        queue.bar([message_id])
+    queue.resume()
+    rig.answer(CommandStatus.ESME_RTHROTTLED)
+    rig.resume()
+    rig.time.pump([1.0] * 3)
+    assert rig.sent == []
+    assert [rig.part(part_id).state for part_id in (first, second)] == [state, state]
+    if change is operators.hold:
+        still = held._replace(on_their_way=())
+        with rig.store.engine.transaction() as conn:
+            assert operators.retry(conn, still, rig.time.wall_ms()) == [first, second]
+        rig.time.pump([1.0] * 3)
+        assert rig.sent == [first]
+        rig.answer()
+        assert rig.sent == [second]
 
 
 def test_a_doubt_ends_with_the_time_of_its_part(rig: Rig) -> None:
