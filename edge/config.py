@@ -325,6 +325,7 @@ def parse(content: bytes, path: Path, environment: Mapping[str, str] = os.enviro
     sip = document.get("sip")
     _check_names(reader, sip if isinstance(sip, dict) else {}, "trunk", "sip.")
     _check_routes(reader, config)
+    _check_groups(reader, config)
     _check_listeners(reader, config)
     if config is None or reader.problems:
         raise ConfigError(tuple(reader.problems))
@@ -345,10 +346,32 @@ def _check_routes(reader: Reader, config: Config | None) -> None:
     if config is None:
         return
     known = [upstream.name for upstream in config.upstreams]
+    all_else = None
     for route in config.routes:
+        if all_else is not None:
+            reader.problem(f'route["{route.name}"]', route.name, f"a place before {all_else}, which fits all")
+        elif not (route.prefixes or route.dids or route.accounts):
+            all_else = route.name
         for name in (*route.upstreams, *route.failover):
             if name not in known:
                 reader.problem(f'route["{route.name}"]', name, f"one of the upstreams: {', '.join(known)}")
+
+
+def _check_groups(reader: Reader, config: Config | None) -> None:
+    """The upstreams of a group are one source, so they tell of messages in one way."""
+    known = {} if config is None else {upstream.name: upstream for upstream in config.upstreams}
+    first: dict[str, UpstreamConfig] = {}
+    for upstream in known.values():
+        where, named = f'upstream["{upstream.name}"]', known.get(upstream.group)
+        if named is not None and named.group_name != upstream.group:
+            reader.problem(
+                f"{where}.group", upstream.group, f"another name: {named.name} is in another group"
+            )
+        other = first.setdefault(upstream.group_name, upstream)
+        if other.receipt_per != upstream.receipt_per:
+            reader.problem(
+                f"{where}.receipt_per", upstream.receipt_per, f"as {other.name} of its group has it"
+            )
 
 
 def _check_listeners(reader: Reader, config: Config | None) -> None:

@@ -55,11 +55,15 @@ NumberKind = Literal["international", "national", "short_code", "alphanumeric"]
 InDoubt = Literal["resend", "hold"]
 
 
+_RECEIPT_GROUPS = {"id", "stat", "err", "sub", "dlvrd", "submit_date", "done_date", "text"}
+
+
 def _is_pattern(value: str) -> bool:
     try:
-        return not value or "id" in re.compile(value).groupindex
+        groups = set(re.compile(value).groupindex)
     except re.error:
         return False
+    return not value or ("id" in groups and groups <= _RECEIPT_GROUPS)
 
 
 def _is_error(value: str) -> bool:
@@ -91,7 +95,18 @@ DataCoding = Annotated[
     ),
 ]
 Status = Annotated[str, Check('a command_status such as "ESME_RTHROTTLED", "0x58" or "88"', _is_error)]
-Pattern = Annotated[str, Check("a regular expression with a group named id, or nothing", _is_pattern)]
+Pattern = Annotated[
+    str,
+    Check(
+        "a regular expression with a group named id, and perhaps others of Appendix B "
+        "(stat, err, submit_date, done_date), or nothing",
+        _is_pattern,
+    ),
+]
+# what waits for longer than a month is taken for abandoned (`storage.retention`)
+ReassemblyTime = Annotated[
+    float, Check("a number above 0, at most 604800 (a week)", lambda value: 0 < value <= 604_800)
+]
 Prefix = Annotated[
     str,
     matching(
@@ -178,7 +193,7 @@ class UpstreamConfig:
     replace_if_present: bool = False
     unknown_did: Literal["quarantine", "reject"] = "quarantine"
     repeats: Literal["merge", "deliver"] = "merge"
-    reassembly_timeout_seconds: Positive = 1800.0
+    reassembly_timeout_seconds: ReassemblyTime = 1800.0
     validity_seconds: NotNegative = 0.0
     validity_period: Annotated[str, Check('an SMPP time such as "000007000000000R", or nothing', _lasts)] = ""
     priority_flag: Annotated[int, between(0, 3)] = 0
@@ -219,6 +234,9 @@ class RouteConfig:
         """See `edge.config_reader`."""
         if not self.upstreams:
             yield "upstreams", [], "at least one upstream"
+        for key, names in (("upstreams", self.upstreams), ("failover", (*self.upstreams, *self.failover))):
+            for name in {name for name in names if names.count(name) > 1}:
+                yield key, name, "each upstream once in a route"
         for name in self.weights:
             if name not in self.upstreams:
                 yield f"weights.{name}", name, "an upstream of this route's upstreams"

@@ -135,8 +135,10 @@ class Dialect:
             udhi=bool(pdu.esm_class & UDHI),
             default_alphabet=self._alphabet,
         )
+        source, destination = self.ends(pdu)
         return Inbound(
-            *self.ends(pdu),
+            numbers.sender(source),
+            destination,
             octets,
             decoded,
             decoded.concatenation or sar(pdu),
@@ -180,13 +182,15 @@ def user_data(pdu: DeliverSm | DataSm) -> bytes:
 
 
 def sar(pdu: DeliverSm | DataSm) -> Concatenation | None:
-    """Concatenation by TLVs (SMPP 3.4 §5.3.2.22-24); None unless all three are there and make sense."""
+    """Concatenation by TLVs (SMPP 3.4 §5.3.2.22-24); None unless all three are there and make sense. The
+    reference has two octets, the others one; a carrier that gives either to all is understood."""
     if not pdu.tlvs:
         return None
     found = {
         tag: int.from_bytes(value, "big")
         for tag, value in pdu.tlvs
         if tag in (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
+        and 1 <= len(value) <= 2
     }
     if len(found) != 3:
         return None

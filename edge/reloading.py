@@ -123,7 +123,9 @@ class Reloading:
     async def _apply(self, prepared: Prepared) -> Reloaded:
         server, wanted = self._server, prepared.change
         # What is accepted for a changed upstream meanwhile waits in the store for its new self.
-        drained = DeferredList([server.lines[name].upstream.drain() for name in prepared.old])
+        drained = DeferredList(
+            [server.lines[name].upstream.drain() for name in prepared.old], consumeErrors=True
+        )
         await server.at_most(drained, server.config.server.drain_seconds)
         server.config = wanted.config
         for do in prepared.do:

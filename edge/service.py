@@ -545,7 +545,7 @@ class TrunklineService(Service):
             await self.mail.stop()
         self.purging.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
-        await self.at_most(DeferredList(waits), self.config.server.drain_seconds)
+        await self.at_most(DeferredList(waits, consumeErrors=True), self.config.server.drain_seconds)
         await DeferredList(
             [Deferred.fromCoroutine(self.stop_line(line)) for line in self.lines.values()],
             consumeErrors=True,
@@ -576,7 +576,8 @@ class TrunklineService(Service):
             await _quietly(self._port.stopListening())
         if self.site is not None:
             await self.at_most(
-                DeferredList([site.drain() for site in (*self._stale_sites, self.site)]), ANSWER_SECONDS
+                DeferredList([site.drain() for site in (*self._stale_sites, self.site)], consumeErrors=True),
+                ANSWER_SECONDS,
             )
 
     async def stop_line(self, line: Line) -> None:

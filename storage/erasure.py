@@ -1,8 +1,8 @@
 """Erase a person: everything that an account has about a number, but that there was something."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from storage import audit, contacts, opt_outs, removal
 from storage.tables import audit as changes
@@ -42,7 +42,7 @@ def erase_step(connection: Connection, account_id: int, peer: str) -> int:
 
 def under_way(connection: Connection, account_id: int, peer: str) -> int:
     """Messages of the peer, and what was forwarded from them, about which something is under way: a part to
-    be sent, a delivery that is owed."""
+    be sent, a delivery that is owed, a segment of a long message whose other segments may come."""
     origin = message.alias("origin")
     forwarded = (
         select(forward_sent.c.message_id)
@@ -56,7 +56,8 @@ def under_way(connection: Connection, account_id: int, peer: str) -> int:
         connection.scalar(select(func.count()).select_from(message).where(theirs, *settled)) or 0
         for settled in ([], removal.settled())
     )
-    return all_ - over
+    segments = select(func.count()).select_from(inbound_part).where(*_segments(connection, account_id, peer))
+    return all_ - over + (connection.scalar(segments) or 0)
 
 
 def erase_rest(
@@ -97,15 +98,29 @@ def erase_rest(
 
 def _stray(connection: Connection, account_id: int, peer: str) -> None:
     """What came from him, or about what he got, and found no message."""
-    ours = list(connection.scalars(select(did.c.number).where(did.c.account_id == account_id)))
-    either = [peer, peer.lstrip("+")]
-    to_us = [*ours, *(number.lstrip("+") for number in ours)]
-    open_ones = (inbound_part.c.message_id.is_(None), inbound_part.c.source.in_(either))
-    connection.execute(delete(inbound_part).where(*open_ones, inbound_part.c.destination.in_(to_us)))
+    connection.execute(delete(inbound_part).where(*_segments(connection, account_id, peer)))
+    either, to_us = _spellings([peer]), _spellings(_dids(connection, account_id))
     unmatched = (receipt.c.part_id.is_(None), receipt.c.peer.in_(either), receipt.c.did.in_(to_us))
     ids = list(connection.scalars(select(receipt.c.id).where(*unmatched)))
     connection.execute(delete(receipt_candidate).where(receipt_candidate.c.receipt_id.in_(ids)))
     connection.execute(delete(receipt).where(receipt.c.id.in_(ids)))
+
+
+def _segments(connection: Connection, account_id: int, peer: str) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of the segments of his long messages to us that wait for others."""
+    return (
+        inbound_part.c.message_id.is_(None),
+        inbound_part.c.source.in_(_spellings([peer])),
+        inbound_part.c.destination.in_(_spellings(_dids(connection, account_id))),
+    )
+
+
+def _dids(connection: Connection, account_id: int) -> list[str]:
+    return list(connection.scalars(select(did.c.number).where(did.c.account_id == account_id)))
+
+
+def _spellings(numbers: Iterable[str]) -> list[str]:
+    return [spelled for number in numbers for spelled in (number, number.lstrip("+"))]
 
 
 def _mentioned(connection: Connection, account_id: int, digits: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text
 
 from storage.receipt_numbers import Agreement, Earliest, agreement
-from storage.records import PartFlag, PartState, ReceiptRecord
+from storage.records import MessageFlag, PartFlag, PartState, ReceiptRecord
 from storage.tables import PART_OPEN, did, message, part
 
 Upstreams = tuple[str, ...]
@@ -26,6 +26,7 @@ TOLD_COLUMNS = (
     part.c.upstream,
     message.c.did,
     message.c.peer,
+    message.c.flags.label("message_flags"),
 )
 IN_DOUBT = (PartState.IN_DOUBT, PartState.HELD, PartState.QUEUED)  # queued: to be sent again
 CLOCK_STEP_MS = 60_000  # by how much our own clock may have been set back between two rows
@@ -42,6 +43,7 @@ class ToldPart:
     __slots__ = (
         "did",
         "due_at",
+        "erased",
         "error",
         "final_at",
         "guessed",
@@ -70,6 +72,7 @@ class ToldPart:
         self.upstream: str = row.upstream
         self.did: str = row.did
         self.peer: str = row.peer
+        self.erased = bool(row.message_flags & MessageFlag.ERASED)
         self.touched = False
         self.settled = False
         self.guessed = False

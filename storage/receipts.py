@@ -484,8 +484,9 @@ def _insert(
     rows, candidates = [], []
     for identity, report in new.items():
         record = report.record
-        if identity in matched:
-            rows.append(record._replace(part_id=matched[identity].id, matched_at=now_ms))
+        if (match := matched.get(identity)) is not None:
+            kept = record._replace(raw=b"", peer="") if match.erased else record
+            rows.append(kept._replace(part_id=match.id, matched_at=now_ms))
         else:
             rows.append(record)
             candidates += _candidates(record, report.candidates, report.others)
@@ -503,6 +504,10 @@ def _mark(connection: Connection, matched: Mapping[int, ToldPart], now_ms: int) 
     if matched:
         execute(connection, _MATCHED, [(identity, match.id, now_ms) for identity, match in matched.items()])
         connection.execute(delete(receipt_candidate).where(receipt_candidate.c.receipt_id.in_(matched)))
+        erased = [identity for identity, match in matched.items() if match.erased]
+        if erased:  # a receipt quotes the first characters of the message, and says whom it was to
+            blank = update(receipt).where(receipt.c.id.in_(erased)).values(raw=b"", peer="")
+            connection.execute(blank)
 
 
 _Telling = tuple[ToldPart, ReceiptRecord, bool]

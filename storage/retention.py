@@ -38,11 +38,15 @@ class Kept(StrEnum):
 DEFAULTS: Mapping[Kept, int] = {Kept.EVENT: 7 * DAY_MS}
 """Where no rule says otherwise: everything but events is kept for ever."""
 
+FOREVER = 1 << 60
+"""A rule of one account or kind that goes before the common one or the default: it is kept for ever."""
+
 _OF_THE_STORE = (Kept.RECEIPT, Kept.EVENT, Kept.AUDIT)
 
 
 def set_rule(connection: Connection, account_id: int, kind: Kept, keep_ms: int | None) -> None:
     """Keep it so long, in this account or (0) in every one that has no rule of its own; None: no rule.
+    `FOREVER` is a rule too.
 
     Raises ValueError for a rule of one account about what belongs to none, and for less than a day.
     """
@@ -80,7 +84,8 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
 
     The rules are read once, from ``connection``; the steps run in transactions of their own.
     """
-    common = {**DEFAULTS, **rules_of(connection, EVERY_ACCOUNT)}
+    rules_of_all = {**DEFAULTS, **rules_of(connection, EVERY_ACCOUNT)}
+    common = {kind: keep_ms for kind, keep_ms in rules_of_all.items() if keep_ms < FOREVER}
     own: dict[int, dict[Kept, int]] = {}
     for row in connection.execute(select(rules).where(rules.c.account_id != EVERY_ACCOUNT)):
         own.setdefault(row.account_id, {})[Kept(row.kind)] = row.keep_ms
@@ -99,7 +104,8 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
         yield "receipts", lambda conn, after_id: _receipts(conn, before, after_id)
     if Kept.AUDIT in common:
         yield "audit entries", _again(lambda conn: audit.purge(conn, now_ms - common[Kept.AUDIT], STEP))
-    yield "events", _again(lambda conn: events.purge(conn, now_ms - common[Kept.EVENT], STEP))
+    if Kept.EVENT in common:
+        yield "events", _again(lambda conn: events.purge(conn, now_ms - common[Kept.EVENT], STEP))
 
 
 def _again(some: Callable[[Connection], int]) -> Step:
@@ -129,7 +135,8 @@ def _scopes(
     owner = message.c.account_id
     special = {account_id: mine[kind] for account_id, mine in own.items() if kind in mine}
     for account_id, keep_ms in special.items():
-        yield _Scope((owner == account_id,), ()), keep_ms
+        if keep_ms < FOREVER:
+            yield _Scope((owner == account_id,), ()), keep_ms
     if kind in common:
         others = (or_(owner.is_(None), owner.not_in(list(special))),) if special else ()
         yield _Scope((), others), common[kind]

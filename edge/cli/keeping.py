@@ -14,7 +14,7 @@ from storage.retention import Kept
 from storage.tables_people import EVERY_ACCOUNT
 
 ACTOR = "command"
-FOREVER = "forever"
+FOREVER, DEFAULT = "forever", "default"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -34,11 +34,19 @@ def retention_ls(config_file: Path, as_json: bool) -> None:
             **{owner.name: retention.rules_of(connection, owner.id) for owner in opened.accounts()},
         }
     rules = [
-        {"account": name, "kind": kind.value, "days": keep_ms / DAY_MS}
+        {
+            "account": name,
+            "kind": kind.value,
+            "days": keep_ms / DAY_MS if keep_ms < retention.FOREVER else None,
+        }
         for name, of_it in found.items()
         for kind, keep_ms in of_it.items()
     ]
-    lines = [f"{rule['account'] or 'every account'}: {rule['kind']} {rule['days']:g} days" for rule in rules]
+    lines = [
+        f"{rule['account'] or 'every account'}: {rule['kind']} "
+        + ("for ever" if rule["days"] is None else f"{rule['days']:g} days")
+        for rule in rules
+    ]
     say(as_json, "\n".join([*lines, "Everything else is kept for ever."]), {"rules": rules})
 
 
@@ -49,7 +57,7 @@ def retention_ls(config_file: Path, as_json: bool) -> None:
 @config_option
 @json_option
 def retention_set(kind: str, days: str, account: str | None, config_file: Path, as_json: bool) -> None:
-    """Keep KIND for so many DAYS ("forever": there is no such rule any more)."""
+    """Keep KIND for so many DAYS, or "forever"; "default": as if there had never been such a rule."""
     keep_ms = _milliseconds(days)
     with desk(config_file) as opened:
         owner_id = EVERY_ACCOUNT if account is None else opened.account(account).id
@@ -64,16 +72,23 @@ def retention_set(kind: str, days: str, account: str | None, config_file: Path, 
                 connection, opened.ids.next, whose, ACTOR, "retention.set", kind, now_ms, detail=detail
             )
     whom = "every account" if account is None else account
-    kept = "has no rule of its own any more" if keep_ms is None else f"is kept for {days} days"
+    kept = "has no rule of its own any more" if keep_ms is None else f"is kept {_told(days)}"
     say(as_json, f"{whom}: {kind} {kept}.", {"account": account, "kind": kind, "days": days})
 
 
 def _milliseconds(days: str) -> int | None:
-    if days == FOREVER:
+    if days == DEFAULT:
         return None
+    if days == FOREVER:
+        return retention.FOREVER
     if not (days.isascii() and days.isdecimal() and len(days) < 6):
-        raise click.BadParameter(f'a whole number of days, or "{FOREVER}"', param_hint="DAYS")
+        expected = f'a whole number of days, "{FOREVER}" or "{DEFAULT}"'
+        raise click.BadParameter(expected, param_hint="DAYS")
     return int(days) * DAY_MS
+
+
+def _told(days: str) -> str:
+    return "for ever" if days == FOREVER else f"for {days} days"
 
 
 @click.command("erase")

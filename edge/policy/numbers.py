@@ -120,6 +120,18 @@ def from_wire(addr: str, ton: int, number_format: NumberFormat, region: str) -> 
     return international if E164.fullmatch(international) else addr
 
 
+NOBODY = "unknown"
+"""Who sent a message that names no sender."""
+
+
+@lru_cache(CACHED)
+def sender(addr: str) -> str:
+    """The sender of a message as people can see, select and answer it: what cannot be printed is left out."""
+    if addr and addr.isprintable():
+        return addr
+    return "".join(filter(str.isprintable, addr)).strip() or NOBODY
+
+
 @lru_cache(CACHED)
 def to_wire(number: str, number_format: NumberFormat, region: str) -> WireAddress:
     """The spelling, type of number and numbering plan for a PDU, by the usual rule of carriers:

@@ -102,6 +102,17 @@ def test_rules_of_retention_are_by_account_and_class(engine: Engine) -> None:
         done(engine, retention.set_rule, 2, Kept.EVENT, 5 * DAY_MS)
 
 
+def test_one_account_may_keep_for_ever_what_the_others_do_not(engine: Engine) -> None:
+    stored(engine, mo(), mo(account_id=2))
+    done(engine, retention.set_rule, 0, Kept.MO, 5 * DAY_MS)
+    done(engine, retention.set_rule, 2, Kept.MO, retention.FOREVER)
+    done(engine, retention.set_rule, 0, Kept.EVENT, retention.FOREVER)
+    indexed(engine)
+    gone = purged(engine, NOW + 1000 * DAY_MS)
+    assert (gone["mo messages"], "events" in gone) == (1, False)
+    assert [len(read(engine, messages.search, account_id)) for account_id in (1, 2)] == [0, 1]
+
+
 def test_contacts_groups_and_opt_outs_are_an_accounts_own(engine: Engine) -> None:
     mine, theirs = customer(engine, "Mine", "+12025550101"), customer(engine, "Theirs", "+12025550102")
     ann = done(engine, contacts.put, ids.next, mine.id, PEER, "Ann", NOW)

@@ -55,9 +55,13 @@ def test_rules_are_set_and_listed(run: Run, engine: Engine, acme: Account) -> No
     rules = json.loads(run("retention", "ls", "--json").stdout)["rules"]
     assert {"account": None, "kind": "mo", "days": 30.0} in rules
     assert {"account": "acme", "kind": "raw", "days": 5.0} in rules
-    run("retention", "set", "raw", "forever", "--account", "acme")
+    said = run("retention", "set", "raw", "forever", "--account", "acme").stdout
+    assert said == "acme: raw is kept for ever.\n"
+    assert "acme: raw for ever\n" in run("retention", "ls").stdout
+    assert read(engine, retention.rules_of, acme.id) == {Kept.RAW: retention.FOREVER}
+    run("retention", "set", "raw", "default", "--account", "acme")
     assert read(engine, retention.rules_of, acme.id) == {}
-    assert [entry.action for entry in read(engine, audit.everything)] == ["retention.set"] * 3
+    assert [entry.action for entry in read(engine, audit.everything)] == ["retention.set"] * 4
 
 
 def test_rules_that_cannot_be(run: Run, acme: Account) -> None:

@@ -27,6 +27,8 @@ FILE = Path("t.toml")
 TRUNK = '[sip]\ndomain = "sip.example.net"\n[[sip.trunk]]\nname = "pbx"\nhost = "pbx.example.net"\n'
 MAIL = f'[mail]\ndomain = "sms.example.net"\nreply_keys = "1:{"0" * 64}"\n'
 UPSTREAM = '[[upstream]]\nname = "carrier"\nport = 2775\nsystem_id = "me"\n'
+ROUTE = '[[route]]\nname = "{}"\nupstreams = ["carrier"]\n'
+OTHER = '\n[[upstream]]\nname = "b"\nport = 2776\nsystem_id = "me"\n'
 
 
 def read(text: str, **environment: str) -> Config:
@@ -226,6 +228,24 @@ def test_values_arrive_as_they_are_typed() -> None:
         (UPSTREAM + 'password="x"\nbinds = 0', "binds = 0: expected a number from 1 to 64"),
         ('[[route]]\nname = "r"\nupstreams = []', "upstreams = []: expected at least one upstream"),
         (
+            UPSTREAM + 'password="x"\n[[route]]\nname = "r"\nupstreams = ["carrier"]\nfailover = ["carrier"]',
+            'failover = "carrier": expected each upstream once in a route',
+        ),
+        (
+            UPSTREAM + 'password="x"\n' + ROUTE.format("a") + ROUTE.format("b"),
+            'route["b"] = "b": expected a place before a, which fits all',
+        ),
+        (
+            UPSTREAM + 'password="x"\ngroup = "b"\n' + OTHER + 'password="x"\ngroup = "c"',
+            'upstream["carrier"].group = "b": expected another name: b is in another group',
+        ),
+        (
+            f'{UPSTREAM}password="x"\ngroup="g"\n{OTHER}password="x"\ngroup="g"\nreceipt_per="message"',
+            'upstream["b"].receipt_per = "message": expected as carrier of its group has it',
+        ),
+        (UPSTREAM + 'password="x"\nreassembly_timeout_seconds = 604801', "at most 604800 (a week)"),
+        (UPSTREAM + 'password="x"\nreceipt_pattern = "(?P<id>.*) (?P<state>.*)"', "with a group named id"),
+        (
             UPSTREAM + 'password="x"\n[[route]]\nname = "r"\nupstreams = ["carrier"]\nfailover = ["other"]',
             'route["r"] = "other": expected one of the upstreams: carrier',
         ),
@@ -234,7 +254,7 @@ def test_values_arrive_as_they_are_typed() -> None:
             'weights.c = "c": expected an upstream of this route',
         ),
         (
-            UPSTREAM + 'password="x"\n' + '[[route]]\nname = "r"\nupstreams = ["carrier"]\n' * 2,
+            UPSTREAM + 'password="x"\n' + (ROUTE.format("r") + 'prefixes = ["+1"]\n') * 2,
             'route.name = "r": expected a name that no other route has',
         ),
         (

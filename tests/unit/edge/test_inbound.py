@@ -190,6 +190,14 @@ def test_parts_wait_in_the_store_and_the_last_to_come_commits_the_message(rig: R
     assert len(rig.box.offered) == 1
 
 
+@pytest.mark.parametrize("reference", [b"", b"\xff" * 4, b"\1" * 9])
+def test_a_sar_reference_of_another_length_is_none(rig: Rig, reference: bytes) -> None:
+    sar = ((Tag.SAR_MSG_REF_NUM, reference), (Tag.SAR_TOTAL_SEGMENTS, b"\2"), (Tag.SAR_SEGMENT_SEQNUM, b"\1"))
+    rig.receive(b"hello", tlvs=sar)
+    assert rig.answers == [CommandStatus.ESME_ROK]
+    assert [record.text for record in rig.stored()] == ["hello"]
+
+
 def test_parts_by_sar_tlvs(rig: Rig) -> None:
     for number, text in ((2, b"two"), (1, b"one ")):
         tlvs = (

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.errors import Refused
-from edge.policy.numbers import NumberFormat, WireAddress, destination, from_wire, to_wire
+from edge.policy.numbers import NumberFormat, WireAddress, destination, from_wire, sender, to_wire
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,11 @@ def test_the_wire_and_back_gives_the_number() -> None:
         for number in ("+12025550123", "+447911123456", "12345", "ACME"):
             address = to_wire(number, number_format, "US")
             assert from_wire(address.addr, address.ton, number_format, "US") == number
+
+
+@pytest.mark.parametrize(
+    ("addr", "seen"),
+    [("", "unknown"), ("x y\x01", "x y"), ("\0 ", "unknown"), ("Bank é", "Bank é"), ("+1", "+1")],
+)
+def test_a_sender_can_be_seen_and_selected(addr: str, seen: str) -> None:
+    assert sender(addr) == seen

@@ -18,6 +18,7 @@ from storage.tables_people import EVERY_ACCOUNT
 
 PATH = "/account/retention"
 MAX_DAYS = 36_500
+FOREVER = "forever"  # what an operator may have set
 KINDS = {
     Kept.MO: N_("Messages that came in"),
     Kept.MT: N_("Messages that were sent"),
@@ -44,7 +45,7 @@ class Retention(ActionPage):
         mine = await store.read(retention.rules_of, visitor.account_id)
         common = await store.read(retention.rules_of, EVERY_ACCOUNT)
         rows = [
-            (kind.value, visitor.locale.gettext(label), _days(mine.get(kind)), _days(common.get(kind)))
+            (kind.value, visitor.locale.gettext(label), _written(mine.get(kind)), _days(common.get(kind)))
             for kind, label in KINDS.items()
         ]
         return self.answer("account/retention.html", request, visitor, setback, rows=rows)
@@ -57,7 +58,7 @@ class Retention(ActionPage):
             for kind, keep_ms in wanted.items():
                 retention.set_rule(conn, visitor.account_id, kind, keep_ms)
 
-        detail = {kind.value: _days(keep_ms) for kind, keep_ms in wanted.items()}
+        detail = {kind.value: _written(keep_ms) for kind, keep_ms in wanted.items()}
         await self.change(request, visitor, "retention.set", "messages", change, **detail)
         return self.done(PATH)
 
@@ -66,10 +67,16 @@ def _wanted(fields: Fields, kind: Kept) -> int | None:
     written = fields.line(kind.value)
     if not written:
         return None
+    if written == FOREVER:
+        return retention.FOREVER
     if not (written.isascii() and written.isdigit() and len(written) <= 6 and 1 <= int(written) <= MAX_DAYS):
         raise Wrong(kind.value, N_("Give a number of days from 1 to %(most)s, or nothing."), most=MAX_DAYS)
     return int(written) * DAY_MS
 
 
+def _written(keep_ms: int | None) -> int | str | None:
+    return FOREVER if keep_ms == retention.FOREVER else _days(keep_ms)
+
+
 def _days(keep_ms: int | None) -> int | None:
-    return None if keep_ms is None else keep_ms // DAY_MS
+    return None if keep_ms is None or keep_ms >= retention.FOREVER else keep_ms // DAY_MS
