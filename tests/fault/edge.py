@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -40,13 +39,13 @@ class Edge:
 
     def __init__(
         self,
-        folder: Path,
+        url: str,
         smscs: dict[str, FakeSMSC],
         routes: tuple[RouteConfig, ...] = (),
         own: dict[str, dict[str, Any]] | None = None,
         **upstream: Any,
     ) -> None:
-        self.url = f"sqlite:///{folder / 'edge.db'}"
+        self.url = url
         self.account_id = provision(self.url, [DID])
         settings = {
             "system_id": "trunk",

@@ -1,7 +1,6 @@
 """The machine's clock is set while things wait: nothing times out, nothing stalls."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -53,12 +52,12 @@ def waiting_parts(conn: Connection) -> list[int]:
 
 @pytest.mark.parametrize("step", [HOUR_MS, -HOUR_MS, DAY_MS, -DAY_MS])
 @pytest_twisted.ensureDeferred
-async def test_the_clock_is_set_while_things_wait(carrier: FakeSMSC, tmp_path: Path, step: int) -> None:
+async def test_the_clock_is_set_while_things_wait(carrier: FakeSMSC, store_url: str, step: int) -> None:
     stepped, real = [0], running.wall_ms
     clock = WallClock(lambda: real() + stepped[0], reactor.seconds)
     with patch.object(running, "wall_ms", clock):
         server = Edge(
-            tmp_path, {"carrier": carrier}, validity_seconds=600.0, reassembly_timeout_seconds=600.0
+            store_url, {"carrier": carrier}, validity_seconds=600.0, reassembly_timeout_seconds=600.0
         )
     link = await bound(carrier)
     service = server.service

@@ -1,6 +1,5 @@
 """Receipts as carriers send them: every one must close its part, or not close it."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -127,9 +126,9 @@ async def answer_to(link: FakeLink, pdu: Pdu) -> int:
 
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest_twisted.ensureDeferred
-async def test_a_receipt_finds_its_part(smsc: FakeSMSC, tmp_path: Path, name: str) -> None:
+async def test_a_receipt_finds_its_part(smsc: FakeSMSC, store_url: str, name: str) -> None:
     variant = VARIANTS[name]
-    edge = Edge(tmp_path, {"up": smsc}, **variant.settings)
+    edge = Edge(store_url, {"up": smsc}, **variant.settings)
     link = await bound(smsc)
     message = (await edge.submit("hello")).message_id
     link.respond(await link.await_pdu(SubmitSm), message_id=variant.sent)
@@ -148,9 +147,9 @@ async def test_a_receipt_finds_its_part(smsc: FakeSMSC, tmp_path: Path, name: st
 @pytest.mark.parametrize(("sent", "told"), [("A1F", "a1f"), ("A1F", "2591"), ("00A1F", "A1F")])
 @pytest_twisted.ensureDeferred
 async def test_where_ids_are_exact_nothing_else_fits(
-    smsc: FakeSMSC, tmp_path: Path, sent: str, told: str
+    smsc: FakeSMSC, store_url: str, sent: str, told: str
 ) -> None:
-    edge = Edge(tmp_path, {"up": smsc}, message_id_match="exact")
+    edge = Edge(store_url, {"up": smsc}, message_id_match="exact")
     link = await bound(smsc)
     message = (await edge.submit("hello")).message_id
     link.respond(await link.await_pdu(SubmitSm), message_id=sent)
@@ -165,9 +164,9 @@ async def test_where_ids_are_exact_nothing_else_fits(
 @pytest.mark.parametrize("restart", [False, True])
 @pytest_twisted.ensureDeferred
 async def test_before_the_response_on_another_bind_ten_times_and_after_a_restart(
-    smsc: FakeSMSC, tmp_path: Path, restart: bool
+    smsc: FakeSMSC, store_url: str, restart: bool
 ) -> None:
-    edge = Edge(tmp_path, {"up": smsc}, binds=2, in_doubt="hold")
+    edge = Edge(store_url, {"up": smsc}, binds=2, in_doubt="hold")
     links = [await bound(smsc), await bound(smsc)]
     message = (await edge.submit("hello")).message_id
     await edge.until(message, lambda parts: parts[0].state == "sending")
@@ -193,8 +192,8 @@ async def test_before_the_response_on_another_bind_ten_times_and_after_a_restart
 
 @pytest.mark.parametrize("told", [0, 2])
 @pytest_twisted.ensureDeferred
-async def test_one_receipt_for_all_parts_of_a_message(smsc: FakeSMSC, tmp_path: Path, told: int) -> None:
-    edge = Edge(tmp_path, {"up": smsc}, receipt_per="message")
+async def test_one_receipt_for_all_parts_of_a_message(smsc: FakeSMSC, store_url: str, told: int) -> None:
+    edge = Edge(store_url, {"up": smsc}, receipt_per="message")
     link = await bound(smsc)
     message = (await edge.submit("word " * 80)).message_id
     for number in range(3):
@@ -208,8 +207,8 @@ async def test_one_receipt_for_all_parts_of_a_message(smsc: FakeSMSC, tmp_path: 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_receipt_for_each_part(smsc: FakeSMSC, tmp_path: Path) -> None:
-    edge = Edge(tmp_path, {"up": smsc})
+async def test_a_receipt_for_each_part(smsc: FakeSMSC, store_url: str) -> None:
+    edge = Edge(store_url, {"up": smsc})
     link = await bound(smsc)
     message = (await edge.submit("word " * 80)).message_id
     for number in range(3):

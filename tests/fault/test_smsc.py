@@ -1,7 +1,6 @@
 """An SMSC that answers late, never, twice or to nothing; that cuts, refuses and throttles."""
 
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 import pytest_twisted
@@ -23,8 +22,8 @@ def flagged(flags: int) -> bool:
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_after_our_deadline_is_an_answer(smsc: FakeSMSC, tmp_path: Path) -> None:
-    edge = Edge(tmp_path, {"up": smsc}, response_timeout_seconds=0.1, late_response_seconds=30.0)
+async def test_an_answer_after_our_deadline_is_an_answer(smsc: FakeSMSC, store_url: str) -> None:
+    edge = Edge(store_url, {"up": smsc}, response_timeout_seconds=0.1, late_response_seconds=30.0)
     link = await bound(smsc)
     message = (await edge.submit("late")).message_id
     request = await link.await_pdu(SubmitSm)
@@ -41,9 +40,9 @@ async def test_an_answer_after_our_deadline_is_an_answer(smsc: FakeSMSC, tmp_pat
 
 @pytest_twisted.ensureDeferred
 async def test_without_any_answer_it_is_sent_again_flagged_when_the_link_ends_and_only_then(
-    smsc: FakeSMSC, tmp_path: Path
+    smsc: FakeSMSC, store_url: str
 ) -> None:
-    edge = Edge(tmp_path, {"up": smsc}, response_timeout_seconds=0.1, late_response_seconds=0.1)
+    edge = Edge(store_url, {"up": smsc}, response_timeout_seconds=0.1, late_response_seconds=0.1)
     link = await bound(smsc)
     message = (await edge.submit("never " * 40)).message_id
     await link.await_pdu(SubmitSm)
@@ -61,8 +60,8 @@ async def test_without_any_answer_it_is_sent_again_flagged_when_the_link_ends_an
 
 
 @pytest_twisted.ensureDeferred
-async def test_answers_that_come_twice_or_to_nothing_change_nothing(smsc: FakeSMSC, tmp_path: Path) -> None:
-    edge = Edge(tmp_path, {"up": smsc})
+async def test_answers_that_come_twice_or_to_nothing_change_nothing(smsc: FakeSMSC, store_url: str) -> None:
+    edge = Edge(store_url, {"up": smsc})
     link = await bound(smsc)
     one = await edge.submit("twice")
     request = await link.await_pdu(SubmitSm)
@@ -82,10 +81,10 @@ async def test_answers_that_come_twice_or_to_nothing_change_nothing(smsc: FakeSM
 
 @pytest_twisted.ensureDeferred
 async def test_a_link_cut_at_full_window_and_again_loses_nothing_and_leaks_no_slot(
-    smsc: FakeSMSC, tmp_path: Path
+    smsc: FakeSMSC, store_url: str
 ) -> None:
     window = 10
-    edge = Edge(tmp_path, {"up": smsc}, window=window)
+    edge = Edge(store_url, {"up": smsc}, window=window)
     link = await bound(smsc)
     accepted = await edge.submit_all([f"text {number}" for number in range(40)])
     reached: Counter[bytes] = Counter()
@@ -112,10 +111,10 @@ async def test_a_link_cut_at_full_window_and_again_loses_nothing_and_leaks_no_sl
 
 
 @pytest_twisted.ensureDeferred
-async def test_already_bound_five_times_is_temporary(smsc: FakeSMSC, tmp_path: Path) -> None:
+async def test_already_bound_five_times_is_temporary(smsc: FakeSMSC, store_url: str) -> None:
     smsc.bind_status = CommandStatus.ESME_RALYBND
     smsc.answer = accept_all
-    edge = Edge(tmp_path, {"up": smsc})
+    edge = Edge(store_url, {"up": smsc})
     waiting: list[Accepted] = []
     for _ in range(5):
         await bound(smsc)
@@ -161,12 +160,12 @@ class Throttling:
 @pytest.mark.parametrize("binds", [1, 3])
 @pytest_twisted.ensureDeferred
 async def test_throttled_one_in_three_each_message_is_whole_in_order_and_once(
-    smsc: FakeSMSC, tmp_path: Path, binds: int
+    smsc: FakeSMSC, store_url: str, binds: int
 ) -> None:
     """5,000 parts of messages of three parts. The texts are of references, so that they can be told apart."""
     count = 1_667
     script = smsc.answer = Throttling()
-    edge = Edge(tmp_path, {"up": smsc}, window=200, binds=binds, long_messages="udh16")
+    edge = Edge(store_url, {"up": smsc}, window=200, binds=binds, long_messages="udh16")
     for _ in range(binds):
         await bound(smsc)
     texts = [f"{number:05d}:".ljust(152, "a") + "b" * 152 + f"{number:05d}" for number in range(count)]
@@ -187,11 +186,11 @@ async def test_throttled_one_in_three_each_message_is_whole_in_order_and_once(
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_smsc_that_is_away_costs_nothing_but_patience(smsc: FakeSMSC, tmp_path: Path) -> None:
+async def test_an_smsc_that_is_away_costs_nothing_but_patience(smsc: FakeSMSC, store_url: str) -> None:
     """Nothing spins while every bind is down: the store is not asked more often than once a second."""
     smsc.bind_status = None
     smsc.answer = hold_all
-    edge = Edge(tmp_path, {"up": smsc}, reconnect_min_seconds=30.0, reconnect_max_seconds=60.0)
+    edge = Edge(store_url, {"up": smsc}, reconnect_min_seconds=30.0, reconnect_max_seconds=60.0)
     await bound(smsc)
     accepted = await edge.submit_all([f"text {number}" for number in range(100)])
     units = edge.service.store.writer.units

@@ -130,7 +130,7 @@ class Rig:
         self.smsc.start()
 
     def edge(self, **settings: Any) -> Edge:
-        return Edge(self.folder, {"up": self.smsc}, tls=True, **settings)
+        return Edge(f"sqlite:///{self.folder / 'edge.db'}", {"up": self.smsc}, tls=True, **settings)
 
     @property
     def ca(self) -> str:
