@@ -53,11 +53,10 @@ def twistd(config: Path) -> list[str]:
 def test_a_bad_configuration_is_one_line_and_status_2(tmp_path: Path, content: str, problem: str) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(content)
-    for command in (
-        twistd(file),
-        ["trunkline", "run", "-c", str(file)],
-        ["trunkline", "check-config", "-c", str(file)],
-    ):
+    commands = [["trunkline", "check-config", "-c", str(file)]]
+    if problem == PROBLEMS[0][1]:  # a process costs seconds, and all of them read a file alike
+        commands += [twistd(file), ["trunkline", "run", "-c", str(file)]]
+    for command in commands:
         ended = run(command, tmp_path)
         assert ended.returncode == 2, command
         (line,) = (line for line in ended.stderr.splitlines() if line)
