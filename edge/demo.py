@@ -29,7 +29,7 @@ ACCOUNT = LOGIN = KEY = "demo"
 DIDS = ("+12025550100", "+12025550101")
 LOOPBACK = "127.0.0.1"
 PORTS_TRIED = 100
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
 CALLBACK = "/simulator/callback?id={ID}&timestamp={TIMESTAMP}&from={FROM}&to={TO}&message={MESSAGE}"
 
 

@@ -40,9 +40,10 @@ LOOK_SECONDS = 1.0
 class Subscription:
     """One reader's place in the feed, made by `Events.subscribe`. ``account_id`` None reads everybody's."""
 
-    def __init__(self, hub: "Events", account_id: int | None, cursor: Cursor) -> None:
+    def __init__(self, hub: "Events", account_id: int | None, cursor: Cursor, gap: bool = False) -> None:
         self.account_id = account_id
         self.cursor = cursor
+        self._gap = gap  # to be told first
         self._hub = hub
         self._waiting: Deferred[Batch] | None = None
         self._busy = False
@@ -77,6 +78,9 @@ class Subscription:
         self._answer(Batch((), end, gap=True))
 
     def _next(self) -> Deferred[Batch]:
+        if self._gap:
+            self._gap = False
+            return succeed(Batch((), self.cursor, gap=True))
         batch = self._hub.remembered_for(self)
         if batch is None:
             return self._hub.read_for(self).addCallback(self._read)
@@ -96,7 +100,7 @@ class Subscription:
             waiting.callback(self._moved(batch))
 
     def _moved(self, batch: Batch) -> Batch:
-        self.cursor = max(self.cursor, batch.cursor)
+        self.cursor = batch.cursor if batch.gap else max(self.cursor, batch.cursor)
         return batch
 
     def _cancelled(self, _: Deferred[Batch]) -> None:
@@ -171,7 +175,9 @@ class Events:
         def begin(head: Cursor) -> Subscription:
             if not self._subscriptions:
                 self._forget(head)
-            made = Subscription(self, account_id, cursor or head)
+            # A cursor beyond the head is that of another feed: of before a restore, or of no restore.
+            gap = cursor is not None and cursor > head
+            made = Subscription(self, account_id, head if cursor is None or gap else cursor, gap)
             self._subscriptions.add(made)
             self.look()
             return made

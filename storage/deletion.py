@@ -15,7 +15,10 @@ from storage.tables import message
 
 UNDO_MS = 30_000
 STEP = 1_000
-"""Messages marked, brought back or purged in one transaction."""
+"""Messages marked or brought back in one transaction."""
+
+PURGE_STEP = 200
+"""Messages purged in one: with all that belongs to each, it must not hold up what is being sent."""
 
 _A_MINUTE_MS = 60_000
 
@@ -59,7 +62,7 @@ def undo(connection: Connection, account_id: int, deletion_id: int, now_ms: int,
     return _mark(connection, account_id, conditions, None, events.Kind.MESSAGE_RESTORED, now_ms, limit)
 
 
-def purge(connection: Connection, now_ms: int, limit: int = STEP) -> int:
+def purge(connection: Connection, now_ms: int, limit: int = PURGE_STEP) -> int:
     """Remove at most ``limit`` messages of deletions that can no longer be undone; how many went.
 
     One about which something is still under way waits until that is settled.

@@ -91,7 +91,7 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
         own.setdefault(row.account_id, {})[Kept(row.kind)] = row.keep_ms
     yield "sessions", lambda conn, _: Done(sessions.purge_expired(conn, now_ms), None)
     yield "idempotency keys", _again(lambda conn: idempotency.purge_expired(conn, now_ms, STEP))
-    yield "deleted messages", _again(lambda conn: deletion.purge(conn, now_ms, STEP))
+    yield "deleted messages", _again(lambda conn: deletion.purge(conn, now_ms))
     yield "abandoned segments", _again(lambda conn: _abandoned(conn, now_ms - ABANDONED_MS))
     for kind, step in _STEPS.items():
         for scope, keep_ms in _scopes(kind, common, own):

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from edge.web.headers import STATUS_LINES, lines
+from edge.web.request import origin_form
 
 if TYPE_CHECKING:
     from edge.web.site import EdgeSite
@@ -34,8 +35,7 @@ class EdgeChannel(HTTPChannel):
     @property
     def asked_path(self) -> bytes:
         """The path of the request that is arriving, before there is a request."""
-        target: bytes = self._path
-        return target.partition(b"?")[0]
+        return origin_form(self._path).partition(b"?")[0]
 
     def connectionMade(self) -> None:
         """One more; if that is too many, it is told so and closed at once."""

@@ -1,5 +1,6 @@
 """One HTTP request: its limits, how its resource is found, and an answer that leaves in one piece."""
 
+import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -22,6 +23,16 @@ log = structlog.get_logger(__name__)
 MAX_BODY_OCTETS = 1 << 20
 FORM = b"application/x-www-form-urlencoded"
 NO_CONTENT = 204
+
+
+def origin_form(target: bytes) -> bytes:
+    """The path and query of a request's target, which may be a whole URL (RFC 9112 §3.2.2)."""
+    scheme, _, rest = target.partition(b"://")
+    if target[:1] == b"/" or scheme.lower() not in (b"http", b"https"):
+        return target
+    authority = re.match(rb"[^/?#]*", rest)
+    path = rest[authority.end() :] if authority else rest
+    return path if path[:1] == b"/" else b"/" + path
 
 
 class EdgeRequest(Request):
@@ -68,8 +79,8 @@ class EdgeRequest(Request):
         if self._refused:
             self.channel.loseConnection()
             return
-        self.method, self.uri, self.clientproto = command, path, version
-        self.path = path.partition(b"?")[0]
+        self.method, self.uri, self.clientproto = command, origin_form(path), version
+        self.path = self.uri.partition(b"?")[0]
         self.process()
 
     def _refuse(self) -> None:

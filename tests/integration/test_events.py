@@ -307,3 +307,21 @@ async def test_many_writers_and_readers_of_each_kind(
     assert sorted(told[0]) == sorted(subjects(*records))
     assert told[1:] == [told[0], told[0]]
     assert await following(await hub.subscribe(1, start), len(records)) == told[0]
+
+
+@pytest.mark.parametrize("ahead", ["epoch", "place"])
+@pytest_twisted.ensureDeferred
+async def test_a_reader_with_a_cursor_of_another_feed_is_told_once_and_goes_on(
+    store: Store, hub: Events, ahead: str
+) -> None:
+    """The store was put back to before what he has read."""
+    await write(store, mo())
+    head = await store.read(events.head)
+    other = head._replace(epoch=head.epoch + 1, id=1) if ahead == "epoch" else head._replace(id=head.id + 999)
+    reader = await hub.subscribe(
+        1, other if store.engine.name == "sqlite" else other._replace(xact=head.xact + 999)
+    )
+    assert (await reader.next()).gap
+    new = mo()
+    await write(store, new)
+    assert await following(reader, 1) == subjects(new)

@@ -89,13 +89,14 @@ class Access:
         return known is not None and (known.expires_at is None or known.expires_at > now_ms)
 
     def charge(self, key: ApiKey, cost: int) -> None:
-        """As `charged`, and raises the Problem."""
-        over = self.charged(key, cost)
+        """As `charged`, for what a request costs beyond the one that it is; raises the Problem."""
+        over = self.charged(key, cost, counted=1)
         if over is not None:
             raise over
 
-    def charged(self, key: ApiKey, cost: int) -> Problem | None:
-        """Count against the key's limit; the problem when that is used up.
+    def charged(self, key: ApiKey, cost: int, counted: int = 0) -> Problem | None:
+        """Count against the key's limit; the problem when that is used up. So many of the request are
+        ``counted`` already.
 
         What costs more than a whole minute's quota goes through once all of that is there.
         """
@@ -103,7 +104,7 @@ class Access:
         if limit is None:
             return None
         now = self._clock.seconds()
-        wanted = min(cost, limit.quota)
+        wanted = min(counted + cost, limit.quota) - counted
         if limit.bucket.available(now) < wanted:
             missing = wanted - limit.bucket.available(now)
             wait = max(1, math.ceil(missing * WINDOW_SECONDS / limit.quota))

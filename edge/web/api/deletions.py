@@ -25,13 +25,14 @@ MATCHING = Record(
         Member("peer", Number()),
         Member("since", Moment(), "From this time on."),
         Member("until", Moment(), "Before this time."),
+        Member("all", Switch(), "Every message of the account; must be true when nothing else is named."),
     ),
     "Matching",
 )
 WANTED = Record(
     (
         Member("ids", Many(IDENTIFIER, 1, deletion.STEP, "batch_size_invalid"), "These messages."),
-        Member("matching", MATCHING, "All that there are of this kind; with no member, all."),
+        Member("matching", MATCHING, "All that there are of this kind."),
         Member("confirm", Switch(), "Must be true for `matching`.", default=False),
     ),
     "Deleting",
@@ -60,6 +61,10 @@ def delete(call: Call) -> Deferred[Reply]:
             return deletion.delete_selected(conn, account_id, wanted, deletion_id, now_ms)
 
         return ensureDeferred(_delete(call, f"{len(wanted)} messages", named))
+    named_none = all(value is None for name, value in matching.items() if name != "all")
+    if bool(matching["all"]) != named_none:
+        detail = "Name what is to go; or all of it, and nothing else: {'all': true}."
+        raise Problem(422, "matching_empty", detail, "matching")
     if not call.given["confirm"]:
         raise Problem(422, "confirm_missing", "'confirm' must be true to delete all that match.", "confirm")
     return ensureDeferred(_delete_matching(call, _filter(call, matching), "messages that match"))

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from edge.errors import Unavailable
 from edge.web.api.problems import Problem
-from edge.web.api.routes import Call, Reply
+from edge.web.api.routes import Call, Reply, segments
 from edge.web.headers import Header
 from storage import idempotency
 from storage.errors import Conflict
@@ -204,7 +204,7 @@ def _scope(call: Call, written: Sequence[bytes]) -> Scope:
     if len(written) > 1 or not _KEY.fullmatch(value):
         detail = "An Idempotency-Key has 1 to 255 printable ASCII characters without blanks."
         raise Problem(422, "idempotency_key_invalid", detail, "Idempotency-Key")
-    path = call.request.path.rstrip(b"/").decode("latin-1")
+    path = "/" + "/".join(segments(call.request.path))  # however it is spelled
     return Scope(call.key.id, call.route.method, path, value.decode("ascii"))
 
 

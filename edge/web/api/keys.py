@@ -39,8 +39,16 @@ NEW = Record(
     (
         Member("name", Text(1, 100, True), required=True),
         Member("scopes", Many(Choice(WORDS), 1, len(WORDS)), "None that the asking key has not.", True),
-        Member("expires_at", Moment(), "Without it there is no end."),
-        Member("requests_per_minute", Whole(0, 1_000_000), "0: without a limit."),
+        Member(
+            "expires_at",
+            Moment(),
+            "Without it as the asking key; never later.",
+        ),
+        Member(
+            "requests_per_minute",
+            Whole(0, 1_000_000),
+            "0: no limit; never more than the asking key.",
+        ),
     ),
     "KeyWanted",
 )
@@ -78,7 +86,8 @@ def add(call: Call) -> Deferred[Reply]:
     now_ms, token = services.wall_ms(), new_token()
     if given["expires_at"] is not None and given["expires_at"] <= now_ms:
         raise Problem(422, "time_invalid", "'expires_at' is over already.", "expires_at")
-    limit = _limit_of(call.key, given["requests_per_minute"])
+    limit = _limit_of(call, given["requests_per_minute"])
+    expires_at = _end_of(call.key, given["expires_at"])
 
     def make(conn: Connection) -> ApiKey:
         made = accounts.add_key(
@@ -90,7 +99,7 @@ def add(call: Call) -> Deferred[Reply]:
             token_hash(token),
             now_ms,
             scopes=" ".join(sorted(set(given["scopes"]))),
-            expires_at=given["expires_at"],
+            expires_at=expires_at,
             requests_per_minute=limit,
         )
         if made.key_hash != token_hash(token):
@@ -147,12 +156,19 @@ def _may_give(key: ApiKey, scopes: list[str]) -> None:
         raise Problem(403, "scope_missing", detail, "scopes")
 
 
-def _limit_of(key: ApiKey, wanted: int | None) -> int | None:
-    """Nor one that may ask more often."""
-    own = key.requests_per_minute
-    if not own:
+def _end_of(key: ApiKey, wanted: int | None) -> int | None:
+    """Nor one that is good for longer."""
+    ends = [at for at in (key.expires_at, wanted) if at is not None]
+    return min(ends, default=None)
+
+
+def _limit_of(call: Call, wanted: int | None) -> int | None:
+    """Nor one that may ask more often: without a limit of its own a key has the server's."""
+    own = call.key.requests_per_minute
+    most = call.services.config.http.requests_per_minute if own is None else own
+    if not most or (wanted is None and own is None):
         return wanted
-    return own if not wanted else min(own, wanted)
+    return min(most, wanted or most)
 
 
 def _shown(key: ApiKey, call: Call, token: str, status: int) -> Deferred[Reply]:

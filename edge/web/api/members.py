@@ -4,6 +4,7 @@ Query and body may be mixed (some tools can only fill URLs); a member in both is
 must be is said by `edge.web.api.shapes`.
 """
 
+import json
 import re
 
 import orjson
@@ -71,7 +72,26 @@ def _of_json(body: bytes, request: EdgeRequest) -> dict[str, object]:
     if not isinstance(document, dict):
         detail = f"The body must be one JSON object, not {json_type(document)}."
         raise Problem(400, "not_an_object", detail)
+    # A member has one colon; where there are more, they stand in texts, or a member is there twice.
+    if body.count(b":") != _members_in(document):
+        json.loads(body, object_pairs_hook=_each_once)
     return document
+
+
+def _members_in(value: object) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_members_in(each) for each in value.values() if type(each) in (dict, list))
+    if isinstance(value, list):
+        return sum(_members_in(each) for each in value if type(each) in (dict, list))
+    return 0
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _twice(name, "is there twice.")
+        seen.add(name)
 
 
 def _not_json(request: EdgeRequest, error: orjson.JSONDecodeError) -> Problem:

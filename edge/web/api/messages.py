@@ -1,7 +1,7 @@
 """/v1/messages: send one or many, list, look at one, delete, send again, mark as read or unread."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 from sqlalchemy import Connection
@@ -122,18 +122,22 @@ class Messages:
     def send_many(self, call: Call) -> Deferred[Reply]:
         """202 once they are all committed, in one transaction."""
         items: list[dict[str, Any]] = call.given["messages"]
-        call.charge(len(items) - 1)
-        drafts = [draft_of(call, item, self._rules) for item in items]
         whole: bool = call.given["all_or_nothing"]
 
         def send(keep: Keep | None) -> Deferred[Reply]:
             def also(outcomes: Sequence[Outcome]) -> Writes:
-                made[:] = [_batch(outcomes)]
+                made[:] = [_batch(judged.filled(outcomes))]
                 return () if keep is None else keep(made[0])
 
+            call.charge(len(items) - 1)
             made: list[Reply] = []
-            sending = call.services.outbound.submit_many(drafts, also, whole)
-            return sending.addCallback(lambda outcomes: made[0] if made else _none_sent(outcomes))
+            judged = _Judged([_judged(call, item, self._rules) for item in items])
+            if whole and len(judged.drafts) < len(items):
+                return _none_sent(judged.filled([None] * len(judged.drafts)))
+            sending = call.services.outbound.submit_many(judged.drafts, also, whole)
+            return sending.addCallback(
+                lambda outcomes: made[0] if made else _none_sent(judged.filled(outcomes))
+            )
 
         return self._idempotency.once(call, send)
 
@@ -239,6 +243,26 @@ def draft_of(call: Call, given: dict[str, Any], rules: Rules) -> Draft:
     return Draft(call.account_id, given["from"], given["to"], given["text"], LEG, given["status_callback"])
 
 
+class _Judged:
+    """The messages of a batch: drafts, and in the places of those that cannot be such what is wrong."""
+
+    def __init__(self, found: Sequence[Draft | Problem]) -> None:
+        self._found = found
+        self.drafts = [one for one in found if isinstance(one, Draft)]
+
+    def filled(self, outcomes: Sequence[Outcome]) -> "list[Outcome | Problem]":
+        """All of them, given what became of the drafts."""
+        of_drafts = iter(outcomes)
+        return [next(of_drafts) if isinstance(one, Draft) else one for one in self._found]
+
+
+def _judged(call: Call, item: dict[str, Any], rules: Rules) -> Draft | Problem:
+    try:
+        return draft_of(call, item, rules)
+    except Problem as problem:
+        return problem
+
+
 def accepted_document(accepted: Accepted) -> dict[str, object]:
     """What is said of a message that will be sent."""
     return {
@@ -274,28 +298,28 @@ def _accepted(accepted: Accepted) -> Reply:
     return Reply(202, accepted_document(accepted))
 
 
-def _batch(outcomes: Sequence[Outcome]) -> Reply:
+def _batch(outcomes: Sequence[Outcome | Problem]) -> Reply:
     """The answer of a batch, as octets: it is kept and sent as the same."""
     documents = [_outcome(outcome) for outcome in outcomes]
-    refused = sum(isinstance(outcome, Refused) for outcome in outcomes)
+    refused = sum(isinstance(outcome, Refused | Problem) for outcome in outcomes)
     body = {"accepted": len(outcomes) - refused, "refused": refused, "messages": documents}
     return Reply(202, orjson.dumps(body))
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
+def _outcome(outcome: Outcome | Problem) -> dict[str, object]:
     if isinstance(outcome, Accepted):
         return accepted_document(outcome)
     if outcome is None:
         detail = "It could be sent, and was not: another message of the batch is refused."
         return {"status": "refused", "code": "batch_refused", "detail": detail}
-    problem = problem_of(outcome)
+    problem = outcome if isinstance(outcome, Problem) else problem_of(outcome)
     assert problem is not None
     said = {name: value for name, value in document(problem).items() if name in ("code", "detail", "field")}
     return {"status": "refused", **said}
 
 
-def _none_sent(outcomes: Sequence[Outcome]) -> Reply:
-    refused = sum(isinstance(outcome, Refused) for outcome in outcomes)
+def _none_sent(outcomes: Sequence[Outcome | Problem]) -> NoReturn:
+    refused = sum(isinstance(outcome, Refused | Problem) for outcome in outcomes)
     detail = f"Nothing was sent: {refused} of {len(outcomes)} messages cannot be."
     raise Problem(422, "batch_refused", detail, more={"messages": [_outcome(item) for item in outcomes]})
 

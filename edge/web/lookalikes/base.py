@@ -29,6 +29,7 @@ from storage.records import ApiAccess, Did
 log = structlog.get_logger(__name__)
 
 BAD_REQUEST = 400
+UNPROCESSABLE = 422
 FORBIDDEN = 403
 NOT_ALLOWED = 405
 TOO_MANY = 429

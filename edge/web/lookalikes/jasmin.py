@@ -14,10 +14,11 @@ from twisted.internet.defer import Deferred
 from edge.handlers.reports import JASMIN
 from edge.outbound import Accepted
 from edge.web import parameters
-from edge.web.lookalikes.base import BAD_REQUEST, FORBIDDEN, Answer, LookAlike, Visit, Wrong
+from edge.web.lookalikes.base import BAD_REQUEST, FORBIDDEN, UNPROCESSABLE, Answer, LookAlike, Visit, Wrong
 from edge.web.parameters import Parameters
 from edge.web.program import PLAIN
 from edge.web.request import EdgeRequest
+from protocols.sms import decode
 
 PATH = b"/send"
 SUCCESS = 200
@@ -102,6 +103,8 @@ class Send(LookAlike):
             case "no_route":
                 return Answer(NO_ROUTE, b'Error "No route found"')
         status = FORBIDDEN if wrong.reason.startswith("denied_") else wrong.status
+        if status == UNPROCESSABLE:  # Jasmin has no such status
+            status = BAD_REQUEST
         return Answer(status, f'Error "{sentence}"'.encode("utf-8", "replace"))
 
 
@@ -117,6 +120,8 @@ def _text(given: Parameters) -> str:
         charset = HEX_CHARSETS.get(coding)
         try:
             octets = binascii.unhexlify(given.text("hex-content"))
+            if coding == "0":  # octets as SMPP has them: a septet of GSM 03.38 in each
+                return decode(octets, 0).text
         except ValueError:
             sentence = f"Invalid hex-content data: '{given.text('hex-content')[:40]}'"
             raise Wrong(BAD_REQUEST, "content", sentence) from None

@@ -21,6 +21,7 @@ from edge.web.request import EdgeRequest
 
 PATH = b"/cgi-bin/sendsms"
 ACCEPTED = 202
+SHOWN = 40  # characters of what is no number
 MAX_RECEIVERS = 100
 _URL = re.compile(r"https?://[!-~]+", re.ASCII | re.IGNORECASE)
 SEVEN_BIT, EIGHT_BIT, UCS2 = "0", "1", "2"
@@ -96,11 +97,27 @@ class SendSms(LookAlike):
         more: dict[str, Any] = {"validity_seconds": _minutes(given, "validity"), "reports": _reports(given)}
         if _minutes(given, "deferred"):
             raise Wrong(BAD_REQUEST, "deferred")
-        receivers = list(dict.fromkeys(self.destination(number) for number in written))
+        receivers, unreadable = self._read_receivers(written)
         if len(receivers) == 1:
-            return self.send(visit, did, receivers[0], text, **more).addCallback(lambda _: _accepted())
+            sending = self.send(visit, did, receivers[0], text, **more)
+            return sending.addCallback(lambda _: _accepted(unreadable))
         drafts = [self.draft(visit, did, receiver, text, **more) for receiver in receivers]
-        return self.send_many(visit, drafts).addCallback(_told, receivers)
+        return self.send_many(visit, drafts).addCallback(_told, receivers, unreadable)
+
+    def _read_receivers(self, written: list[str]) -> tuple[list[str], list[str]]:
+        """Each number once, and what is none. Raises Wrong when there is no number at all."""
+        numbers: dict[str, None] = {}
+        unreadable: list[str] = []
+        wrong: Wrong | None = None
+        for word in written:
+            try:
+                numbers[self.destination(word)] = None
+            except Wrong as error:
+                wrong = error
+                unreadable.append(word[:SHOWN])
+        if wrong is not None and not numbers:
+            raise wrong
+        return list(numbers), unreadable
 
     def wrong(self, wrong: Wrong) -> Answer:
         """See `LookAlike`."""
@@ -108,7 +125,7 @@ class SendSms(LookAlike):
         return Answer(wrong.status, words.encode())
 
 
-def _told(outcomes: Sequence[Accepted | Exception], receivers: list[str]) -> Answer:
+def _told(outcomes: Sequence[Accepted | Exception], receivers: list[str], unreadable: list[str]) -> Answer:
     """Accepted when one is; those that are refused are named. Raises the first refusal when all are."""
     refused = [
         (receiver, outcome)
@@ -117,7 +134,7 @@ def _told(outcomes: Sequence[Accepted | Exception], receivers: list[str]) -> Ans
     ]
     if len(refused) == len(receivers):
         raise refused[0][1]
-    return _accepted([receiver for receiver, _ in refused])
+    return _accepted([*unreadable, *(receiver for receiver, _ in refused)])
 
 
 def _accepted(denied: list[str] | None = None) -> Answer:

@@ -79,6 +79,13 @@ def test_kannel_with_several_receivers(world: World) -> None:
     assert reply.status == 403
 
 
+def test_kannel_names_the_receivers_that_are_none_and_sends_to_the_others(world: World) -> None:
+    for to in ("12025550198 zz", "12025550198 zz 12025550199"):
+        reply = world.get(KANNEL, **LOGIN, **{"from": DID, "to": to, "text": "x"})
+        assert said(reply) == (202, "0: Accepted for delivery\nDenied receivers list: zz")
+    assert [row[2] for row in sent(world)] == ["+12025550198", "+12025550198", "+12025550199"]
+
+
 def test_kannel_by_post(world: World) -> None:
     headers = {
         "Content-Type": "text/plain; charset=utf-8",
@@ -184,6 +191,8 @@ def test_jasmin_takes_a_message(world: World) -> None:
     [
         ({"hex-content": "0047007200fc", "coding": "8"}, "Grü"),
         ({"hex-content": "4772fc", "coding": "3"}, "Grü"),
+        ({"hex-content": "47727e001b65"}, "Grü@€"),
+        ({"hex-content": "47727e", "coding": "0"}, "Grü"),
         ({"content": "Gr", "coding": "3"}, "Gr"),
     ],
 )
@@ -210,7 +219,7 @@ def test_jasmin_codings(world: World, arguments: dict[str, str], text: str) -> N
         ({"dlr-level": "4"}, 400, "Argument [dlr-level] has an invalid value: [4]."),
         ({"sdt": "000000000100000R"}, 400, "Argument [sdt] is not supported"),
         ({"from": "12025550177"}, 403, "is not a number of this account."),
-        ({"content": ""}, 422, "The message has no text."),
+        ({"content": ""}, 400, "The message has no text."),
     ],
 )
 def test_jasmin_refuses_in_its_own_words(

@@ -48,6 +48,18 @@ def test_all_or_nothing(scene: Scene) -> None:
     assert batch(scene, [GOOD, GOOD], all_or_nothing=True).json["accepted"] == 2
 
 
+def test_a_url_that_may_not_be_called_refuses_its_message_alone(scene: Scene) -> None:
+    told = {**GOOD, "status_callback": "http://10.0.0.1/"}
+    reply = batch(scene, [GOOD, told, GOOD])
+    assert (reply.status, reply.json["accepted"], reply.json["refused"]) == (202, 2, 1)
+    assert [item.get("code") for item in reply.json["messages"]] == [None, "url_refused", None]
+    reply = batch(scene, [GOOD, told], all_or_nothing=True)
+    assert (reply.status, reply.json["code"]) == (422, "batch_refused")
+    assert [item["code"] for item in reply.json["messages"]] == ["batch_refused", "url_refused"]
+    assert batch(scene, [told]).json["code"] == "batch_refused"
+    assert len(scene.outbox.drafts) == 2
+
+
 def test_a_batch_of_which_nothing_can_be_sent(scene: Scene) -> None:
     scene.outbox.refuses = {"12"}
     reply = batch(scene, [BAD])

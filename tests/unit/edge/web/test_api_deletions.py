@@ -53,6 +53,16 @@ def test_all_that_match_go_when_that_is_confirmed(scene: Scene, monkeypatch: pyt
     assert scene.call("POST", "/v1/messages/delete", {"ids": []}).status == 422
 
 
+@pytest.mark.parametrize("matching", [{}, {"peer": None}, {"all": False}, {"all": True, "peer": BOB}])
+def test_a_member_that_is_missing_does_not_mean_everything(scene: Scene, matching: dict[str, Any]) -> None:
+    stays = scene.message().id
+    reply = scene.call("POST", "/v1/messages/delete", {"matching": matching, "confirm": True})
+    assert (reply.status, reply.json["code"]) == (422, "matching_empty")
+    assert left(scene) == [stays]
+    asked = {"matching": {"all": True}, "confirm": True}
+    assert scene.call("POST", "/v1/messages/delete", asked).json["messages"] == 1
+
+
 def test_a_conversation_goes_and_comes_back(scene: Scene) -> None:
     scene.message(peer=BOB)
     stays = scene.message().id

@@ -9,6 +9,7 @@ import structlog
 
 from edge import log as logging
 from edge.config import HTTPConfig, LogConfig
+from edge.web.api.views import iso
 from storage import accounts, audit
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -54,10 +55,24 @@ def test_nobody_makes_a_key_that_may_do_more(scene: Scene) -> None:
     assert scene.call("DELETE", f"/v1/keys/{whole['id']}").status == 204
 
 
+def test_nobody_makes_a_key_that_is_good_for_longer(scene: Scene) -> None:
+    soon, later = (iso(scene.time.wall_ms() + hours * 3_600_000) for hours in (1, 2))
+    ending = made(scene, name="ending", scopes=["keys:write", "messages:read"], expires_at=later)["token"]
+    for number, (wanted, end) in enumerate([(None, later), ("2099-01-01T00:00:00Z", later), (soon, soon)]):
+        ask = {"name": f"x{number}", "scopes": ["messages:read"], "expires_at": wanted}
+        assert scene.call("POST", "/v1/keys", ask, token=ending).json["expires_at"] == end
+
+
+def test_nor_one_without_the_limit_that_the_server_sets(inline_store: InlineStore, time: Time) -> None:
+    scene = Scene(inline_store, time, http=HTTPConfig(requests_per_minute=30))
+    clerk = made(scene, name="clerk", scopes=["keys:write", "messages:read"])["token"]
+    for number, (wanted, limit) in enumerate([(0, 30), (None, None), (500, 30), (5, 5)]):
+        ask = {"name": f"x{number}", "scopes": ["messages:read"], "requests_per_minute": wanted}
+        assert scene.call("POST", "/v1/keys", ask, token=clerk).json["requests_per_minute"] == limit
+
+
 def test_a_key_ends(scene: Scene) -> None:
     soon = scene.time.wall_ms() + 60_000
-    from edge.web.api.views import iso
-
     token = made(scene, expires_at=iso(soon))["token"]
     assert scene.call("GET", "/v1/messages", token=token).status == 200
     scene.time.advance(60)
@@ -132,8 +147,10 @@ def test_a_batch_counts_as_its_messages(scene: Scene) -> None:
     assert (over.status, over.json["code"]) == (429, "rate_limited")
     scene.time.advance(120)
     more = scene.call("POST", "/v1/messages/batch", {"messages": [GOOD] * 25}, token=token)
-    assert more.status == 429, "the request itself was one of a full minute's quota"
-    assert len(scene.outbox.drafts) == 8
+    assert more.status == 202, "more than a minute's quota: it goes once all of that is there"
+    assert len(scene.outbox.drafts) == 8 + 25
+    over = scene.call("POST", "/v1/messages/batch", {"messages": [GOOD]}, token=token)
+    assert (over.status, int(over.headers["retry-after"])) == (429, 6 * 16), "and leaves a debt"
 
 
 def test_the_servers_own_limit(inline_store: InlineStore, time: Time) -> None:

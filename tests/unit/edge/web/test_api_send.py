@@ -191,6 +191,18 @@ def test_a_member_that_is_there_twice(scene: Scene, query: str) -> None:
     assert (reply.status, reply.json["code"]) == (400, "member_twice")
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"from":"+12025550100","to":"+1","to":"+447911123456","text":"x"}', 400),
+        (b'{"from":"+12025550100","to":"+447911123456","text":"\\"to\\": a:b"}', 202),
+    ],
+)
+def test_a_member_of_json_that_is_there_twice(scene: Scene, body: bytes, status: int) -> None:
+    reply = scene.call("POST", "/v1/messages", body)
+    assert (reply.status, reply.json.get("code")) == (status, "member_twice" if status == 400 else None)
+
+
 def test_a_query_that_is_not_utf_8(scene: Scene) -> None:
     assert scene.call("POST", "/v1/messages?text=%ED%A0%BD", GOOD).json["code"] == "not_utf8"
 
