@@ -3,13 +3,12 @@
 The password has nothing to do with those of users: it cannot log in to the portal.
 """
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from storage.errors import Conflict
-from storage.ids import lowest_at
 from storage.numbers import bump_catalog
 from storage.records import ApiAccess
-from storage.tables import api_access, message
+from storage.tables import api_access
 
 
 def put_access(connection: Connection, wanted: ApiAccess) -> ApiAccess:
@@ -41,15 +40,3 @@ def named(connection: Connection, username: str) -> ApiAccess | None:
     """The access with this user name, of whichever account."""
     row = connection.execute(select(api_access).where(api_access.c.username == username)).first()
     return None if row is None else ApiAccess(*row)
-
-
-def sent_since(connection: Connection, account_id: int, legs: tuple[str, ...], since_ms: int) -> int:
-    """How many messages the account has sent over these legs since then, deleted ones too."""
-    query = select(func.count()).where(
-        message.c.account_id == account_id,
-        message.c.id >= lowest_at(since_ms),
-        message.c.created_at >= since_ms,
-        message.c.direction == "mt",
-        message.c.leg.in_(legs),
-    )
-    return connection.scalar(query.select_from(message)) or 0

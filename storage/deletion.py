@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, select, update
 
-from storage import audit, conversations, events, removal
+from storage import audit, conversations, events, removal, usage
 from storage.history import Filter
 from storage.ids import IdSource, lowest_at, time_of
 from storage.tables import message
@@ -68,7 +68,7 @@ def purge(connection: Connection, now_ms: int, limit: int = PURGE_STEP) -> int:
     One about which something is still under way waits until that is settled.
     """
     over = _over(now_ms).order_by(message.c.deletion_id, message.c.id).limit(limit)
-    return removal.remove(connection, list(connection.scalars(over)))
+    return removal.remove(connection, list(connection.scalars(over)), usage.HOUR_MS)
 
 
 def purgeable(connection: Connection, now_ms: int) -> bool:

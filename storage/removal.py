@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 
-from storage import conversations, search
+from storage import conversations, search, usage
 from storage.records import DeliveryState, MessageFlag, PartState
 from storage.tables import (
     attempt,
@@ -20,14 +20,16 @@ from storage.tables import (
 )
 
 
-def remove(connection: Connection, message_ids: Sequence[int]) -> int:
-    """Remove these messages, of whichever account, and all rows that are about them; how many went.
+def remove(connection: Connection, message_ids: Sequence[int], step_ms: int) -> int:
+    """Remove these messages, of whichever account, and all rows that are about them; how many went. What they
+    had used stays known, by steps of time of this length.
 
     Only those about which nothing is under way (`settled`) should be given.
     """
     if not message_ids:
         return 0
     rows = connection.execute(_places(message_ids)).all()
+    usage.keep(connection, message_ids, step_ms)
     search.forget(connection, message_ids)
     parts = _ids(connection, part.c.id, part.c.message_id.in_(message_ids))
     connection.execute(delete(receipt).where(receipt.c.part_id.in_(parts)))

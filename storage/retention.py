@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from storage import audit, deletion, events, idempotency, removal, sessions
+from storage import audit, deletion, events, idempotency, removal, sessions, usage
 from storage.ids import lowest_at
 from storage.records import PartState
 from storage.tables import attempt, delivery, inbound_part, message, part, receipt, receipt_candidate
@@ -167,7 +167,7 @@ def _chosen(ids: Sequence[int], conditions: Sequence[_Condition]) -> Any:
 def _messages(direction: str) -> _OfMessages:
     def step(connection: Connection, ids: Sequence[int], meant: tuple[_Condition, ...]) -> int:
         chosen = _chosen(ids, (message.c.direction == direction, *meant, *removal.settled()))
-        return removal.remove(connection, list(connection.scalars(chosen)))
+        return removal.remove(connection, list(connection.scalars(chosen)), usage.DAY_MS)
 
     return step
 

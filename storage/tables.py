@@ -25,7 +25,7 @@ from storage.schema import Id, metadata
 from storage.schema import key as _id
 from storage.schema import partial as _partial
 from storage.tables_access import api_access, media, phonebook_entry, sub_account
-from storage.tables_account import free_number, recovery_code
+from storage.tables_account import free_number, recovery_code, usage
 from storage.tables_feed import conversation, event, feed, follower
 from storage.tables_people import (
     audit,
@@ -75,6 +75,7 @@ __all__ = [
     "retention",
     "session",
     "sub_account",
+    "usage",
     "user",
 ]
 

@@ -1,4 +1,5 @@
-"""The tables behind a customer's account: the second factor's spare codes, numbers that nobody has yet."""
+"""The tables behind a customer's account: the second factor's spare codes, numbers that nobody has yet, and
+what was used."""
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Table, Text
 
@@ -26,5 +27,20 @@ free_number = Table(
     Column("account_id", Id, ForeignKey("account.id"), index=True),
     Column("asked_at", BigInteger),
     Column("asked_by", Text),
+    sqlite_with_rowid=False,
+)
+
+# What the messages that were removed had been: how many in the time that begins then.
+usage = Table(
+    "usage",
+    metadata,
+    Column("account_id", Id, primary_key=True, autoincrement=False),
+    Column("begun_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("did", Text, primary_key=True),
+    Column("leg", Text, primary_key=True),
+    Column("received", BigInteger, nullable=False),
+    Column("received_parts", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("sent_parts", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

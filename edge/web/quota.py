@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred, succeed
 
-from storage import accesses
+from storage import usage
 from storage.records import ApiAccess
 from storage.store import Store
 
@@ -41,7 +41,7 @@ class Quota:
             return succeed(self._more(known, access, wanted))
         midnight = datetime.combine(at.date(), time(), at.tzinfo)
         counting = self._store.read(
-            accesses.sent_since, access.account_id, LEGS, round(midnight.timestamp() * 1000)
+            usage.sent_since, access.account_id, LEGS, round(midnight.timestamp() * 1000)
         )
         return counting.addCallback(self._begin, access, at.date(), wanted)
 

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import Connection, select, update
 
-from storage import audit, check, contacts, conversations, deletion, messages, opt_outs, retention
+from storage import audit, check, contacts, conversations, deletion, messages, opt_outs, retention, usage
 from storage.engines import Engine
 from storage.errors import NotFound
-from storage.ids import lowest_at
+from storage.ids import lowest_at, time_of
 from storage.records import PartState
 from storage.retention import DAY_MS, Kept
 from storage.tables import conversation, message, part
@@ -100,6 +100,32 @@ def test_rules_of_retention_are_by_account_and_class(engine: Engine) -> None:
     assert [(view.message.direction, view.message.raw) for view in kept] == [("mo", None), ("mt", None)]
     with pytest.raises(ValueError, match="one rule"):
         done(engine, retention.set_rule, 2, Kept.EVENT, 5 * DAY_MS)
+
+
+def test_what_was_used_stays_known_when_the_messages_are_gone(engine: Engine) -> None:
+    day = NOW - NOW % DAY_MS
+    got, sent = mo(created_at=day + 7), mt(created_at=day + 5 * usage.HOUR_MS, parts_total=3)
+    later = mt(created_at=day + 6 * usage.HOUR_MS)
+    stored(engine, got, sent, later, mo(created_at=day + DAY_MS), mt(account_id=2, created_at=day))
+    every = (1, day, day + 2 * DAY_MS)
+    first = usage.Day(day, DID, 1, 1, 2, 4)
+    assert read(engine, usage.daily, *every) == [first, usage.Day(day + DAY_MS, DID, 1, 1, 0, 0)]
+    made = ids.next()
+    done(engine, deletion.delete_selected, 1, [got.id, sent.id], made, NOW)
+    assert read(engine, usage.daily, *every)[0] == first
+    assert done(engine, deletion.purge, time_of(made) + deletion.UNDO_MS + 60_001) == 2
+    assert read(engine, usage.daily, *every)[0] == first
+    assert read(engine, usage.daily, *every, did="+12025550199") == []
+    counted = [
+        read(engine, usage.sent_since, 1, ("api",), day + hours * usage.HOUR_MS) for hours in (0, 5, 6, 7)
+    ]
+    assert counted == [2, 2, 1, 0]
+    assert read(engine, usage.sent_since, 1, ("jasmin",), day) == 0
+    done(engine, retention.set_rule, 0, Kept.MT, 5 * DAY_MS)
+    indexed(engine)
+    purged(engine, NOW + 20 * DAY_MS)
+    assert read(engine, usage.daily, *every)[0] == first
+    assert [row.sent for row in read(engine, usage.daily, 2, day, day + DAY_MS)] == [1]
 
 
 def test_one_account_may_keep_for_ever_what_the_others_do_not(engine: Engine) -> None:

@@ -54,7 +54,7 @@ from storage.records import (
 from storage.retention import DAY_MS, Kept
 from storage.sip_accounts import SipAccount
 from storage.statements import Write, execute_all
-from storage.tables import conversation, metadata, sip_binding
+from storage.tables import conversation, metadata, sip_binding, usage
 from tests.samples import NOW, PEER, delivery_of, mo, mt, part_of
 from tests.storing import indexed
 
@@ -230,6 +230,9 @@ class Customer:
     def _programs(self, connection: Connection) -> None:
         mine = self.account.id
         accesses.put_access(connection, ApiAccess(mine, f"api of {self.name}", "hash", created_at=NOW))
+        counts = {"received": 1, "received_parts": 1, "sent": 0, "sent_parts": 0}
+        values = {"account_id": mine, "begun_at": NOW, "did": self.did.number, "leg": "smpp", **counts}
+        connection.execute(usage.insert().values(values))
         change = phonebook.Change(f"Ann of {self.name}", PEER, speed_dial="*751")
         phonebook.put(connection, self.ids.next, mine, self.contact.id, change, NOW)
         picture = (self.ids.next(), self.sent.id, mine, 1, f"token of {self.name}", "image/png", b"png", None)

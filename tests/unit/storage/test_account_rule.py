@@ -156,6 +156,7 @@ WITHOUT = {
     "strays.count": "upstreams that are gone, for all accounts",
     "strays.oldest_incomplete": "upstreams that are gone, for all accounts",
     "strays.upstreams": "upstreams that are gone, for all accounts",
+    "usage.keep": FILTERED,
     "users.set_operator": COMMANDS,
 }
 
