@@ -134,6 +134,9 @@ class Events:
         self._again = False
         self._behind = False
         self._failing = False
+        # On PostgreSQL what we hear of may be behind the horizon yet: the next looks come soon.
+        self._horizon = store.engine.name == "postgresql"
+        self._pace = LOOK_SECONDS
         self._looked_at = clock.seconds() - PACE_SECONDS
         self._soon: IDelayedCall | None = None
         self._notify: IDelayedCall | None = None
@@ -186,6 +189,8 @@ class Events:
 
     def look(self) -> None:
         """There may be something new: look soon, once for many who say so."""
+        if self._horizon:
+            self._pace = PACE_SECONDS
         if self._reading:
             self._again = True
         elif self._running and self._subscriptions:
@@ -251,6 +256,8 @@ class Events:
             self._remember(batch)
             self._tell(batch)
             self._behind = len(batch.events) == MAX_LIMIT
+            if self._horizon:
+                self._pace = PACE_SECONDS
 
     def _remember(self, batch: Batch) -> None:
         self.end = batch.cursor
@@ -276,7 +283,8 @@ class Events:
     def _next_look(self, _: object) -> None:
         self._reading = False
         if self._running and self._subscriptions:
-            pace = PACE_SECONDS if self._again and not self._failing else LOOK_SECONDS
+            pace = LOOK_SECONDS if self._failing else PACE_SECONDS if self._again else self._pace
+            self._pace = min(2 * self._pace, LOOK_SECONDS)
             self._look_within(0.0 if self._behind else pace)
 
     def _forget(self, cursor: Cursor) -> None:

@@ -325,3 +325,19 @@ async def test_a_reader_with_a_cursor_of_another_feed_is_told_once_and_goes_on(
     new = mo()
     await write(store, new)
     assert await following(reader, 1) == subjects(new)
+
+
+@ONLY_POSTGRESQL
+@pytest_twisted.ensureDeferred
+async def test_what_was_behind_the_horizon_when_it_was_heard_of_comes_all_the_same(
+    store: Store, hub: Events
+) -> None:
+    reader = await hub.subscribe(1)
+    asked = Deferred.fromCoroutine(following(reader, 1))
+    with store.engine.writing.connect() as other:
+        other.exec_driver_sql("SELECT pg_current_xact_id()")  # a transaction that writes, of whomever
+        await write(store, record := mo())
+        await deferLater(reactor, 0.2)  # the notice of it is heard meanwhile
+        assert not asked.called
+        other.rollback()
+    assert await asked == [record.id]
