@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,6 +28,9 @@ TEMPLATE = "trunkline_template"
 
 def pytest_configure(config: pytest.Config) -> None:
     """The process that outlives the workers names the place of the run's PostgreSQL."""
+    # Hundreds of processes are started: without what Python has compiled each would compile all of it anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):
         postgresql.begin_run()
 
