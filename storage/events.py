@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Select, Text, cast, delete, func, select, tuple_, update
 
-from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
+from storage.records import DeliveryRecord, DeliveryState, MessageRecord
 from storage.statements import Write, hot_insert
 from storage.tables import event, feed, follower
 
@@ -27,13 +27,13 @@ MAX_LIMIT = 1_000
 
 class Kind(StrEnum):
     """What an event tells. Its subject is a message for ``message.*``, a delivery for ``delivery.*``, and for
-    ``conversation.*`` the newest message of the conversation. ``endpoint.paused``: the delivery that failed
-    when its endpoint was given up (see `storage.endpoints`).
+    ``conversation.*`` the newest message of the conversation. Of what becomes of a message `storage.progress`
+    says which steps are told. ``endpoint.paused``: the delivery that failed when its endpoint was given up
+    (see `storage.endpoints`).
     """
 
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_QUEUED = "message.queued"
-    MESSAGE_SENDING = "message.sending"
     MESSAGE_SENT = "message.sent"
     MESSAGE_IN_DOUBT = "message.in_doubt"
     MESSAGE_DELIVERED = "message.delivered"
@@ -116,13 +116,6 @@ def message_added(message: MessageRecord) -> Write:
     """A message is there: received, or queued. `storage.messages.insert` has it among its writes."""
     kind = "message.received" if message.direction == "mo" else "message.queued"
     return INSERT_EVENT, (message.account_id, kind, message.id, message.created_at)
-
-
-def message_changed(
-    account_id: int | None, message_id: int, status: MessageStatus, now_ms: int
-) -> list[Write]:
-    """The message's status is now this."""
-    return record(account_id, Kind(f"message.{status.value}"), message_id, now_ms)
 
 
 def delivery_changed(delivery: DeliveryRecord, state: DeliveryState, now_ms: int) -> list[Write]:

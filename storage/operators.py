@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, and_, case, func, literal_column, select, update
 
+from storage import progress
 from storage.ids import lowest_at
 from storage.messages import delivery_record, part_record
 from storage.records import DeliveryRecord, MessageRecord, PartFlag, PartRecord, PartState
@@ -75,15 +76,15 @@ class Held(NamedTuple):
     on_their_way: Collection[int]
 
 
-def hold(connection: Connection, held: Held) -> list[int]:
+def hold(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Let the parts of a message that wait stay until they are retried; their ids."""
-    return _change(connection, held, (PartState.QUEUED,), {"state": PartState.HELD.value})
+    return _change(connection, held, (PartState.QUEUED,), {"state": PartState.HELD.value}, now_ms)
 
 
 def cancel(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Give up the parts of a message that wait; their ids."""
     values = {"state": PartState.FAILED.value, "final_at": now_ms}
-    return _change(connection, held, WAITING, values)
+    return _change(connection, held, WAITING, values, now_ms)
 
 
 def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
@@ -95,11 +96,11 @@ def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
         "due_at": now_ms,
         "flags": case((doubtful, flagged), else_=part.c.flags),
     }
-    return _change(connection, held, WAITING, values)
+    return _change(connection, held, WAITING, values, now_ms)
 
 
 def _change(
-    connection: Connection, held: Held, states: Sequence[PartState], values: dict[str, object]
+    connection: Connection, held: Held, states: Sequence[PartState], values: dict[str, object], now_ms: int
 ) -> list[int]:
     waiting = select(part.c.id).where(
         part.c.message_id == held.message_id,
@@ -108,7 +109,8 @@ def _change(
     )
     found = connection.scalars(waiting.order_by(part.c.id).with_for_update())
     ids = [identity for identity in found if identity not in held.on_their_way]
-    connection.execute(update(part).where(part.c.id.in_(ids)).values(values))
+    with progress.telling(connection, ids, now_ms):
+        connection.execute(update(part).where(part.c.id.in_(ids)).values(values))
     return ids
 
 

@@ -122,7 +122,7 @@ class Watcher:
 
     def refute(self, upstream: Upstream, part_id: int) -> Deferred[bool]:
         return self.store.writer.run(
-            "receipt refuted", lambda conn: receipts.refute(conn, part_id, lambda told: ([told], ()))
+            "receipt refuted", lambda conn: receipts.refute(conn, part_id, lambda told: ([told], ()), 0)
         ).addCallback(lambda freed: freed is not None)
 
 
