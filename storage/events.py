@@ -9,7 +9,7 @@ A cursor belongs to an epoch: a store that was put back from a backup begins a n
 cursor of another epoch, or from before what was purged, is told that there is a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
@@ -142,20 +142,27 @@ def head(connection: Connection) -> Cursor:
 
 
 def read_after(
-    connection: Connection, cursor: Cursor, account_id: int | None = None, limit: int = MAX_LIMIT
+    connection: Connection,
+    cursor: Cursor,
+    account_id: int | None = None,
+    limit: int = MAX_LIMIT,
+    kinds: Collection[str] = (),
 ) -> Batch:
-    """The next events after a cursor, in order; those of one account, or of all (for the server itself).
+    """The next events after a cursor, in order; those of one account, or of all (for the server itself), and
+    of these kinds, or of all.
 
-    The cursor after the last event of an account is past those of the others too: one for whom nothing
-    happens does not stay behind until his place is purged.
+    The cursor after the last event that is meant is past the others too: one for whom nothing happens does
+    not stay behind until his place is purged.
     """
     epoch, *purged = _feed_row(connection)
     if cursor.epoch != epoch or cursor.place < tuple(purged):
         return Batch((), head(connection), gap=True)
     limit = min(max(limit, 1), MAX_LIMIT)
     # Looked up before the events are: what comes between the two is after it.
-    end = cursor if account_id is None else max(cursor, head(connection))
+    end = cursor if account_id is None and not kinds else max(cursor, head(connection))
     query = _after(connection, cursor)
+    if kinds:
+        query = query.where(event.c.kind.in_(kinds))
     if account_id is not None:
         query = query.where(event.c.account_id == account_id)
     found = tuple(Event(*row) for row in connection.execute(query.limit(limit)))
