@@ -372,11 +372,11 @@ class Outbox:
     def _ended(self, outcome: Outcome, attempt: _Attempt) -> Outcome:
         outcome = checked(outcome)
         now, target = self._clock.seconds(), attempt.target
-        if answered(outcome):
+        there = answered(outcome)
+        if there:
             target.answers += 1
         elif isinstance(outcome, Retry):
             target.answers = 0
-        there = answered(outcome)
         if self._is_of_the_page(attempt.due):
             self._judge_page(outcome, attempt, now)
             failed = not there and unwell(outcome)

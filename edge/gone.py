@@ -23,9 +23,9 @@ from edge.inbound import Inbound
 from edge.mover import Mover
 from edge.receipts import PURGED_AT_ONCE
 from edge.upstreams import Upstream
-from storage import parts, receipts, strays
+from storage import parts, progress, receipts, strays
 from storage.deliveries import DueDelivery
-from storage.statements import execute_all
+from storage.progress import Change
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -157,7 +157,9 @@ class Gone:
             log.warning("parts_expired", upstream=name, parts=len(over))
         writes = [write for item in left for write in parts.settle_doubt(item.part, now_ms)]
         writes += [write for part_id in over for write in parts.expire(part_id, now_ms)]
-        execute_all(conn, writes)
+        changed = [*(item.part.id for item in left), *over]
+        if changed:
+            progress.apply(conn, [Change(writes, changed, now_ms)])
         return statuses.due(conn, over, self._store.ids.next, self._outbox.stamp, now_ms) if over else []
 
     async def _flush(self, name: str) -> None:

@@ -48,7 +48,14 @@ class Interventions:
 
     def hold(self, message_id: int) -> Deferred[list[int]]:
         """Nothing more of this message leaves until it is retried."""
-        return ensureDeferred(self._change(message_id, operators.hold, lambda queue: queue.keep(message_id)))
+        now_ms = self._wall_ms()
+        return ensureDeferred(
+            self._change(
+                message_id,
+                lambda conn, held: operators.hold(conn, held, now_ms),
+                lambda queue: queue.keep(message_id),
+            )
+        )
 
     def retry(self, message_id: int) -> Deferred[list[int]]:
         """What waits or is held is due now; what an SMSC may have is flagged as a possible duplicate."""

@@ -43,7 +43,8 @@ EVENTS: Mapping[str, str] = {
     "upstream_not_started": "Another server holds this upstream; it is asked for again.",
     "upstream_gone": "Parts wait for an upstream that is not in the configuration: they are looked after.",
     "upstream_gone_not_served": "That failed this time; it is tried again.",
-    "export_not_read": "An export ended early: the store could not be read, or its reader was too slow.",
+    "export_not_read": "An export ended early: the store could not be read.",
+    "export_stalled": "A client took nothing of its export for two minutes and was cut off.",
     "rows_not_written": "A long answer ended early: the store could not be read, or its reader was too slow.",
     # -- the log itself
     "log_suppressed": "An event had more than `log.lines_per_minute` lines: so many were left out.",
@@ -156,7 +157,6 @@ EVENTS: Mapping[str, str] = {
     "mail_author_unproven": "Who wrote a mail could not be checked for now; its server comes again.",
     "mail_not_stored": "The store did not take a mail; its server was told to come again.",
     "mail_not_taken": "Taking a mail is at fault itself: a bug.",
-    "mail_not_tidied": "Old marks of mails could not be removed; tried again.",
     "mail_too_large": "A mail in the mailbox is larger than `mail.max_octets`.",
     "mail_notice_failed": "A notice to the author of a reply could not be sent.",
     "mailbox_not_read": "The mailbox elsewhere cannot be read; tried again.",

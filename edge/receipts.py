@@ -284,8 +284,9 @@ class Receipts:
                 self._read_from(min(freed))
             return freed is not None
 
+        now_ms = self._wall_ms()
         return self._store.writer.run(
-            "receipt refuted", lambda conn: receipts.refute(conn, part_id, named)
+            "receipt refuted", lambda conn: receipts.refute(conn, part_id, named, now_ms)
         ).addCallback(refuted)
 
     def _stored(self, result: Matched, record: ReceiptRecord, answer: Answer) -> None:

@@ -1,13 +1,16 @@
 """Commits of what has already happened on the wire: they must not be given up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from storage.statements import Write, execute_all
+from storage import progress
+from storage.progress import Change
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -42,9 +45,9 @@ class Recorder:
         self._settled = settled
 
     def persist(
-        self, writes: Sequence[Write], then: Callable[[], None] | None = None, along: Along | None = None
+        self, change: Change, then: Callable[[], None] | None = None, along: Along | None = None
     ) -> None:
-        """Commit these, with what comes ``along``, then call ``then``."""
+        """Commit this, with what comes ``along``, then call ``then``."""
         self.unsettled += 1
 
         def stored(committed: Callable[[], None] | None) -> None:
@@ -59,12 +62,19 @@ class Recorder:
             self.unsettled -= 1
             log.error("outcome_not_stored", upstream=self._upstream, error=failure.getErrorMessage())
             self._trouble()
-            self._clock.callLater(RETRY_SECONDS, self.persist, writes, then, along)
+            self._clock.callLater(RETRY_SECONDS, self.persist, change, then, along)
 
+        self._commit(change, along).addCallbacks(stored, not_stored)
+
+    def _commit(self, change: Change, along: Along | None) -> Deferred[Any]:
         def work(conn: Connection) -> Callable[[], None]:
             assert along is not None
-            execute_all(conn, writes)
+            progress.apply(conn, [change])
             return along(conn)
 
-        unit = self._store.writer.write(writes) if along is None else self._store.writer.run("outcome", work)
-        unit.addCallbacks(stored, not_stored)
+        writer = self._store.writer
+        if along is not None:
+            return writer.run("outcome", work)
+        if change.part_ids:
+            return writer.collect("outcomes", progress.apply, change)
+        return writer.write(change.writes)

@@ -13,8 +13,9 @@ from edge.partqueue import PartQueue
 from edge.rate import TokenBucket
 from edge.recorder import Recorder
 from protocols.smpp.errors import NotAllowed, WindowFull
-from storage import parts
+from storage import parts, progress
 from storage.parts import QueuedPart
+from storage.progress import Change
 from storage.records import PartState
 from storage.store import Store
 
@@ -188,7 +189,8 @@ class Sender:
         self._idle()
 
     def requeue(self, items: Sequence[QueuedPart], status: int | None) -> None:
-        """Back to `queued`, and to their old places: the SMSC certainly does not have them."""
+        """Back to `queued`, and to their old places: the SMSC certainly does not have them. For most messages
+        that is no news; of one with other parts it depends on these."""
         now_ms = self._wall_ms()
         writes = [
             write
@@ -200,7 +202,8 @@ class Sender:
             self.queue.back(items)
             self.pump()
 
-        self.recorder.persist(writes, requeued)
+        of_many = progress.of_many(item.part for item in items)
+        self.recorder.persist(Change(writes, of_many, now_ms), requeued)
 
     def release(self, item: QueuedPart) -> None:
         """What is behind this part in its message may go, though its answer has not come."""

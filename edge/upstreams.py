@@ -34,8 +34,9 @@ from edge.verdicts import Verdict
 from protocols.smpp import events
 from protocols.smpp.errors import CommandStatus, status_name
 from protocols.smpp.pdu import GenericNack, Request, Response
-from storage import parts
+from storage import parts, progress
 from storage.parts import QueuedPart
+from storage.progress import Change
 from storage.records import PartFlag
 from storage.store import Store
 
@@ -207,11 +208,8 @@ class Upstream:
     def _recover(self, left: Sequence[QueuedPart]) -> Deferred[None]:
         stored: Deferred[None] = succeed(None)
         if left:
-            now_ms = self._wall_ms()
             self._log.warning("parts_in_doubt", parts=len(left))
-            stored = self._store.writer.write(
-                [write for item in left for write in parts.settle_doubt(item.part, now_ms)]
-            )
+            stored = self._store.writer.collect("parts in doubt", progress.apply, self._doubt_settled(left))
         return stored.addCallback(lambda _: self._begin())
 
     def _begin(self) -> None:
@@ -310,7 +308,9 @@ class Upstream:
             self._written_off.difference_update(part_ids)
 
         self._recorder.persist(
-            [write for part_id in part_ids for write in parts.expire(part_id, now_ms)],
+            Change(
+                [write for part_id in part_ids for write in parts.expire(part_id, now_ms)], part_ids, now_ms
+            ),
             stored,
             along=self._observer.failing(self, part_ids, True),
         )
@@ -337,12 +337,8 @@ class Upstream:
         for item in lost:
             self._taken.drop(item.part.id)
         if lost:
-            now_ms = self._wall_ms()
             self._log.warning("parts_in_doubt", parts=len(lost), bind=bind.name)
-            self._recorder.persist(
-                [write for item in lost for write in parts.settle_doubt(item.part, now_ms)],
-                lambda: self._sender.leave_to_table(lost),
-            )
+            self._recorder.persist(self._doubt_settled(lost), lambda: self._sender.leave_to_table(lost))
         self._observer.link_lost(self, bind)
         self._check_idle()
 
@@ -390,8 +386,10 @@ class Upstream:
         )
         self._taken.drop(item.part.id)
         self.queue.done(item)
+        now_ms = self._wall_ms()
+        writes = parts.record_sent(item.part.id, smsc_message_id or None, now_ms)
         self._recorder.persist(
-            parts.record_sent(item.part.id, smsc_message_id or None, self._wall_ms()),
+            Change(writes, progress.of_many([item.part]), now_ms),
             lambda: self._observer.accepted(self, item, smsc_message_id),
             self._observer.taking(self, item),
         )
@@ -466,8 +464,10 @@ class Upstream:
             bind.rebind(status)
             self._sender.requeue([item], status)
         elif verdict is Verdict.ELSEWHERE:
+            now_ms = self._wall_ms()
+            writes = parts.requeue(item.part.id, item.part.due_at, item.part.flags, status, now_ms)
             self._recorder.persist(
-                parts.requeue(item.part.id, item.part.due_at, item.part.flags, status, self._wall_ms()),
+                Change(writes, progress.of_many([item.part]), now_ms),
                 lambda: self._ask_elsewhere(item, status),
             )
         else:
@@ -505,9 +505,16 @@ class Upstream:
         writes = parts.record_failed(part.id, status, now_ms)
         if part.total > 1:
             writes += parts.fail_rest(part.message_id, status, now_ms)
-        self._recorder.persist(writes, along=self._observer.failing(self, [part.id], item.told))
+        self._recorder.persist(
+            Change(writes, [part.id], now_ms), along=self._observer.failing(self, [part.id], item.told)
+        )
 
     # -- doubt ------------------------------------------------------------------------------------
+
+    def _doubt_settled(self, items: Sequence[QueuedPart]) -> Change:
+        now_ms = self._wall_ms()
+        writes = [write for item in items for write in parts.settle_doubt(item.part, now_ms)]
+        return Change(writes, [item.part.id for item in items], now_ms)
 
     def _overdue(self, bind: Bind, item: QueuedPart) -> None:
         self.counters.overdue += 1
@@ -518,7 +525,7 @@ class Upstream:
         if goes and bind.stalled:
             self._log.warning("bind_stalled", bind=bind.name, overdue=bind.overdue)
         self._grace.begin(item)
-        self._recorder.persist(parts.mark_in_doubt(item.part.id))
+        self._recorder.persist(Change(parts.mark_in_doubt(item.part.id), [item.part.id], self._wall_ms()))
 
     def _grace_over(self, item: QueuedPart) -> None:
         """It stays in doubt, but the rest of its message waits for it no longer; and a link on which nothing

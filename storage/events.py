@@ -9,14 +9,14 @@ A cursor belongs to an epoch: a store that was put back from a backup begins a n
 cursor of another epoch, or from before what was purged, is told that there is a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Select, Text, cast, delete, func, select, tuple_, update
 
-from storage.records import DeliveryRecord, DeliveryState, MessageRecord, MessageStatus
+from storage.records import DeliveryRecord, DeliveryState, MessageRecord
 from storage.statements import Write, hot_insert
 from storage.tables import event, feed, follower
 
@@ -27,13 +27,13 @@ MAX_LIMIT = 1_000
 
 class Kind(StrEnum):
     """What an event tells. Its subject is a message for ``message.*``, a delivery for ``delivery.*``, and for
-    ``conversation.*`` the newest message of the conversation. ``endpoint.paused``: the delivery that failed
-    when its endpoint was given up (see `storage.endpoints`).
+    ``conversation.*`` the newest message of the conversation. Of what becomes of a message `storage.progress`
+    says which steps are told. ``endpoint.paused``: the delivery that failed when its endpoint was given up
+    (see `storage.endpoints`).
     """
 
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_QUEUED = "message.queued"
-    MESSAGE_SENDING = "message.sending"
     MESSAGE_SENT = "message.sent"
     MESSAGE_IN_DOUBT = "message.in_doubt"
     MESSAGE_DELIVERED = "message.delivered"
@@ -118,13 +118,6 @@ def message_added(message: MessageRecord) -> Write:
     return INSERT_EVENT, (message.account_id, kind, message.id, message.created_at)
 
 
-def message_changed(
-    account_id: int | None, message_id: int, status: MessageStatus, now_ms: int
-) -> list[Write]:
-    """The message's status is now this."""
-    return record(account_id, Kind(f"message.{status.value}"), message_id, now_ms)
-
-
 def delivery_changed(delivery: DeliveryRecord, state: DeliveryState, now_ms: int) -> list[Write]:
     """The delivery's state is now this (pending: it was tried and will be again)."""
     return record(delivery.account_id, Kind(f"delivery.{state.value}"), delivery.id, now_ms)
@@ -149,20 +142,27 @@ def head(connection: Connection) -> Cursor:
 
 
 def read_after(
-    connection: Connection, cursor: Cursor, account_id: int | None = None, limit: int = MAX_LIMIT
+    connection: Connection,
+    cursor: Cursor,
+    account_id: int | None = None,
+    limit: int = MAX_LIMIT,
+    kinds: Collection[str] = (),
 ) -> Batch:
-    """The next events after a cursor, in order; those of one account, or of all (for the server itself).
+    """The next events after a cursor, in order; those of one account, or of all (for the server itself), and
+    of these kinds, or of all.
 
-    The cursor after the last event of an account is past those of the others too: one for whom nothing
-    happens does not stay behind until his place is purged.
+    The cursor after the last event that is meant is past the others too: one for whom nothing happens does
+    not stay behind until his place is purged.
     """
     epoch, *purged = _feed_row(connection)
     if cursor.epoch != epoch or cursor.place < tuple(purged):
         return Batch((), head(connection), gap=True)
     limit = min(max(limit, 1), MAX_LIMIT)
     # Looked up before the events are: what comes between the two is after it.
-    end = cursor if account_id is None else max(cursor, head(connection))
+    end = cursor if account_id is None and not kinds else max(cursor, head(connection))
     query = _after(connection, cursor)
+    if kinds:
+        query = query.where(event.c.kind.in_(kinds))
     if account_id is not None:
         query = query.where(event.c.account_id == account_id)
     found = tuple(Event(*row) for row in connection.execute(query.limit(limit)))

@@ -21,7 +21,7 @@ from storage.records import MessageFlag, MessageView
 from storage.tables import message
 
 Format = Literal["jsonl", "csv"]
-BATCH = 500
+BATCH = 200
 COLUMNS = (
     "id",
     "time",

@@ -69,6 +69,11 @@ def lowest_at(wall_ms: int) -> int:
     return max(wall_ms - _BEFORE_ITS_ROW_MS - EPOCH_MS, 0) << _TIME_SHIFT
 
 
+def behind(identifier: int, by_ms: int) -> int:
+    """The id that is so much older."""
+    return max(identifier - (by_ms << _TIME_SHIFT), 0)
+
+
 def time_of(identifier: int) -> int:
     """When an id was made, in milliseconds since the Unix epoch (later than it was, if ids were borrowed)."""
     return (identifier >> _TIME_SHIFT) + EPOCH_MS

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from storage import deliveries
+from storage.ids import lowest_at
 from storage.records import DeliveryState, Did, MailConversation, MailNotice, SeenMail
 from storage.statements import Write, given, hot_insert, hot_update
 from storage.tables import Id, mail_conversation, mail_notice, mail_seen
@@ -144,17 +145,29 @@ def count_seen(connection: Connection, conversation_id: int, outcome: str, since
     return connection.scalar(query) or 0
 
 
-def purge_seen(connection: Connection, before_ms: int) -> int:
-    """Forget mail that came before then; how much there was."""
-    return connection.execute(delete(mail_seen).where(mail_seen.c.received_at < before_ms)).rowcount
+def purge_seen(connection: Connection, before_ms: int, limit: int) -> int:
+    """Forget at most ``limit`` of the oldest mail that came before then; how much that was."""
+    old = select(mail_seen.c.key).where(mail_seen.c.received_at < before_ms)
+    keys = list(connection.scalars(old.order_by(mail_seen.c.received_at).limit(limit)))
+    return connection.execute(delete(mail_seen).where(mail_seen.c.key.in_(keys))).rowcount
 
 
-def purge_notices(connection: Connection, before_ms: int) -> int:
-    """Forget notices from before then that were sent or failed; how many there were."""
+def purge_notices(
+    connection: Connection, before_ms: int, after_id: int, limit: int
+) -> tuple[int, int | None]:
+    """Of the next ``limit`` notices from before then, with ids above that, forget what was sent or failed.
+
+    How many went, and the id after which it goes on; None: these were the last.
+    """
+    walked = (mail_notice.c.id > after_id, mail_notice.c.id < lowest_at(before_ms + 60_000))
+    old = select(mail_notice.c.id).where(*walked).order_by(mail_notice.c.id).limit(limit)
+    ids = list(connection.scalars(old))
     gone = delete(mail_notice).where(
-        mail_notice.c.created_at < before_ms, mail_notice.c.state != DeliveryState.PENDING.value
+        mail_notice.c.id.in_(ids),
+        mail_notice.c.created_at < before_ms,
+        mail_notice.c.state != DeliveryState.PENDING.value,
     )
-    return connection.execute(gone).rowcount
+    return connection.execute(gone).rowcount, ids[-1] if len(ids) == limit else None
 
 
 def insert_notice(record: MailNotice) -> list[Write]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, and_, case, func, literal_column, or_, select, update
 
+from storage import progress
 from storage.ids import lowest_at
 from storage.messages import delivery_record, part_record
 from storage.parts import NOT_FINAL, ON_ITS_WAY
@@ -76,18 +77,18 @@ class Held(NamedTuple):
     on_their_way: Collection[int]
 
 
-def hold(connection: Connection, held: Held) -> list[int]:
+def hold(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Let the parts of a message that wait stay until they are retried; their ids. Those that are on their
     way stay too if they come back."""
     _mark(connection, held, PartFlag.KEPT)
-    return _change(connection, held, (PartState.QUEUED,), {"state": PartState.HELD.value})
+    return _change(connection, held, (PartState.QUEUED,), {"state": PartState.HELD.value}, now_ms)
 
 
 def cancel(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Give up the parts of a message that wait; their ids. Those that are on their way do not go again."""
     _mark(connection, held, PartFlag.DROPPED)
     values = {"state": PartState.FAILED.value, "final_at": now_ms}
-    return _change(connection, held, WAITING, values)
+    return _change(connection, held, WAITING, values, now_ms)
 
 
 def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
@@ -101,7 +102,7 @@ def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
         "due_at": now_ms,
         "flags": case((doubtful, flagged), else_=part.c.flags),
     }
-    return _change(connection, held, WAITING, values)
+    return _change(connection, held, WAITING, values, now_ms)
 
 
 def _mark(connection: Connection, held: Held, flag: PartFlag) -> None:
@@ -113,7 +114,7 @@ def _mark(connection: Connection, held: Held, flag: PartFlag) -> None:
 
 
 def _change(
-    connection: Connection, held: Held, states: Sequence[PartState], values: dict[str, object]
+    connection: Connection, held: Held, states: Sequence[PartState], values: dict[str, object], now_ms: int
 ) -> list[int]:
     waiting = select(part.c.id).where(
         part.c.message_id == held.message_id,
@@ -122,7 +123,8 @@ def _change(
     )
     found = connection.scalars(waiting.order_by(part.c.id).with_for_update())
     ids = [identity for identity in found if identity not in held.on_their_way]
-    connection.execute(update(part).where(part.c.id.in_(ids)).values(values))
+    with progress.telling(connection, ids, now_ms):
+        connection.execute(update(part).where(part.c.id.in_(ids)).values(values))
     return ids
 
 

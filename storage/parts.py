@@ -3,6 +3,9 @@
 queued → sending → sent → delivered | failed | expired; what a crash or a lost bind leaves in ``sending`` is
 ``in_doubt`` (and then queued again) or ``held``. What the upstream said of a part, or a receipt told, is
 not taken back: only `record_late` takes a part out of a final state, one in which we had given it up.
+
+What these writes make of a message is told when they are a `storage.progress.Change` that names their parts,
+`record_sent` for the only part of a message also without; the functions tell it themselves.
 """
 
 from collections.abc import Sequence
@@ -25,7 +28,9 @@ from sqlalchemy import (
     update,
 )
 
+from storage import progress
 from storage.messages import part_record
+from storage.progress import NOT_TAKEN
 from storage.records import PartFlag, PartRecord, PartState
 from storage.statements import Write, execute_all, given, hot_update
 from storage.tables import PART_OPEN, PART_PASSING, Id, message, part
@@ -33,7 +38,6 @@ from storage.tables import PART_OPEN, PART_PASSING, Id, message, part
 NOT_FINAL = part.c.state.not_in(sorted(PartState.FINAL))
 # A doubt is settled once: what the upstream answered meanwhile, or a receipt told, is not taken back.
 ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
-NOT_TAKEN = (PartState.QUEUED, *ON_ITS_WAY, PartState.HELD)
 
 
 class QueuedPart(NamedTuple):
@@ -210,10 +214,12 @@ def decide(connection: Connection, part_ids: Sequence[int], now_ms: int, *, rese
     if resend:
         flags = part.c.flags.bitwise_and(~int(PartFlag.KEPT)).bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
         values = {"state": PartState.QUEUED.value, "flags": flags}
-    connection.execute(update(part).where(part.c.id.in_([one.id for one in found])).values(values))
-    if not resend:
-        for message_id in {one.message_id for one in found}:
-            execute_all(connection, fail_rest(message_id, None, now_ms))
+    ids = [one.id for one in found]
+    with progress.telling(connection, ids, now_ms):
+        connection.execute(update(part).where(part.c.id.in_(ids)).values(values))
+        if not resend:
+            for message_id in {one.message_id for one in found}:
+                execute_all(connection, fail_rest(message_id, None, now_ms))
     return found
 
 
@@ -236,7 +242,8 @@ def record_late(connection: Connection, part_id: int, smsc_message_id: str | Non
             final_at=None,
         )
     )
-    return connection.execute(taken).rowcount == 1
+    with progress.telling(connection, [part_id], now_ms):
+        return connection.execute(taken).rowcount == 1
 
 
 def mark_sending(part_id: int, attempts: int, sent_at_ms: int) -> list[Write]:
@@ -246,7 +253,7 @@ def mark_sending(part_id: int, attempts: int, sent_at_ms: int) -> list[Write]:
 
 def record_sent(part_id: int, smsc_message_id: str | None, now_ms: int) -> list[Write]:
     """The upstream took it, under this id; None: it gave it none. What a receipt told before stays."""
-    return [(_RECORD_SENT, (part_id, smsc_message_id, now_ms))]
+    return [progress.tell_sent(part_id, now_ms), (_RECORD_SENT, (part_id, smsc_message_id, now_ms))]
 
 
 def record_failed(part_id: int, command_status: int | None, now_ms: int) -> list[Write]:

@@ -24,9 +24,11 @@ TOLD_COLUMNS = (
     part.c.due_at,
     part.c.sent_at,
     part.c.upstream,
+    part.c.total,
     message.c.did,
     message.c.peer,
     message.c.flags.label("message_flags"),
+    message.c.account_id,
 )
 IN_DOUBT = (PartState.IN_DOUBT, PartState.HELD, PartState.QUEUED)  # queued: to be sent again
 CLOCK_STEP_MS = 60_000  # by how much our own clock may have been set back between two rows
@@ -41,6 +43,7 @@ class ToldPart:
     """A part as the receipts so far have left it."""
 
     __slots__ = (
+        "account_id",
         "did",
         "due_at",
         "erased",
@@ -55,8 +58,10 @@ class ToldPart:
         "sent_at",
         "settled",
         "state",
+        "total",
         "touched",
         "upstream",
+        "was",
     )
 
     def __init__(self, row: Any) -> None:
@@ -64,6 +69,9 @@ class ToldPart:
         self.message_id: int = row.message_id
         self.named: str | None = row.smsc_message_id
         self.state: str = row.state
+        self.was: str = row.state
+        self.total: int = row.total
+        self.account_id: int | None = row.account_id
         self.said: str | None = row.receipt_state
         self.error: str | None = row.receipt_error
         self.final_at: int | None = row.final_at

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Text, bindparam, delete, select, update
 
-from storage import receipt_parts
+from storage import progress, receipt_parts
+from storage.messages import status_of_states
 from storage.receipt_numbers import Agreement, Earliest
 from storage.receipt_parts import ById, Seen, ToldPart, Traits, Upstreams
 from storage.records import PartState, ReceiptRecord
@@ -195,12 +196,16 @@ def inherit(connection: Connection, part_id: int, now_ms: int) -> list[int]:
     if heir is None or not heir.open or not ended:
         return []
     last = max(ended, key=lambda one: one.final_at or 0)
-    execute(connection, _TOLD, [(heir.id, last.state, heir.named, last.said, last.error, now_ms)])
+    with progress.telling(connection, [heir.id], now_ms):
+        execute(connection, _TOLD, [(heir.id, last.state, heir.named, last.said, last.error, now_ms)])
     return [heir.id]
 
 
 def refute(
-    connection: Connection, part_id: int, named: Callable[[str], tuple[Sequence[str], Distant]]
+    connection: Connection,
+    part_id: int,
+    named: Callable[[str], tuple[Sequence[str], Distant]],
+    now_ms: int,
 ) -> list[int] | None:
     """The upstream refused a part that a receipt was guessed to be about: it is in doubt again, and what it
     was told waits for another. ``named`` tells what a receipt's id may mean, as the ``candidates`` and
@@ -216,8 +221,9 @@ def refute(
             final_at=None,
         )
     )
-    if connection.execute(guessed).rowcount == 0:
-        return None
+    with progress.telling(connection, [part_id], now_ms):
+        if connection.execute(guessed).rowcount == 0:
+            return None
     told = [_record(row) for row in connection.execute(select(receipt).where(receipt.c.part_id == part_id))]
     connection.execute(
         update(receipt).where(receipt.c.part_id == part_id).values(part_id=None, matched_at=None)
@@ -529,5 +535,13 @@ def _tell(connection: Connection, tellings: Sequence[_Telling], seen: Seen, now_
     rows = [
         (match.id, match.state, match.named, match.said, match.error, match.final_at) for match in touched
     ]
-    execute(connection, _TOLD, rows)
+    with progress.telling(connection, [match.id for match in touched if match.total > 1], now_ms):
+        execute(connection, _TOLD, rows)
+    progress.tell(connection, (_news(match) for match in touched if match.total == 1), now_ms)
     return [match.id for match in touched if match.settled]
+
+
+def _news(only: ToldPart) -> progress.News:
+    """What is told of a message that has no other part."""
+    was, state = PartState(only.was), PartState(only.state)
+    return only.account_id, only.message_id, status_of_states("mt", {was}), status_of_states("mt", {state})

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from storage import audit, deletion, events, idempotency, removal, sessions, usage
+from storage import audit, deletion, events, idempotency, mail, removal, sessions, usage
 from storage.ids import lowest_at
 from storage.records import PartState
 from storage.tables import attempt, delivery, inbound_part, message, part, receipt, receipt_candidate
@@ -19,6 +19,12 @@ STEP = 1_000
 
 ABANDONED_MS = 30 * DAY_MS
 """A segment of a long message whose other parts never came, and whose message was never made, goes then."""
+
+SEEN_MS = 7 * DAY_MS
+"""How long a mail is known again, longer than any server tries to bring it."""
+
+NOTICE_MS = 30 * DAY_MS
+"""How long a notice that was sent, or could not be, is kept for whoever asks."""
 
 
 class Kept(StrEnum):
@@ -92,6 +98,11 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
     yield "sessions", lambda conn, _: Done(sessions.purge_expired(conn, now_ms), None)
     yield "idempotency keys", _again(lambda conn: idempotency.purge_expired(conn, now_ms, STEP))
     yield "deleted messages", _again(lambda conn: deletion.purge(conn, now_ms))
+    yield "mail seen", _again(lambda conn: mail.purge_seen(conn, now_ms - SEEN_MS, STEP))
+    yield (
+        "mail notices",
+        lambda conn, after_id: Done(*mail.purge_notices(conn, now_ms - NOTICE_MS, after_id, STEP)),
+    )
     yield "abandoned segments", _again(lambda conn: _abandoned(conn, now_ms - ABANDONED_MS))
     for kind, step in _STEPS.items():
         for scope, keep_ms in _scopes(kind, common, own):

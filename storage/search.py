@@ -46,14 +46,15 @@ class Indexable(NamedTuple):
 
 
 def index_next(connection: Connection, limit: int) -> int:
-    """Index what the next ``limit`` events tell of; how many events there were. In the writer."""
+    """Index the next ``limit`` messages that the feed tells of; how many there were. In the writer."""
     cursor = events.follow(connection, FOLLOWER)
     if cursor is None:
         return 0
-    batch = events.read_after(connection, cursor, limit=limit)
+    batch = events.read_after(connection, cursor, limit=limit, kinds=_KINDS)
     if batch.events:
-        ids = [event.subject_id for event in batch.events if event.kind in _KINDS]
+        ids = [event.subject_id for event in batch.events]
         index(connection, _indexable(connection, message.c.id.in_(ids)))
+    if batch.cursor != cursor and not batch.gap:
         events.followed(connection, FOLLOWER, batch.cursor)
     return len(batch.events)
 

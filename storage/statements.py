@@ -55,6 +55,11 @@ class Statement:
     def __repr__(self) -> str:
         return f"<Statement {type(self.clause).__name__} {self.table.name}>"
 
+    @property
+    def of_values(self) -> bool:
+        """An INSERT of the parameters themselves; the others read them as the rows of a relation."""
+        return isinstance(self.clause, Insert) and self.clause.select is None
+
 
 Write = tuple[Statement, Row]
 """A statement and the tuple that it runs with."""
@@ -87,19 +92,31 @@ def hot_update(clause: Update, *names: str, exact: bool = False) -> Statement:
     Within one batch a row may be touched once by such a statement. With ``exact`` each tuple must find one
     row, or its unit fails with `storage.errors.Stale`: what its condition says is a fence.
     """
+    order = _FENCES_FIRST if exact else _UPDATES_AFTER_UPSERTS
+    return Statement(clause, _found(clause, names), order, exact)
+
+
+def hot_insert_from(clause: Insert, *names: str) -> Statement:
+    """INSERT of what a query finds (`Insert.from_select`) with the bind parameters ``names``, which make the
+    tuple in this order. It runs with the inserts, so it finds what the updates of its batch are to change.
+    """
+    return Statement(clause, _found(clause, names), _ORDER[clause.table.name])
+
+
+def given(name: str, type_: Any) -> BindParameter[Any]:
+    """A bind parameter for `hot_update`."""
+    return bindparam(name, type_=type_)
+
+
+def _found(clause: Insert | Update, names: Sequence[str]) -> tuple[Parameter, ...]:
+    """The bind parameters of a clause that have these names."""
     found: dict[str, BindParameter[Any]] = {
         element.key: element for element in iterate(clause) if isinstance(element, BindParameter)
     }
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(f"the statement has no parameters {missing}")
-    parameters = tuple(Parameter(name, found[name].type) for name in names)
-    return Statement(clause, parameters, _FENCES_FIRST if exact else _UPDATES_AFTER_UPSERTS, exact)
-
-
-def given(name: str, type_: Any) -> BindParameter[Any]:
-    """A bind parameter for `hot_update`."""
-    return bindparam(name, type_=type_)
+    return tuple(Parameter(name, found[name].type) for name in names)
 
 
 class _Runs(Protocol):

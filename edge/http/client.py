@@ -73,14 +73,14 @@ class HTTPClient:
         self._origin = lru_cache(ORIGINS_REMEMBERED)(self._read_origin)
 
     def configure(self, settings: HTTPSettings) -> None:
-        """Other settings, for what is asked from now on. Connections that nobody uses are closed: they may
-        lead where none may go any more."""
+        """Other settings, for what is asked from now on. No connection of before serves a request again: it
+        may lead where none may go any more."""
         self._settings = settings
         self._connector.policy = settings.addresses
         self._connector.seconds = settings.connect_timeout
         self.pool.limit = settings.connections_per_host
         self._origin.cache_clear()
-        self.pool.close()
+        self.pool.renew()
 
     def close(self) -> None:
         """Close the idle connections."""

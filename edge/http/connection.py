@@ -31,6 +31,7 @@ class Connection(Protocol):
     def __init__(self, made: Callable[[Any], None], gone: Callable[["Connection"], None]) -> None:
         self.open = True
         self.idle_since = 0.0
+        self.generation = 0  # of the settings that it was made under; see the pool
         self.served = 0  # whole answers
         self.unanswered = False  # it ended with a request sent and no octet of an answer
         self.refused: NoAnswer | None = None

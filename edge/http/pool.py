@@ -65,6 +65,7 @@ class Pool:
         self._lanes: dict[Origin, Lane] = {}
         self._closers: dict[Origin, float] = {}  # until when it is remembered
         self._sweep_due = False
+        self._generation = 0
 
     @property
     def connections(self) -> int:
@@ -104,16 +105,25 @@ class Pool:
             for connection in [*lane.idle, *lane.resting]:
                 connection.close()
 
+    def renew(self) -> None:
+        """Connections are made otherwise from now on: the others end, those in use with their answer."""
+        self._generation += 1
+        self.close()
+
     def _supply(self, lane: Lane) -> None:
         """Make a connection for each that waits, as far as there is room."""
         while lane.connecting < len(lane.waiting) and lane.open < self.limit:
             lane.connecting += 1
             self._connector.connect(lane.origin, lambda gone: self._gone(lane, gone)).addCallbacks(
-                self._connected, self._not_connected, callbackArgs=(lane,), errbackArgs=(lane,)
+                self._connected,
+                self._not_connected,
+                callbackArgs=(lane, self._generation),
+                errbackArgs=(lane,),
             )
 
-    def _connected(self, connection: Connection, lane: Lane) -> None:
+    def _connected(self, connection: Connection, lane: Lane, generation: int) -> None:
         lane.connecting -= 1
+        connection.generation = generation
         self._free(lane, connection)
 
     def _not_connected(self, failure: Failure, lane: Lane) -> None:
@@ -125,6 +135,8 @@ class Pool:
 
     def _free(self, lane: Lane, connection: Connection) -> None:
         """A connection is nobody's: for whoever waits, if it can be used at all."""
+        if connection.generation != self._generation:
+            connection.close()
         if connection.reusable and connection.served:
             if self._clock.seconds() < self._closers.get(lane.origin, 0.0) or not connection.is_quiet():
                 connection.close()

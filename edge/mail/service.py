@@ -6,9 +6,7 @@ from random import Random
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 
 from edge.config_mail import MailConfig
@@ -30,19 +28,11 @@ from edge.mail.writing import Writing
 from edge.outbound import Outbound
 from protocols.mail.dkim import Signer, load_key
 from protocols.mail.smtp import Credentials
-from storage import mail
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
 DAY_SECONDS = 86_400.0
-SEEN_MS = 7 * 86_400_000
-"""How long a mail is known again, longer than any server tries to bring it."""
-
-TOLD_MS = 30 * 86_400_000
-"""How long a notice that was sent, or could not be, is kept for whoever asks."""
-
-TIDY_SECONDS = 3_600.0
 
 
 class MailEdge:
@@ -63,9 +53,7 @@ class MailEdge:
         outbound: Callable[[], Outbound],
     ) -> None:
         self._config = config
-        self._store = store
         self._reactor = reactor
-        self._wall_ms = wall_ms
         addresses = Addresses(config.domain, config.mailbox, region)
         answers = config.receives and config.replies != "off"
         self.writing = Writing(
@@ -99,8 +87,6 @@ class MailEdge:
         self.mailbox = None
         if config.imap is not None:
             self.mailbox = Mailbox(config.imap, addresses, self.intake, config.max_octets, reactor)
-        self._tidy = LoopingCall(self._forget)
-        self._tidy.clock = reactor
 
     def start(self) -> None:
         """Listen, and send what the last run left owing."""
@@ -108,13 +94,10 @@ class MailEdge:
         self.notices.start()
         if self.mailbox is not None:
             self.mailbox.start()
-        self._tidy.start(TIDY_SECONDS)
         log.info("mail_ready", domain=self._config.domain, listen=[*self._config.listen, *self._config.lmtp])
 
     async def stop(self) -> None:
         """Take nothing new."""
-        if self._tidy.running:
-            self._tidy.stop()
         self.notices.stop()
         if self.mailbox is not None:
             self.mailbox.stop()
@@ -122,18 +105,6 @@ class MailEdge:
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
-
-    def _forget(self) -> Deferred[Any]:
-        """What came long ago does not come again."""
-        now_ms = self._wall_ms()
-
-        def forget(connection: Connection) -> None:
-            mail.purge_seen(connection, now_ms - SEEN_MS)
-            mail.purge_notices(connection, now_ms - TOLD_MS)
-
-        return self._store.writer.run("forget mail", forget).addErrback(
-            lambda failure: log.error("mail_not_tidied", error=failure.getErrorMessage())
-        )
 
 
 def way_of(config: MailConfig) -> Way:

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from storage import opt_outs
+from storage.ids import behind
 from storage.opt_outs import OptOut
 from storage.store import Store
 from storage.tables_people import EVERY_ACCOUNT, EVERY_DID
@@ -28,6 +29,9 @@ RECENT = 10_000
 MAX_WORD = 40
 SOURCE = "message"
 NO_MARK = (-1, 0)
+BEHIND_MS = 10_000
+"""So far back is read again what is new: an id is given before the commit, so another process's wish may show
+after one with a higher id. For a longer transaction there is the look for ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +153,20 @@ class OptOuts:
         return fresh.addCallbacks(self._looked, self._could_not_look)
 
     def _newer(self) -> Deferred[None]:
-        return self._store.read(opt_outs.since, self._known.last).addCallback(self._known.add)
+        began, last = self._changes, behind(self._known.last, BEHIND_MS)
+        return self._store.read(opt_outs.since, last).addCallback(self._add, began)
+
+    def _add(self, found: Sequence[OptOut], began: int) -> None:
+        self._known.add(found)
+        self._again(began)
 
     def _take(self, found: "Known | None", began: int) -> None:
+        if found is not None:
+            self._known = found
+            self._again(began)
+
+    def _again(self, began: int) -> None:
         """What this server stored while they were read may not be among them."""
-        if found is None:
-            return
-        self._known = found
         meanwhile = self._changes - began
         for change in list(self._recent)[max(0, len(self._recent) - meanwhile) :]:
             change.apply(self._known)
@@ -181,10 +192,13 @@ class Known:
     mark: tuple[int, int] = NO_MARK
 
     def add(self, found: Sequence[OptOut]) -> None:
-        """These too."""
+        """These too, if they are not known."""
         for wish in found:
-            self.wishes.setdefault(wish.peer, set()).add((wish.account_id, wish.did))
-            self.last, self.mark = max(self.last, wish.id), NO_MARK
+            towards = self.wishes.setdefault(wish.peer, set())
+            self.last = max(self.last, wish.id)
+            if (wish.account_id, wish.did) not in towards:
+                towards.add((wish.account_id, wish.did))
+                self.mark = NO_MARK
 
 
 def _whole(connection: Connection, mark: tuple[int, int]) -> Known | None:

@@ -5,13 +5,13 @@ with a token that is good for a quarter of an hour.
 """
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from edge.config import SIPConfig
 from edge.endpoints import host_and_port
+from edge.recent import Recent
 from storage.sip_accounts import SipAccount
 
 SECONDS = 900.0
@@ -83,20 +83,18 @@ class Tokens:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._known: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
+        self._known: Recent[str, tuple[int, int, float]] = Recent(MAX_TOKENS)
 
     def issue(self, account_id: int, sip_account_id: int) -> str:
         """A token for this phone."""
         token = secrets.token_urlsafe(TOKEN_OCTETS)
-        self._known[token] = (account_id, sip_account_id, self._seconds() + SECONDS)
-        if len(self._known) > MAX_TOKENS:
-            self._known.popitem(last=False)
+        self._known.put(token, (account_id, sip_account_id, self._seconds() + SECONDS))
         return token
 
     def find(self, token: str) -> tuple[int, int] | None:
         """The account and its phone; None for a token that is none, or over."""
-        account_id, sip_account_id, until = self._known.get(token, (0, 0, 0.0))
+        account_id, sip_account_id, until = self._known.get(token) or (0, 0, 0.0)
         if self._seconds() >= until:
-            self._known.pop(token, None)
+            self._known.drop(token)
             return None
         return account_id, sip_account_id

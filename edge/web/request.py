@@ -184,6 +184,13 @@ class EdgeRequest(Request):
         head += b"" if channel.persistent else b"Connection: close\r\n"
         channel.write(b"%bDate: %b\r\n%b\r\n" % (STATUS_LINES[200], channel.site.date(), head))
 
+    def abort(self) -> None:
+        """Cut off a client that takes nothing: to close the connection would be to wait until it has taken
+        what is written."""
+        transport: Any = self.channel.transport
+        if not self.gone and transport is not None:
+            transport.abortConnection()
+
     def processingFailed(self, reason: Failure) -> Failure:
         """Our own mistake: all of it to the log, none of it to the client."""
         log.error("http_handler_broken", path=self.path.decode("latin-1"), error=reason.getTraceback())

@@ -86,7 +86,7 @@ class Stream:
         if self._paused_at is not None:
             if self._clock.seconds() - self._paused_at > STALLED_SECONDS:
                 log.info("event_stream_stalled", key=self._name)
-                self._request.loseConnection()
+                self._request.abort()
             return None
         return maybeDeferred(self._still_good).addCallback(self._judged)
 

@@ -136,8 +136,8 @@ def driver_error(error: BaseException) -> BaseException:
     return error
 
 
-def update_from_rows(statement: Statement, dialect: sqlalchemy.Dialect) -> str:
-    """The UPDATE with its parameters read from the rows of a relation ``v``, which the engine supplies."""
+def sql_from_rows(statement: Statement, dialect: sqlalchemy.Dialect) -> str:
+    """The statement with its parameters read from the rows of a relation ``v``, which the engine supplies."""
     rows = table("v", *(column(parameter.name, parameter.type) for parameter in statement.parameters))
 
     def from_row(element: Any, **_: Any) -> Any:

@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
-from storage.engines.base import READERS, CommitOutcome, Engine, Hot, update_from_rows
+from storage.engines.base import READERS, CommitOutcome, Engine, Hot, sql_from_rows
 from storage.statements import ENGINE_OPTION, Row, Statement
 
 _ROWS_WORTH_A_COPY = 3
@@ -89,7 +89,7 @@ class PostgreSQLEngine(Engine):
     def _compile(self, statement: Statement) -> Hot:
         if statement.greatest:
             return _HotUpsert(statement, self)
-        return _HotInsert(statement, self) if statement.clause.is_insert else _HotUpdate(statement, self)
+        return _HotInsert(statement, self) if statement.of_values else _HotFromRows(statement, self)
 
     def _durability_problem(self, connection: Connection) -> str | None:
         for setting in ("fsync", "synchronous_commit"):
@@ -143,10 +143,10 @@ class _FromArrays(Hot):
             return int(cursor.rowcount)
 
 
-class _HotUpdate(_FromArrays):
+class _HotFromRows(_FromArrays):
     def __init__(self, statement: Statement, engine: Engine) -> None:
-        update = update_from_rows(statement, engine.writing.dialect)
-        self._sql = f"WITH v ({_names(statement)}) AS (SELECT * FROM {_unnest(statement, engine)}) {update}"
+        sql = sql_from_rows(statement, engine.writing.dialect)
+        self._sql = f"WITH v ({_names(statement)}) AS (SELECT * FROM {_unnest(statement, engine)}) {sql}"
 
 
 class _HotUpsert(_FromArrays):

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
-from storage.engines.base import READERS, CommitOutcome, Engine, Hot, update_from_rows
+from storage.engines.base import READERS, CommitOutcome, Engine, Hot, sql_from_rows
 from storage.errors import StoreUnavailable
 from storage.statements import ENGINE_OPTION, Row, Statement
 
@@ -164,7 +164,7 @@ class _HotSQLite(Hot):
     def __init__(self, statement: Statement, engine: Engine) -> None:
         width = len(statement.parameters)
         places = f"({', '.join('?' * width)})"
-        if statement.clause.is_insert:
+        if statement.of_values:
             quote = engine.writing.dialect.identifier_preparer.quote
             names = ", ".join(quote(parameter.name) for parameter in statement.parameters)
             head, tail = (
@@ -174,7 +174,7 @@ class _HotSQLite(Hot):
         else:
             names = ", ".join(parameter.name for parameter in statement.parameters)
             head = f"WITH v ({names}) AS (VALUES "
-            tail = f") {update_from_rows(statement, engine.writing.dialect)}"
+            tail = f") {sql_from_rows(statement, engine.writing.dialect)}"
         self._sql = {rows: f"{head}{', '.join([places] * rows)}{tail}" for rows in _CHUNKS}
         self._exact = statement.exact
 

@@ -19,6 +19,7 @@ from edge.web.api import (
 )
 from edge.web.api.access import Access
 from edge.web.api.events import Streams
+from edge.web.api.export import Exports
 from edge.web.api.health import Live, Ready, Started
 from edge.web.api.idempotency import Idempotency
 from edge.web.api.messages import Messages
@@ -33,6 +34,7 @@ def all_routes(services: WebServices, access: Access) -> list[Route]:
         *Messages(Idempotency(services.store, services.wall_ms), outgoing.rules(services.config)).routes(),
         *conversations.routes(),
         *deletions.routes(),
+        *Exports(access).routes(),
         *explain.routes(),
         *Streams(access, services.config.http.max_streams).routes(),
         *deliveries.routes(),

@@ -178,6 +178,9 @@ def _responses(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
     if route.stream:
         content = {"text/event-stream": {"schema": {"type": "string"}}}
         found["200"] = {"description": "Events, until you leave.", "content": content}
+    if route.files:
+        types = {kind: {"schema": {"type": "string"}} for kind in route.files}
+        found["200"] = {"description": "The file.", "content": types}
     for status, words in codes(route).items():
         found[str(status)] = {
             "description": f"{PHRASES[status]}: {', '.join(words)}",

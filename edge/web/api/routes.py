@@ -110,7 +110,8 @@ class Route:
 
     ``refuses`` has the codes of its own problems by status; those that every route may answer are known.
     ``missing`` is the problem (code, sentence) when what the path names is not there. ``stream`` answers with
-    events, not with a document. An ``operator``'s route lets operators in by itself, with keys of their own.
+    events, not with a document; one with ``files`` (their media types) with a file. An ``operator``'s route
+    lets operators in by itself, with keys of their own.
     """
 
     method: str
@@ -128,6 +129,7 @@ class Route:
     path_shapes: Mapping[str, Shape] = field(default_factory=dict)
     idempotent: bool = False
     stream: bool = False
+    files: tuple[str, ...] = ()
     operator: bool = False
     needs: Callable[[WebServices], bool] = lambda services: True
 

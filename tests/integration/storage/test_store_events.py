@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from storage import events, messages
 from storage.engines import Engine, open_engine
 from storage.events import Cursor, Kind
-from storage.records import MessageRecord, MessageStatus
+from storage.records import MessageRecord
 from storage.statements import execute_all
 from tests.samples import NOW, mo, mt
 from tests.storing import done, indexed, read, stored, told, written
@@ -20,13 +20,13 @@ def test_every_message_is_told_of_in_its_own_transaction(engine: Engine) -> None
     received, queued, unowned = mo(), mt(account_id=2), mo(account_id=None, did_id=None)
     start = read(engine, events.start)
     stored(engine, received, queued, unowned)
-    written(engine, events.message_changed(2, queued.id, MessageStatus.SENT, NOW))
+    written(engine, events.record(2, Kind.MESSAGE_DELETED, queued.id, NOW))
     found = told(engine, start, None, 4)
     assert [(event.account_id, event.kind, event.subject_id) for event in found] == [
         (1, "message.received", received.id),
         (2, "message.queued", queued.id),
         (None, "message.received", unowned.id),
-        (2, "message.sent", queued.id),
+        (2, "message.deleted", queued.id),
     ]
     assert [event.subject_id for event in told(engine, start, 2, 2)] == [queued.id, queued.id]
 

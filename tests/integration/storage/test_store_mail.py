@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from storage import mail, messages, statements
+from storage import mail, messages, retention, statements
 from storage.engines import Engine
 from storage.records import DeliveryState, Did, MailNotice, SeenMail
 from tests.samples import DID, NOW, PEER, delivery_of, ids, mo
@@ -60,7 +60,11 @@ def test_what_was_seen_is_counted_by_conversation_and_forgotten_in_time(engine: 
         write(engine, mail.insert_seen(SeenMail(bytes([number]), conversation, at, outcome)))
     assert done(engine, mail.count_seen, 5, "sent", NOW - 100) == 2
     assert done(engine, mail.count_seen, 5, "sent", NOW - 99) == 1
-    assert done(engine, mail.purge_seen, NOW) == 1
+    write(engine, mail.insert_seen(SeenMail(b"older", 6, NOW - 200, "sent")))
+    assert done(engine, mail.purge_seen, NOW, 1) == 1
+    assert done(engine, mail.find_seen, b"older") is None, "the oldest first"
+    assert done(engine, mail.purge_seen, NOW, 10) == 1
+    assert done(engine, mail.purge_seen, NOW, 10) == 0
     assert done(engine, mail.count_seen, 5, "sent", 0) == 1
 
 
@@ -95,13 +99,36 @@ def test_a_bounce_makes_its_delivery_failed_once(engine: Engine) -> None:
     assert [(item.number, item.excerpt) for item in view.attempts] == [(2, "5.1.1 no such user")]
 
 
+def test_what_is_over_goes_with_everything_else_that_is_purged_in_bounded_steps(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "STEP", 2)
+    told = [notice(created_at=NOW, state=DeliveryState.DELIVERED) for _ in range(3)]
+    fresh = notice(created_at=NOW + retention.NOTICE_MS, state=DeliveryState.DELIVERED)
+    for number in range(3):
+        write(engine, mail.insert_seen(SeenMail(bytes([number]), 5, NOW, "sent")))
+    write(engine, [write for item in (*told, fresh) for write in mail.insert_notice(item)])
+    later = NOW + retention.NOTICE_MS + 1
+    with engine.snapshot() as connection:
+        steps = dict(retention.steps(connection, later))
+    for name in ("mail seen", "mail notices"):
+        found: list[int] = []
+        after_id: int | None = 0
+        while after_id is not None:
+            rows, after_id = done(engine, steps[name], after_id)
+            found.append(rows)
+        assert (sum(found), max(found)) == (3, 2), name
+
+
 def test_notices_are_forgotten_once_they_are_done(engine: Engine) -> None:
     sent, owed = notice(due_at=NOW), notice(due_at=NOW + 10)
     write(engine, [*mail.insert_notice(sent), *mail.insert_notice(owed)])
-    assert done(engine, mail.purge_notices, NOW + 1) == 0, "both are owed"
+    assert done(engine, mail.purge_notices, NOW + 1, 0, 10) == (0, None), "both are owed"
     write(engine, mail.record_notice(sent.id, 1, DeliveryState.DELIVERED, NOW, "sent"))
-    assert done(engine, mail.purge_notices, sent.created_at) == 0
-    assert done(engine, mail.purge_notices, sent.created_at + 1) == 1
+    assert done(engine, mail.purge_notices, sent.created_at, 0, 10) == (0, None)
+    assert done(engine, mail.purge_notices, sent.created_at + 1, 0, 1) == (1, sent.id)
+    assert done(engine, mail.purge_notices, sent.created_at + 1, sent.id, 1) == (0, owed.id)
+    assert done(engine, mail.purge_notices, sent.created_at + 1, owed.id, 1) == (0, None)
     write(engine, mail.put_off([owed.id], NOW + 20))
     assert done(engine, mail.claim_notices, NOW + 19, NOW + 30, 10) == []
     assert [item.id for item in done(engine, mail.claim_notices, NOW + 20, NOW + 30, 10)] == [owed.id]

@@ -175,15 +175,14 @@ def test_what_is_on_its_way_comes_back_as_the_operator_wants_its_message(
         if not by_queue:
             write(engine, parts.mark_sending(first.id, 1, NOW))
         held = operators.Held(record.id, UPSTREAM, on_their_way)
-        more = () if change is operators.hold else (NOW + 1,)
-        assert done(engine, change, held, *more) == [second.id]
+        assert done(engine, change, held, NOW + 1) == [second.id]
         write(engine, parts.mark_sending(first.id, 1, NOW))
         write(engine, parts.requeue(first.id, NOW, 0, 0x58, NOW + 2))
         assert [item.state for item in parts_of(engine, record)] == [state, state]
     record, (first, second) = stored(engine, 2)
     write(engine, parts.mark_sending(first.id, 1, NOW))
     held = operators.Held(record.id, UPSTREAM, ())
-    done(engine, operators.hold, held)
+    done(engine, operators.hold, held, NOW + 1)
     assert done(engine, operators.retry, held, NOW + 3) == [second.id]
     write(engine, parts.requeue(first.id, NOW, 0, 0x58, NOW + 4))
     assert [(item.state, item.flags) for item in parts_of(engine, record)] == [("queued", 0)] * 2

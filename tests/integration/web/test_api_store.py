@@ -13,11 +13,12 @@ from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
-from storage import events, messages
+from storage import events, messages, parts, receipts
+from storage.receipts import Report
 from storage.store import Store
 from storage.tables import message
 from tests.integration.web.api_site import ApiSite, token
-from tests.samples import NOW, PEER, mo
+from tests.samples import NOW, PEER, mo, receipt_for
 
 pytestmark = pytest.mark.integration
 
@@ -124,6 +125,41 @@ async def test_a_stream_has_what_is_ones_own_and_goes_on_where_it_was(site: ApiS
     assert [json.loads(block["data"])["subject"] for block in again.blocks()] == missed
     assert again.transport is not None
     again.transport.loseConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stream_tells_what_becomes_of_a_message_and_only_its_owner(site: ApiSite) -> None:
+    """Queued, sent, delivered; who comes back with the id of one of them gets the ones after it."""
+    mine, theirs = await listen(site, site.mine), await listen(site, site.theirs)
+    await until(lambda: b"retry" in mine.octets and b"retry" in theirs.octets)
+    body = {"from": site.mine.number, "to": "+447911123456", "text": "on its way"}
+    status, text = await site.call(site.mine, "POST", "/v1/messages", body)
+    assert status == 202
+    identity = json.loads(text)["id"]
+    view = await site.store.read(messages.find, identity)
+    assert view is not None
+    (row,) = view.parts
+    await site.store.writer.write(parts.record_sent(row.id, "carrier-id", NOW))
+    await until(lambda: b"message.sent" in mine.octets)
+    report = Report(receipt_for("carrier-id", upstream="up", part_state="delivered"), ["carrier-id"])
+    await site.store.writer.run("receipt", lambda conn: receipts.store_and_match_all(conn, [report], NOW))
+    await until(lambda: b"message.delivered" in mine.octets)
+    blocks = [block for block in mine.blocks() if json.loads(block["data"])["subject"] == identity]
+    assert [block["event"] for block in blocks] == ["message.queued", "message.sent", "message.delivered"]
+    told = [json.loads(block["data"])["message"] for block in blocks]
+    assert [one["status"] for one in told[1:]] == ["sent", "delivered"]
+    again = await listen(site, site.mine, last=blocks[0]["id"])
+    await until(lambda: b"message.delivered" in again.octets)
+    assert [block["id"] for block in again.blocks()] == [block["id"] for block in blocks[1:]]
+    only = await listen(site, site.mine, query=f"?types=message.delivered&after={blocks[0]['id']}")
+    await until(only.blocks)
+    assert [block["id"] for block in only.blocks()] == [blocks[2]["id"]]
+    await write(site, site.theirs, 1)
+    await until(theirs.blocks)
+    assert [block["event"] for block in theirs.blocks()] == ["message.received"]
+    for reader in (mine, theirs, again, only):
+        assert reader.transport is not None
+        reader.transport.loseConnection()
 
 
 @pytest_twisted.ensureDeferred

@@ -159,3 +159,26 @@ def test_while_the_store_is_away_what_is_known_stays(rig: Rig) -> None:
     rig.store.writer.failing = False
     rig.time.advance(POLL_SECONDS)
     assert rig.forbidden()
+
+
+def test_a_wish_that_shows_after_one_with_a_higher_id_is_not_missed(rig: Rig) -> None:
+    """Two other processes: the one that gave its id first commits last."""
+    earlier = rig.store.ids.next()
+    rig.elsewhere(OTHER, DID)
+    rig.time.advance(POLL_SECONDS)
+    assert rig.forbidden(OTHER)
+    with rig.store.engine.transaction() as conn:
+        opt_outs.add(conn, lambda: earlier, MINE, PEER, "api", START_MS, did=DID)
+    rig.time.advance(POLL_SECONDS)
+    assert rig.forbidden()
+
+
+def test_what_ended_while_it_was_read_again_stays_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rig.hears("STOP")
+    reading: Deferred[Any] = Deferred()
+    found = success(rig.store.read(opt_outs.since, 0))
+    monkeypatch.setattr(rig.store, "read", lambda *_: reading)
+    rig.time.advance(POLL_SECONDS)
+    assert rig.hears("START")
+    reading.callback(found)
+    assert not rig.forbidden()

@@ -21,6 +21,7 @@ from protocols.smpp.tlv import Tag, encode
 from storage import messages, parts, receipts
 from storage.deliveries import DueDelivery
 from storage.parts import QueuedPart
+from storage.progress import Change
 from storage.receipt_parts import reference_of
 from storage.records import Did, PartRecord, PartState
 from storage.statements import Write, execute_all
@@ -92,7 +93,7 @@ class Rig:
     def settle(self, writes: Sequence[Write], along: Along) -> None:
         """Store an outcome as an upstream does."""
         Recorder("up", cast(Store, self.store), self.time, lambda: None, lambda: None).persist(
-            writes, along=along
+            Change(writes), along=along
         )
 
     def view(self, message_id: int) -> Any:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import select
 from twisted.internet.defer import Deferred, succeed
 
 from edge import upstreams
@@ -21,6 +22,7 @@ from storage.parts import QueuedPart
 from storage.receipt_parts import Traits
 from storage.records import Did, PartFlag, PartRecord, PartState, ReceiptRecord
 from storage.store import Store
+from storage.tables import event
 from storage.testing import InlineStore
 from tests.deferreds import pending, success
 from tests.unit.edge.conftest import DID, PEER, Time, part_of, record
@@ -122,7 +124,7 @@ class Watcher:
 
     def refute(self, upstream: Upstream, part_id: int) -> Deferred[bool]:
         return self.store.writer.run(
-            "receipt refuted", lambda conn: receipts.refute(conn, part_id, lambda told: ([told], ()))
+            "receipt refuted", lambda conn: receipts.refute(conn, part_id, lambda told: ([told], ()), 0)
         ).addCallback(lambda freed: freed is not None)
 
 
@@ -621,10 +623,9 @@ def test_what_comes_back_of_a_message_that_an_operator_stopped_does_not_go_again
     queue, (first, second) = rig.upstream.queue, rig.submit(2)
     message_id = rig.part(first).message_id
     busy = queue.withdraw()
-    now = () if change is operators.hold else (rig.time.wall_ms(),)
     held = operators.Held(message_id, "up", busy)
     with rig.store.engine.transaction() as conn:
-        assert change(conn, held, *now) == [second]
+        assert change(conn, held, rig.time.wall_ms()) == [second]
     if change is operators.hold:
         queue.keep(message_id)
     else:
@@ -899,3 +900,36 @@ def test_a_stopped_upstream_decides_nothing_more(rig: Rig) -> None:
     assert (rig.part(doubtful).state, rig.part(waiting).state) == ("in_doubt", "sending")
     assert not rig.upstream.up
     assert rig.time.getDelayedCalls() == []
+
+
+def told(rig: Rig) -> list[str]:
+    """What the feed says became of messages, in order."""
+    kinds = select(event.c.kind).where(event.c.kind != "message.queued").order_by(event.c.id)
+    return success(rig.store.read(lambda conn: list(conn.scalars(kinds))))
+
+
+def test_what_becomes_of_a_message_is_in_the_feed_with_the_commit_of_its_parts(rig: Rig) -> None:
+    rig.submit()
+    rig.store.writer.held = True
+    rig.answer()
+    assert told(rig) == []
+    rig.store.writer.release()
+    assert told(rig) == ["message.sent"]
+    rig.submit(2)
+    rig.answer(message_id="a2")
+    assert told(rig) == ["message.sent"], "the second part is to come"
+    rig.answer(message_id="a3")
+    assert told(rig) == ["message.sent"] * 2
+
+
+def test_so_are_doubts_refusals_and_the_end_of_time(rig: Rig) -> None:
+    rig.submit()
+    rig.answer(CommandStatus.ESME_RINVDSTADR)
+    assert told(rig) == ["message.failed"]
+    rig.submit()
+    rig.expire()
+    assert told(rig) == ["message.failed", "message.in_doubt"]
+    rig.lose_link()
+    rig.submit(expires_at=rig.time.wall_ms() + 1_000)
+    rig.time.pump([1.0] * 10)
+    assert told(rig) == ["message.failed", "message.in_doubt", "message.failed"]

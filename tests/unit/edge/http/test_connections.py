@@ -196,6 +196,31 @@ def test_nothing_is_remembered_of_an_origin_that_has_no_connection() -> None:
     assert cast(Any, rig.client.pool)._lanes == {}
 
 
+def test_with_other_settings_no_connection_of_before_serves_a_request_again() -> None:
+    rig = Rig(connections_per_host=3)
+    idle = kept(rig)
+    busy = rig.get("busy")
+    assert idle.asked()[-1] == b"/busy"
+    made, waits = rig.get("made"), rig.get("waits")
+    wire = rig.connect(1)
+    assert rig.connecting == 3, "the third is being made"
+    rig.client.configure(HTTPSettings(timeout=TIMEOUT, addresses=policy(["192.0.2.0/24"])))
+    answer(idle)
+    answer(wire)
+    assert (success(busy).body, success(made).body) == (b"ok", b"ok"), "what was asked is answered"
+    assert (idle.ended, wire.ended) == (True, True)
+    late = rig.connect(2)
+    assert (late.ended, late.asked()) == (True, [])
+    pending(waits)
+    assert rig.connecting == 4
+    fresh = rig.connect(3)
+    answer(fresh)
+    assert success(waits).body == b"ok"
+    rig.reactor.advance(REST_SECONDS)
+    rig.get("again")
+    assert fresh.asked() == [b"/waits", b"/again"]
+
+
 # -- one deadline ---------------------------------------------------------------------------------
 
 
