@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from storage import audit, deletion, events, idempotency, removal, sessions
+from storage import audit, deletion, drafts, events, idempotency, removal, sessions
 from storage.ids import lowest_at
 from storage.records import PartState
 from storage.tables import attempt, delivery, inbound_part, message, part, receipt, receipt_candidate
@@ -19,6 +19,9 @@ STEP = 1_000
 
 ABANDONED_MS = 30 * DAY_MS
 """A segment of a long message whose other parts never came, and whose message was never made, goes then."""
+
+FORGOTTEN_MS = 180 * DAY_MS
+"""A text that somebody began to write, and that nobody has gone on with for so long, goes then."""
 
 
 class Kept(StrEnum):
@@ -87,6 +90,7 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
     yield "sessions", lambda conn, _: Done(sessions.purge_expired(conn, now_ms), None)
     yield "idempotency keys", _again(lambda conn: idempotency.purge_expired(conn, now_ms, STEP))
     yield "deleted messages", _again(lambda conn: deletion.purge(conn, now_ms, STEP))
+    yield "drafts", _again(lambda conn: drafts.purge(conn, now_ms - FORGOTTEN_MS, STEP))
     yield "abandoned segments", _again(lambda conn: _abandoned(conn, now_ms - ABANDONED_MS))
     for kind, step in _STEPS.items():
         for scope, keep_ms in _scopes(kind, common, own):
@@ -103,7 +107,7 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
 
 
 def _again(some: Callable[[Connection], int]) -> Step:
-    """For what is found by an index on its age: as long as there is any."""
+    """For what is found by an index on its age, or is never much: as long as there is any."""
 
     def step(connection: Connection, _: int) -> Done:
         rows = some(connection)
