@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 
 from storage import inventory, numbers
 from storage.inventory import FreeNumber
@@ -20,8 +20,8 @@ OFFERED = "+12025558101"
 def test_contacts_come_in_and_go_out(opened: Open, person: Person) -> None:
     page = opened(person, "/contacts")
     page.get_by_role("link", name="Import").click()
-    card = {"name": "people.vcf", "mimeType": "text/vcard", "buffer": VCARD.encode()}
-    page.get_by_label("A file: vCard or CSV").set_input_files(files=[card])  # type: ignore[list-item]
+    card = FilePayload(name="people.vcf", mimeType="text/vcard", buffer=VCARD.encode())
+    page.get_by_label("A file: vCard or CSV").set_input_files(files=[card])
     page.get_by_role("button", name="Import").click()
     expect(page.get_by_role("status")).to_contain_text("1 contact added")
     page.get_by_role("link", name="Back to the contacts").click()
