@@ -117,10 +117,12 @@ StoreURL = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """``node`` differs between servers that share a store; 15 is that of the commands."""
+    """``node`` differs between servers that share a store; 15 is that of the commands. ``seal_key`` is the
+    file with the key of `edge.sealing`."""
 
     node: Annotated[int, between(0, 14)] = 0
     drain_seconds: NotNegative = 20.0
+    seal_key: str = "var/seal_key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,11 @@ def step_of(secret: str, code: str, now_ms: int) -> int | None:
     return found[0] if found else None
 
 
+def place(user_id: int) -> str:
+    """Where a secret is kept, for its seal (see `edge.sealing`)."""
+    return f"totp of user {user_id}"
+
+
 def address(secret: str, issuer: str, login: str) -> str:
     """What the QR code holds, for an app to read (the Key URI format of such apps)."""
     label = quote(f"{issuer}:{login}", safe=":@")

@@ -29,9 +29,10 @@ def find_account(connection: Connection, name: str) -> Account | None:
     return None if row is None else Account(*row)
 
 
-def list_accounts(connection: Connection) -> list[Account]:
-    """Every account, by name."""
-    return [Account(*row) for row in connection.execute(select(account).order_by(account.c.name))]
+def list_accounts(connection: Connection, after: str = "", limit: int | None = None) -> list[Account]:
+    """Every account, by name; or those after a name, so many."""
+    query = select(account).where(account.c.name > after) if after else select(account)
+    return [Account(*row) for row in connection.execute(query.order_by(account.c.name).limit(limit))]
 
 
 def add_user(

@@ -22,6 +22,17 @@ def put(
         connection.execute(insert(draft).values(dict(zip(draft.c.keys(), row, strict=True))))
 
 
+def purge(connection: Connection, before_ms: int, limit: int) -> int:
+    """Forget what nobody has gone on with since then, at most so many; how many there were."""
+    old = (
+        select(draft.c.user_id, draft.c.did, draft.c.peer).where(draft.c.updated_at < before_ms).limit(limit)
+    )
+    keys = [tuple(row) for row in connection.execute(old)]
+    if keys:
+        connection.execute(delete(draft).where(tuple_(draft.c.user_id, draft.c.did, draft.c.peer).in_(keys)))
+    return len(keys)
+
+
 def get(connection: Connection, account_id: int, user_id: int, did: str, peer: str) -> str:
     """The draft of this user of the account; "" when there is none."""
     return of(connection, account_id, user_id, [(did, peer)]).get((did, peer), "")

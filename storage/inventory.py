@@ -119,9 +119,11 @@ def assign(
 ) -> Did:
     """The account gets a number that it has asked for, or that nobody has. Raises NotFound."""
     found = find(connection, number)
-    if found is None or found.account_id not in (None, account_id):
+    free = or_(free_number.c.account_id.is_(None), free_number.c.account_id == account_id)
+    taken = delete(free_number).where(free_number.c.number == number, free)
+    # By what the row is when it goes: it may have been withdrawn, or asked for by others, since it was read.
+    if found is None or not connection.execute(taken).rowcount:
         raise NotFound(f"{number} is not to be had any more.")
-    withdraw(connection, number)
     return numbers.add_did(connection, next_id, account_id, number, now_ms, sms_capable=found.sms)
 
 

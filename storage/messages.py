@@ -128,6 +128,19 @@ def search(
     between 1 and 1,000 and one (`storage.pages`).
     """
     wanted = Filter(direction, did, peer, None, since_ms, until_ms)
+    return filtered(connection, account_id, wanted, since_id=since_id, before_id=before_id, limit=limit)
+
+
+def filtered(
+    connection: Connection,
+    account_id: int,
+    wanted: Filter,
+    *,
+    since_id: int | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[MessageView]:
+    """The same by a filter."""
     query = select(message).where(*wanted.conditions(account_id))
     order = wanted.order(connection, account_id)
     if before_id is not None:

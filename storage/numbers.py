@@ -118,6 +118,16 @@ def list_dids(connection: Connection, account_id: int) -> list[Did]:
     return _dids(connection, did.c.account_id == account_id)
 
 
+def listed(
+    connection: Connection, account_id: int | None = None, after: str = "", limit: int | None = None
+) -> list[Did]:
+    """For operators: the DIDs of an account or of all, by number; those after one, so many."""
+    ids = select(did.c.id).where(did.c.number > after)
+    if account_id is not None:
+        ids = ids.where(did.c.account_id == account_id)
+    return _dids(connection, did.c.id.in_(ids.order_by(did.c.number).limit(limit)))
+
+
 def load_catalog(connection: Connection) -> Catalog:
     """Every DID with its handlers, every valid key, every API access, and the version that they are."""
     keys = connection.execute(select(api_key).where(api_key.c.revoked_at.is_(None)).order_by(api_key.c.id))

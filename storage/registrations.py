@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from storage.records import DeliveryState
 from storage.statements import Write, hot_insert
-from storage.tables import delivery, sip_binding, sip_transaction
+from storage.tables import delivery, sip_account, sip_binding, sip_transaction
 
 _INSERT_TRANSACTION = hot_insert(sip_transaction)
 
@@ -57,6 +57,16 @@ def of_account(connection: Connection, sip_account_id: int, now_ms: int) -> list
         sip_binding.c.sip_account_id == sip_account_id, sip_binding.c.expires_at > now_ms
     )
     return [BindingRecord(*row) for row in connection.execute(query.order_by(sip_binding.c.id))]
+
+
+def of_owner(connection: Connection, account_id: int, now_ms: int) -> dict[int, list[BindingRecord]]:
+    """Where the phones of a customer are, by SIP account."""
+    query = select(sip_binding).join(sip_account, sip_account.c.id == sip_binding.c.sip_account_id)
+    query = query.where(sip_account.c.account_id == account_id, sip_binding.c.expires_at > now_ms)
+    found: dict[int, list[BindingRecord]] = {}
+    for row in connection.execute(query.order_by(sip_binding.c.id)):
+        found.setdefault(row.sip_account_id, []).append(BindingRecord(*row))
+    return found
 
 
 def purge_bindings(connection: Connection, now_ms: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from storage import audit, deletion, events, idempotency, mail, removal, sessions, usage
+from storage import audit, deletion, drafts, events, idempotency, mail, removal, sessions, usage
 from storage.ids import lowest_at
 from storage.records import PartState
 from storage.tables import attempt, delivery, inbound_part, message, part, receipt, receipt_candidate
@@ -25,6 +25,9 @@ SEEN_MS = 7 * DAY_MS
 
 NOTICE_MS = 30 * DAY_MS
 """How long a notice that was sent, or could not be, is kept for whoever asks."""
+
+FORGOTTEN_MS = 180 * DAY_MS
+"""A text that somebody began to write, and that nobody has gone on with for so long, goes then."""
 
 
 class Kept(StrEnum):
@@ -103,6 +106,7 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
         "mail notices",
         lambda conn, after_id: Done(*mail.purge_notices(conn, now_ms - NOTICE_MS, after_id, STEP)),
     )
+    yield "drafts", _again(lambda conn: drafts.purge(conn, now_ms - FORGOTTEN_MS, STEP))
     yield "abandoned segments", _again(lambda conn: _abandoned(conn, now_ms - ABANDONED_MS))
     for kind, step in _STEPS.items():
         for scope, keep_ms in _scopes(kind, common, own):
@@ -120,7 +124,7 @@ def steps(connection: Connection, now_ms: int) -> Iterator[tuple[str, Step]]:
 
 
 def _again(some: Callable[[Connection], int]) -> Step:
-    """For what is found by an index on its age: as long as there is any."""
+    """For what is found by an index on its age, or is never much: as long as there is any."""
 
     def step(connection: Connection, _: int) -> Done:
         rows = some(connection)

@@ -78,6 +78,15 @@ def find_sip_account(connection: Connection, username: str, domain: str) -> SipA
     return None if row is None else _account(row)
 
 
+def get(connection: Connection, account_id: int, sip_account_id: int) -> SipAccount:
+    """One of this account's. Raises NotFound."""
+    mine = (sip_account.c.id == sip_account_id, sip_account.c.account_id == account_id)
+    row = connection.execute(select(sip_account).where(*mine)).first()
+    if row is None:
+        raise NotFound("There is no SIP account with this id.")
+    return _account(row)
+
+
 def list_sip_accounts(connection: Connection, account_id: int | None = None) -> list[SipAccount]:
     """Those of one account, or all; by username."""
     query = select(sip_account).order_by(sip_account.c.username, sip_account.c.domain)

@@ -357,12 +357,15 @@ class Desk:
         with self.engine.snapshot() as conn:
             return {record.endpoint for record in endpoints.failing(conn) if record.paused_at is not None}
 
-    def dids(self, account: str | None = None) -> list[tuple[Did, str]]:
-        """Those of one account, or all; each with its account's name."""
+    def dids(
+        self, account: str | None = None, after: str = "", limit: int | None = None
+    ) -> list[tuple[Did, str]]:
+        """Those of one account, or all, by number, each with its account's name; those after one, so many."""
         with self.engine.snapshot() as conn:
             owners = [_account(conn, account)] if account is not None else accounts.list_accounts(conn)
-            found = [(did, owner.name) for owner in owners for did in numbers.list_dids(conn, owner.id)]
-        return sorted(found, key=lambda pair: pair[0].number)
+            names = {owner.id: owner.name for owner in owners}
+            only = owners[0].id if account is not None else None
+            return [(did, names[did.account_id]) for did in numbers.listed(conn, only, after, limit)]
 
     def peer_number(self, peer: str) -> str:
         """Who is at the other end, as the store has it: a number, a short code, or a name as it is."""

@@ -105,12 +105,11 @@ class Stage:
         with self.engine.transaction() as conn:
             yield conn
 
-    def cookie(self, person: Person) -> dict[str, str]:
-        """A log-in of his."""
+    def cookie(self, person: Person, *, pending: bool = False) -> dict[str, str]:
+        """A log-in of his; ``pending``: that still wants his second factor."""
         token = f"a-log-in-of-{person.user.login}-{self.ids.next()}"
-        record = Session(
-            _id_of(token), person.user.id, "csrf-token-of-this-log-in", now_ms(), now_ms() + HOUR_MS
-        )
+        csrf, now = "csrf-token-of-this-log-in", now_ms()
+        record = Session(_id_of(token), person.user.id, csrf, now, now + HOUR_MS, pending=pending)
         with self.writing() as conn:
             sessions.add_session(conn, record)
         return {"name": LOG_IN, "value": token, "url": self.base}

@@ -1,11 +1,24 @@
 """The Message Center in a browser, against the real server and its simulated phones."""
 
-from playwright.sync_api import Page, expect
+from collections.abc import Callable
 
+from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as Late
+
+from storage import events
+from storage.events import Kind
 from storage.records import PartState
+from storage.tables import part
 from tests.browser.conftest import Complaints, Open
-from tests.browser.stage import OTHER_PHONE, PASSWORD, PHONE, Person, Stage
+from tests.browser.stage import OTHER_PHONE, PASSWORD, PHONE, Person, Stage, now_ms
 from tests.server import until
+
+A_SECOND_MS = 1_000
+"""The aim: from what one browser does to what another one shows."""
+NO_LONG_TIMERS = """
+const real = setTimeout;
+window.setTimeout = (call, ms, ...more) => ms >= 5000 ? 0 : real(call, ms, ...more);
+"""
 
 
 def thread_of(person: Person, peer: str = PHONE) -> str:
@@ -63,6 +76,67 @@ def test_two_browsers_see_what_the_other_does(opened: Open, stage: Stage, person
     expect(other.locator(".bubble", has_text="from the first").locator(".badge")).to_have_text("delivered")
     other.get_by_role("button", name="Pin", exact=True).click()
     expect(mine.get_by_role("list").get_by_title("pinned")).to_be_visible()
+
+
+def test_two_browsers_see_it_within_a_second(opened: Open, stage: Stage, person: Person) -> None:
+    stage.history(person, 3)
+    mine = live(opened(person, thread_of(person)))
+    other = live(opened(person, thread_of(person)))
+
+    def say(page: Page, text: str) -> None:
+        page.get_by_label("Your answer").fill(text)
+        page.get_by_label("Your answer").press("Enter")
+
+    pinned = mine.get_by_role("list").get_by_title("pinned")
+    changes: list[tuple[Callable[[], None], Locator, str]] = [
+        (lambda: say(mine, "one"), other.locator(".bubble.mt", has_text="one"), "visible"),
+        (lambda: say(other, "two"), mine.locator(".bubble.mt", has_text="two"), "visible"),
+        (lambda: stage.text(person.did, "three"), mine.locator(".bubble.mo", has_text="three"), "visible"),
+        (lambda: other.get_by_role("button", name="Pin", exact=True).click(), pinned, "visible"),
+        (lambda: other.get_by_role("button", name="Unpin").click(), pinned, "hidden"),
+        (lambda: say(mine, "four"), other.locator(".bubble.mt", has_text="four"), "visible"),
+    ]
+    late = []
+    for change, sight, state in changes:
+        change()
+        try:
+            sight.wait_for(state=state, timeout=A_SECOND_MS)  # type: ignore[arg-type]
+        except Late:
+            late.append(str(sight))
+            sight.wait_for(state=state)  # type: ignore[arg-type]
+        hearing(mine, "stream")  # not by polling
+        hearing(other, "stream")
+    # The machine that runs this may be busy with other things for a moment, but not all the time.
+    assert len(late) <= len(changes) // 3, late
+
+
+def test_a_state_that_the_feed_tells_is_shown(opened: Open, stage: Stage, person: Person) -> None:
+    with stage.writing() as conn:
+        message = stage.put(conn, person, PHONE, "on its way", direction="mt")
+        stage.put_part(conn, message, PartState.SENT)
+    page = opened(None, "/login")
+    page.add_init_script(NO_LONG_TIMERS)  # so it cannot ask by itself
+    page.context.add_cookies([stage.cookie(person)])  # type: ignore[list-item]
+    page.goto(thread_of(person))
+    live(page)
+    expect(page.locator(".bubble.sent")).to_be_visible()
+    with stage.writing() as conn:
+        conn.execute(part.update().where(part.c.message_id == message).values(state=PartState.DELIVERED))
+        events.write(conn, [(person.account.id, Kind.MESSAGE_DELIVERED, message, now_ms())])
+    expect(page.locator(".bubble.delivered")).to_be_visible()
+
+
+def test_a_hidden_page_asks_when_it_is_shown(opened: Open, stage: Stage, person: Person) -> None:
+    stage.history(person, 1)
+    page = live(opened(person, thread_of(person)))
+    looks = "Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true })"
+    page.evaluate(f"hidden => {{ {looks} }}", True)
+    stage.text(person.did, "while nobody looked")
+    expect(page).to_have_title(f"(1) {PHONE} · Trunkline")  # that is what its title is for
+    assert page.locator(".bubble", has_text="while nobody looked").count() == 0
+    page.evaluate(f"hidden => {{ {looks}; document.dispatchEvent(new Event('visibilitychange')) }}", False)
+    expect(page.locator(".bubble", has_text="while nobody looked")).to_be_visible()
+    expect(page).to_have_title(f"{PHONE} · Trunkline")
 
 
 def test_a_second_page_of_one_browser_shares_the_stream(opened: Open, stage: Stage, person: Person) -> None:

@@ -25,7 +25,7 @@ SOURCE = "operator"
 
 async def account_ls(server: Server, given: Given) -> Answer:
     """All accounts."""
-    found = await server.store.read(accounts.list_accounts)
+    found = await server.store.read(accounts.list_accounts, given.get("after", ""), _some(given))
     return rows([{"account": item.name, "id": item.id, "added": time(item.created_at)} for item in found])
 
 
@@ -50,7 +50,8 @@ async def user_add(server: Server, given: Given) -> Answer:
 
 async def did_ls(server: Server, given: Given) -> Answer:
     """Numbers and what they do."""
-    found = await at_desk(server, lambda desk: desk.dids(given.get("account")))
+    account, after, most = given.get("account"), given.get("after", ""), _some(given)
+    found = await at_desk(server, lambda desk: desk.dids(account, after, most))
     return rows(
         [
             {
@@ -152,6 +153,11 @@ async def optout_remove(server: Server, given: Given) -> Answer:
     return done(f"{account.name} may write to {peer} again.", number=peer)
 
 
+def _some(given: Given) -> int | None:
+    """How many rows are wanted; all, if that is not said."""
+    return limit(given) if "limit" in given else None
+
+
 def _peer(server: Server, given: Given) -> str:
     return numbers.destination(given["number"], server.config().numbers.region, "number")
 
@@ -188,13 +194,15 @@ NUMBER = Parameter("number", "a telephone number")
 SETTINGS = Parameter("settings", "KEY=VALUE …, as in `trunkline did set`", rest=True)
 KEY = Parameter("key", "the key's name")
 LIMIT = Parameter("limit", "how many rows, 50 if not said", named=True)
+SOME = Parameter("limit", "how many rows, all if not said", named=True)
+AFTER = Parameter("after", "only those after this one", named=True)
 
 COMMANDS = (
-    Command(("account", "ls"), "customers", account_ls),
+    Command(("account", "ls"), "customers", account_ls, (SOME, AFTER)),
     Command(("account", "add"), "add one", account_add, (ACCOUNT,)),
     Command(("user", "ls"), "the people of an account", user_ls, (ACCOUNT,)),
     Command(("user", "add"), "add one, or give a new password", user_add, (ACCOUNT, LOGIN)),
-    Command(("did", "ls"), "numbers and what they do", did_ls, (OF_ACCOUNT,)),
+    Command(("did", "ls"), "numbers and what they do", did_ls, (OF_ACCOUNT, SOME, AFTER)),
     Command(("did", "add"), "add a number", did_add, (ACCOUNT, NUMBER)),
     Command(("did", "set"), "change what a number does", did_set, (NUMBER, SETTINGS)),
     Command(("key", "ls"), "API keys of an account", key_ls, (ACCOUNT,)),

@@ -1,6 +1,7 @@
 """/v1/sip-accounts: the account's phones, and where they are registered."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -71,7 +72,7 @@ CHANGE = Record(
 )
 
 
-def document(item: SipAccount, bindings: list[BindingRecord]) -> dict[str, object]:
+def document(item: SipAccount, bindings: Iterable[BindingRecord]) -> dict[str, object]:
     """One account; no password, nor what is kept of it."""
     return {
         "id": item.id,
@@ -80,7 +81,7 @@ def document(item: SipAccount, bindings: list[BindingRecord]) -> dict[str, objec
         "digest": item.digest,
         "dids": list(item.dids),
         "created_at": views.iso(item.created_at),
-        "bindings": [_binding(found) for found in bindings if found.sip_account_id == item.id],
+        "bindings": [_binding(found) for found in bindings],
     }
 
 
@@ -89,8 +90,9 @@ def listed(call: Call) -> Deferred[Reply]:
     now_ms = call.services.wall_ms()
 
     def read(conn: Connection, account_id: int) -> Reply:
-        bindings = registrations.bindings(conn, now_ms)
-        found = [document(item, bindings) for item in sip_accounts.list_sip_accounts(conn, account_id)]
+        bindings = registrations.of_owner(conn, account_id, now_ms)
+        phones = sip_accounts.list_sip_accounts(conn, account_id)
+        found = [document(item, bindings.get(item.id, ())) for item in phones]
         return Reply(200, {"sip_accounts": found})
 
     return call.read(read)
@@ -101,8 +103,8 @@ def show(call: Call) -> Deferred[Reply]:
     identity, now_ms = identifier(call), call.services.wall_ms()
 
     def read(conn: Connection, account_id: int) -> Reply:
-        item = _own(conn, account_id, identity)
-        return Reply(200, document(item, registrations.bindings(conn, now_ms)))
+        item = sip_accounts.get(conn, account_id, identity)
+        return Reply(200, document(item, registrations.of_account(conn, item.id, now_ms)))
 
     return call.read(read).addErrback(lambda failure: _unknown(failure, call))
 
@@ -138,13 +140,14 @@ def change(call: Call) -> Deferred[Reply]:
     dids, now_ms = _numbers(call, given["dids"] or ()), call.services.wall_ms()
 
     def change(conn: Connection) -> Reply:
-        held = _own(conn, account_id, identity)
+        held = sip_accounts.get(conn, account_id, identity)
         wanted = replace(held, dids=dids or held.dids, digest=given["digest"] or held.digest)
         if given["password"]:
             fresh = phones.wanted(held.username, held.domain, given["password"], wanted.digest, wanted.dids)
             wanted = replace(wanted, ha1_md5=fresh.ha1_md5, ha1_sha256=fresh.ha1_sha256)
         phones.silence(conn, call.services.store.ids.next, held, set(held.dids) - set(wanted.dids))
-        return Reply(200, document(_put(conn, call, wanted), registrations.bindings(conn, now_ms)))
+        bindings = registrations.of_account(conn, held.id, now_ms)
+        return Reply(200, document(_put(conn, call, wanted), bindings))
 
     return call.write("sip_account.change", identity, change)
 
@@ -154,7 +157,7 @@ def remove(call: Call) -> Deferred[Reply]:
     identity, account_id, next_id = identifier(call), call.account_id, call.services.store.ids.next
 
     def remove(conn: Connection) -> None:
-        held = _own(conn, account_id, identity)
+        held = sip_accounts.get(conn, account_id, identity)
         phones.remove(conn, next_id, held.username, held.domain)
 
     return call.write("sip_account.remove", identity, remove).addCallback(nothing_more)
@@ -165,13 +168,6 @@ def _put(conn: Connection, call: Call, wanted: SipAccount) -> SipAccount:
         return phones.add(conn, call.services.store.ids.next, wanted)
     except NotFound as error:
         raise Problem(404, "unknown_did", str(error), "dids") from error
-
-
-def _own(conn: Connection, account_id: int, identity: int) -> SipAccount:
-    for item in sip_accounts.list_sip_accounts(conn, account_id):
-        if item.id == identity:
-            return item
-    raise NotFound(MISSING[1])
 
 
 def _unknown(failure: Any, call: Call) -> Reply:

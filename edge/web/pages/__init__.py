@@ -1,4 +1,6 @@
-"""The portal: pages that people log in to. Plain HTML and forms; a script only keeps lists fresh."""
+"""The portal: pages that people log in to. All of it is HTML and forms; scripts add that pages keep
+themselves fresh, count what is written, propose contacts, send without a reload and know the keyboard.
+"""
 
 from twisted.web.resource import Resource
 
@@ -10,9 +12,9 @@ from edge.web.pages.conversations import Conversations, New
 from edge.web.pages.keys import Keys
 from edge.web.pages.live import Live
 from edge.web.pages.locales import N_
-from edge.web.pages.login import HOME, Login, Logout
+from edge.web.pages.login import Login, Logout
 from edge.web.pages.messages import Messages
-from edge.web.pages.navigation import Section
+from edge.web.pages.navigation import HOME, Section
 from edge.web.pages.numbers import number_pages
 from edge.web.pages.operator import operator_pages
 from edge.web.pages.page import Missing, Page

@@ -130,7 +130,7 @@ class ActionPage(MemberPage):
                 fn,
                 services.store.ids.next,
                 visitor.account_id,
-                f"user:{visitor.user.login}",
+                visitor.actor,
                 action,
                 subject,
                 services.wall_ms(),

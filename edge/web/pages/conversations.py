@@ -18,6 +18,7 @@ from edge.web.pages import views
 from edge.web.pages.answers import Answer, Data, not_found, see_other
 from edge.web.pages.filters import Wanted, cursors, number_of
 from edge.web.pages.forms import Fields
+from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
 from edge.web.pages.reading import Pane, read_pane, read_slice
@@ -32,7 +33,6 @@ from storage.records import Did, Role
 
 log = structlog.get_logger(__name__)
 
-HOME = "/conversations"
 DEPTH = 2  # DID and peer
 SUGGESTIONS = 8
 KEY_OCTETS = 12
@@ -250,6 +250,8 @@ LEAVING = ("archive", "unread")
 
 class New(CenterPage):
     """A message to somebody."""
+
+    sees = Role.AGENT
 
     def __init__(self, portal: Portal) -> None:
         super().__init__(portal)

@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
+from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
@@ -27,4 +28,4 @@ class Keys(MemberPage):
             accounts.set_preferences(conn, user.account_id, user.id, enter_sends=enter, single_keys=single)
 
         await self.portal.services.store.writer.run("keyboard", change)
-        return see_other("/conversations")
+        return see_other(HOME)

@@ -70,7 +70,7 @@ def _stream(portal: Portal, visitor: Visitor, reader: FeedReader, request: EdgeR
         return reading.addCallback(lambda found: written(batch, found))
 
     good = partial(portal.sessions.still_good, visitor)
-    Stream(request, reader, services.reactor, load, good, f"user:{visitor.user.login}").begin(HEAD)
+    Stream(request, reader, services.reactor, load, good, visitor.actor).begin(HEAD)
 
 
 def written(batch: Batch, found: Subjects) -> bytes:

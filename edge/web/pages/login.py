@@ -13,6 +13,7 @@ from edge.web.pages import cookies
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_, Locale
+from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Page
 from edge.web.pages.sessions import TOKEN_OCTETS, Visitor, client_of
 from edge.web.request import EdgeRequest
@@ -21,7 +22,6 @@ from storage.records import Role, User
 
 log = structlog.get_logger(__name__)
 
-HOME = "/conversations"
 MAX_LOGIN = 100
 WRONG = N_("This log-in and password do not belong together.")
 TOO_OLD = N_("The form was too old. Please try again.")

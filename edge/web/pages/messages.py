@@ -23,7 +23,7 @@ from storage import contacts, dead_letters, deletion, endpoints, export, message
 from storage.endpoints import EndpointRecord
 from storage.ids import time_of
 from storage.messages import status_of
-from storage.records import DeliveryState, Did, MessageStatus
+from storage.records import DeliveryState, Did, MessageStatus, Role
 
 NAMES = 500
 """Contacts whose names are offered for the filter."""
@@ -95,6 +95,8 @@ class Messages(MemberPage):
 class DeleteAll(MemberPage):
     """Everything that the filter means: after the word was typed."""
 
+    sees = Role.AGENT
+
     def __init__(self, portal: Portal) -> None:
         super().__init__(portal)
         self._region = portal.services.config.numbers.region
@@ -132,9 +134,7 @@ class DeleteAll(MemberPage):
         subject = f"all ({wanted.query})" if wanted.query else "all"
         deletion_id = await writer.run(
             "delete messages",
-            lambda conn: deletion.begin(
-                conn, services.store.ids, account_id, actor(visitor), subject, now_ms
-            ),
+            lambda conn: deletion.begin(conn, services.store.ids, account_id, visitor.actor, subject, now_ms),
         )
 
         def step(conn: Connection) -> int:
@@ -211,18 +211,13 @@ class Message(MemberPage):
             raise PageProblem(409, "The delivery is in another state by now; look at it again.")
 
 
-def actor(visitor: Visitor) -> str:
-    """Who did it, for the audit."""
-    return f"user:{visitor.user.login}"
-
-
 async def delete_chosen(portal: Portal, visitor: Visitor, chosen: list[int]) -> tuple[int, int]:
     """Out of sight at once, from the store after half a minute: the deletion, and how many there were."""
     services, now_ms = portal.services, portal.services.wall_ms()
 
     def delete(conn: Connection) -> tuple[int, int]:
         subject = f"{len(chosen)} selected"
-        found = deletion.begin(conn, services.store.ids, visitor.account_id, actor(visitor), subject, now_ms)
+        found = deletion.begin(conn, services.store.ids, visitor.account_id, visitor.actor, subject, now_ms)
         return found, deletion.delete_selected(conn, visitor.account_id, chosen, found, now_ms)
 
     return await services.store.writer.run("delete messages", delete)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from edge.web.pages.portal import Portal
 
 
+HOME = "/conversations"
+"""Where a log-in leads to when nothing else was asked for."""
+
+
 def everybody(visitor: Visitor) -> bool:
     """Nobody is left out."""
     return True

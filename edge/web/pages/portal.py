@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from edge.sealing import Seal
 from edge.sip.provisioning import Tokens
 from edge.web.headers import Header
 from edge.web.pages import views
@@ -63,6 +64,7 @@ class Portal:
         self.by_login = Backoff(FREE_BY_LOGIN, seconds)
         self.by_address = Backoff(FREE_BY_ADDRESS, seconds)
         self.phone_tokens = Tokens(seconds)
+        self.seal = Seal(services.config.server.seal_key)
         self.by_code = Backoff(FREE_BY_CODE, seconds)
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),

@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from edge.web.pages.filters import Wanted, number_of
 from edge.web.pages.locales import Locale
 from storage import contacts, conversations, drafts, messages, numbers, search
 from storage.conversations import ConversationView, Key
 from storage.history import Filter
-from storage.pages import bounded
 from storage.records import Did, MessageView
-from storage.tables import message
 
 PAGE = 50
 CONVERSATIONS = 50
@@ -51,15 +49,7 @@ def read_slice(
     conn: Connection, account_id: int, wanted: Filter, before: int | None = None, after: int | None = None
 ) -> Slice:
     """The newest page, or the one next to a cursor."""
-    query = select(message).where(*wanted.conditions(account_id))
-    order = wanted.order(conn, account_id)
-    if before is not None:
-        query = query.where(message.c.id < before)
-    if after is not None:
-        query = query.where(message.c.id > after).order_by(order)
-    else:
-        query = query.order_by(order.desc())
-    found = messages.views(conn, query.limit(bounded(PAGE + 1, PAGE)))
+    found = messages.filtered(conn, account_id, wanted, since_id=after, before_id=before, limit=PAGE + 1)
     more, page = len(found) > PAGE, found[:PAGE]
     if after is not None:
         page.reverse()

@@ -5,8 +5,11 @@ has another token.
 """
 
 import structlog
+from sqlalchemy import Connection
 
 from edge import totp
+from edge.errors import Unavailable
+from edge.sealing import Seal, Unopened, is_sealed
 from edge.web import origin
 from edge.web.pages import cookies
 from edge.web.pages.answers import Answer, see_other
@@ -17,10 +20,24 @@ from edge.web.pages.page import FORM_TOO_OLD, Page
 from edge.web.pages.sessions import Visitor, client_of
 from edge.web.request import EdgeRequest
 from storage import second_factors
+from storage.errors import StoreUnavailable
+from storage.records import User
 
 log = structlog.get_logger(__name__)
 
 WRONG = N_("This is not the code, or it was used before.")
+
+
+def secret_of(seal: Seal, user: User) -> str | None:
+    """The secret of his one-time passwords. None when he has none, or when it was sealed with a key that is
+    not here: spare codes let him in all the same. Raises Unavailable."""
+    if user.totp_secret is None:
+        return None
+    try:
+        return seal.open(user.totp_secret, totp.place(user.id))
+    except Unopened:
+        log.error("second_factor_not_opened", login=user.login)
+        return None
 
 
 class LoginCode(Page):
@@ -45,7 +62,12 @@ class LoginCode(Page):
             sentence, header = please_wait(visitor.locale, wait)
             return self._form(request, visitor, 429, sentence, header)
         guesses.failed(user.id)
-        if not await self._is_right(visitor, fields.line("code")):
+        try:
+            right = await self._is_right(visitor, fields.line("code"))
+        except (Unavailable, StoreUnavailable):
+            guesses.undo(user.id)  # nobody looked at it
+            raise
+        if not right:
             log.warning("login_code_wrong", login=user.login, client=self._client(request))
             return self._form(request, visitor, 403, visitor.locale.gettext(WRONG))
         guesses.forget(user.id)
@@ -58,12 +80,18 @@ class LoginCode(Page):
     async def _is_right(self, visitor: Visitor, code: str) -> bool:
         services, user = self.portal.services, visitor.user
         now_ms, digits = services.wall_ms(), code.replace(" ", "")
-        step = None if user.totp_secret is None else totp.step_of(user.totp_secret, digits, now_ms)
+        kept, secret = user.totp_secret, secret_of(self.portal.seal, user)
+        step = None if secret is None else totp.step_of(secret, digits, now_ms)
         run = services.store.writer.run
-        if step is not None:
-            taken: bool = await run(
-                "code used", lambda conn: second_factors.use_step(conn, user.account_id, user.id, step)
-            )
+        if kept is not None and secret is not None and step is not None:
+            sealed = kept if is_sealed(kept) else self.portal.seal.close(secret, totp.place(user.id))
+
+            def use(conn: Connection) -> bool:
+                if sealed != kept:  # from before there was a seal
+                    second_factors.keep_instead(conn, user.account_id, user.id, kept, sealed)
+                return second_factors.use_step(conn, user.account_id, user.id, step)
+
+            taken: bool = await run("code used", use)
             return taken
         spare = totp.code_hash(code)
         used: bool = await run(

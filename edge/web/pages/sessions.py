@@ -41,6 +41,11 @@ class Visitor:
         """Whose data may be shown."""
         return self.user.account_id
 
+    @property
+    def actor(self) -> str:
+        """Who does something, for the audit."""
+        return f"user:{self.user.login}"
+
     def may(self, role: Role | str) -> bool:
         """Has he this role, or a greater one?"""
         return self.user.role.may(Role(role))

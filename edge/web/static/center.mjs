@@ -11,10 +11,11 @@ const people = document.getElementById("people");
 const thread = document.getElementById("thread");
 const news = document.getElementById("news");
 const title = document.title;
-const SOON_MS = 400, SELDOM_MS = 10_000;
+// Events tell of states; should one be lost, a page that waits for it asks after all.
+const ANXIOUS_MS = 5_000, SELDOM_MS = 60_000;
 let known = new Set(inbound());
 let atEnd = true;
-let wait = SOON_MS, looking = 0;
+let wait = ANXIOUS_MS, looking = 0;
 
 // Bubbles that are not in the store yet, as far as this page knows: they stay below the others.
 export const unsent = new Set();
@@ -46,24 +47,26 @@ export function shown() {
   const fresh = inbound().filter((id) => !known.has(id));
   known = new Set(inbound());
   for (const bubble of unsent) listOf(thread).append(bubble);
-  wait = SOON_MS;
+  wait = ANXIOUS_MS;
+  look();
   if (atEnd) toEnd();
   if (!fresh.length) return;
   news.textContent = fresh.length === 1 ? _("One new message.") : _("%s new messages.", fresh.length);
   read();
 }
 
-export async function refreshThread() {
-  await refresh(thread, shown);
-  look();
+export function refreshThread() {
+  refresh(thread, shown);
 }
 
-// What becomes of a message that was sent shows within a moment, then ever more seldom.
 function look() {
   clearTimeout(looking);
   if (!thread.dataset.part || !thread.querySelector(".bubble.queued, .bubble.sending, .bubble.sent")) return;
-  looking = setTimeout(() => (document.hidden ? look() : refreshThread()), wait);
-  wait = Math.min(wait * 1.5, SELDOM_MS);
+  looking = setTimeout(() => {
+    refreshThread();
+    look();
+  }, wait);
+  wait = Math.min(wait * 2, SELDOM_MS);
 }
 
 // The list of bubbles; made, when nothing has been said yet.
@@ -78,9 +81,16 @@ export function listOf(element) {
   return list;
 }
 
+// Of deliveries the thread shows nothing. What is deleted has no place any more: it may have been anywhere.
 function concerns(change) {
-  const here = thread?.dataset.part.split("?")[0];
-  return change.gap || change.changes.some(({ did, peer }) => !did || here === `/conversations/${encode(did)}/${encode(peer)}`);
+  const here = thread?.dataset.part?.split("?")[0];
+  if (!here) return false;
+  const isHere = ({ did, peer }) => !did || here === `/conversations/${encode(did)}/${encode(peer)}`;
+  return change.gap || change.changes.some((place) => ofMessages(place) && isHere(place));
+}
+
+function ofMessages({ kind }) {
+  return kind.startsWith("message.") || kind.startsWith("conversation.");
 }
 
 function encode(name) {
@@ -88,9 +98,9 @@ function encode(name) {
 }
 
 onChange((change) => {
-  refresh(people, count);
-  if (thread?.dataset.part && concerns(change)) refreshThread();
-  refreshDrawer();
+  if (change.gap || change.changes.some(ofMessages)) refresh(people, count, true);
+  if (concerns(change)) refreshThread();
+  refreshDrawer(change);
 });
 
 if (thread) {

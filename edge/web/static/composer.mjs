@@ -1,9 +1,9 @@
 // Beside a text that is being written: what is left, how many parts, in which alphabet and why; drafts, Enter, and a
 // message that is in the thread as soon as it is sent.
 
-import { listOf, refreshThread, unsent } from "./center.mjs";
+import { listOf, refreshThread, shown, unsent } from "./center.mjs";
 import { count } from "./counter.mjs";
-import { put } from "./parts.mjs";
+import { fill, put } from "./parts.mjs";
 import { _ } from "./words.mjs";
 
 const ALPHABETS = { GSM7: "GSM-7", UCS2: "UCS-2", LATIN1: "Latin-1", ASCII: "ASCII" };
@@ -114,7 +114,10 @@ async function deliver(item, written, key, tries = 1) {
   const html = await answer.text();
   unsent.delete(item);
   item.remove();
-  if (answer.ok) return refreshThread();
+  if (answer.ok) {
+    fill(thread, html, shown);
+    return refreshThread(); // it may have been overtaken by one that knows more
+  }
   text.value = text.value ? `${written}\n${text.value}` : written;
   text.dispatchEvent(new Event("input"));
   put(document.getElementById("setback"), html);

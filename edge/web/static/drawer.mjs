@@ -1,24 +1,30 @@
 // What became of a message, beside the list; without a script its link leads to a page of its own.
 
-import { ask, put } from "./parts.mjs";
+import { ask, fill, refresh } from "./parts.mjs";
 
 const drawer = document.getElementById("drawer");
 const content = document.getElementById("drawer-content");
 let shown = null;
 
 async function show(address) {
-  const html = await ask(`${address}?part=matrix`);
+  const part = `${address}?part=matrix`;
+  const html = await ask(part);
   if (html === null) return location.assign(address);
   shown = address;
-  put(content, html);
+  content.dataset.part = part;
+  fill(content, html);
   if (!drawer.open) drawer.showModal();
 }
 
-export async function refreshDrawer() {
-  if (!drawer?.open) return;
-  const html = await ask(`${shown}?part=matrix`);
-  if (html !== null) put(content, html);
+// `change` as `live.mjs` tells it; only what concerns the message that is shown matters.
+export function refreshDrawer(change) {
+  if (change.gap || change.changes.some(({ message }) => shown === `/messages/${message}`)) refresh(content);
 }
+
+drawer?.addEventListener("close", () => {
+  shown = null;
+  delete content.dataset.part;
+});
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-drawer]");
@@ -34,5 +40,5 @@ content?.addEventListener("submit", async (event) => {
   const fields = new URLSearchParams(new FormData(form, event.submitter));
   fields.set("part", "matrix");
   await fetch(form.getAttribute("action"), { method: "POST", body: fields });
-  await refreshDrawer();
+  refresh(content);
 });

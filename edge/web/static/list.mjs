@@ -1,7 +1,7 @@
 // The classic list: it keeps itself fresh, and all of a page can be selected at once.
 
-import "./drawer.mjs";
 import "./keys.mjs";
+import { refreshDrawer } from "./drawer.mjs";
 import { onChange, start } from "./live.mjs";
 import { refresh } from "./parts.mjs";
 
@@ -9,9 +9,12 @@ const list = document.getElementById("list");
 const all = document.getElementById("all");
 const select = document.getElementById("select-all");
 
-all.hidden = false;
-select.addEventListener("change", () => {
+if (all) all.hidden = false;
+select?.addEventListener("change", () => {
   for (const box of list.querySelectorAll("input[name=message]")) box.checked = select.checked;
 });
-onChange(() => refresh(list));
+onChange((change) => {
+  refresh(list);
+  refreshDrawer(change);
+});
 start();

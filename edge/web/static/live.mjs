@@ -26,7 +26,7 @@ function announce(change) {
 function poll(on) {
   if (on === Boolean(polling)) return;
   clearInterval(polling);
-  polling = on ? setInterval(() => document.hidden || announce(EVERYTHING), POLL_MS) : 0;
+  polling = on ? setInterval(announce, POLL_MS, EVERYTHING) : 0;
 }
 
 function listen() {

@@ -1,32 +1,63 @@
 // Parts of a page that are asked for anew and put in the place of what is shown: [data-part] has their address.
 
-const states = new WeakMap();
+const GATHER_MS = 500, UNSEEN_MS = 10_000;
+const states = new Map();
 
-// Asks for the part again. While one answer is awaited, more wishes become one. Resolves to true when it changed.
-export async function refresh(element, after = () => {}) {
+function stateOf(element) {
+  if (!states.has(element)) states.set(element, { busy: false, wanted: false, waiting: 0, at: -Infinity, html: null, after: () => {}, unseen: false });
+  return states.get(element);
+}
+
+// Asks for the part again: at once, then not for GATHER_MS, whose wishes become one. A page that nobody looks at asks
+// when it is shown; for a part that is also for those who do not look (`unseen`: a count in the title) now and then.
+// Calls `after(element)` when it changed.
+export function refresh(element, after = () => {}, unseen = false) {
   if (!element?.dataset.part) return;
-  const state = states.get(element) ?? { busy: false, again: false, html: null };
-  states.set(element, state);
-  if (state.busy) {
-    state.again = true;
-    return;
-  }
-  state.busy = true;
+  const state = stateOf(element);
+  Object.assign(state, { after, unseen, wanted: true });
+  plan(element, state);
+}
+
+function plan(element, state) {
+  if (!state.wanted || state.busy || state.waiting || (document.hidden && !state.unseen)) return;
+  const wait = state.at + (document.hidden ? UNSEEN_MS : GATHER_MS) - performance.now();
+  if (wait > 0) {
+    state.waiting = setTimeout(() => {
+      state.waiting = 0;
+      run(element, state);
+    }, wait);
+  } else run(element, state);
+}
+
+async function run(element, state) {
+  Object.assign(state, { busy: true, wanted: false, at: performance.now() });
   try {
-    do {
-      state.again = false;
-      const html = await ask(element.dataset.part);
-      if (html !== null && html !== state.html) {
-        state.html = html;
-        put(element, html);
-        after(element);
-      }
-    } while (state.again);
+    const html = element.dataset.part ? await ask(element.dataset.part) : null;
+    if (html !== null) fill(element, html, state.after);
   } catch {
     // The server is away for a moment: the next round tells.
   } finally {
     state.busy = false;
   }
+  plan(element, state);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  for (const [element, state] of states) {
+    clearTimeout(state.waiting);
+    state.waiting = 0;
+    plan(element, state);
+  }
+});
+
+// What the server says that the part is now. Calls `after(element)` when that is another thing than before.
+export function fill(element, html, after = () => {}) {
+  const state = stateOf(element);
+  if (html === state.html) return;
+  state.html = html;
+  put(element, html);
+  after(element);
 }
 
 export async function ask(address, options = {}) {

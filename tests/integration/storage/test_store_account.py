@@ -56,7 +56,8 @@ def test_an_account_keeps_an_owner(engine: Engine, ids: IdSource) -> None:
         assert users.set_role(conn, mine, bob.id, Role.OWNER).role is Role.OWNER
         assert users.set_role(conn, mine, ann.id, Role.READ_ONLY).role is Role.READ_ONLY
         sessions.add_session(conn, session_of(ann.id, "s"))
-        second_factors.prove(conn, mine, ann.id, 1, ["x"])
+        second_factors.begin(conn, mine, ann.id, "SECRET")
+        second_factors.prove(conn, mine, ann.id, "SECRET", 1, ["x"])
         users.remove(conn, mine, ann.id)
         assert [user.login for user in accounts.list_users(conn, mine)] == ["bob"]
         assert sessions.find_session(conn, "s", NOW) is None
@@ -89,7 +90,7 @@ def test_a_code_counts_once(engine: Engine, ids: IdSource) -> None:
         assert shown is not None
         assert not shown.has_second_factor, "shown, not proved"
         assert "SECRET" not in repr(shown)
-        second_factors.prove(conn, mine, ann.id, 10, ["a", "b"])
+        second_factors.prove(conn, mine, ann.id, "SECRET", 10, ["a", "b"])
         proved = users.get(conn, mine, ann.id)
         assert proved is not None
         assert proved.has_second_factor
@@ -102,6 +103,8 @@ def test_a_code_counts_once(engine: Engine, ids: IdSource) -> None:
             False,
         ]
         assert second_factors.codes_left(conn, mine, ann.id) == 0
+        assert second_factors.keep_instead(conn, mine, ann.id, "SECRET", "sealed")
+        assert not second_factors.keep_instead(conn, mine, ann.id, "SECRET", "again")
         second_factors.put_codes(conn, mine, ann.id, ["c"])
         assert not second_factors.use_code(conn, mine, ann.id, "a", NOW)
         assert second_factors.codes_left(conn, mine, ann.id) == 1
@@ -188,6 +191,23 @@ def test_an_order_that_is_taken_back(engine: Engine, ids: IdSource) -> None:
         assert [item.number for item in inventory.offered(conn)] == [NUMBER]
         assert inventory.withdraw(conn, NUMBER)
         assert inventory.everything(conn) == []
+
+
+@pytest.mark.parametrize("meanwhile", ["withdrawn", "asked for"])
+def test_an_order_that_somebody_is_quicker_than(
+    engine: Engine, ids: IdSource, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    with engine.transaction() as conn:
+        mine, theirs = owned(conn, ids).id, owned(conn, ids, "two").id
+        seen = inventory.add(conn, FreeNumber(NUMBER, "US", "", True, NOW))
+        if meanwhile == "withdrawn":
+            inventory.withdraw(conn, NUMBER)
+        else:
+            inventory.ask(conn, theirs, NUMBER, "user:bob", NOW)
+        monkeypatch.setattr(inventory, "find", lambda *_: seen)
+        with pytest.raises(NotFound):
+            inventory.assign(conn, ids.next, mine, NUMBER, NOW)
+        assert numbers.find_did(conn, NUMBER) is None
 
 
 def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:

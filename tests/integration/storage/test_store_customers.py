@@ -43,7 +43,22 @@ def test_an_account_is_added_once(engine: Engine, acme: Account) -> None:
     assert done(engine, accounts.find_account, "acme") is None
     other = done(engine, accounts.add_account, ids.next, "AAA", NOW)
     assert done(engine, accounts.list_accounts) == [other, acme]
+    assert done(engine, accounts.list_accounts, limit=1) == [other]
+    assert done(engine, accounts.list_accounts, "AAA", 9) == [acme]
     assert version(engine) == before + 1
+
+
+def test_the_dids_of_all_come_so_many_at_a_time(engine: Engine, acme: Account, rival: Account) -> None:
+    for owner, number in ((acme, "+12025550103"), (rival, "+12025550101"), (acme, "+12025550102")):
+        done(engine, numbers.add_did, ids.next, owner.id, number, NOW)
+
+    def some(*args: Any) -> list[str]:
+        return [did.number[-1] for did in done(engine, numbers.listed, *args)]
+
+    assert some() == ["1", "2", "3"]
+    assert some(None, "", 2) == ["1", "2"]
+    assert some(None, "+12025550102", 2) == ["3"]
+    assert some(acme.id) == ["2", "3"]
 
 
 def test_a_user_is_added_once_and_may_get_a_new_password(

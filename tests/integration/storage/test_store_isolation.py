@@ -164,7 +164,11 @@ def special(name: str, caller: Customer, subject: Customer) -> dict[str, Any]:
         "inventory.cancel": {"number": subject.wish},
         "inventory.release": {"number": subject.number},
         "numbers.add_did": {"number": subject.number},
+        "numbers.listed": {"after": ""},
         "numbers.remove_did": {"number": subject.number},
+        "second_factors.begin": {"user_id": subject.owner.id},
+        "second_factors.keep_instead": {"kept": "secret"},
+        "second_factors.prove": {"user_id": subject.owner.id, "secret": "begun"},
         "sip_accounts.add_sip_account": {
             "wanted": SipAccount(0, mine, subject.name, DOMAIN, "x", "y", "both", (subject.number,), LATER)
         },

@@ -3,7 +3,19 @@
 import pytest
 from sqlalchemy import Connection, select, update
 
-from storage import audit, check, contacts, conversations, deletion, messages, opt_outs, retention, usage
+from storage import (
+    accounts,
+    audit,
+    check,
+    contacts,
+    conversations,
+    deletion,
+    drafts,
+    messages,
+    opt_outs,
+    retention,
+    usage,
+)
 from storage.engines import Engine
 from storage.errors import NotFound
 from storage.ids import lowest_at, time_of
@@ -48,6 +60,20 @@ def purged(engine: Engine, now_ms: int) -> dict[str, int]:
             if count:
                 gone[name] = gone.get(name, 0) + count
     return gone
+
+
+def test_drafts_that_nobody_goes_on_with_are_forgotten(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "STEP", 2)
+    owner = customer(engine, "one")
+    ann = done(engine, accounts.add_user, ids.next, owner.id, "ann", "hash", NOW)
+    for number in range(5):
+        peer, at = f"{PEER}{number}", NOW if number else NOW + DAY_MS
+        done(engine, drafts.put, owner.id, ann.id, DID, peer, "begun", at)
+    assert purged(engine, NOW + retention.FORGOTTEN_MS) == {}
+    assert purged(engine, NOW + retention.FORGOTTEN_MS + 1) == {"drafts": 4}
+    assert read(engine, drafts.get, owner.id, ann.id, DID, f"{PEER}0") == "begun"
 
 
 def test_a_step_looks_at_no_more_messages_than_it_may_remove(

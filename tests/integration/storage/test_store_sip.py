@@ -74,6 +74,14 @@ def test_bindings(engine: Engine) -> None:
         later = kept._replace(expires_at=NOW + 20, cseq=2**32 - 1)
         registrations.change(connection, (), [later])
         assert registrations.bindings(connection, NOW) == [later]
+        other = accounts.add_account(connection, IDS.next, "second", NOW)
+        assert registrations.of_account(connection, account.id, NOW) == [later]
+        assert registrations.of_owner(connection, owner.id, NOW) == {account.id: [later]}
+        assert registrations.of_owner(connection, other.id, NOW) == {}
+        assert registrations.of_owner(connection, owner.id, NOW + 20) == {}
+        assert sip_accounts.get(connection, owner.id, account.id) == account
+        with pytest.raises(NotFound):
+            sip_accounts.get(connection, other.id, account.id)
         assert registrations.purge_bindings(connection, NOW) == 1
         registrations.change(connection, [kept.id], [])
         assert registrations.bindings(connection, 0) == []

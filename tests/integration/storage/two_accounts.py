@@ -149,9 +149,10 @@ class Customer:
             connection, Session(f"session of {self.name}", self.user.id, "csrf", NOW, 2 * NOW)
         )
         # Another owner, so that this one can go.
-        accounts.add_user(connection, new, mine, f"owner@{self.name}", "hash", NOW)
+        self.owner = accounts.add_user(connection, new, mine, f"owner@{self.name}", "hash", NOW)
+        second_factors.begin(connection, mine, self.owner.id, "begun")
         second_factors.begin(connection, mine, self.user.id, "secret")
-        second_factors.prove(connection, mine, self.user.id, 1, [f"code of {self.name}"])
+        second_factors.prove(connection, mine, self.user.id, "secret", 1, [f"code of {self.name}"])
         self.wish = f"{self.number}9"
         inventory.add(connection, FreeNumber(self.wish, "US", "New York", True, NOW))
         inventory.ask(connection, mine, self.wish, f"user:{self.name}", NOW)

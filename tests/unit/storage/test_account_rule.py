@@ -34,6 +34,7 @@ WITHOUT = {
     "deletion.purgeable": UPKEEP,
     "deliveries.insert_event": RECEIPTS,
     "deliveries.end": FILTERED,
+    "drafts.purge": UPKEEP,
     "endpoints.forget_silent": UPKEEP,
     "events.begin_epoch": UPKEEP,
     "events.follow": FEED,

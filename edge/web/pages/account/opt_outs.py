@@ -48,7 +48,7 @@ class OptOuts(ActionPage):
 
     async def _add(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         fields, services = Fields(request), self.portal.services
-        did, source = fields.line("did"), f"user:{visitor.user.login}"
+        did, source = fields.line("did"), visitor.actor
         try:
             peer = destination(fields.line("peer"), services.config.numbers.region, "peer")
         except Refused:

@@ -64,16 +64,14 @@ class Phones(PhonePage):
         """By username; without a SIP side that is said."""
         store, services = self.portal.services.store, self.portal.services
         found = await store.read(sip_accounts.list_sip_accounts, visitor.account_id)
-        bindings = await store.read(registrations.bindings, services.wall_ms())
+        bindings = await store.read(registrations.of_owner, visitor.account_id, services.wall_ms())
         return self.answer(
             "account/phones.html",
             request,
             visitor,
             setback,
             has_sip=services.config.sip is not None,
-            phones=[
-                (phone, sum(binding.sip_account_id == phone.id for binding in bindings)) for phone in found
-            ],
+            phones=[(phone, len(bindings.get(phone.id, ()))) for phone in found],
             dids=await store.read(numbers.list_dids, visitor.account_id),
             chosen=Fields(request).lines("did"),
             digests=DIGESTS,
@@ -116,8 +114,8 @@ class Phone(PhonePage):
     ) -> Answer:
         """Its settings for people; a new password, or a QR code for Linphone, when that was asked for."""
         store, services = self.portal.services.store, self.portal.services
-        phone = await store.read(_own, visitor.account_id, self._identity)
-        bindings = await store.read(registrations.bindings, services.wall_ms())
+        phone = await store.read(sip_accounts.get, visitor.account_id, self._identity)
+        bindings = await store.read(registrations.of_account, phone.id, services.wall_ms())
         return self.answer(
             "account/phone.html",
             request,
@@ -125,7 +123,7 @@ class Phone(PhonePage):
             setback,
             phone=phone,
             ways=provisioning.ways(self.sip),
-            bindings=[binding for binding in bindings if binding.sip_account_id == phone.id],
+            bindings=bindings,
             dids=await store.read(numbers.list_dids, visitor.account_id),
             digests=DIGESTS,
             path=f"{PATH}/{phone.id}",
@@ -142,7 +140,7 @@ class Phone(PhonePage):
             raise Wrong("did", N_("Choose the numbers that it may send as."))
 
         def change(conn: Connection) -> SipAccount:
-            held = _own(conn, visitor.account_id, self._identity)
+            held = sip_accounts.get(conn, visitor.account_id, self._identity)
             phones.silence(conn, next_id, held, set(held.dids) - set(dids))
             return phones.add(conn, next_id, replace(held, dids=dids, digest=digest))
 
@@ -155,7 +153,7 @@ class Phone(PhonePage):
         assert len(password) >= MIN_CHARACTERS
 
         def change(conn: Connection) -> SipAccount:
-            held = _own(conn, visitor.account_id, self._identity)
+            held = sip_accounts.get(conn, visitor.account_id, self._identity)
             fresh = phones.wanted(held.username, held.domain, password, held.digest, held.dids)
             return phones.add(
                 conn, next_id, replace(held, ha1_md5=fresh.ha1_md5, ha1_sha256=fresh.ha1_sha256)
@@ -166,17 +164,18 @@ class Phone(PhonePage):
         return await self.shown(request, visitor, password=password)
 
     async def _qr(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        phone = await self.portal.services.store.read(_own, visitor.account_id, self._identity)
+        phone = await self.portal.services.store.read(sip_accounts.get, visitor.account_id, self._identity)
         token = self.portal.phone_tokens.issue(visitor.account_id, phone.id)
         base = self.portal.public_url.rstrip("/") or f"http://{request.getHeader('host') or ''}"
         address = f"{base}/phone/{token}"
-        return await self.shown(request, visitor, drawing=qr(address), address=address)
+        drawing = await self.portal.in_thread(lambda: qr(address))
+        return await self.shown(request, visitor, drawing=drawing, address=address)
 
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         next_id = self.portal.services.store.ids.next
 
         def change(conn: Connection) -> None:
-            held = _own(conn, visitor.account_id, self._identity)
+            held = sip_accounts.get(conn, visitor.account_id, self._identity)
             phones.remove(conn, next_id, held.username, held.domain)
 
         await self.change(request, visitor, "sip_account.remove", self._identity, change)
@@ -199,18 +198,11 @@ class Provision(Page):
         if found is None or config is None or not known:
             raise not_found()
         try:
-            phone = await services.store.read(_own, *found)
+            phone = await services.store.read(sip_accounts.get, *found)
         except NotFound:
             raise not_found() from None
         text = provisioning.linphone(phone, known[0], config.default_expires_seconds)
         return File(text, head=lines((*GUARDS, NO_STORE, (b"Content-Type", b"application/xml"))))
-
-
-def _own(conn: Connection, account_id: int, identity: int) -> SipAccount:
-    for item in sip_accounts.list_sip_accounts(conn, account_id):
-        if item.id == identity:
-            return item
-    raise NotFound("There is no such SIP account.")
 
 
 def _digest(request: EdgeRequest) -> Digest:

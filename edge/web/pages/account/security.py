@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from edge import totp
+from edge.errors import Unavailable
 from edge.passwords import MAX_CHARACTERS, MIN_CHARACTERS
-from edge.web.pages import browsers
+from edge.web.pages import browsers, second
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
@@ -48,8 +49,11 @@ class Security(ActionPage):
         store, user = self.portal.services.store, visitor.user
         found = await store.read(sessions.of_user, user.account_id, user.id, self.portal.services.wall_ms())
         left = await store.read(second_factors.codes_left, user.account_id, user.id)
-        secret = None if user.has_second_factor else user.totp_secret
-        drawing = None if secret is None else qr(totp.address(secret, ISSUER, user.login))
+        secret = None if user.has_second_factor else second.secret_of(self.portal.seal, user)
+        drawing = None
+        if secret is not None:
+            address = totp.address(secret, ISSUER, user.login)
+            drawing = await self.portal.in_thread(lambda: qr(address))
         return self.answer(
             "account/security.html",
             request,
@@ -89,16 +93,22 @@ class Security(ActionPage):
         if wait > 0:
             raise Wrong(field, please_wait(visitor.locale, wait)[0].replace("%", "%%"), 429)
         guesses.failed(key)
-        if not await self.portal.passwords.check(visitor.user.password_hash, password):
+        try:
+            right = await self.portal.passwords.check(visitor.user.password_hash, password)
+        except Unavailable:
+            guesses.undo(key)  # nobody looked at it
+            raise
+        if not right:
             raise Wrong(field, N_("This is not your password."), 403)
         guesses.forget(key)
 
     # -- the second factor ------------------------------------------------------------------------
 
     async def _begin(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        user, secret = visitor.user, totp.new_secret()
+        user = visitor.user
         if user.has_second_factor:
             return see_other(PATH)
+        secret = self.portal.seal.close(totp.new_secret(), totp.place(user.id))
 
         def change(conn: Connection) -> None:
             second_factors.begin(conn, user.account_id, user.id, secret)
@@ -107,16 +117,17 @@ class Security(ActionPage):
         return see_other(f"{PATH}#second")
 
     async def _prove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        user, now_ms = visitor.user, self.portal.services.wall_ms()
-        if user.totp_secret is None or user.has_second_factor:
+        user, now_ms, kept = visitor.user, self.portal.services.wall_ms(), visitor.user.totp_secret
+        secret = second.secret_of(self.portal.seal, user)
+        if kept is None or secret is None or user.has_second_factor:
             return see_other(PATH)
-        step = totp.step_of(user.totp_secret, Fields(request).line("code").replace(" ", ""), now_ms)
+        step = totp.step_of(secret, Fields(request).line("code").replace(" ", ""), now_ms)
         if step is None:
             raise Wrong("code", N_("This is not the code that the app should show now."))
         codes = totp.new_codes()
 
         def change(conn: Connection) -> None:
-            second_factors.prove(conn, user.account_id, user.id, step, map(totp.code_hash, codes))
+            second_factors.prove(conn, user.account_id, user.id, kept, step, map(totp.code_hash, codes))
 
         await self.change(request, visitor, "user.second_factor.prove", user.login, change)
         now = replace(visitor, user=replace(user, totp_step=step))

@@ -56,9 +56,11 @@ class Users(ActionPage):
         login, role = fields.line("login").lower(), _role(fields)
         if not _LOGIN.fullmatch(login):
             raise Wrong("login", N_("A log-in has 1 to 100 of the characters a-z 0-9 . _ @ + -"))
+        services = self.portal.services
+        if await services.store.read(accounts.find_user, login) is not None:
+            raise Wrong("login", TAKEN, 409)
         password = secrets.token_urlsafe(PASSWORD_OCTETS)
         hashed = await self.portal.passwords.hash(password)
-        services = self.portal.services
 
         def change(conn: Connection) -> User:
             if accounts.find_user(conn, login) is not None:
@@ -90,18 +92,22 @@ class Users(ActionPage):
 
     async def _password(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         identity, password = _user(request), secrets.token_urlsafe(PASSWORD_OCTETS)
+        if identity == visitor.user.id:
+            raise Wrong("", N_("Change your own password under Security."))
+        if await self.portal.services.store.read(users.get, visitor.account_id, identity) is None:
+            raise not_found()
         hashed = await self.portal.passwords.hash(password)
 
         def change(conn: Connection) -> User:
             return users.set_password(conn, visitor.account_id, identity, hashed)
 
-        if identity == visitor.user.id:
-            raise Wrong("", N_("Change your own password under Security."))
         made = await self.change(request, visitor, "user.password", identity, change)
         return await self.shown(request, visitor, made=made, password=password)
 
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         identity = _user(request)
+        if identity == visitor.user.id:
+            raise Wrong("", N_("You cannot remove yourself: ask another owner."))
 
         def change(conn: Connection) -> User:
             try:
@@ -109,8 +115,6 @@ class Users(ActionPage):
             except Conflict:
                 raise Wrong("", ONLY_OWNER, 409) from None
 
-        if identity == visitor.user.id:
-            raise Wrong("", N_("You cannot remove yourself: ask another owner."))
         await self.change(request, visitor, "user.remove", identity, change)
         return self.done(PATH, "removed")
 

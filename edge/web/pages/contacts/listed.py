@@ -54,10 +54,14 @@ def with_all(conn: Connection, account_id: int, found: list[Contact]) -> list[Sh
     return [Shown(item, tuple(more.get(item.id, ())), tuple(groups.get(item.id, ()))) for item in found]
 
 
+def ticked(request: EdgeRequest) -> list[int]:
+    """The contacts that are ticked, each once."""
+    return list(dict.fromkeys(Fields(request).identifiers("contact")))
+
+
 def chosen(request: EdgeRequest) -> list[int]:
-    """The contacts that are ticked. Raises Wrong when there are none."""
-    written = map(parse_identifier, Fields(request).lines("contact"))
-    ids = list(dict.fromkeys(identity for identity in written if identity is not None))
+    """The same. Raises Wrong when there are none."""
+    ids = ticked(request)
     if not ids:
         raise Wrong("", NOTHING_CHOSEN)
     return ids

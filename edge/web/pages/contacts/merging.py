@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
 from edge.web.pages.answers import Answer
-from edge.web.pages.contacts.listed import NOTHING_CHOSEN, PATH, Shown, with_all
+from edge.web.pages.contacts.listed import NOTHING_CHOSEN, PATH, Shown, ticked, with_all
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.sessions import Visitor
@@ -33,13 +33,13 @@ class Merge(ActionPage):
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any
     ) -> Answer:
         """Those that were chosen."""
-        found = await self.portal.services.store.read(_chosen, visitor.account_id, _ids(request))
+        found = await self.portal.services.store.read(_chosen, visitor.account_id, ticked(request))
         if len(found) < LEAST and not setback.sentence:
             setback = Setback(422, visitor.locale.gettext(NOTHING_CHOSEN))
         return self.answer("contacts/merge.html", request, visitor, setback, found=found)
 
     async def _merge(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        ids, kept = _ids(request), parse_identifier(Fields(request).line("kept"))
+        ids, kept = ticked(request), parse_identifier(Fields(request).line("kept"))
         if kept is None:
             raise Wrong("", N_("Choose the one whose name and number stay."))
         now_ms = self.portal.services.wall_ms()
@@ -49,11 +49,6 @@ class Merge(ActionPage):
 
         await self.change(request, visitor, "contact.merge", kept, change, others=len(ids) - 1)
         return self.done(PATH, "merged")
-
-
-def _ids(request: EdgeRequest) -> list[int]:
-    written = map(parse_identifier, Fields(request).lines("contact"))
-    return list(dict.fromkeys(identity for identity in written if identity is not None))
 
 
 def _chosen(conn: Connection, account_id: int, ids: list[int]) -> list[Shown]:

@@ -60,7 +60,7 @@ class Order(ActionPage):
 
     async def _order(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         number, services = Fields(request).line("number"), self.portal.services
-        mine, by, at_once = visitor.account_id, f"user:{visitor.user.login}", self._at_once
+        mine, by, at_once = visitor.account_id, visitor.actor, self._at_once
 
         def change(conn: Connection) -> None:
             try:

@@ -38,7 +38,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One list. ``shown_once``: what the command answers is shown as it is (a password)."""
+    """One list. ``limited``: the command takes how many rows are wanted; ``cursor`` is the column after whose
+    value it can go on.
+    """
 
     path: str
     label: str
@@ -47,6 +49,7 @@ class View:
     buttons: tuple[Button, ...] = ()
     forms: tuple[Form, ...] = ()
     limited: bool = True
+    cursor: str = ""
 
 
 NUMBER, ACCOUNT, STATE, MESSAGE = N_("Number"), N_("Account"), N_("State"), N_("Message")
@@ -67,7 +70,7 @@ TABLES = (
                 (("account", ACCOUNT, False), ("login", N_("Log-in"), False)),
             ),
         ),
-        limited=False,
+        cursor="account",
     ),
     View(
         "dids",
@@ -75,7 +78,7 @@ TABLES = (
         "did ls",
         (("number", NUMBER), ("account", ACCOUNT), ("sms", N_("SMS")), ("handlers", N_("Handlers"))),
         forms=(Form(N_("Add a DID"), "did add", (("account", ACCOUNT, False), ("number", NUMBER, False))),),
-        limited=False,
+        cursor="number",
     ),
     View(
         "orders",
@@ -279,14 +282,18 @@ class Table(CommandPage):
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any
     ) -> Answer:
-        """The rows that the command finds."""
+        """The rows that the command finds, so many of them."""
         view = self._view
-        reply = await self.console.look(
-            line_of(view.command, **({"limit": str(ROWS)} if view.limited else {}))
-        )
-        found = reply.document
+        named: dict[str, str] = {}
+        if view.limited:
+            named["limit"] = str(ROWS + 1)
+        if view.cursor:
+            named["after"] = Fields(request).line("after")
+        reply = await self.console.look(line_of(view.command, **named))
+        found: Any = reply.document if reply.ok else []
         if isinstance(found, dict):  # of several lists, the first
             found = next((value for value in found.values() if isinstance(value, list)), [])
+        rows, is_more = found[:ROWS], len(found) > ROWS
         return self.answer(
             "operator/table.html",
             request,
@@ -295,7 +302,9 @@ class Table(CommandPage):
             view=view,
             tab=f"/{view.path}",
             path=self._path,
-            rows=found if reply.ok else [],
+            rows=rows,
+            shown_only=len(rows) if is_more and not view.cursor else 0,
+            older=rows[-1][view.cursor] if is_more and view.cursor else None,
             unable="" if reply.ok else reply.text,
             **{"told": "", **more},
         )

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
@@ -15,7 +16,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from edge.config import Config, HTTPConfig
+from edge.config import Config, HTTPConfig, ServerConfig
 from edge.directory import Directory
 from edge.errors import Refused
 from edge.outbound import Accepted, Draft, Outcome
@@ -36,6 +37,8 @@ OTHER_TOKEN = "tk_other_0123456789abcdef0123456789abcdef"
 OTHER_DID = "+12025550177"
 PASSWORD = "correct horse"
 HERE = IPv4Address("TCP", "127.0.0.1", 8080)
+KEPT = TemporaryDirectory(prefix="trunkline-seal-")
+SERVER = ServerConfig(seal_key=f"{KEPT.name}/seal_key")
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -212,7 +215,7 @@ class Scene:
             store=store,  # type: ignore[arg-type]
             directory=directory,
             outbound=self.outbox,  # type: ignore[arg-type]
-            config=Config(http=http or HTTPConfig(public_url=public_url)),
+            config=Config(server=SERVER, http=http or HTTPConfig(public_url=public_url)),
             simulator=simulator,
             ready=lambda: self.ready,
             wall_ms=time.wall_ms,

@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from twisted.internet.defer import fail
 
 from edge import totp
+from edge.errors import Unavailable
 from edge.passwords import NOBODY, hash_password, verify
-from edge.web.pages.login import HOME
+from edge.sealing import Seal, is_sealed
+from edge.web.pages.navigation import HOME
 from edge.web.pages.passwords import PasswordChecker
 from edge.web.pages.sessions import PENDING_MS
-from storage import accounts, sessions
+from storage import accounts, second_factors, sessions
+from storage.errors import Conflict, NotFound
 from storage.tables import audit, recovery_code, session, user
 from tests.unit.edge.conftest import START_MS
-from tests.unit.edge.web.harness import CHEAP, PASSWORD, Browser, Reply, Scene
+from tests.unit.edge.web.harness import CHEAP, PASSWORD, SERVER, Browser, Reply, Scene
 
 PATH = "/account/security"
 NEW = "a longer password"
@@ -36,7 +40,18 @@ def rows(scene: Scene, table: Any) -> list[Any]:
 
 
 def secret_of(scene: Scene, login: str = "demo") -> str:
-    return str(next(row.totp_secret for row in rows(scene, user) if row.login == login))
+    (row,) = (row for row in rows(scene, user) if row.login == login)
+    return Seal(SERVER.seal_key).open(row.totp_secret, totp.place(row.id))
+
+
+def kept(scene: Scene) -> str:
+    return str(next(row.totp_secret for row in rows(scene, user) if row.login == "demo"))
+
+
+def keep(scene: Scene, secret: str) -> None:
+    """As it might be in the store of an older release, or of another installation."""
+    with scene.store.engine.transaction() as conn:
+        conn.execute(user.update().where(user.c.login == "demo").values(totp_secret=secret))
 
 
 def code(scene: Scene, steps: int = 0) -> str:
@@ -75,6 +90,62 @@ def test_it_is_set_up_with_a_code_of_the_app(scene: Scene, member: Browser) -> N
     assert {row.code_hash for row in rows(scene, recovery_code)} == set(
         map(totp.code_hash, spare(proved.text))
     )
+
+
+def test_the_store_alone_has_no_secret(scene: Scene, member: Browser) -> None:
+    do(member, "begin")
+    assert is_sealed(kept(scene))
+    assert secret_of(scene) not in str(rows(scene, user))
+
+
+def test_a_secret_from_before_there_was_a_seal_gets_one(scene: Scene, member: Browser) -> None:
+    set_up(scene, member)
+    plain = secret_of(scene)
+    keep(scene, plain)
+    scene.time.advance(60)
+    browser = scene.browser()
+    browser.log_in()
+    assert (enter(browser, "000000").status, kept(scene)) == (403, plain), "whoever guesses changes nothing"
+    assert enter(browser, code(scene)).status == 303
+    assert is_sealed(kept(scene))
+    scene.time.advance(60)
+    browser = scene.browser()
+    browser.log_in()
+    assert enter(browser, code(scene)).status == 303
+
+
+def test_a_secret_of_another_key_leaves_the_spare_codes(scene: Scene, member: Browser) -> None:
+    codes = set_up(scene, member)
+    was = code(scene, 2)
+    keep(scene, f"sealed1:{'A' * 120}")
+    scene.time.advance(60)
+    browser = scene.browser()
+    browser.log_in()
+    assert enter(browser, was).status == 403
+    assert enter(browser, codes[0]).status == 303
+    assert browser.get(PATH).status == 200
+
+
+def test_a_secret_that_was_begun_and_cannot_be_opened_is_begun_again(scene: Scene, member: Browser) -> None:
+    do(member, "begin")
+    keep(scene, f"sealed1:{'A' * 120}")
+    assert "Set it up" in member.get(PATH).text
+    assert do(member, "prove", code="000000").headers["location"] == PATH
+    assert len(set_up(scene, member)) == 10
+
+
+def test_two_pages_begin_at_once_and_the_last_one_counts(scene: Scene, member: Browser) -> None:
+    do(member, "begin")
+    with scene.store.engine.transaction() as conn:
+        owner = next(row for row in rows(scene, user) if row.login == "demo")
+        second_factors.begin(conn, owner.account_id, owner.id, "another")
+        with pytest.raises(Conflict):
+            second_factors.prove(conn, owner.account_id, owner.id, "the first", 1, [])
+        second_factors.prove(conn, owner.account_id, owner.id, "another", 1, [])
+        with pytest.raises(Conflict):
+            second_factors.begin(conn, owner.account_id, owner.id, "a third")
+        with pytest.raises(NotFound):
+            second_factors.begin(conn, owner.account_id, 1, "nobody's")
 
 
 def test_then_the_password_alone_opens_nothing(scene: Scene, member: Browser) -> None:
@@ -219,6 +290,17 @@ def test_a_password_that_is_not_taken(
 def test_who_finds_a_browser_open_cannot_guess_the_password(member: Browser) -> None:
     wrong = [do(member, "password", current="x", password=NEW, again=NEW).status for _ in range(7)]
     assert wrong == [403] * 6 + [429]
+
+
+def test_a_password_that_nobody_looked_at_was_no_guess(
+    scene: Scene, member: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Unavailable("Many people are logging in just now; try again.")
+    monkeypatch.setattr(PasswordChecker, "check", lambda *_: fail(busy))
+    tried = [do(member, "password", current="x", password=NEW, again=NEW).status for _ in range(7)]
+    assert tried == [503] * 7
+    monkeypatch.undo()
+    assert do(member, "password", current=PASSWORD, password=NEW, again=NEW).status == 303
 
 
 # -- log-ins -------------------------------------------------------------------------------------------------
