@@ -17,6 +17,7 @@ from edge.config_console import ConsoleConfig
 from edge.config_mail import MailConfig
 from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between, matching
 from edge.config_sip import SIPConfig, TrunkConfig
+from edge.config_tracing import TracingConfig
 from edge.config_types import (
     Count,
     Credential,
@@ -52,6 +53,7 @@ __all__ = [
     "ServerConfig",
     "SimulatorConfig",
     "StoreConfig",
+    "TracingConfig",
     "TrunkConfig",
     "UpstreamConfig",
     "WebhookConfig",
@@ -271,6 +273,7 @@ class Config:
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
     metrics: MetricsConfig | None = None
+    tracing: TracingConfig | None = None
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
     mail: MailConfig | None = None

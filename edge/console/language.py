@@ -199,6 +199,8 @@ def _given(command: Command, words: list[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if equals and name in named:
+            if name in given:
+                raise Misused(f"{name}= is there twice. Usage: {command.usage}")
             given[name] = value
         else:
             left.append(word)

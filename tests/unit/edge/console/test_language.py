@@ -58,6 +58,7 @@ def test_a_line_is_understood(line: str, name: str, given: dict[str, str]) -> No
         ("queue show", "NAME is missing. Usage: queue show NAME"),
         ("queue show bob alice", "'alice' is one word too many"),
         ("queue ls size=3", "'size=3' is one word too many"),
+        ("queue ls limit=3 colour=red limit=4", "limit= is there twice"),
         ("send 'bob", "quotes do not match"),
         ("x" * 10_000, "at most 8192 characters"),
     ],
