@@ -4,7 +4,7 @@
     queue ls upstream=acme limit=20 --json   parameters by name, in any order; --json for programs
     send +12025550100 +12025550150 'Hello'   quotes as in a shell
 
-Words may be shortened as long as they are clear: ``q l`` is ``queue ls``.
+Words may be shortened as long as they are clear: ``del l`` is ``delivery ls``.
 """
 
 import shlex

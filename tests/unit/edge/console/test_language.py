@@ -112,6 +112,10 @@ def test_two_commands_of_the_same_words_are_a_mistake() -> None:
         Language((*SMALL.commands, SMALL.commands[0]))
 
 
+def test_the_short_form_that_the_page_names_is_clear() -> None:
+    assert language().parse("del l").command.name == "delivery ls"
+
+
 def test_every_command_can_be_said_by_its_own_words_and_has_help() -> None:
     whole = language()
     for command in whole.commands:
