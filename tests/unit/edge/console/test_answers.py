@@ -47,7 +47,7 @@ def test_one_of_several_words() -> None:
 def test_a_name_of_something_that_there_is() -> None:
     known({}, "upstream", ())
     known({"upstream": "acme"}, "upstream", {"acme": 1})
-    with pytest.raises(Misused, match="There is no upstream 'acm'; there are: acme, other."):
+    with pytest.raises(Misused, match=r"There is no upstream 'acm'; there are: acme, other\."):
         known({"upstream": "acm"}, "upstream", ["other", "acme"])
     with pytest.raises(Misused, match="there are: none"):
         known({"upstream": "acm"}, "upstream", [])
