@@ -104,8 +104,8 @@ COMPILE := build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe -
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip --disable-pip-version-check install --quiet pip-tools
-	$(COMPILE) --extra postgresql --build-deps-for editable --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra postgresql --extra dev --build-deps-for editable --constraint requirements.lock \
+	$(COMPILE) --extra postgresql --extra otel --build-deps-for editable --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra postgresql --extra otel --extra dev --build-deps-for editable --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 	cd tests/interop && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 

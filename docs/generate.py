@@ -21,6 +21,7 @@ from edge.config import (
     RouteConfig,
     SimulatorConfig,
     SIPConfig,
+    TracingConfig,
     TrunkConfig,
     UpstreamConfig,
 )
@@ -50,6 +51,7 @@ SPECIAL: dict[str, Any] = {
     "upstream": UpstreamConfig,
     "route": RouteConfig,
     "metrics": MetricsConfig,
+    "tracing": TracingConfig,
     "simulator": SimulatorConfig,
     "sip": SIPConfig,
     "sip.trunk": TrunkConfig,

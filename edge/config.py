@@ -18,6 +18,7 @@ from edge.config_listeners import Listener, clashes
 from edge.config_mail import MailConfig
 from edge.config_reader import KEY, Check, Problem, Reader, Secret, at_least, between, matching
 from edge.config_sip import SIPConfig, TrunkConfig
+from edge.config_tracing import TracingConfig
 from edge.config_types import (
     Count,
     Credential,
@@ -53,6 +54,7 @@ __all__ = [
     "ServerConfig",
     "SimulatorConfig",
     "StoreConfig",
+    "TracingConfig",
     "TrunkConfig",
     "UpstreamConfig",
     "WebhookConfig",
@@ -274,6 +276,7 @@ class Config:
     upstreams: tuple[UpstreamConfig, ...] = field(default=(), metadata={KEY: "upstream"})
     routes: tuple[RouteConfig, ...] = field(default=(), metadata={KEY: "route"})
     metrics: MetricsConfig | None = None
+    tracing: TracingConfig | None = None
     simulator: SimulatorConfig | None = None
     sip: SIPConfig | None = None
     mail: MailConfig | None = None

@@ -96,7 +96,7 @@ class Outbox:
         self.counters = Counters()
         self.ended: Counter[tuple[str, str]] = Counter()
         """Attempts since the start, by handler and what came of them."""
-        self._handlers = handlers
+        self.handlers = handlers
         self._did = did
         self._store = store
         self._clock = clock
@@ -177,7 +177,7 @@ class Outbox:
 
     def target_key(self, handler: str, target: str) -> str:
         """What deliveries share that fail together, as `storage.paused` names it."""
-        found = self._handlers.get(handler)
+        found = self.handlers.get(handler)
         if found is None:
             return f"{handler} {target}"
         try:
@@ -190,7 +190,7 @@ class Outbox:
 
     def stamp(self, due: DueDelivery) -> DueDelivery:
         """In its lane, for whoever claims it. Any thread may ask."""
-        delivery, handler = due.delivery, self._handlers.get(due.delivery.handler)
+        delivery, handler = due.delivery, self.handlers.get(due.delivery.handler)
         key = self.target_key(delivery.handler, delivery.target)
         if handler is None or not handler.ordered:
             lane = lane_of(key, delivery.did_id, None)
@@ -288,7 +288,7 @@ class Outbox:
 
     def _deliver(self, due: DueDelivery) -> Outcome | Deferred[Outcome]:
         delivery, settings = due.delivery, self._settings(due)
-        handler = self._handlers.get(delivery.handler)
+        handler = self.handlers.get(delivery.handler)
         if handler is None:
             return Failed("handler_unknown")
         if self._is_off(handler, due):
@@ -328,12 +328,12 @@ class Outbox:
 
     def _time_of(self, attempt: _Attempt) -> float:
         """How long an attempt may take."""
-        handler = self._handlers.get(attempt.due.delivery.handler)
+        handler = self.handlers.get(attempt.due.delivery.handler)
         return float(getattr(handler, "attempt_seconds", ATTEMPT_SECONDS))
 
     def _judge(self, due: DueDelivery) -> Callable[[Outcome], bool]:
         """Who says whether an outcome tells that the target as a whole takes nothing now."""
-        judge: Callable[[Outcome], bool] = getattr(self._handlers.get(due.delivery.handler), "unwell", unwell)
+        judge: Callable[[Outcome], bool] = getattr(self.handlers.get(due.delivery.handler), "unwell", unwell)
         return judge
 
     def _owned(self, due: DueDelivery) -> Did | None:
@@ -357,7 +357,7 @@ class Outbox:
     def _current(self, due: DueDelivery) -> DueDelivery:
         """The same, to where the number's owner has it go now."""
         delivery = due.delivery
-        handler = self._handlers.get(delivery.handler)
+        handler = self.handlers.get(delivery.handler)
         if not delivery.target or not isinstance(handler, DIDHandler):
             return due
         try:
@@ -392,7 +392,7 @@ class Outbox:
 
     def _is_of_the_page(self, due: DueDelivery) -> bool:
         """Is what the target answers the word of one DID's page there, rather than of all of it?"""
-        handler = self._handlers.get(due.delivery.handler)
+        handler = self.handlers.get(due.delivery.handler)
         return due.delivery.lane >= 0 and getattr(handler, "unwell", None) is None
 
     def _judge_page(self, outcome: Outcome, attempt: _Attempt, now: float) -> None:
@@ -431,7 +431,7 @@ class Outbox:
 
     def _give_up_seconds(self, name: str) -> float:
         try:
-            return give_up_seconds(self._handlers.get(name))
+            return give_up_seconds(self.handlers.get(name))
         except Exception as error:  # the handler's
             self._faults.tell(name, "give_up_seconds", error)
             return GIVE_UP_SECONDS
@@ -454,6 +454,7 @@ class Outbox:
         hop(
             log,
             "delivery_attempted",
+            attempt.started_ms,
             message=delivery.message_id,
             delivery=delivery.id,
             handler=delivery.handler,

@@ -46,6 +46,7 @@ FAMILIES: Mapping[str, Family] = {
     "trunkline_reactor_lag_worst_seconds": _gauge("The worst of the last minute."),
     "trunkline_log_lines_lost": _counter("Lines of the log that could not be written."),
     "trunkline_log_lines_suppressed": _counter("Lines of events that had too many in a minute."),
+    "trunkline_spans": _counter("Spans of [tracing]: made, exported, failed, dropped.", "result"),
     "trunkline_store_available": _gauge("1 while the store takes what it is given."),
     "trunkline_store_pending_units": _gauge("Units that wait for their commit."),
     "trunkline_store_batches": _counter("Transactions of the writer."),
@@ -107,6 +108,8 @@ def _one(value: float) -> Values:
 
 
 def _server(server: "TrunklineService") -> Iterator[tuple[str, Values]]:
+    if server.tracing is not None:
+        yield "trunkline_spans", [((name,), n) for name, n in asdict(server.tracing.counters).items()]
     yield "trunkline_info", (((__version__,), 1),)
     yield "trunkline_ready", _one(server.health.readiness()[0])
     yield "trunkline_uptime_seconds", _one(server.health.startup.uptime)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
@@ -78,7 +79,11 @@ class Health:
             if not any(bind.bound for bind in upstream.binds):
                 yield f"no bind of {name} is up"
 
-    def _ask_store(self) -> None:
+    def _ask_store(self) -> Deferred[None]:
         """While the store takes nothing, or is no more where it was, nobody may be trying: find out."""
-        if not (self._store.writer.available and self._store.engine.in_place()):
-            self._store.probe().addErrback(lambda _: None)
+        return ensureDeferred(self._probe_if_away()).addErrback(lambda _: None)
+
+    async def _probe_if_away(self) -> None:
+        store = self._store
+        if not (store.writer.available and await store.in_thread(store.engine.in_place)):
+            await store.probe()

@@ -386,6 +386,7 @@ class Inbound:
         hop(
             self._log,
             "message_received",
+            message.created_at,
             message=message.id,
             did=message.did,
             peer=message.peer,

@@ -22,6 +22,7 @@ from edge.config import LogConfig
 from edge.log_lines import json_line, text_line
 from edge.log_masking import masked_fields
 from edge.log_rate import EventRate
+from edge.wallclock import wall_ms
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "critical": ERROR}
@@ -78,9 +79,12 @@ class Output:
         if admitted:
             self._line(level, logger, event, fields)
 
+    def masked(self, fields: Mapping[str, object]) -> Mapping[str, object]:
+        """As they may be seen: with numbers masked, unless the configuration says otherwise."""
+        return masked_fields(fields) if self._masks else fields
+
     def _line(self, level: int, logger: str, event: str, fields: Mapping[str, object]) -> None:
-        if self._masks:
-            fields = masked_fields(fields)
+        fields = self.masked(fields)
         line = {"time": self._now(), "level": _NAMES[level], "logger": logger, "event": event, **fields}
         self._write(self._render(line))
 
@@ -108,7 +112,7 @@ class Output:
         return f"{self._second_text}.{millisecond:03d}Z"
 
 
-output = Output(lambda: time.time_ns() // 1_000_000)
+output = Output(wall_ms)
 
 
 def configure(config: LogConfig, stdout: BinaryIO | None = None) -> None:

@@ -58,12 +58,15 @@ EVENTS: Mapping[str, str] = {
     "events_not_read": "The feed of events could not be read; its readers wait.",
     "events_not_heard": "PostgreSQL's notices do not come; the feed is polled instead.",
     "words_not_indexed": "New messages could not be made searchable yet; it is tried again.",
+    "spans_not_taken": "The collector of OpenTelemetry takes no spans; they are dropped, messages go on.",
+    "spans_taken_again": "It takes them again.",
     "audit_not_stored": "A console command is in the log only: the store did not take its audit line.",
     # -- messages, hop by hop (`log.messages`)
     "quarantine_released": "What came before its number was anybody's is handed to the owner.",
     "message_received": "A whole MO is in the store, and answered.",
     "message_accepted": "A message of a leg (API, portal, SIP, mail, forward) is in the store.",
     "message_sent": "The carrier took one part of a message.",
+    "submit_refused": "It did not take one: it is tried again, handed to another upstream, or given up.",
     "message_reported": "A delivery receipt came, for this part; null when it found none yet.",
     "delivery_attempted": "One attempt of one delivery is over, with its outcome and the state that follows.",
     # -- binds

@@ -19,6 +19,7 @@ UNLIMITED = frozenset(
         "message_received",
         "message_reported",
         "message_sent",
+        "submit_refused",
     }
 )
 """What somebody has asked for line by line, or must not lose."""
@@ -32,13 +33,18 @@ class EventRate:
         self._seconds = seconds
         self._since = 0.0
         self._lines: dict[str, int] = {}
+        self._left_out: dict[str, int] = {}
 
     def admits(self, event: str) -> bool:
         """May this event have another line?"""
         if not self.most or event in UNLIMITED:
             return True
-        lines = self._lines[event] = self._lines.get(event, 0) + 1
-        return lines <= self.most
+        lines = self._lines.get(event, 0)
+        if lines < self.most:
+            self._lines[event] = lines + 1
+            return True
+        self._left_out[event] = self._left_out.get(event, 0) + 1
+        return False
 
     def over(self) -> dict[str, int]:
         """At the end of a minute: how many lines of which event were left out in it. Else nothing."""
@@ -46,5 +52,6 @@ class EventRate:
         if now - self._since < WINDOW_SECONDS:
             return {}
         self._since = now
-        lines, self._lines = self._lines, {}
-        return {event: count - self.most for event, count in lines.items() if count > self.most}
+        left_out, self._left_out = self._left_out, {}
+        self._lines.clear()
+        return left_out

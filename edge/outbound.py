@@ -435,6 +435,7 @@ def _told(accepted: Accepted, draft: Draft, plan: Plan) -> None:
     hop(
         log,
         "message_accepted",
+        accepted.created_at,
         message=accepted.message_id,
         leg=draft.leg,
         did=accepted.did,

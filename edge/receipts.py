@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from edge import statuses
+from edge import hops, statuses
 from edge.config import UpstreamConfig
 from edge.deliveries import Outbox
 from edge.dialect import Dialect, user_data
@@ -28,7 +28,7 @@ from edge.recorder import Along
 from protocols.smpp.errors import CommandStatus
 from protocols.smpp.pdu import DataSm, DeliverSm
 from protocols.smpp.receipt import MessageState, Receipt
-from storage import receipts
+from storage import parts, receipts
 from storage.deliveries import DueDelivery
 from storage.ids import lowest_at
 from storage.parts import QueuedPart
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 Answer = Callable[[int], None]
 # A part's id, what is due because of it, and with the last receipt of a batch all that was found.
-Matched = tuple[int | None, list[DueDelivery], Matches | None]
+Matched = tuple[int | None, list[DueDelivery], Matches | None, int | None]
 
 UNMATCHED_COUNTED = 1_000
 PURGED_AT_ONCE = 10_000
@@ -184,10 +184,14 @@ class Receipts:
             if part_id is not None and (report.record.part_state is not None or part_id in matches.settled)
         }
         due = statuses.due(conn, final, self._store.ids.next, self._outbox.stamp, now_ms) if final else []
+        known = hops.wanted() and [part_id for part_id in matches.part_ids if part_id is not None]
+        of = parts.messages_of(conn, known) if known else {}
         # The status callbacks of the batch go out with its last answer.
         last = len(reports) - 1
         return [
-            (part_id, due, matches) if index == last else (part_id, [], None)
+            (part_id, due, matches, of.get(part_id or 0))
+            if index == last
+            else (part_id, [], None, of.get(part_id or 0))
             for index, part_id in enumerate(matches.part_ids)
         ]
 
@@ -290,10 +294,12 @@ class Receipts:
         ).addCallback(refuted)
 
     def _stored(self, result: Matched, record: ReceiptRecord, answer: Answer) -> None:
-        part_id, due, matches = result
+        part_id, due, matches, message_id = result
         hop(
             self._log,
             "message_reported",
+            record.received_at,
+            message=message_id,
             part=part_id,
             smsc_message_id=record.smsc_message_id,
             state=record.state,

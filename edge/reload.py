@@ -27,6 +27,7 @@ LIVE: Mapping[str, frozenset[str] | None] = {
     "upstreams": None,
     "routes": None,
     "metrics": None,
+    "tracing": None,
     "console": frozenset({"operators", "api_keys"}),
     "sip": frozenset(
         {

@@ -152,6 +152,7 @@ class Reloading:
                 server.endpoints, "pause_after_seconds", config.webhook.pause_after_days * 86400
             ),
             "outbox": lambda: server.outbox.configure(outgoing.limits(config)),
+            "tracing": lambda: server.trace(config.tracing),
             "console": lambda: server.console.configure(config.console),
             "sip": server.configure_sip,
         }

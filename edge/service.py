@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from socket import AF_INET, AF_INET6
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import Connection
@@ -26,12 +26,12 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from edge import hops, outgoing
 from edge import log as logging
-from edge import outgoing
 from edge.actions import Actions
 from edge.binds import Bind, bind_names
 from edge.certificate import ServerContext
-from edge.config import Config, MetricsConfig, OptOutsConfig, UpstreamConfig
+from edge.config import Config, MetricsConfig, OptOutsConfig, TracingConfig, UpstreamConfig
 from edge.console.server import Server
 from edge.console.service import ConsoleService
 from edge.crowd import AtMost
@@ -89,12 +89,16 @@ from storage.claims import of_server
 from storage.engines import file_of
 from storage.store import Store
 
+if TYPE_CHECKING:
+    from edge.tracing import Tracing
+
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 READ_AGAIN_SECONDS = 1.0
 ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a connection is to end
+SPANS_SECONDS = 5.0  # for what a collector has not taken when the server ends
 MOST_SCRAPES = 20  # connections to /metrics at a time
 KILL_SWITCH = "kill-switch"
 """What `storage.paused` has while nothing is sent to carriers."""
@@ -123,6 +127,7 @@ class TrunklineService(Service):
 
     name = "trunkline"
     site: EdgeSite | None = None
+    tracing: "Tracing | None" = None
     _port: IListeningPort | None = None
     _metrics_port: IListeningPort | None = None
     _stale_sites: tuple[EdgeSite, ...] = ()  # of before a reload, while they owe answers
@@ -145,7 +150,7 @@ class TrunklineService(Service):
         self._random = random
         self._fatal = fatal
         self.supervisor = supervisor or Supervisor()
-        disk = Disk(file_of(config.store.url), config.store.min_free_mib)
+        disk = Disk(file_of(config.store.url), config.store.min_free_mib, store.in_thread)
         self.health = Health(store, self.upstreams, disk, reactor)
         self.depths = Depths(store, reactor, wall_ms)
         self.reloading = Reloading(self)
@@ -464,6 +469,7 @@ class TrunklineService(Service):
     def startService(self) -> None:
         """Start in the order of the module's docstring."""
         super().startService()
+        self.trace(self.config.tracing)
         self.supervisor.watch(self.clock)
         Deferred.fromCoroutine(self._start()).addErrback(self._fatal)
 
@@ -568,7 +574,22 @@ class TrunklineService(Service):
             await _quietly(self._metrics_port.stopListening())
         await _quietly(self._holder.close())
         await self.store.close()
+        await self._last_spans()
         log.info("server_stopped")
+
+    def _last_spans(self) -> Deferred[None]:
+        sending = self.trace(None).addTimeout(SPANS_SECONDS, self.clock)
+        return sending.addErrback(lambda failure: log.warning("spans_not_taken", error="the server ends"))
+
+    def trace(self, config: TracingConfig | None) -> Deferred[None]:
+        """Make spans as ``config`` says from now on, or none; fires when those made so far are sent."""
+        old, self.tracing = self.tracing, None
+        if config is not None:
+            from edge.tracing import Tracing  # what is not wanted costs no import, and need not be there
+
+            self.tracing = Tracing(config, self.config.server.node, self._wall_ms)
+        hops.tracing = self.tracing
+        return succeed(None) if old is None else old.close(self._reactor)
 
     async def _stop_http(self) -> None:
         """Until now senders were told to come again in a moment. What is being answered gets its answer."""

@@ -19,7 +19,7 @@ from edge import log as logging
 from edge.config import Config, ConfigError
 from edge.holder import Taken
 from edge.service import TrunklineService
-from edge.wallclock import WallClock
+from edge.wallclock import WallClock, wall_ms
 from storage import migrate
 from storage.engines import missing_file, open_engine
 from storage.errors import StoreError
@@ -40,11 +40,6 @@ class Options(usage.Options):
     synopsis = "[options]"
     longdesc = "The SMS edge of a telephone company: SMPP upstream, people and programs behind each DID."
     optParameters: ClassVar = [["config", "c", "trunkline.toml", "the configuration file (TOML)"]]
-
-
-def wall_ms() -> int:
-    """Milliseconds since the Unix epoch, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 def makeService(options: Options) -> IService:

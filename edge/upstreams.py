@@ -379,6 +379,7 @@ class Upstream:
         hop(
             self._log,
             "message_sent",
+            item.part.sent_at,
             message=item.part.message_id,
             part=item.part.id,
             number=item.part.number,
@@ -453,6 +454,15 @@ class Upstream:
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
         verdict = self._verdict(status)
+        hop(
+            self._log,
+            "submit_refused",
+            item.part.sent_at,
+            message=item.part.message_id,
+            part=item.part.id,
+            number=item.part.number,
+            status=status_name(status),
+        )
         if item.part.id in self._taken:
             self._taken.drop(item.part.id)
             self.queue.done(item)

@@ -7,6 +7,7 @@ behind, at half speed when it is ahead. It never goes back.
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +17,11 @@ log = structlog.get_logger(__name__)
 FASTEST, SLOWEST = 2.0, 0.5
 TOLD_MS = 5_000
 """A difference from which on it is told; what NTP mends in the course of a day is far below."""
+
+
+def wall_ms() -> int:
+    """The machine's clock: milliseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1_000_000
 
 
 class WallClock:
@@ -45,8 +51,3 @@ class WallClock:
         elif tell:
             log.info("clock_caught_up")
         return int(self._now)
-
-    @property
-    def behind_seconds(self) -> float:
-        """How far the machine's clock is ahead of me; below zero: behind."""
-        return (self._real_ms() - self._now) / 1000

@@ -6,7 +6,7 @@ A number is here or a DID, never both. ``account_id`` and ``asked_at`` are set w
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from storage import numbers
 from storage.errors import Conflict, NotFound
@@ -107,24 +107,37 @@ def ask(connection: Connection, account_id: int, number: str, by: str, now_ms: i
     return found
 
 
-def cancel(connection: Connection, account_id: int, number: str) -> bool:
-    """The account wants it no more, or does not get it; did it wait for it?"""
+# Two who decide at the same time see the same wish: the old state is in the statement that ends it, so that
+# one of them finds it and the other does not.
+
+
+def cancel(connection: Connection, account_id: int, number: str, asked_at: int | None = None) -> bool:
+    """The account wants it no more, or does not get it; did it wait for it? ``asked_at``: since just then."""
     nobody = {"account_id": None, "asked_at": None, "asked_by": None}
-    mine = (free_number.c.number == number, free_number.c.account_id == account_id)
+    mine = [free_number.c.number == number, free_number.c.account_id == account_id]
+    if asked_at is not None:
+        mine.append(free_number.c.asked_at == asked_at)
     return connection.execute(update(free_number).where(*mine).values(nobody)).rowcount > 0
 
 
 def assign(
-    connection: Connection, next_id: Callable[[], int], account_id: int, number: str, now_ms: int
+    connection: Connection,
+    next_id: Callable[[], int],
+    account_id: int,
+    number: str,
+    now_ms: int,
+    asked_at: int | None = None,
 ) -> Did:
-    """The account gets a number that it has asked for, or that nobody has. Raises NotFound."""
-    found = find(connection, number)
-    free = or_(free_number.c.account_id.is_(None), free_number.c.account_id == account_id)
-    taken = delete(free_number).where(free_number.c.number == number, free)
-    # By what the row is when it goes: it may have been withdrawn, or asked for by others, since it was read.
-    if found is None or not connection.execute(taken).rowcount:
+    """The account gets a number that it waits for or that nobody has; with ``asked_at`` only one that it
+    waits for since then. Raises NotFound."""
+    mine = free_number.c.account_id == account_id
+    free = free_number.c.account_id.is_(None)
+    state = or_(free, mine) if asked_at is None else and_(mine, free_number.c.asked_at == asked_at)
+    taken = delete(free_number).where(free_number.c.number == number, state).returning(free_number.c.sms)
+    row = connection.execute(taken).first()
+    if row is None:
         raise NotFound(f"{number} is not to be had any more.")
-    return numbers.add_did(connection, next_id, account_id, number, now_ms, sms_capable=found.sms)
+    return numbers.add_did(connection, next_id, account_id, number, now_ms, sms_capable=row.sms)
 
 
 def release(

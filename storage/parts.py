@@ -246,6 +246,12 @@ def record_late(connection: Connection, part_id: int, smsc_message_id: str | Non
         return connection.execute(taken).rowcount == 1
 
 
+def messages_of(connection: Connection, part_ids: Sequence[int]) -> dict[int, int]:
+    """The message of each of these parts."""
+    query = select(part.c.id, part.c.message_id).where(part.c.id.in_(part_ids))
+    return {row.id: row.message_id for row in connection.execute(query)}
+
+
 def mark_sending(part_id: int, attempts: int, sent_at_ms: int) -> list[Write]:
     """Its bytes may leave once this is committed; ``attempts`` counts this one."""
     return [(_MARK_SENDING, (part_id, attempts, sent_at_ms))]

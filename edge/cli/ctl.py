@@ -32,7 +32,7 @@ def ctl(words: tuple[str, ...], config_file: Path, as_json: bool) -> None:
     try:
         client = Client(path)
     except OSError as error:
-        raise Failed(f"No server answers at {path} ({error.strerror or error}).") from error
+        raise Failed(f"No server answers at {path.absolute()} ({error.strerror or error}).") from error
     with contextlib.closing(client):
         if words:
             if not _say(client, shlex.join(words), as_json):

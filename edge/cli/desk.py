@@ -6,7 +6,6 @@ tells whether it changed anything.
 
 import contextlib
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from edge.keys import EVERYTHING, PREVIOUS_MS, new_token, prefix_of, token_hash
 from edge.passwords import MAX_CHARACTERS, MIN_CHARACTERS, hash_password
 from edge.policy import geography
 from edge.policy import numbers as spelling
+from edge.wallclock import wall_ms
 from storage import (
     accounts,
     endpoints,
@@ -68,11 +68,6 @@ class DidChange:
 
     sms: bool | None = None
     handlers: Mapping[str, HandlerChange] = field(default_factory=dict)
-
-
-def wall_ms() -> int:
-    """Milliseconds since the Unix epoch, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """Answers out of rows and fields, for people and for programs alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from edge.console.language import Answer, Given, Misused
 from edge.tabular import table, when
 
 MAX_LIMIT = 1_000
+LARGEST = 2**53  # no id is above it
 
 
 def rows(found: Sequence[Mapping[str, object]], nothing: str = "There are none.") -> Answer:
@@ -45,29 +46,39 @@ def shown(value: object) -> str:
             return str(value)
 
 
-def number(given: Given, name: str, default: int | None = None, most: int | None = None) -> int:
+def number(given: Given, name: str, default: int | None = None, most: int = LARGEST, least: int = 0) -> int:
     """A whole number that was given. Raises Misused."""
     written = given.get(name)
     if written is None and default is not None:
         return default
     if written is None or not written.isascii() or not written.isdigit():
         raise Misused(f"{name} must be a whole number, not {written!r}.")
-    if most is not None and int(written) > most:
+    value = int(written) if len(written) <= len(str(LARGEST)) else LARGEST + 1
+    if value > most:
         raise Misused(f"{name} may be at most {most}.")
-    return int(written)
+    if value < least:
+        raise Misused(f"{name} must be at least {least}.")
+    return value
 
 
 def limit(given: Given, default: int = 50) -> int:
     """How many rows are wanted. Raises Misused."""
-    return max(number(given, "limit", default, MAX_LIMIT), 1)
+    return number(given, "limit", default, MAX_LIMIT, 1)
 
 
-def choice(given: Given, name: str, of: Sequence[str]) -> str:
+def choice(given: Given, name: str, of: Sequence[str], default: str | None = None) -> str:
     """One of these words. Raises Misused."""
-    written = given[name]
+    written = given[name] if default is None else given.get(name, default)
     if written not in of:
         raise Misused(f"{name} must be {' or '.join(of)}, not {written!r}.")
     return written
+
+
+def known(given: Given, name: str, of: Collection[str]) -> None:
+    """For a list that is empty: is that so because this parameter names nothing there is? Raises Misused."""
+    written = given.get(name)
+    if written is not None and written not in of:
+        raise Misused(f"There is no {name} {written!r}; there are: {', '.join(sorted(of)) or 'none'}.")
 
 
 def time(at_ms: int | None) -> str | None:

@@ -12,10 +12,12 @@ from typing import Any
 
 import orjson
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
 
 from edge.console.console import Console, Operator, Reply
+from edge.console.dialogue import MOST_WAITING
 
 LONGEST_LINE = 65_536
 CLIENT_SECONDS = 600.0
@@ -31,13 +33,27 @@ class CtlProtocol(LineOnlyReceiver):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._turn = DeferredLock()
+        self._ended = False
 
     def lineReceived(self, line: bytes) -> None:
         """One request."""
+        if self._ended:
+            return
+        if len(self._turn.waiting) >= MOST_WAITING:
+            self._reply(Reply(False, "Too many lines at once.", None))
+            self._ended = True
+            self.transport.loseConnection()  # type: ignore[union-attr]
+            return
         self._turn.run(self._one, line)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """What is under way goes on unheard; what waits is not begun."""
+        self._ended = True
 
     def _one(self, line: bytes) -> Deferred[None] | None:
         """Answered when it fires: what is answered after the lock is let go comes behind the next answer."""
+        if self._ended:
+            return None
         try:
             asked = orjson.loads(line)
             if "complete" in asked:
@@ -53,7 +69,8 @@ class CtlProtocol(LineOnlyReceiver):
         self._answer({"ok": reply.ok, "text": reply.text, "document": reply.document})
 
     def _answer(self, document: dict[str, Any]) -> None:
-        self.sendLine(orjson.dumps(document, default=str))
+        if not self._ended:
+            self.sendLine(orjson.dumps(document, default=str))
 
     def _operator(self) -> Operator:
         """Who the kernel says it is."""

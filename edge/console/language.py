@@ -4,7 +4,7 @@
     queue ls upstream=acme limit=20 --json   parameters by name, in any order; --json for programs
     send +12025550100 +12025550150 'Hello'   quotes as in a shell
 
-Words may be shortened as long as they are clear: ``q l`` is ``queue ls``.
+Words may be shortened as long as they are clear: ``del l`` is ``delivery ls``.
 """
 
 import shlex
@@ -199,6 +199,8 @@ def _given(command: Command, words: list[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if equals and name in named:
+            if name in given:
+                raise Misused(f"{name}= is there twice. Usage: {command.usage}")
             given[name] = value
         else:
             left.append(word)

@@ -1,6 +1,5 @@
 """The simulator alone, as a service: its SMSC and its page, without the server."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +13,9 @@ from edge.endpoints import host_and_port
 from edge.simulator.page import SimulatorPage
 from edge.simulator.simulator import Simulator
 from edge.simulator.web import Node, site
+from edge.wallclock import wall_ms
 
 log = structlog.get_logger(__name__)
-
-
-def wall_ms() -> int:
-    """Milliseconds since the Unix epoch, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class SimulatorService(Service):

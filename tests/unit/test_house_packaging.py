@@ -96,10 +96,8 @@ def test_the_container_copies_and_starts_what_there_is() -> None:
     assert {"FROM", "COPY", "RUN", "USER", "CMD", "STOPSIGNAL", "HEALTHCHECK"} <= set(words)
     last = [step for step in steps if step[0] in ("CMD",)][-1][1]
     shell = json.loads(last)[-1]
-    assert re.findall(r"trunkline (db upgrade|run) -c (\S+)", shell) == [
-        ("db upgrade", "/etc/trunkline/trunkline.toml"),
-        ("run", "/etc/trunkline/trunkline.toml"),
-    ]
+    assert re.findall(r"trunkline (db upgrade|run)", shell) == ["db upgrade", "run"]
+    (config,) = re.findall(r"TRUNKLINE_CONFIG=(\S+)", "\n".join(lines))
     user = next(step[1] for step in steps if step[0] == "USER")
     assert user != "root"
     locked = re.findall(r"/src/(\S+\.lock)", "\n".join(lines))
@@ -107,7 +105,7 @@ def test_the_container_copies_and_starts_what_there_is() -> None:
     compose: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
     service = compose["services"]["trunkline"]
     mounts = [volume.split(":")[1] for volume in service["volumes"]]
-    assert mounts == ["/var/lib/trunkline", "/etc/trunkline/trunkline.toml"]
+    assert mounts == ["/var/lib/trunkline", config]
     assert service["volumes"][0].split(":")[0] in compose["volumes"]
     exposed = next(step[1] for step in steps if step[0] == "EXPOSE").split()
     assert [port.split(":")[-1] for port in service["ports"]] == exposed

@@ -70,7 +70,7 @@ async def _end(server: Server, bind: Bind) -> None:
 
 def trace(server: Server, given: Given) -> Answer:
     """Log each PDU for a while: commands, statuses, sequence numbers; no numbers of people and no text."""
-    seconds = number(given, "seconds", TRACE_SECONDS, MAX_TRACE_SECONDS)
+    seconds = number(given, "seconds", TRACE_SECONDS, MAX_TRACE_SECONDS, 1)
     chosen = _chosen(server, given)
     for bind in chosen:
         bind.trace(seconds)

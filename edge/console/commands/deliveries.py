@@ -1,6 +1,6 @@
 """What is owed to handlers: dead letters, targets that are stopped or failing, one delivery."""
 
-from edge.console.answers import done, limit, number, rows, time
+from edge.console.answers import done, known, limit, number, rows, time
 from edge.console.language import Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
 from storage import endpoints, operators, paused
@@ -14,6 +14,8 @@ MOST_AT_ONCE = 1_000
 async def deadletter_ls(server: Server, given: Given) -> Answer:
     """Deliveries that failed for good."""
     found = await server.store.read(operators.dead_letters, given.get("handler"), limit(given))
+    if not found:
+        known(given, "handler", server.outbox.handlers)
     return _deliveries(found, "There are no dead letters.")
 
 
@@ -22,6 +24,8 @@ async def deadletter_replay(server: Server, given: Given) -> Answer:
     if given["delivery"] != EVERYTHING:
         return await _replayed(server, [number(given, "delivery")])
     found = await server.store.read(operators.dead_letters, given.get("handler"), MOST_AT_ONCE)
+    if not found:
+        known(given, "handler", server.outbox.handlers)
     return await _replayed(server, [record.id for record in found])
 
 
@@ -47,6 +51,8 @@ async def callback_ls(server: Server, given: Given) -> Answer:
 async def delivery_ls(server: Server, given: Given) -> Answer:
     """Deliveries that are owed."""
     found = await server.store.read(operators.pending, given.get("handler"), limit(given))
+    if not found:
+        known(given, "handler", server.outbox.handlers)
     return _deliveries(found, "Nothing is owed.")
 
 
@@ -85,11 +91,22 @@ async def target_ls(server: Server, given: Given) -> Answer:
 
 async def target_pause(server: Server, given: Given) -> Answer:
     """Attempt nothing there until it is resumed."""
+    known(given, "handler", server.outbox.handlers)
     key = server.outbox.target_key(given["handler"], given["url"])
     now_ms, why = server.wall_ms(), given.get("why", "stopped by an operator")
     await server.store.writer.run("target paused", lambda conn: paused.pause(conn, key, why, now_ms))
     server.outbox.look()
     return done(f"Nothing is attempted at {key} until `target resume`; what is owed there waits.", target=key)
+
+
+async def callback_pause(server: Server, given: Given) -> Answer:
+    """No URL callback goes there until it is resumed."""
+    return await target_pause(server, {**given, "handler": "callback"})
+
+
+async def callback_resume(server: Server, given: Given) -> Answer:
+    """They go on."""
+    return await target_resume(server, {**given, "handler": "callback"})
 
 
 async def target_resume(server: Server, given: Given) -> Answer:
@@ -130,12 +147,16 @@ def _deliveries(found: list[DeliveryRecord], nothing: str) -> Answer:
     )
 
 
+def _handlers(server: Server) -> list[str]:
+    return list(server.outbox.handlers)
+
+
 LIMIT = Parameter("limit", "how many rows, 50 if not said", named=True)
-HANDLER = Parameter("handler", "of this one only, such as webhook", named=True)
+HANDLER = Parameter("handler", "of this one only, such as webhook", named=True, values=_handlers)
 DELIVERY = Parameter("delivery", "the delivery's id")
 DEAD = Parameter("delivery", "the delivery's id, or all", values=lambda server: (EVERYTHING,))
 WHY = Parameter("why", "the reason, kept with it", named=True)
-OF = Parameter("handler", "callback, webhook, …")
+OF = Parameter("handler", "callback, webhook, …", values=_handlers)
 URL = Parameter("url", "where to, as `target ls` or `deadletter ls` shows it")
 
 COMMANDS = (
@@ -146,6 +167,8 @@ COMMANDS = (
     Command(("delivery", "skip"), "try one no more", delivery_skip, (DELIVERY, WHY)),
     Command(("callback", "ls"), "URL callbacks that are owed", callback_ls, (LIMIT,)),
     Command(("callback", "replay"), "owe failed URL callbacks again", callback_replay, (DEAD,)),
+    Command(("callback", "pause"), "send none to a URL until it is resumed", callback_pause, (URL, WHY)),
+    Command(("callback", "resume"), "let them go on", callback_resume, (URL,)),
     Command(("target", "ls"), "targets that are stopped or failing", target_ls),
     Command(("target", "pause"), "attempt nothing there until it is resumed", target_pause, (OF, URL, WHY)),
     Command(("target", "resume"), "let it go on", target_resume, (OF, URL)),

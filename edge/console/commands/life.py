@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted import __version__ as twisted_version
 
 from edge import __version__, purging
-from edge.console.answers import done, fields, limit, rows, time
+from edge.console.answers import choice, done, fields, limit, rows, time
 from edge.console.language import Answer, Command, Given, Language, Misused, Parameter
 from edge.console.server import Server
 from storage import audit, operators
@@ -110,9 +110,7 @@ def version(server: Server, given: Given) -> Answer:
 async def kill_switch(server: Server, given: Given) -> Answer:
     """Stop, or let go on, everything that goes out to carriers."""
     if "state" in given:
-        if given["state"] not in ("on", "off"):
-            raise Misused("kill-switch on stops all sending, kill-switch off lets it go on.")
-        await server.kill_switch(given["state"] == "on")
+        await server.kill_switch(choice(given, "state", ("on", "off")) == "on")
     held = [name for name, upstream in server.upstreams().items() if upstream.held]
     if not held:
         return done("Sending goes on.", stopped=[])
@@ -179,7 +177,12 @@ async def purge(server: Server, given: Given) -> Answer:
 
 
 LIMIT = Parameter("limit", "how many rows, 50 if not said", named=True)
-SWITCH = Parameter("state", "on or off; without it the present state is shown", required=False)
+SWITCH = Parameter(
+    "state",
+    "on or off; without it the present state is shown",
+    required=False,
+    values=lambda server: ("on", "off"),
+)
 
 COMMANDS = (
     Command(("status",), "whether traffic is taken, and how much waits where", status),

@@ -19,7 +19,7 @@ def level(server: Server, given: Given) -> Answer:
 
 def tail(server: Server, given: Given) -> Answer:
     """The last lines that were written."""
-    lines = log.output.last(number(given, "lines", LINES, log.KEPT_LINES))
+    lines = log.output.last(number(given, "lines", LINES, log.KEPT_LINES, 1))
     return Answer("\n".join(lines) or "Nothing was logged yet.", lines)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from edge.console.answers import done, fields, rows, time
+from edge.console.answers import done, fields, known, rows, time
 from edge.console.language import Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
 from edge.sip.service import SipEdge
@@ -30,7 +30,10 @@ def reg(server: Server, given: Given) -> Answer:
         for account_id in names
         for binding in sip.bindings.of(account_id)
     ]
-    return rows([row for row in found if wanted in (None, row["username"])], "No phone is registered.")
+    mine = [row for row in found if wanted in (None, row["username"])]
+    if not mine:
+        known(given, "username", names.values())
+    return rows(mine, "No phone is registered.")
 
 
 async def kick(server: Server, given: Given) -> Answer:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from edge.console.answers import choice, done, fields, limit, number, rows, time
+from edge import hops
+from edge.console.answers import choice, done, fields, known, limit, number, rows, time
 from edge.console.language import Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
 from edge.matrix import matrix
@@ -16,6 +17,8 @@ from storage.records import MessageView
 async def ls(server: Server, given: Given) -> Answer:
     """The parts that wait, the ones due first in front."""
     found = await server.store.read(operators.waiting_parts, given.get("upstream"), limit(given))
+    if not found:
+        known(given, "upstream", server.upstreams())
     return rows(
         [
             {
@@ -56,6 +59,8 @@ def _shown(view: MessageView) -> Answer:
         "encoding": record.encoding,
         "characters": len(record.text),
     }
+    if hops.tracing is not None:
+        head["trace"] = hops.tracing.trace_of(record.id)
     parts = [
         {
             "part": f"{part.number}/{part.total}",
@@ -119,6 +124,8 @@ async def indoubt_ls(server: Server, given: Given) -> Answer:
     found: list[QueuedPart] = []
     for name in sorted(names):
         found += await server.doubts.doubtful(name, limit(given))
+    if not found:
+        known(given, "upstream", server.upstreams())
     return rows(
         [
             {
@@ -154,6 +161,8 @@ async def receipts_unmatched(server: Server, given: Given) -> Answer:
     found = []
     for name in names:
         found += await server.store.read(receipts.unmatched, name, limit(given))
+    if not found:
+        known(given, "upstream", server.upstreams())
     return rows(
         [
             {

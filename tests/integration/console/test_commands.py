@@ -11,6 +11,9 @@ import pytest
 
 from edge.console.commands import language
 from edge.console.ctl import Client
+from edge.console.dialogue import MOST_WAITING
+from storage import accounts, inventory, numbers
+from storage.engines import open_engine
 from tests.integration.console.conftest import DID, PHONE, Ways
 from tests.server import until
 
@@ -92,6 +95,24 @@ WRONG = [
     ("queue move 7 nowhere", "There is no upstream 'nowhere'"),
     ("queue ls limit=5000", "limit may be at most 1000"),
     ("quarantine release +12025550177", "is no DID here"),
+    ("queue ls limit=0", "limit must be at least 1"),
+    ("queue ls limit=", "limit must be a whole number"),
+    ("queue ls limit=5 limit=6", "limit= is there twice"),
+    ("queue ls upstream=nowhere", "There is no upstream 'nowhere'; there are: carrier"),
+    (f"queue show {'9' * 30}", "message may be at most"),
+    ("indoubt ls upstream=nowhere", "There is no upstream 'nowhere'"),
+    ("receipts unmatched upstream=nowhere", "There is no upstream 'nowhere'"),
+    ("deadletter ls handler=weebhook", "There is no handler 'weebhook'; there are: callback"),
+    ("deadletter replay all handler=weebhook", "There is no handler 'weebhook'"),
+    ("delivery ls handler=weebhook", "There is no handler 'weebhook'"),
+    ("target pause weebhook https://a.example/x", "There is no handler 'weebhook'"),
+    ("callback resume https://a.example/x", "is not stopped"),
+    ("sip reg username=nobody", "There is no username 'nobody'"),
+    ("did ls account=nobody", "nobody"),
+    ("bind trace carrier seconds=0", "seconds must be at least 1"),
+    ("log tail lines=0", "lines must be at least 1"),
+    ("number add +12025550198 sms=maybe", "sms must be yes or no, not 'maybe'"),
+    ("number add +12025550198 sms=", "sms must be yes or no, not ''"),
     ("indoubt resolve 7 resend", "Part 7 is not in doubt"),
     ("indoubt resolve 7 maybe", "verdict must be resend or fail"),
     ("deadletter replay 7", "None of these has failed"),
@@ -118,7 +139,7 @@ WRONG = [
     ("optout ls nobody", "There is no account 'nobody'"),
     (f"optout remove test {PHONE}", "has not opted out"),
     ("backup here.db", "the whole path"),
-    ("kill-switch maybe", "kill-switch on stops"),
+    ("kill-switch maybe", "state must be on or off"),
     ("log level loud", "level must be debug or info"),
     ("make coffee", "'make' is no command"),
 ]
@@ -188,11 +209,38 @@ def test_people_are_added(client: Client) -> None:
     say(client, f"optout remove newcomer {PHONE}")
 
 
+def test_an_order_is_decided_by_one_operator_only(client: Client, ways: Ways) -> None:
+    other, number = ways.client(), "+12025550177"
+    engine = open_engine(f"sqlite:///{ways.server.folder}/store.db")
+    for _ in range(6):
+        say(client, f"number add {number} sms=yes")
+        with engine.transaction() as conn:
+            account = accounts.find_account(conn, "test")
+            assert account is not None
+            inventory.ask(conn, account.id, number, "user:ann", 1)
+        assert say(client, "order ls")[0]["number"] == number
+        for one, verdict in ((client, b"approve"), (other, b"refuse")):
+            one._socket.sendall(b'{"line": "order %b %b"}\n' % (verdict, number.encode()))
+        said = [json.loads(one._file.readline()) for one in (client, other)]
+        assert sorted(answer["ok"] for answer in said) == [False, True], said
+        with engine.transaction() as conn:
+            assert (numbers.find_did(conn, number) is not None) == said[0]["ok"]
+            if said[0]["ok"]:
+                inventory.release(conn, account.id, number, "US", "", 2)
+    say(client, f"number withdraw {number}")
+    engine.close()
+    other.close()
+
+
 def test_a_target_is_paused_and_resumed(client: Client) -> None:
     say(client, "target pause callback https://shop.example/sms why='their wish'")
     (row,) = say(client, "target ls")
     assert (row["state"], row["why"]) == ("stopped", "their wish")
     say(client, "target resume callback https://shop.example/sms")
+    assert say(client, "target ls") == []
+    say(client, "callback pause https://shop.example/sms")
+    assert say(client, "target ls")[0]["target"] == row["target"]
+    say(client, "callback resume https://shop.example/sms")
     assert say(client, "target ls") == []
 
 
@@ -261,6 +309,20 @@ def test_answers_come_in_the_order_of_the_questions(ways: Ways) -> None:
     assert "python" in answers[1]["document"]
     assert answers[2] == {"words": ["version"]}
     assert answers[3]["ok"] is False
+    client.close()
+
+
+def test_too_many_questions_at_once_end_it(ways: Ways) -> None:
+    """What waits has a bound; what does not fit is told, and the rest is not begun."""
+    client = ways.client()
+    asked = b'{"line": "purge"}\n' + b'{"line": "version"}\n' * (MOST_WAITING + 50)
+    client._socket.sendall(asked)
+    answers = [json.loads(line) for line in client._file]
+    assert answers[-1]["text"] == "Too many lines at once."
+    assert len(answers) < MOST_WAITING
+    client.close()
+    client = ways.client()
+    assert client.ask({"line": "version"})["ok"], "others are heard"
     client.close()
 
 

@@ -83,6 +83,8 @@ MORE = [
     ("optout remove test +447911123456", "again"),
     ("target pause callback https://paused.example/x", "paused.example"),
     ("target resume callback https://paused.example/x", "paused.example"),
+    ("callback pause https://paused.example/x", "paused.example"),
+    ("callback resume https://paused.example/x", "paused.example"),
 ]
 ALL = [
     *((line, "") for line, _ in SIMPLE if "kill-switch" not in line),

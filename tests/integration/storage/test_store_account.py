@@ -186,7 +186,8 @@ def test_an_order_that_is_taken_back(engine: Engine, ids: IdSource) -> None:
         inventory.add(conn, FreeNumber(NUMBER, "US", "", True, NOW))
         inventory.ask(conn, mine, NUMBER, "user:ann", NOW)
         assert inventory.asked_for(conn, mine)[0].asked_by == "user:ann"
-        assert inventory.cancel(conn, mine, NUMBER)
+        assert not inventory.cancel(conn, mine, NUMBER, NOW - 1), "it is another wish than that one"
+        assert inventory.cancel(conn, mine, NUMBER, NOW)
         assert not inventory.cancel(conn, mine, NUMBER)
         assert [item.number for item in inventory.offered(conn)] == [NUMBER]
         assert inventory.withdraw(conn, NUMBER)
@@ -208,6 +209,27 @@ def test_an_order_that_somebody_is_quicker_than(
         with pytest.raises(NotFound):
             inventory.assign(conn, ids.next, mine, NUMBER, NOW)
         assert numbers.find_did(conn, NUMBER) is None
+
+
+def test_a_wish_that_was_decided_is_not_decided_again(engine: Engine, ids: IdSource) -> None:
+    """Two operators have read it at the same time."""
+    with engine.transaction() as conn:
+        mine = owned(conn, ids).id
+        for number in (NUMBER, OTHER):
+            inventory.add(conn, FreeNumber(number, "US", "", True, NOW))
+            inventory.ask(conn, mine, number, "user:ann", NOW)
+    with engine.transaction() as conn:
+        assert inventory.cancel(conn, mine, NUMBER, NOW)
+        inventory.assign(conn, ids.next, mine, OTHER, NOW, NOW)
+    with engine.transaction() as conn:
+        with pytest.raises(NotFound):
+            inventory.assign(conn, ids.next, mine, NUMBER, NOW, NOW)
+        assert numbers.find_did(conn, NUMBER) is None
+        assert not inventory.cancel(conn, mine, OTHER, NOW)
+        inventory.ask(conn, mine, NUMBER, "user:ann", NOW + 1)
+        with pytest.raises(NotFound):
+            inventory.assign(conn, ids.next, mine, NUMBER, NOW + 2, NOW)
+        assert not inventory.cancel(conn, mine, NUMBER, NOW)
 
 
 def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import maybeDeferred as maybe
 from twisted.internet.task import Clock
 
 from edge import supervisor
@@ -15,6 +17,7 @@ from edge.disk import MIB, Disk
 from edge.health import Health
 from edge.startup import Startup
 from protocols.smpp.session import SessionState
+from storage.errors import StoreUnavailable
 
 
 def test_the_steps_of_a_start() -> None:
@@ -40,7 +43,7 @@ def test_a_disk_that_gets_tight_is_told_once(tmp_path: Path) -> None:
         asked.append(folder)
         return free.pop(0) * MIB
 
-    disk = Disk(tmp_path / "store.db", 100, measure)
+    disk = Disk(tmp_path / "store.db", 100, maybe, measure)
     seen = []
     with capture_logs() as lines:
         for _ in range(4):
@@ -53,10 +56,10 @@ def test_a_disk_that_gets_tight_is_told_once(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_not_ours_or_not_measured(tmp_path: Path) -> None:
-    disk = Disk(None, 100)
+    disk = Disk(None, 100, maybe)
     disk.look()
     assert (disk.free, disk.enough) == (None, True)
-    disk = Disk(tmp_path / "gone" / "store.db", 100)
+    disk = Disk(tmp_path / "gone" / "store.db", 100, maybe)
     with capture_logs() as lines:
         disk.look()
         disk.look()
@@ -74,15 +77,24 @@ class Bench:
         )
         self.writer = SimpleNamespace(available=True)
         self.probes = 0
+        self.slow: list[Deferred[Any]] | None = None
         self.engine = SimpleNamespace(in_place=lambda: True)
-        store: Any = SimpleNamespace(writer=self.writer, probe=self.probe, engine=self.engine)
-        self.disk = Disk(Path("/x/store.db"), 100, lambda folder: free * MIB)
+        store: Any = SimpleNamespace(
+            writer=self.writer, probe=self.probe, engine=self.engine, in_thread=self.in_thread
+        )
+        self.disk = Disk(Path("/x/store.db"), 100, maybe, lambda folder: free * MIB)
         self.upstreams: Mapping[str, Any] = {"a": SimpleNamespace(binds=[self.bind])}
         self.health = Health(store, lambda: self.upstreams, self.disk, self.clock)
 
     def probe(self) -> Any:
         self.probes += 1
-        return SimpleNamespace(addErrback=lambda callback: None)
+        return fail(StoreUnavailable("away"))
+
+    def in_thread(self, work: Any) -> Any:
+        if self.slow is None:
+            return maybe(work)
+        self.slow.append(Deferred())
+        return self.slow[-1]
 
     def reasons(self) -> Any:
         return self.health.readiness()[1]["reasons"]
@@ -124,6 +136,20 @@ def test_a_full_disk_is_a_reason_and_a_store_that_takes_nothing_is_asked_again()
     bench.health.stop()
     bench.clock.advance(5)
     assert bench.probes == 2
+
+
+def test_a_disk_that_does_not_answer_is_asked_once() -> None:
+    """And not by the reactor, which goes on."""
+    bench = Bench()
+    bench.slow = []
+    bench.health.start()
+    bench.clock.pump([1.0] * 20)
+    assert (len(bench.slow), bench.probes) == (1, 0)
+    bench.slow[0].callback(False)
+    assert bench.probes == 1
+    bench.clock.advance(1)
+    assert len(bench.slow) == 2
+    bench.health.stop()
 
 
 @pytest.mark.parametrize(

@@ -260,10 +260,30 @@ def test_an_event_that_repeats_is_counted_and_not_written() -> None:
     assert stream.events()[-1]["event"] == "noisy"
 
 
+@pytest.mark.parametrize("later", [1, 8, 100, 0])
+def test_what_was_left_out_is_counted_right_over_a_reload(later: int) -> None:
+    """Under the rule of then, not under that of the end of the minute."""
+    now = [100.0]
+    stream = Lines()
+    output = log.Output(lambda: AT_MS, lambda: now[0])
+    output.open(LogConfig(lines_per_minute=3), stream)
+    for _ in range(5):
+        output.event(log.INFO, "a.b", "noisy", {})
+    output.open(LogConfig(lines_per_minute=later), stream)
+    for _ in range(10):
+        output.event(log.INFO, "a.b", "noisy", {})
+    written = [event["event"] for event in stream.events()].count("noisy")
+    now[0] += 60
+    output.event(log.INFO, "a.b", "quiet", {})
+    (told,) = (event for event in stream.events() if event["event"] == "log_suppressed")
+    assert told["lines"] == 15 - written == output.suppressed
+    assert written == 3 + {1: 0, 8: 5, 100: 10, 0: 10}[later]
+
+
 def test_hops_are_written_when_they_are_wanted(stdout: Lines) -> None:
     logger = configured(stdout)
-    hop(logger, "message_sent", message=7)
+    hop(logger, "message_sent", 1, message=7)
     assert stdout.events() == []
     log.configure(LogConfig(messages=True), stdout)
-    hop(logger, "message_sent", message=7)
+    hop(logger, "message_sent", 1, message=7)
     assert stdout.events() == [{**HEAD, "event": "message_sent", "message": 7}]

@@ -27,6 +27,8 @@ CASES = [
     ("", '[log]\nlevel = "debug"\n', {"log"}, ()),
     ("", "[metrics]\n", {"metrics"}, ()),
     ("[metrics]\n", "", {"metrics"}, ()),
+    ("", "[tracing]\n", {"tracing"}, ()),
+    ("[tracing]\n", "[tracing]\nsample = 0.5\n", {"tracing"}, ()),
     ("", SIP, set(), ("sip",)),
     (SIP, SIP + "ban_seconds = 5\nkeep_hours = 1\n", {"sip"}, ("sip.keep_hours",)),
     ("", MAIL, set(), ("mail",)),

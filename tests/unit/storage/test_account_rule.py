@@ -102,6 +102,7 @@ WITHOUT = {
     "opt_outs.since": "the outbound pipeline, which asks for every account",
     "parts.decide": OUTBOUND,
     "parts.doubtful": OUTBOUND,
+    "parts.messages_of": OUTBOUND,
     "parts.overdue": OUTBOUND,
     "parts.queued": OUTBOUND,
     "parts.record_late": OUTBOUND,

@@ -58,6 +58,7 @@ def test_a_line_is_understood(line: str, name: str, given: dict[str, str]) -> No
         ("queue show", "NAME is missing. Usage: queue show NAME"),
         ("queue show bob alice", "'alice' is one word too many"),
         ("queue ls size=3", "'size=3' is one word too many"),
+        ("queue ls limit=3 colour=red limit=4", "limit= is there twice"),
         ("send 'bob", "quotes do not match"),
         ("x" * 10_000, "at most 8192 characters"),
     ],
@@ -109,6 +110,10 @@ def test_help_shows_all_or_one() -> None:
 def test_two_commands_of_the_same_words_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="same words"):
         Language((*SMALL.commands, SMALL.commands[0]))
+
+
+def test_the_short_form_that_the_page_names_is_clear() -> None:
+    assert language().parse("del l").command.name == "delivery ls"
 
 
 def test_every_command_can_be_said_by_its_own_words_and_has_help() -> None:

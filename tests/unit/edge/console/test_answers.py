@@ -1,0 +1,53 @@
+"""Parameters as they are understood, and what is said about those that are not."""
+
+import pytest
+
+from edge.console.answers import LARGEST, choice, known, limit, number
+from edge.console.language import Misused
+
+
+def test_a_whole_number() -> None:
+    assert number({"message": "17"}, "message") == 17
+    assert number({"message": str(LARGEST)}, "message") == LARGEST
+    assert number({}, "seconds", 60) == 60
+    assert limit({}) == 50
+    assert limit({"limit": "1"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("", "must be a whole number"),
+        ("-1", "must be a whole number"),
+        ("٣", "must be a whole number"),
+        ("0", "must be at least 1"),
+        ("1001", "may be at most 1000"),
+        (str(LARGEST * 10), "may be at most 1000"),
+        ("9" * 8_000, "may be at most 1000"),  # more than int() reads
+    ],
+)
+def test_what_is_no_limit(written: str, sentence: str) -> None:
+    with pytest.raises(Misused, match=sentence):
+        limit({"limit": written})
+
+
+def test_an_id_that_no_store_can_hold() -> None:
+    with pytest.raises(Misused, match="may be at most"):
+        number({"message": "9" * 30}, "message")
+
+
+def test_one_of_several_words() -> None:
+    assert choice({}, "sms", ("yes", "no"), "yes") == "yes"
+    assert choice({"sms": "no"}, "sms", ("yes", "no"), "yes") == "no"
+    for written in ("", "No", "maybe"):
+        with pytest.raises(Misused, match="sms must be yes or no"):
+            choice({"sms": written}, "sms", ("yes", "no"), "yes")
+
+
+def test_a_name_of_something_that_there_is() -> None:
+    known({}, "upstream", ())
+    known({"upstream": "acme"}, "upstream", {"acme": 1})
+    with pytest.raises(Misused, match=r"There is no upstream 'acm'; there are: acme, other\."):
+        known({"upstream": "acm"}, "upstream", ["other", "acme"])
+    with pytest.raises(Misused, match="there are: none"):
+        known({"upstream": "acm"}, "upstream", [])
