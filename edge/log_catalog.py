@@ -95,6 +95,7 @@ EVENTS: Mapping[str, str] = {
     "part_not_sent": "The link went before a part left; it waits for the next.",
     "part_not_sendable": "No PDU can carry this part: it has failed.",
     "part_failed": "The carrier refused a part for good: see its `status`.",
+    "part_opted_out": "Its peer has opted out since it was accepted: not sent, and failed.",
     "parts_expired": "Parts were not sent before the end of their validity.",
     "parts_in_doubt": "The carrier may or may not have these: sent again flagged, or held (`indoubt ls`).",
     "response_overdue": "The SMSC did not answer in `response_timeout_seconds`.",

@@ -36,6 +36,7 @@ class PartFlag(IntFlag):
 
     POSSIBLE_DUPLICATE = 1
     HOLD = 2  # when it is in doubt, it is not sent again until somebody decides
+    OPTED_OUT = 4  # its peer wanted no more messages before it was sent, so it was not
 
 
 class PartState(StrEnum):

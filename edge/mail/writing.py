@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge.carrier_errors import error_of
+from edge.carrier_errors import OPTED_OUT, error_of
 from edge.handlers.callback import plain
 from edge.mail.addresses import BOUNCE, Addresses
 from protocols.mail import compose
@@ -102,9 +102,9 @@ class Writing:
         view = await self._store.read(messages.get, did.account_id, message.id)
         parts = () if view is None else view.parts
         said = next((error for error in map(error_of, parts) if error is not None), None)
-        sentence = _FAILED if said is None else f"{_FAILED} The carrier said: {said}."
+        code, sentence = _told(message, said)
         return await self._reply(
-            did, message.peer, delivery_id, to, in_reply_to, "failed", sentence, message.text
+            did, message.peer, delivery_id, to, in_reply_to, code, sentence, message.text
         )
 
     async def _notice(self, notice: MailNotice) -> Envelope | None:
@@ -163,6 +163,14 @@ class Writing:
 def _known(connection: Connection, did: Did, peer: str) -> tuple[MailConversation | None, str | None]:
     contact = contacts.of_number(connection, did.account_id, peer)
     return mail.open_conversation(connection, did, peer), None if contact is None else contact.name
+
+
+def _told(message: MessageRecord, error: str | None) -> tuple[str, str]:
+    """The code and the sentence of a failure, by what `error_of` says."""
+    if error == OPTED_OUT:
+        sentence = f"{message.peer} has opted out, and wants no messages from {message.did} any more."
+        return OPTED_OUT, f"{_FAILED} {sentence}"
+    return "failed", _FAILED if error is None else f"{_FAILED} The carrier said: {error}."
 
 
 def _time(ms: int) -> datetime:

@@ -13,7 +13,7 @@ from protocols.mail import token
 from protocols.mail.address import Address
 from protocols.mail.smtp import Reply, Verdict
 from storage import mail
-from storage.records import MessageFlag, PartState
+from storage.records import MessageFlag, PartFlag, PartState
 from storage.tables import part
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -174,6 +174,18 @@ def test_what_the_carrier_said_is_in_the_mail(rig: Rig) -> None:
     said = "This message was not delivered. The carrier said: ESME_RINVDSTADR (0x0000000B)."
     assert said in rig.sent.mails[0].get_content()
     assert rig.sent.mails[0]["In-Reply-To"] is None
+
+
+def test_who_wrote_to_somebody_who_opted_out_meanwhile_is_told_that(rig: Rig) -> None:
+    job = rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
+    unsent = part_of(
+        job.message, rig.store.ids.next(), 1, state=PartState.FAILED, flags=int(PartFlag.OPTED_OUT)
+    )
+    with rig.store.engine.transaction() as conn:
+        conn.execute(part.insert(), unsent._asdict())
+    rig.work(job)
+    assert f"{PEER} has opted out" in rig.sent.mails[0].get_content()
+    assert rig.sent.mails[0]["X-SMS-Outcome"] == "opted_out"
 
 
 # -- settings -------------------------------------------------------------------------------------
