@@ -148,6 +148,9 @@ EVENTS: Mapping[str, str] = {
     "sip_not_tidied": "Old registrations could not be removed; tried again.",
     # -- mail
     "mail_ready": "Mail is taken and sent.",
+    "mail_without_postmaster": "Mail to postmaster@ and abuse@ is refused: set `mail.postmaster`.",
+    "mail_forwarded": "A mail to postmaster@ or abuse@ went on to `mail.postmaster`.",
+    "mail_not_forwarded": "The server of `mail.postmaster` does not take a mail; its sender was told.",
     "mail_dropped": "A mail became no SMS: see `reason`.",
     "mail_repeated": "A mail that came before.",
     "mail_not_sent": "A reply by mail was refused as a message: see `code`.",

@@ -1,6 +1,7 @@
 """Replies, bounces and new mail: what comes in becomes an SMS, or is answered with why it does not.
 
-    mail ─ parsed ─┬─ to a bounce address ─► the delivery that it is about has failed
+    mail ─ parsed ─┬─ to postmaster ───────► the operator's own server
+                   ├─ to a bounce address ─► the delivery that it is about has failed
                    ├─ nobody wrote it ─────► taken and dropped, once logged
                    └─ token or number ─ author ─ proven? ─ seen? ─ rate ─► one transaction: SMS + seen +
                    notices
@@ -22,9 +23,10 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from edge.config_mail import MailConfig
 from edge.errors import Refused, Unavailable
 from edge.handlers.email import EmailHandler, status_target
-from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber
+from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber, ToPostmaster
 from edge.mail.authentication import Arrival, Authenticator, InThread, Proof, Unproven
 from edge.mail.owners import Owners, addresses_of
+from edge.mail.postmaster import Postmaster
 from edge.mail.reading import Intricate, Read, read
 from edge.mail.writing import binding
 from edge.outbound import Accepted, Draft
@@ -75,6 +77,7 @@ class Counters:
     refused: int = 0
     notices: int = 0
     bounces: int = 0
+    forwarded: int = 0
     not_stored: int = 0
 
     def items(self) -> list[tuple[str, int]]:
@@ -118,6 +121,7 @@ class Intake:
         in_thread: InThread,
         wall_ms: Callable[[], int],
         told: Callable[[], None],
+        postmaster: Postmaster | None = None,
     ) -> None:
         self.counters = Counters()
         self._config = config
@@ -131,6 +135,7 @@ class Intake:
         self._in_thread = in_thread
         self._wall_ms = wall_ms
         self._told = told
+        self._postmaster = postmaster
         self._reading = DeferredSemaphore(READ_AT_ONCE)
 
     def accepts(self, recipient: str) -> Reply | None:
@@ -157,7 +162,7 @@ class Intake:
 
     async def _answer(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> Reply:
         try:
-            await self._work(found, proof, recipient)
+            await self._work(arrival, found, proof, recipient)
         except Dropped as error:
             self._say_dropped(error, arrival, found, recipient)
             return error.reply
@@ -187,8 +192,10 @@ class Intake:
             message_id=found.message_id[:100],
         )
 
-    async def _work(self, found: Read, proof: Proof, recipient: str) -> None:
+    async def _work(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> None:
         match self._addresses.judge(recipient):
+            case ToPostmaster():
+                await self._forward(arrival, found)
             case ToBounces(written):
                 await self._bounced(written, found)
             case ToConversation(written):
@@ -206,6 +213,13 @@ class Intake:
         """What a program wrote is taken without a word: an answer would be the next turn of a loop."""
         if found.automatic is not None:
             raise Dropped(found.automatic, TAKEN)
+
+    async def _forward(self, arrival: Arrival, found: Read) -> None:
+        assert self._postmaster is not None
+        refusal = await self._postmaster.forward(arrival, found.message)
+        if refusal is not None:
+            raise Dropped("not_forwarded", refusal)
+        self.counters.forwarded += 1
 
     # -- which conversation, and whether the author may -------------------------------------------
 
