@@ -32,6 +32,7 @@ from edge.mail.writing import binding
 from edge.outbound import Accepted, Draft
 from protocols.mail import bounce, token
 from protocols.mail.address import Address
+from protocols.mail.bounce import Bounce
 from protocols.mail.smtp import Reply
 from protocols.mail.token import KeyRing
 from storage import mail
@@ -197,7 +198,11 @@ class Intake:
             case ToPostmaster():
                 await self._forward(arrival, found)
             case ToBounces(written):
-                await self._bounced(written, found)
+                said = bounce.read(found.message)
+                if said is None and found.automatic is None:  # a client that answers the envelope's sender
+                    await self._send(await self._replied(found, proof, ""))
+                else:
+                    await self._bounced(written, said)
             case ToConversation(written):
                 self._is_a_persons(found)
                 await self._send(await self._replied(found, proof, written))
@@ -386,13 +391,12 @@ class Intake:
 
     # -- bounces ------------------------------------------------------------------------------------
 
-    async def _bounced(self, written: str, found: Read) -> None:
+    async def _bounced(self, written: str, said: Bounce | None) -> None:
         delivery_id = next(
             (item.conversation for item in token.find([written]) if self._ring.verifies(item, BOUNCE)), None
         )
         if delivery_id is None:
             raise Dropped("no_valid_token", NO_TOKEN)
-        said = bounce.read(found.message)
         if said is None or not said.failed:
             raise Dropped("no_bounce" if said is None else "delayed", TAKEN)
         detail, now_ms = said.detail, self._wall_ms()

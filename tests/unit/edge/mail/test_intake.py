@@ -679,6 +679,18 @@ def test_what_is_no_bounce_of_ours(office: Office) -> None:
     assert office.sent() == []
 
 
+def test_a_client_that_answers_to_the_envelopes_sender_loses_nothing(office: Office) -> None:
+    office.rig.work(office.rig.job())
+    to = office.rig.sent.envelopes[0].sender
+    assert (
+        office.takes(reply("By the wrong way.", references=f"<{office.token}.1f@{DOMAIN}>"), to=to).code
+        == 250
+    )
+    assert office.sent() == [(DID, PEER, "By the wrong way.")]
+    assert office.takes(reply("Of no conversation."), to=to).code == 550
+    assert office.intake.counters.bounces == 0
+
+
 # -- the store ------------------------------------------------------------------------------------
 
 
