@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from edge.config_mail import MailConfig
 from edge.errors import Refused, Unavailable
-from edge.handlers.email import EmailHandler, status_target
+from edge.handlers.email import status_target
 from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber, ToPostmaster
 from edge.mail.authentication import Arrival, Authenticator, InThread, Proof, Unproven
 from edge.mail.owners import Owners, addresses_of
@@ -341,10 +341,7 @@ class Intake:
         return writes
 
     def _status_target(self, case: _Case) -> str | None:
-        setting = case.did.handlers.get(EmailHandler.name)
-        if case.author is None or setting is None or setting.settings.get("failures") is not True:
-            return None
-        return status_target(case.author, case.read.message_id)
+        return None if case.author is None else status_target(case.author, case.read.message_id)
 
     async def _too_many(self, case: _Case) -> bool:
         """Are there more than a person writes? Said once for each time that it happens."""

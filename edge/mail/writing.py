@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge.carrier_errors import OPTED_OUT, error_of
+from edge.carrier_errors import FAILED, OPTED_OUT, error_of
 from edge.handlers.callback import plain
 from edge.mail.addresses import BOUNCE, Addresses
 from protocols.mail import compose
@@ -25,6 +25,10 @@ _REMARKS = {
     MessageFlag.UNDECODABLE: "This message could not be read as it was sent.",
 }
 _FAILED = "This message was not delivered."
+
+
+class NotWanted(Exception):
+    """Nobody asked to be told of this."""
 
 
 def binding(conversation: MailConversation) -> bytes:
@@ -62,10 +66,13 @@ class Writing:
         return Deferred.fromCoroutine(self._text(message, delivery_id, to, html))
 
     def failure(
-        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str
+        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str, each: bool
     ) -> Deferred[Envelope | None]:
-        """A message that came by mail and was not delivered, to whoever wrote it."""
-        return Deferred.fromCoroutine(self._failure(message, delivery_id, to, in_reply_to))
+        """A message that came by mail and was not delivered, to whoever wrote it.
+
+        Errback NotWanted when the carrier had taken it, unless ``each`` failure is told.
+        """
+        return Deferred.fromCoroutine(self._failure(message, delivery_id, to, in_reply_to, each))
 
     def notice(self, notice: MailNotice) -> Deferred[Envelope | None]:
         """What became of a mail, to whoever wrote it."""
@@ -94,13 +101,15 @@ class Writing:
         return self._envelope(sender, to, octets)
 
     async def _failure(
-        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str
+        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str, each: bool
     ) -> Envelope | None:
         did = self._did(message.did)
         if did is None or did.account_id != message.account_id:
             return None
         view = await self._store.read(messages.get, did.account_id, message.id)
         parts = () if view is None else view.parts
+        if not (each or any(part.state in FAILED and part.smsc_message_id is None for part in parts)):
+            raise NotWanted
         said = next((error for error in map(error_of, parts) if error is not None), None)
         code, sentence = _told(message, said)
         return await self._reply(

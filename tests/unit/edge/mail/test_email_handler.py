@@ -1,6 +1,7 @@
 """The e-mail handler: the mail of a message, its addresses and thread, and what becomes of it."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -157,12 +158,36 @@ def test_the_sender_of_a_reply_is_told_when_it_failed_and_only_then(rig: Rig) ->
     for event in ("queued", "sent", "delivered"):
         assert rig.work(rig.job("Yes.", target, event=event)) == Delivered("not_wanted")
     assert rig.sent.envelopes == []
+    rig.sets(to=OWNER, failures=True)
     assert isinstance(rig.work(rig.job("Yes.", target, event="failed")), Delivered)
     (mail_,) = rig.sent.mails
     assert mail_["In-Reply-To"] == "<1&2=3@example.org>"
     assert mail_["Auto-Submitted"] == "auto-replied"
     assert "was not delivered.\n\n> Yes." in mail_.get_content()
     assert rig.sent.envelopes[0].sender == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"state": PartState.FAILED, "command_status": 0x45}, True),
+        ({"state": PartState.FAILED, "flags": int(PartFlag.OPTED_OUT)}, True),
+        ({"state": PartState.EXPIRED}, True),
+        ({"state": PartState.FAILED, "smsc_message_id": "7", "receipt_state": "UNDELIVERABLE"}, False),
+        ({"state": PartState.EXPIRED, "smsc_message_id": "7", "receipt_state": "EXPIRED"}, False),
+    ],
+)
+@pytest.mark.parametrize("setting", [False, True])
+def test_what_was_never_sent_is_told_always_what_was_not_delivered_by_setting(
+    rig: Rig, values: dict[str, Any], told: bool, setting: bool
+) -> None:
+    rig.sets(to=OWNER, failures=setting)
+    job = rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
+    with rig.store.engine.transaction() as conn:
+        conn.execute(part.insert(), part_of(job.message, rig.store.ids.next(), 1, **values)._asdict())
+    outcome = rig.work(job)
+    assert isinstance(outcome, Delivered)
+    assert (outcome.outcome == "sent", len(rig.sent.envelopes)) == (told or setting, told or setting)
 
 
 def test_what_the_carrier_said_is_in_the_mail(rig: Rig) -> None:

@@ -403,12 +403,11 @@ def test_a_sender_that_is_a_name_cannot_be_answered(office: Office) -> None:
     assert office.notices() == [("invalid_number", OWNER)]
 
 
-def test_a_failure_is_told_where_the_owner_wants_it(office: Office) -> None:
+def test_a_failure_is_told_to_whoever_wrote(office: Office) -> None:
     office.takes(reply(message_id="<a@example.org>"))
-    office.rig.sets(to=OWNER, failures=True)
     office.takes(reply(message_id="<b@example.org>"))
     targets = [message.status_callback for message in office.rig.stored()]
-    assert targets == [None, "mailto:owner@example.org?in-reply-to=%3Cb%40example.org%3E"]
+    assert targets == [f"mailto:owner@example.org?in-reply-to=%3C{name}%40example.org%3E" for name in "ab"]
     with office.rig.store.engine.snapshot() as conn:
         view = messages.get(conn, office.rig.account_id, office.rig.stored()[1].id)
     assert view is not None
