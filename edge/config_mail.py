@@ -65,6 +65,13 @@ def _is_dkim_key(path: str) -> bool:
         return False
 
 
+def _is_address(value: str) -> bool:
+    try:
+        return not value or address.parse(value) is not None
+    except address.NotAnAddress:
+        return False
+
+
 def _is_local_part(value: str) -> bool:
     try:
         address.parse(f"{value}@example.net")
@@ -115,6 +122,7 @@ class MailConfig:
     lmtp: tuple[Listen, ...] = ()
     certificate: str = ""
     private_key: str = ""
+    postmaster: Annotated[str, Check("an address of another domain, or nothing", _is_address)] = ""
     max_octets: Annotated[int, at_least(65_536)] = 10_485_760
     connections: Count = 200
     connections_per_address: Count = 20
@@ -142,6 +150,8 @@ class MailConfig:
             yield "tls", self.tls, "a smarthost: servers found by MX have STARTTLS"
         if self.authserv_id and not (self.trusted or self.lmtp or self.imap):
             yield "authserv_id", self.authserv_id, "trusted, lmtp or [mail.imap]: a server to believe it from"
+        if self.postmaster and address.parse(self.postmaster).domain == self.domain:
+            yield "postmaster", self.postmaster, "an address that this server does not take itself"
         if self.per_hour < self.per_minute:
             yield "per_hour", self.per_hour, "at least per_minute"
 

@@ -62,7 +62,9 @@ FAMILIES: Mapping[str, Family] = {
         "PDUs of MO: parts, repeats, unknown_did, not_stored, overflow.", "upstream", "result"
     ),
     "trunkline_parts": _counter(
-        "Parts of MT: sent, failed, throttled, moved, overdue, expired, lost, late.", "upstream", "result"
+        "Parts of MT: sent, failed, throttled, moved, overdue, expired, lost, late, opted_out.",
+        "upstream",
+        "result",
     ),
     "trunkline_receipts": _counter("Receipts: matched, unmatched, not_stored.", "upstream", "result"),
     "trunkline_upstream_up": _gauge("1 while messages can be sent.", "upstream"),

@@ -100,6 +100,7 @@ EVENTS: Mapping[str, str] = {
     "part_not_sent": "The link went before a part left; it waits for the next.",
     "part_not_sendable": "No PDU can carry this part: it has failed.",
     "part_failed": "The carrier refused a part for good: see its `status`.",
+    "part_opted_out": "Its peer has opted out since it was accepted: not sent, and failed.",
     "parts_expired": "Parts were not sent before the end of their validity.",
     "parts_in_doubt": "The carrier may or may not have these: sent again flagged, or held (`indoubt ls`).",
     "response_overdue": "The SMSC did not answer in `response_timeout_seconds`.",
@@ -152,6 +153,9 @@ EVENTS: Mapping[str, str] = {
     "sip_not_tidied": "Old registrations could not be removed; tried again.",
     # -- mail
     "mail_ready": "Mail is taken and sent.",
+    "mail_without_postmaster": "Mail to postmaster@ and abuse@ is refused: set `mail.postmaster`.",
+    "mail_forwarded": "A mail to postmaster@ or abuse@ went on to `mail.postmaster`.",
+    "mail_not_forwarded": "The server of `mail.postmaster` does not take a mail; its sender was told.",
     "mail_dropped": "A mail became no SMS: see `reason`.",
     "mail_repeated": "A mail that came before.",
     "mail_not_sent": "A reply by mail was refused as a message: see `code`.",

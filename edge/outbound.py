@@ -347,7 +347,9 @@ class Outbound:
             writes += messages.insert(message, parts, statuses.queued(message, ids, self._stamp))
             told = message.status_callback is not None
             waiting = queued.setdefault(plan.upstream, [])
-            waiting += [QueuedPart(part, message.did, message.peer, told) for part in parts]
+            waiting += [
+                QueuedPart(part, plan.did.account_id, message.did, message.peer, told) for part in parts
+            ]
             outcomes.append(_accepted(message))
         if also is not None:
             writes.extend(also(outcomes))
@@ -403,7 +405,8 @@ class Outbound:
             _told(_accepted(message), draft, plan)
             told = message.status_callback is not None
             carrier.committed(
-                [QueuedPart(part, message.did, message.peer, told) for part in parts], reservation
+                [QueuedPart(part, plan.did.account_id, message.did, message.peer, told) for part in parts],
+                reservation,
             )
             return _accepted(message)
 

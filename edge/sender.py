@@ -29,7 +29,7 @@ class Sender:
     """I send an upstream's parts over its ``binds``, oldest first, each after its `sending` is committed.
 
     ``idle`` is called whenever there may be nothing on its way any more, ``impossible`` with a part that no
-    PDU can carry.
+    PDU can carry. ``opted_out``: does its peer want it no more? Whoever does sees to what becomes of it.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Sender:
         wall_ms: Callable[[], int],
         idle: Callable[[], None],
         impossible: Callable[[QueuedPart], None],
+        opted_out: Callable[[QueuedPart], bool],
     ) -> None:
         self.binds: list[Bind] = []
         self.draining = False
@@ -53,6 +54,7 @@ class Sender:
         self._wall_ms = wall_ms
         self._idle = idle
         self._impossible = impossible
+        self._opted_out = opted_out
         self._bucket = TokenBucket(config.rate, config.burst, clock.seconds()) if config.rate else None
         self._pause: IDelayedCall | None = None  # nothing new: the store has trouble
         self._wake: IDelayedCall | None = None  # when the rate lets the next part go
@@ -175,6 +177,8 @@ class Sender:
         for item in batch:
             if self.queue.barred(item):
                 self.queue.done(item)
+                continue
+            if self._opted_out(item):
                 continue
             try:
                 bind.request(self._dialect.submit_sm(item, self._wall_ms()), item)

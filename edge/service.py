@@ -311,7 +311,9 @@ class TrunklineService(Service):
         pattern = re.compile(config.receipt_pattern) if config.receipt_pattern else None
         unpack = packing.unpack if config.default_alphabet == "gsm7_packed" else None
         incoming = Incoming(inbound, receipts, self.mover, pattern, unpack, self._wall_ms)
-        upstream = Upstream(config, dialect, self.store, self.clock, self._wall_ms, incoming)
+        upstream = Upstream(
+            config, dialect, self.store, self.clock, self._wall_ms, incoming, self.opt_outs.forbids
+        )
         endpoint = endpoint_for(self._reactor, config)
         for name, kind in bind_names(config):
             upstream.binds.append(Bind(name, kind, config, endpoint, self.clock, self._random, upstream))

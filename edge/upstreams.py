@@ -102,10 +102,15 @@ class Counters:
     expired: int = 0  # parts whose own time was over
     lost: int = 0
     late: int = 0
+    opted_out: int = 0  # not sent: their peers wanted no more messages
 
 
 class Upstream:
-    """I own the binds of one SMSC account and the parts on their way to it. I am a `Carrier`."""
+    """I own the binds of one SMSC account and the parts on their way to it. I am a `Carrier`.
+
+    ``opted_out``: does a peer want nothing from a DID of an account? Asked of each part when it is about to
+    leave: he may have said so after it was accepted.
+    """
 
     def __init__(
         self,
@@ -115,6 +120,7 @@ class Upstream:
         clock: IReactorTime,
         wall_ms: Callable[[], int],
         observer: Observer,
+        opted_out: Callable[[int, str, str], bool] = lambda account_id, did, peer: False,
     ) -> None:
         self.name = config.name
         self.config = config
@@ -124,7 +130,10 @@ class Upstream:
         self._clock = clock
         self._wall_ms = wall_ms
         self._observer = observer
-        self._sender = Sender(config, dialect, store, clock, wall_ms, self._check_idle, self._impossible)
+        self._unwanted = opted_out
+        self._sender = Sender(
+            config, dialect, store, clock, wall_ms, self._check_idle, self._impossible, self._opted_out
+        )
         self._recorder = self._sender.recorder
         self._verdict = verdicts.table(config.statuses)
         self._doubts: dict[int, tuple[Bind, QueuedPart]] = {}  # overdue, on links that live
@@ -518,6 +527,20 @@ class Upstream:
         self._recorder.persist(
             Change(writes, [part.id], now_ms), along=self._observer.failing(self, [part.id], item.told)
         )
+
+    def _opted_out(self, item: QueuedPart) -> bool:
+        """Does its peer want no more messages by now? Then nothing of the message that waits is sent."""
+        if not self._unwanted(item.account_id, item.did, item.peer):
+            return False
+        self.counters.opted_out += 1
+        self.queue.drop(item)
+        part, now_ms = item.part, self._wall_ms()
+        self._log.info("part_opted_out", part=part.id, message=part.message_id)
+        self._recorder.persist(
+            Change(parts.opt_out(part, now_ms), [part.id], now_ms),
+            along=self._observer.failing(self, [part.id], item.told),
+        )
+        return True
 
     # -- doubt ------------------------------------------------------------------------------------
 

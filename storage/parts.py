@@ -41,9 +41,11 @@ ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
 
 
 class QueuedPart(NamedTuple):
-    """A part and the numbers it goes between; ``told``: somebody wants to know each state of its message."""
+    """A part, whose it is, and the numbers it goes between; ``told``: somebody wants to know each state of
+    its message."""
 
     part: PartRecord
+    account_id: int
     did: str
     peer: str
     told: bool = False
@@ -132,6 +134,24 @@ _EXPIRE = hot_update(
         state=PartState.EXPIRED.value,
         final_at=given("now", BigInteger()),
     ),
+    "part_id",
+    "now",
+)
+_OPT_OUT = hot_update(
+    update(part)
+    .where(
+        part.c.message_id == given("of_message", Id),
+        or_(
+            part.c.state == PartState.QUEUED.value,
+            and_(part.c.id == given("part_id", Id), part.c.state == PartState.SENDING.value),
+        ),
+    )
+    .values(
+        state=PartState.FAILED.value,
+        flags=part.c.flags.bitwise_or(int(PartFlag.OPTED_OUT)),
+        final_at=given("now", BigInteger()),
+    ),
+    "of_message",
     "part_id",
     "now",
 )
@@ -295,6 +315,12 @@ def settle_doubt(item: PartRecord, now_ms: int) -> list[Write]:
     return requeue(item.id, item.due_at, item.flags | PartFlag.POSSIBLE_DUPLICATE, None, now_ms)
 
 
+def opt_out(item: PartRecord, now_ms: int) -> list[Write]:
+    """The peer wants no more messages: this part, whose bytes have not left, and those of its message that
+    wait are not sent."""
+    return [(_OPT_OUT, (item.message_id, item.id, now_ms))]
+
+
 def fail_rest(message_id: int, command_status: int | None, now_ms: int) -> list[Write]:
     """One part of this message was refused for good, or given up: it cannot be whole. Those that wait have
     failed, those on their way are not sent again."""
@@ -304,6 +330,7 @@ def fail_rest(message_id: int, command_status: int | None, now_ms: int) -> list[
 def _with_numbers() -> Select[Any]:
     return select(
         part,
+        message.c.account_id.label("message_account"),
         message.c.did.label("message_did"),
         message.c.peer.label("message_peer"),
         message.c.status_callback.is_not(None).label("message_told"),
@@ -313,6 +340,6 @@ def _with_numbers() -> Select[Any]:
 def _queued_parts(connection: Connection, query: Select[Any]) -> list[QueuedPart]:
     width = len(PartRecord._fields)
     return [
-        QueuedPart(part_record(row[:width]), row[width], row[width + 1], bool(row[width + 2]))
+        QueuedPart(part_record(row[:width]), row[width], row[width + 1], row[width + 2], bool(row[width + 3]))
         for row in connection.execute(query)
     ]

@@ -38,6 +38,7 @@ class PartFlag(IntFlag):
     HOLD = 2  # when it is in doubt, it is not sent again until somebody decides
     DROPPED = 4  # its message was given up while it was on its way: it is not sent again
     KEPT = 8  # an operator holds its message: when it comes back it is held too
+    OPTED_OUT = 16  # its peer wanted no more messages before it was sent, so it was not
 
 
 class PartState(StrEnum):

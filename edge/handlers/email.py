@@ -4,7 +4,8 @@ One delivery for each address. Its mail keeps its Message-ID over all attempts, 
 tell. The conversation's token stands in From and Reply-To, in the subject and in the references; the envelope
 sender is made of the delivery's id, so that what bounces tells which mail it was.
 
-A delivery with an event is about a message that came in by mail: its sender is told when that has failed.
+A delivery with an event is about a message that came in by mail: its sender is told when that was not sent,
+and by setting when the carrier could not deliver it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from twisted.internet.defer import Deferred
 
 from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
 from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
-from edge.mail.writing import Writing
+from edge.mail.writing import NotWanted, Writing
 from protocols.mail import address
 from protocols.mail.address import Address, NotAnAddress
 from protocols.mail.smtp import Envelope, Verdict
@@ -54,7 +55,7 @@ class EmailHandler(DIDHandler):
     keys: ClassVar[tuple[Key, ...]] = (
         Key("to", "text", f"one address, or up to {MAX_ADDRESSES} with commas between", "addresses"),
         Key("html", "switch", "the mail has an HTML part too"),
-        Key("failures", "switch", "a mail when a reply could not be delivered"),
+        Key("failures", "switch", "a mail also when the carrier took a reply and did not deliver it"),
     )
 
     def __init__(
@@ -121,6 +122,8 @@ class EmailHandler(DIDHandler):
         try:
             to = recipient_of(job.delivery.target)
             envelope = await (self._of_failure(job, to) if event else self._of_text(job, to))
+        except NotWanted:
+            return Delivered("not_wanted")
         except NotAnAddress as error:
             return Failed("bad_address", excerpt=str(error)[:EXCERPT_CHARACTERS])
         except StoreUnavailable as error:
@@ -134,7 +137,8 @@ class EmailHandler(DIDHandler):
         return self._writing.text(job.message, job.delivery.id, to, html)
 
     def _of_failure(self, job: Job, to: Address) -> Deferred[Envelope | None]:
-        return self._writing.failure(job.message, job.delivery.id, to, in_reply_to(job.delivery.target))
+        thread, each = in_reply_to(job.delivery.target), job.settings.get("failures") is True
+        return self._writing.failure(job.message, job.delivery.id, to, thread, each)
 
     def _outcome(self, verdict: Verdict, job: Job) -> Outcome:
         status = None if verdict.reply is None else verdict.reply.code or None

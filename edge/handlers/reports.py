@@ -201,4 +201,5 @@ def _status(report: Report) -> str:
         case 8:
             return "ESME_ROK"
     error = None if report.part is None else error_of(report.part)
-    return "ESME_RSUBMITFAIL" if error is None else error.partition(" ")[0]
+    name = "" if error is None else error.partition(" ")[0]
+    return name if name.startswith("ESME_") else "ESME_RSUBMITFAIL"

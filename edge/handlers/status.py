@@ -4,7 +4,8 @@
      "from": "+12025550100", "to": "+12025550150", "at": "2026-01-31T12:00:00.000Z",
      "error": "ESME_RINVDSTADR (0x0000000B)"}
 
-`status` is queued, sent, delivered or failed; `error` has the carrier's own code with failed. The mechanism
+`status` is queued, sent, delivered or failed; `error` has the carrier's own code with failed,
+or `opted_out`. The mechanism
 is the webhook's (`edge.handlers.posting`), and so are the keys: what is told of a DID's message is signed
 with the DID's webhook keys, if it has any.
 """

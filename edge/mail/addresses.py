@@ -3,6 +3,7 @@
 sms+<token>@domain          a reply; a token that is no good may still stand in References or Subject
 sms+bounce-<token>@domain   what comes back of a mail; the token is made of its delivery's id (VERP)
 <number>@domain             a new message to that number; <number>+<did>@domain says from which DID
+postmaster@domain, abuse@   the operator, if he has said where he is
 """
 
 import re
@@ -20,6 +21,9 @@ BOUNCE = b"bounce"
 _BOUNCE_MARK = "bounce-"
 _NUMBER = re.compile(r"(?P<number>\+?[0-9]{3,15})(?:\+(?P<did>[0-9]{7,15}))?", re.ASCII)
 
+_OPERATORS = ("postmaster", "abuse")
+
+NO_POSTMASTER = Reply(550, "5.1.1 Nobody reads this here: the operator has not set mail.postmaster")
 NO_RELAY = Reply(550, "5.7.1 No relaying: this server takes mail for its own addresses only")
 NO_SUCH = Reply(550, "5.1.1 No such address here")
 NOT_ONE = Reply(553, "5.1.3 That is not an address")
@@ -47,16 +51,22 @@ class ToNumber:
     did: str | None
 
 
-Recipient = ToConversation | ToBounces | ToNumber
+@dataclass(frozen=True, slots=True)
+class ToPostmaster:
+    """Something for the operator."""
+
+
+Recipient = ToConversation | ToBounces | ToNumber | ToPostmaster
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of one domain."""
+    """The addresses of one domain. ``postmaster``: somebody reads what the operator gets."""
 
     domain: str
     mailbox: str
     region: str
+    postmaster: bool = False
 
     def reply(self, token: str) -> Address:
         """Where the answer goes; without a token, who it is from when no answer is wanted."""
@@ -68,6 +78,8 @@ class Addresses:
 
     def judge(self, written: str) -> Recipient | Reply:
         """What an address is to us, or why it is nothing."""
+        if written.lower() == _OPERATORS[0]:  # it may stand alone (RFC 5321 §4.1.1.3)
+            return self._operators()
         try:
             found = address.parse(written)
         except NotAnAddress:
@@ -78,7 +90,12 @@ class Addresses:
         mailbox, _, detail = local.partition("+")
         if mailbox == self.mailbox:
             return ToBounces(detail) if detail.startswith(_BOUNCE_MARK) else ToConversation(detail)
+        if local in _OPERATORS:
+            return self._operators()
         return self._number(local) or NO_SUCH
+
+    def _operators(self) -> Recipient | Reply:
+        return ToPostmaster() if self.postmaster else NO_POSTMASTER
 
     def _number(self, local: str) -> ToNumber | None:
         match = _NUMBER.fullmatch(local)

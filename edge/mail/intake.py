@@ -1,6 +1,7 @@
 """Replies, bounces and new mail: what comes in becomes an SMS, or is answered with why it does not.
 
-    mail ─ parsed ─┬─ to a bounce address ─► the delivery that it is about has failed
+    mail ─ parsed ─┬─ to postmaster ───────► the operator's own server
+                   ├─ to a bounce address ─► the delivery that it is about has failed
                    ├─ nobody wrote it ─────► taken and dropped, once logged
                    └─ token or number ─ author ─ proven? ─ seen? ─ rate ─► one transaction: SMS + seen +
                    notices
@@ -21,15 +22,17 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from edge.config_mail import MailConfig
 from edge.errors import Refused, Unavailable
-from edge.handlers.email import EmailHandler, status_target
-from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber
+from edge.handlers.email import status_target
+from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber, ToPostmaster
 from edge.mail.authentication import Arrival, Authenticator, InThread, Proof, Unproven
 from edge.mail.owners import Owners, addresses_of
+from edge.mail.postmaster import Postmaster
 from edge.mail.reading import Intricate, Read, read
 from edge.mail.writing import binding
 from edge.outbound import Accepted, Draft
 from protocols.mail import bounce, token
 from protocols.mail.address import Address
+from protocols.mail.bounce import Bounce
 from protocols.mail.smtp import Reply
 from protocols.mail.token import KeyRing
 from storage import mail
@@ -75,6 +78,7 @@ class Counters:
     refused: int = 0
     notices: int = 0
     bounces: int = 0
+    forwarded: int = 0
     not_stored: int = 0
 
     def items(self) -> list[tuple[str, int]]:
@@ -118,6 +122,7 @@ class Intake:
         in_thread: InThread,
         wall_ms: Callable[[], int],
         told: Callable[[], None],
+        postmaster: Postmaster | None = None,
     ) -> None:
         self.counters = Counters()
         self._config = config
@@ -131,6 +136,7 @@ class Intake:
         self._in_thread = in_thread
         self._wall_ms = wall_ms
         self._told = told
+        self._postmaster = postmaster
         self._reading = DeferredSemaphore(READ_AT_ONCE)
 
     def accepts(self, recipient: str) -> Reply | None:
@@ -157,7 +163,7 @@ class Intake:
 
     async def _answer(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> Reply:
         try:
-            await self._work(found, proof, recipient)
+            await self._work(arrival, found, proof, recipient)
         except Dropped as error:
             self._say_dropped(error, arrival, found, recipient)
             return error.reply
@@ -187,10 +193,16 @@ class Intake:
             message_id=found.message_id[:100],
         )
 
-    async def _work(self, found: Read, proof: Proof, recipient: str) -> None:
+    async def _work(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> None:
         match self._addresses.judge(recipient):
+            case ToPostmaster():
+                await self._forward(arrival, found)
             case ToBounces(written):
-                await self._bounced(written, found)
+                said = bounce.read(found.message)
+                if said is None and found.automatic is None:  # a client that answers the envelope's sender
+                    await self._send(await self._replied(found, proof, ""))
+                else:
+                    await self._bounced(written, said)
             case ToConversation(written):
                 self._is_a_persons(found)
                 await self._send(await self._replied(found, proof, written))
@@ -206,6 +218,13 @@ class Intake:
         """What a program wrote is taken without a word: an answer would be the next turn of a loop."""
         if found.automatic is not None:
             raise Dropped(found.automatic, TAKEN)
+
+    async def _forward(self, arrival: Arrival, found: Read) -> None:
+        assert self._postmaster is not None
+        refusal = await self._postmaster.forward(arrival, found.message)
+        if refusal is not None:
+            raise Dropped("not_forwarded", refusal)
+        self.counters.forwarded += 1
 
     # -- which conversation, and whether the author may -------------------------------------------
 
@@ -322,10 +341,7 @@ class Intake:
         return writes
 
     def _status_target(self, case: _Case) -> str | None:
-        setting = case.did.handlers.get(EmailHandler.name)
-        if case.author is None or setting is None or setting.settings.get("failures") is not True:
-            return None
-        return status_target(case.author, case.read.message_id)
+        return None if case.author is None else status_target(case.author, case.read.message_id)
 
     async def _too_many(self, case: _Case) -> bool:
         """Are there more than a person writes? Said once for each time that it happens."""
@@ -372,13 +388,12 @@ class Intake:
 
     # -- bounces ------------------------------------------------------------------------------------
 
-    async def _bounced(self, written: str, found: Read) -> None:
+    async def _bounced(self, written: str, said: Bounce | None) -> None:
         delivery_id = next(
             (item.conversation for item in token.find([written]) if self._ring.verifies(item, BOUNCE)), None
         )
         if delivery_id is None:
             raise Dropped("no_valid_token", NO_TOKEN)
-        said = bounce.read(found.message)
         if said is None or not said.failed:
             raise Dropped("no_bounce" if said is None else "delayed", TAKEN)
         detail, now_ms = said.detail, self._wall_ms()

@@ -23,6 +23,7 @@ from edge.mail.mailbox import Mailbox
 from edge.mail.names import MailNames
 from edge.mail.notices import Notices
 from edge.mail.owners import Owners
+from edge.mail.postmaster import Postmaster
 from edge.mail.sending import Sender, Way
 from edge.mail.writing import Writing
 from edge.outbound import Outbound
@@ -54,7 +55,7 @@ class MailEdge:
     ) -> None:
         self._config = config
         self._reactor = reactor
-        addresses = Addresses(config.domain, config.mailbox, region)
+        addresses = Addresses(config.domain, config.mailbox, region, bool(config.postmaster))
         answers = config.receives and config.replies != "off"
         self.writing = Writing(
             addresses,
@@ -82,6 +83,7 @@ class MailEdge:
             self._in_thread,
             wall_ms,
             self.notices.look,
+            Postmaster(config.postmaster, config.name, send, reactor, wall_ms) if config.postmaster else None,
         )
         self.listeners = Listeners(config, self.intake, reactor)
         self.mailbox = None
@@ -94,6 +96,8 @@ class MailEdge:
         self.notices.start()
         if self.mailbox is not None:
             self.mailbox.start()
+        if self._config.listen and not self._config.postmaster:
+            log.warning("mail_without_postmaster", domain=self._config.domain)
         log.info("mail_ready", domain=self._config.domain, listen=[*self._config.listen, *self._config.lmtp])
 
     async def stop(self) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge.carrier_errors import error_of
+from edge.carrier_errors import FAILED, OPTED_OUT, error_of
 from edge.handlers.callback import plain
 from edge.mail.addresses import BOUNCE, Addresses
 from protocols.mail import compose
@@ -25,6 +25,10 @@ _REMARKS = {
     MessageFlag.UNDECODABLE: "This message could not be read as it was sent.",
 }
 _FAILED = "This message was not delivered."
+
+
+class NotWanted(Exception):
+    """Nobody asked to be told of this."""
 
 
 def binding(conversation: MailConversation) -> bytes:
@@ -62,10 +66,13 @@ class Writing:
         return Deferred.fromCoroutine(self._text(message, delivery_id, to, html))
 
     def failure(
-        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str
+        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str, each: bool
     ) -> Deferred[Envelope | None]:
-        """A message that came by mail and was not delivered, to whoever wrote it."""
-        return Deferred.fromCoroutine(self._failure(message, delivery_id, to, in_reply_to))
+        """A message that came by mail and was not delivered, to whoever wrote it.
+
+        Errback NotWanted when the carrier had taken it, unless ``each`` failure is told.
+        """
+        return Deferred.fromCoroutine(self._failure(message, delivery_id, to, in_reply_to, each))
 
     def notice(self, notice: MailNotice) -> Deferred[Envelope | None]:
         """What became of a mail, to whoever wrote it."""
@@ -94,17 +101,19 @@ class Writing:
         return self._envelope(sender, to, octets)
 
     async def _failure(
-        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str
+        self, message: MessageRecord, delivery_id: int, to: Address, in_reply_to: str, each: bool
     ) -> Envelope | None:
         did = self._did(message.did)
         if did is None or did.account_id != message.account_id:
             return None
         view = await self._store.read(messages.get, did.account_id, message.id)
         parts = () if view is None else view.parts
+        if not (each or any(part.state in FAILED and part.smsc_message_id is None for part in parts)):
+            raise NotWanted
         said = next((error for error in map(error_of, parts) if error is not None), None)
-        sentence = _FAILED if said is None else f"{_FAILED} The carrier said: {said}."
+        code, sentence = _told(message, said)
         return await self._reply(
-            did, message.peer, delivery_id, to, in_reply_to, "failed", sentence, message.text
+            did, message.peer, delivery_id, to, in_reply_to, code, sentence, message.text
         )
 
     async def _notice(self, notice: MailNotice) -> Envelope | None:
@@ -163,6 +172,14 @@ class Writing:
 def _known(connection: Connection, did: Did, peer: str) -> tuple[MailConversation | None, str | None]:
     contact = contacts.of_number(connection, did.account_id, peer)
     return mail.open_conversation(connection, did, peer), None if contact is None else contact.name
+
+
+def _told(message: MessageRecord, error: str | None) -> tuple[str, str]:
+    """The code and the sentence of a failure, by what `error_of` says."""
+    if error == OPTED_OUT:
+        sentence = f"{message.peer} has opted out, and wants no messages from {message.did} any more."
+        return OPTED_OUT, f"{_FAILED} {sentence}"
+    return "failed", _FAILED if error is None else f"{_FAILED} The carrier said: {error}."
 
 
 def _time(ms: int) -> datetime:

@@ -5,6 +5,7 @@ Every header goes through `email`'s typed policy, and everything that somebody e
 unless the recipient's own address is not, so no server on the way has to be asked what it can take.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from protocols.mail.reply import MARKER
 from protocols.mail.screening import LOOP_HEADER
 
 MAX_NAME = 80
+_NO_NAME = re.compile(r"[^A-Za-z0-9.:_-]")
 MAX_LINE = 900  # RFC 5322 §2.1.1 allows 998
 
 
@@ -85,6 +87,14 @@ def text_mail(thread: Thread, to: Address, message_id: str, text: Text, answerab
     if text.html:
         mail.add_alternative(_html(body, _head(answerable), foot), subtype="html")
     return mail.as_bytes()
+
+
+def received(hello: str, peer: str, by: str, at: datetime) -> bytes:
+    """The line of a server that a mail went through (RFC 5321 §4.4). ``hello`` and ``peer`` are as they came:
+    of a name nothing but what names have is told."""
+    said = _NO_NAME.sub("?", hello)[:MAX_NAME] or "unknown"
+    place = _NO_NAME.sub("?", peer)[:MAX_NAME] or "unknown"
+    return f"Received: from {said} ([{place}])\r\n\tby {by}; {format_datetime(at)}\r\n".encode("ascii")
 
 
 def notice_mail(thread: Thread, to: Address, message_id: str, notice: Notice) -> bytes:

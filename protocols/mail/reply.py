@@ -12,6 +12,7 @@ from typing import NamedTuple
 import quotequail
 
 from protocols.mail import body
+from protocols.mail.token import CHARACTERS
 
 MARKER = "##- Write your answer above this line -##"
 """In every mail of ours, in front of what may be quoted back."""
@@ -22,6 +23,9 @@ END = "###"
 _MARKER = re.compile(r"##-.{0,200}?-##", re.DOTALL)
 _QUOTED = re.compile(r"^\s*(>|\|)")
 _SIGNATURE = re.compile(r"^(--|—|__+) ?$")
+_SIGNED_LINES = 8
+"""So many has a signature at most, if not the "-- " is above it that mail clients agree on."""
+_UNSEEN = str.maketrans({"\u00a0": " ", "\u200b": None, "\u2060": None, "\u2063": None, "\ufeff": None})
 _BLANKS = re.compile(r"\n{3,}")
 _LINES = 2_000
 _MAX_JUDGED, _MAX_ADDRESSES = 400, 5
@@ -43,28 +47,48 @@ _FORWARDED = re.compile(
     r"|anfang der weitergeleiteten (nachricht|e-mail)|inicio del mensaje reenviado",
     re.IGNORECASE,
 )
-# "On … wrote:", in any language: a time of day, our address or our name, a colon at the end.
-_INTRO = re.compile(r"(?=.*(@|\(SMS\)))(?=.*\b\d{1,2}[:hH.]\d{2}).{10,400}[:：]")
+# "On … wrote:", in any language: our address or our name, a time of day, a colon at the end. Where the name
+# has a year beside it, or the address is one of a conversation, less is enough: nobody writes these himself.
+_TOKEN_ADDRESS = rf"\+[A-Za-z2-7]{{{CHARACTERS}}}@"
+_TIME = r"\b\d{1,2}[:hH.]\d{2}"
+_INTROS = (
+    re.compile(rf"(?=.*(@|\(SMS\)))(?=.*{_TIME}).{{10,400}}[:：]"),
+    re.compile(
+        rf"(?=.*\(SMS\))(?=.*\b20\d\d\b).{{10,400}}[:：]|(?=.*{_TOKEN_ADDRESS}).{{10,400}}[:：]"
+        rf"|(?=.*{_TOKEN_ADDRESS})(?=.*{_TIME}).{{10,400}}"
+    ),
+)
+_OURS = re.compile(rf"\(SMS\)|{_TOKEN_ADDRESS}")
 
+# What a telephone or a program adds names itself: "Sent with DHL" is somebody's sentence.
+_DEVICE = (
+    r"(?:\b(?:i(?:phone|pad|pod)|android|galaxy|samsung|smartphone|blackberry|huawei|xiaomi|redmi|pixel"
+    r"|oneplus|nokia|motorola|windows ?phone|outlook|yahoo|gmail|proton|protonmail|tuta|tutanota|gmx|web\.de"
+    r"|t-online|freemail|aol|icloud|k-9|fairemail|bluemail|aquamail|typeapp|thunderbird|delta chat|mail\.ru"
+    r"|mail (?:for|pour|für|para|per|voor) windows)\b"
+    r"|\b(?:my|meinem|mon|mi|mio|mijn) (?:cell ?|mobile ?|smart)?(?:phone|device|tablet|handy|gerät|telefon"
+    r"|mobiltelefon|appareil|portable|mobile|téléphone|móvil|teléfono|celular|dispositivo|cellulare|telefoon))"
+)
+_GET = (
+    r"(?:get|download|obtenez|télécharger|obtener|obtén|descargar|ottieni|scarica|obter o|obtenha o|skaffa"
+    r"|hämta|hent|pobierz|holen sie sich)"
+)
+_MAX_TAGLINE = 200
 _TAGLINES = re.compile(
-    r"^\s*("
-    r"sent from (my|the|a|yahoo|mail|samsung|proton|outlook|blackberry|android|huawei|xiaomi)\b.*"
-    r"|sent (via|with|using) .{1,60}"
-    r"|get outlook for (ios|android).*"
-    r"|(envoyé|envoye) (de|depuis|à partir de) .{1,60}"
-    r"|(obtenez|télécharger) outlook pour (ios|android).*"
-    r"|(von|gesendet (von|mit)) (meinem|meiner|mein|outlook|yahoo|mail|dem|der)?.{0,60}"
-    r"(gesendet|iphone|ipad|handy|smartphone|android|outlook|yahoo|mail|gerät).*"
-    r"|(holen sie sich )?outlook für (ios|android)( beziehen| herunterladen)?.*"
-    r"|enviado (desde|con|a través de|do|de) .{1,60}"
-    r"|(obtener|obtén|descargar) outlook para (ios|android).*"
-    r"|inviato da .{1,60}"
-    r"|verzonden vanaf .{1,60}"
-    r"|(please )?excuse (my|the) (brevity|typos).*"
-    r"|(bitte )?entschuldigen sie (die|meine) kürze.*|diese nachricht wurde von .{1,60} gesendet.*"
-    r"|(veuillez )?excuse[rz] (ma|la) brièveté.*"
-    r"|(disculpe|perdona|perdone) (mi|la) brevedad.*"
-    r")\s*$",
+    r"\s*(?:"
+    rf"(?:sent (?:from|via|with|using)|enviado (?:desde|con|a través de|do|de|pelo)|inviato (?:da|dal|con)"
+    rf"|envoy[ée]e? (?:de|depuis|avec|par|à partir d)|gesendet (?:von|mit|über)|verzonden (?:vanaf|met)"
+    rf"|skickat från|sendt fra).{{0,60}}?{_DEVICE}.{{0,100}}"
+    rf"|von (?:meinem|meiner|outlook|yahoo|gmx)\b.{{0,40}}\bgesendet[.!]?"
+    rf"|diese nachricht wurde von .{{0,40}}?{_DEVICE}.{{0,80}}"
+    rf"|(?:{_GET} )?outlook (?:for|pour|für|para|per|voor|för|til|dla) (?:ios|android)"
+    r"(?: beziehen| herunterladen| downloaden)?(?:\s*[<(\[]?https?:.*)?"
+    r"|get (?:bluemail|typeapp|spark|aqua mail) for .{1,40}"
+    r"|yahoo mail: search, organize, conquer|sent securely with .{1,40}"
+    r"|(?:please )?(?:excuse|forgive|pardon) (?:my|the|any) (?:brevity|typos)(?: and (?:brevity|typos))?[.!]?"
+    r"|(?:bitte )?entschuldigen sie (?:die|meine) kürze[.!]?|(?:veuillez )?excuse[rz] (?:ma|la) brièveté[.!]?"
+    r"|(?:por favor, )?(?:disculpa|disculpe|perdona|perdone) (?:mi|la) brevedad[.!]?"
+    r")\s*",
     re.IGNORECASE,
 )
 
@@ -88,7 +112,7 @@ def read(message: Message) -> Reply:
 
 def strip(text: str) -> str:
     """The answer in a mail's text."""
-    text = text.replace("\u00a0", " ").replace("\u200b", "")
+    text = text.translate(_UNSEEN)
     answer = _answer(text)
     for tidy in (_without_tail, str):
         left = _BLANKS.sub("\n\n", tidy(answer)).strip()
@@ -157,16 +181,35 @@ def _without_intro(text: str) -> str:
     )
     if headers >= _MIN_HEADERS:
         lines = lines[: len(lines) - headers]
-    for count in range(1, min(_INTRO_LINES, len(lines)) + 1):
-        if _introduces(_judged(" ".join(line.strip(" >|") for line in lines[-count:]).strip())):
-            lines = lines[:-count]
-            break
+    lines = lines[: _ruled_off(lines)]
+    lines = lines[: len(lines) - _introduction(lines)]
     return "\n".join(_trimmed(lines))
 
 
-def _introduces(line: str) -> bool:
+def _introduction(lines: list[str]) -> int:
+    """How many lines at the end are a mail client's; the surest way of telling goes first."""
+    last = [_bare(line) for line in lines[-_INTRO_LINES:]]
+    while "" in last:  # it is one paragraph
+        del last[: last.index("") + 1]
+    for intro in _INTROS:
+        for count in range(1, len(last) + 1):
+            if _introduces(_judged(" ".join(last[-count:])), intro):
+                return count
+    return 0
+
+
+def _ruled_off(lines: list[str]) -> int:
+    """Where a rule with words stands in front of a few lines about our mail, in whatever form: the number of
+    lines above it. All of them when there is none."""
+    for number in range(len(lines) - 1, max(-1, len(lines) - _BLOCK_LINES), -1):
+        if _forwards(lines[number]) and any(_OURS.search(_judged(line)) for line in lines[number + 1 :]):
+            return number
+    return len(lines)
+
+
+def _introduces(line: str, intro: re.Pattern[str]) -> bool:
     whole = line.count("<") == line.count(">") and line.count("(") == line.count(")")
-    return whole and _INTRO.fullmatch(line) is not None
+    return whole and intro.fullmatch(line) is not None
 
 
 def _trimmed(lines: list[str]) -> list[str]:
@@ -214,9 +257,18 @@ def _without_tail(text: str) -> str:
     """Without signature, tag lines and all after the end mark."""
     lines = text.rstrip().split("\n")
     for number, line in enumerate(lines):
-        if _SIGNATURE.match(line.strip("\r")) or line.strip() == END:
+        if line.strip() == END or (_SIGNATURE.match(line) and _is_signature(lines[number:])):
             lines = lines[:number]
             break
-    while lines and (not lines[-1].strip() or _TAGLINES.match(lines[-1])):
+    while lines and (not lines[-1].strip() or _is_tagline(lines[-1])):
         lines.pop()
     return "\n".join(lines)
+
+
+def _is_signature(lines: list[str]) -> bool:
+    """From the line that begins it on."""
+    return lines[0] == "-- " or sum(bool(line.strip()) for line in lines[1:]) <= _SIGNED_LINES
+
+
+def _is_tagline(line: str) -> bool:
+    return len(line) <= _MAX_TAGLINE and _TAGLINES.fullmatch(line) is not None

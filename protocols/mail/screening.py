@@ -9,9 +9,8 @@ from email.message import Message
 LOOP_HEADER = "X-Trunkline-Loop"
 """In every mail of ours. Mail that has it went through a server like this one before."""
 
-_PRECEDENCE = frozenset({"bulk", "junk", "list", "auto_reply"})
+_PRECEDENCE = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
 _REPORTS = frozenset({"multipart/report", "message/delivery-status", "message/disposition-notification"})
-_LIST_HEADERS = ("List-Id", "List-Post", "List-Unsubscribe", "List-Help")
 
 
 def automatic(message: Message, envelope_sender: str) -> str | None:
@@ -44,7 +43,7 @@ def _report(message: Message, envelope_sender: str) -> bool:
 
 
 def _list(message: Message, envelope_sender: str) -> bool:
-    return any(name in message for name in _LIST_HEADERS)
+    return any(name.lower().startswith("list-") for name in message.keys())  # noqa: SIM118  # RFC 2369, 2919
 
 
 _SIGNS: tuple[tuple[str, Callable[[Message, str], bool]], ...] = (

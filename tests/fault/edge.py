@@ -34,7 +34,7 @@ def wall_ms() -> int:
 class Edge:
     """A `TrunklineService` with one upstream for each SMSC; a second `start` finds the store of the first.
 
-    ``own`` are settings of single upstreams, by name.
+    ``own`` are settings of single upstreams, by name; ``tables`` are tables of the configuration.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Edge:
         smscs: dict[str, FakeSMSC],
         routes: tuple[RouteConfig, ...] = (),
         own: dict[str, dict[str, Any]] | None = None,
+        tables: dict[str, Any] | None = None,
         **upstream: Any,
     ) -> None:
         self.url = url
@@ -63,6 +64,7 @@ class Edge:
                 for name, smsc in smscs.items()
             ),
             routes=routes,
+            **(tables or {}),
         )
         self.failures: list[Failure] = []
         self.start()
@@ -77,12 +79,12 @@ class Edge:
         await self.service.stopService()
         assert self.failures == []
 
-    async def submit(self, text: str, **more: Any) -> Accepted:
+    async def submit(self, text: str, to: str = PHONE, **more: Any) -> Accepted:
         """What a leg does, once the server takes anything."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.service.outbound.draining and time.monotonic() < deadline:
             await deferLater(reactor, 0.005)
-        return await self.service.outbound.submit(Draft(self.account_id, DID, PHONE, text, "test", **more))
+        return await self.service.outbound.submit(Draft(self.account_id, DID, to, text, "test", **more))
 
     async def submit_all(self, texts: list[str]) -> list[Accepted]:
         """Many at the same time."""

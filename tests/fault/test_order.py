@@ -5,11 +5,14 @@ the process, though not a power cut. On SQLite, whose syncs are the server's own
 followed by its token: written to the WAL, the WAL synced, and only then the answer, or the submit_sm, sent.
 """
 
+import contextlib
 import re
+import smtplib
 import struct
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,19 +21,22 @@ import pytest
 from tests.bench.peer import Peer
 from tests.fault.strace_log import STRACE, Call, calls
 from tests.fault.traffic import Traffic
-from tests.interop import sip_phones
+from tests.interop import mail_peers, sip_phones
 from tests.provision import provision
 from tests.server import Server, free_port
 
 pytestmark = pytest.mark.fault
 
 DID = "+12025550100"
-TOKEN = re.compile(rb"M[0-9]{8} is|[0-9]{8} the quick|S[0-9]+ from a phone")
+TOKEN = re.compile(rb"M[0-9]{8} is|[0-9]{8} the quick|S[0-9]+ from a phone|E[0-9]+ by mail")
 CALL_ID = re.compile(rb"\r\nCall-ID: *([^\r]+)", re.IGNORECASE)
 TEXTS_OF_PHONES = 60
 HEADER = struct.Struct(">IIII")
 DELIVER_SM, DELIVER_SM_RESP, SUBMIT_SM = 0x05, 0x80000005, 0x04
 ACCEPTED = b"HTTP/1.1 202"
+MAIL_DID, NEW, MAILS_OF_EACH = "+12025550101", f"2025550150@{mail_peers.DOMAIN}", 15
+GREETING = re.compile(rb"220 \S+ (ESMTP|LMTP)\r\n")
+TAKEN = b"250 2.0.0 Taken"
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Order:
     _asked: dict[tuple[int, int], bytes] = field(default_factory=dict)
     _posted: dict[int, bytes] = field(default_factory=dict)
     _phoned: dict[bytes, bytes] = field(default_factory=dict)
+    _mailed: dict[int, tuple[str, bytes]] = field(default_factory=dict)
     _pending: dict[tuple[int, str], bytes] = field(default_factory=dict)
 
     def see(self, call: Call) -> None:
@@ -56,12 +63,18 @@ class Order:
                 self._written.setdefault(token, call.ended)
         elif call.name == "close":
             self._posted.pop(call.descriptor, None)
+            self._mailed.pop(call.descriptor, None)
         elif call.path.startswith("socket:"):
             self._see_socket(call)
 
     def _see_socket(self, call: Call) -> None:
         inward = call.name in ("read", "recvfrom")
-        if inward and (call.data.startswith(b"POST ") or call.descriptor in self._posted):
+        greeting = GREETING.match(call.data)
+        if greeting is not None and not inward:
+            self._mailed[call.descriptor] = f"{greeting[1].decode()} 250", b""
+        elif call.descriptor in self._mailed:
+            self._see_mail(call, inward)
+        elif inward and (call.data.startswith(b"POST ") or call.descriptor in self._posted):
             token = TOKEN.search(call.data)  # head and body may come one after the other
             self._posted[call.descriptor] = b"" if token is None else token[0]
         elif call.data.startswith(ACCEPTED):
@@ -71,6 +84,15 @@ class Order:
         elif not call.data.startswith((b"GET ", b"HTTP/")):
             for command, status, sequence, body in self._pdus(call, inward):
                 self._see_pdu(command, status, sequence, body, call)
+
+    def _see_mail(self, call: Call, inward: bool) -> None:
+        hop, said = self._mailed[call.descriptor]
+        if inward:
+            said += call.data
+        elif call.data.startswith(TAKEN):
+            self._judge(hop, self._token(said), call)
+            said = b""
+        self._mailed[call.descriptor] = hop, said
 
     def _see_sip(self, call: Call, inward: bool) -> None:
         found = CALL_ID.search(call.data)
@@ -130,11 +152,55 @@ def texting(folder: Path, port: int) -> "subprocess.Popen[bytes]":
     )
 
 
+def mailing(ports: dict[type[smtplib.SMTP], int]) -> "Future[None]":
+    """The owner's server brings mails by each protocol, each with its token, until 250."""
+
+    def bring() -> None:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(kind("127.0.0.1", port)) for kind, port in ports.items()]
+            for number in range(MAILS_OF_EACH * len(clients)):
+                head = f"From: {mail_peers.OWNER}\r\nTo: {NEW}\r\nMessage-ID: <{number}@example.org>\r\n"
+                text = f"{head}\r\nE{number} by mail\r\n"
+                clients[number % len(clients)].sendmail(mail_peers.OWNER, [NEW], text)
+
+    pool = ThreadPoolExecutor(1)
+    brought = pool.submit(bring)
+    pool.shutdown(wait=False)
+    return brought
+
+
+def _flow(peer: Peer, server: Server, smsc: int, ports: dict[str, int]) -> None:
+    """MO, the API's and the phones' texts and mails, all answered; then the server ends in good order."""
+    traffic = Traffic(peer, server, smsc)
+    server.start(ready=False)
+    traffic.begin()
+    phones = texting(server.folder, ports["sip"])
+    letters = mailing({smtplib.SMTP: ports["smtp"], smtplib.LMTP: ports["lmtp"]})
+    traffic.progress(mo=150, mt=100)
+    traffic.until("the phones' texts", lambda: phones.poll() is not None)
+    assert phones.returncode == 0
+    traffic.until("the mails", letters.done, 120.0)
+    letters.result()
+    traffic.end()
+    server.stop()
+
+
 def observed(url: str, folder: Path, durable: bool) -> Order:
     """Traffic on a server under strace: the order of what it did."""
-    provision(url.partition("?")[0], [DID])
+    provision(url.partition("?")[0], [DID, MAIL_DID])
     log, smsc, sip = folder / "calls.log", free_port(), free_port()
+    smtp, lmtp = free_port(), free_port()
+    mail_peers.set_email(url.partition("?")[0], MAIL_DID, to=mail_peers.OWNER)
     tables: dict[str, dict[str, object]] = {
+        "mail": {
+            "domain": mail_peers.DOMAIN,
+            "reply_keys": f"1:{mail_peers.KEY}",
+            "listen": [f"127.0.0.1:{smtp}"],
+            "lmtp": [f"127.0.0.1:{lmtp}"],
+            "new_mail": "sender",
+            "per_minute": 1_000,
+            "per_hour": 1_000,
+        },
         "store": {"allow_non_durable": not durable},
         "sip": {
             "domain": sip_phones.DOMAIN,
@@ -142,20 +208,10 @@ def observed(url: str, folder: Path, durable: bool) -> Order:
             "account_messages_per_second": 1_000,
         },
     }
-    with (
-        Peer(seconds=120) as peer,
-        Server(folder, url, smsc, (*STRACE, str(log)), tables) as server,
-    ):
-        traffic = Traffic(peer, server, smsc)
+    with Server(folder, url, smsc, (*STRACE, str(log)), tables) as server:
         sip_phones.add_phone(server, DID)
-        server.start(ready=False)
-        traffic.begin()
-        phones = texting(folder, sip)
-        traffic.progress(mo=150, mt=100)
-        traffic.until("the phones' texts", lambda: phones.poll() is not None)
-        assert phones.returncode == 0
-        traffic.end()
-        server.stop()
+        with Peer(seconds=600) as peer:
+            _flow(peer, server, smsc, {"sip": sip, "smtp": smtp, "lmtp": lmtp})
     order = Order()
     for call in calls(log):
         order.see(call)
@@ -174,7 +230,8 @@ def test_no_acknowledgement_before_its_sync(sqlite_url: str, tmp_path: Path) -> 
     assert order.hops["deliver_sm_resp"] >= 150
     assert order.hops["202"] >= 100
     assert order.hops["SIP 202"] >= TEXTS_OF_PHONES
-    assert order.hops["submit_sm"] >= 100 + TEXTS_OF_PHONES
+    assert (order.hops["ESMTP 250"], order.hops["LMTP 250"]) == (MAILS_OF_EACH, MAILS_OF_EACH)
+    assert order.hops["submit_sm"] >= 100 + TEXTS_OF_PHONES + 2 * MAILS_OF_EACH
     assert order.early.total() == 0, order.early
     print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")
 
@@ -186,4 +243,6 @@ def test_the_same_check_fails_on_a_store_that_does_not_sync(sqlite_url: str, tmp
     assert order.early["deliver_sm_resp"] > 100
     assert order.early["202"] > 50
     assert order.early["SIP 202"] > TEXTS_OF_PHONES // 2
+    assert order.early["ESMTP 250"] > MAILS_OF_EACH // 2
+    assert order.early["LMTP 250"] > MAILS_OF_EACH // 2
     print(f"acknowledgements {dict(order.hops)}, before their sync {dict(order.early)}")

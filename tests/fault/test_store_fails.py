@@ -5,8 +5,12 @@ itself, and nothing that was acknowledged is lost.
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import re
+import smtplib
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,11 +24,14 @@ from storage.tables import message
 from tests import postgresql
 from tests.bench.peer import Peer
 from tests.fault.traffic import DID, RMSGQFUL, RX_T_APPN, Lag, Traffic
+from tests.interop import sip_phones
+from tests.interop.mail_peers import DOMAIN, OWNER, MailServer
 from tests.provision import KEY, provision
-from tests.server import Server, free_port
+from tests.server import Server, free_port, until
 
 pytestmark = pytest.mark.fault
 
+NEW = f"2025550150@{DOMAIN}"
 BACK_WITHIN = 10.0
 # The goal is 0.25 s. A test machine may be that busy by itself; a reactor that waited for the store would
 # show the whole time that the store is away.
@@ -137,6 +144,121 @@ def test_a_full_disk_refuses_for_now_and_is_used_again_when_there_is_room(
         traffic.until("readiness", traffic.server.is_ready, BACK_WITHIN)
         assert events(traffic, "store_unavailable") <= 2
         print(f"work went on {back:.2f} s after there was room; refused {traffic.pump.refusals}")
+
+
+class MailAndPhone:
+    """Somebody who writes by SMTP, by LMTP and by SIP, each text once."""
+
+    def __init__(self, server: MailServer, smtp: int, lmtp: int, sip: int) -> None:
+        self.accepted: list[str] = []
+        self._ways = {
+            "smtp": lambda text: self._mail(smtplib.SMTP, smtp, text),
+            "lmtp": lambda text: self._mail(smtplib.LMTP, lmtp, text),
+            "sip": lambda text: self._phone(sip, text),
+        }
+        self._server = server
+        self._number = 0
+
+    def says(self, way: str) -> str:
+        """The first line of the answer to one more text; a 503 has a Retry-After, or it says "silly"."""
+        self._number += 1
+        text = f"text {self._number} by {way}"
+        said = self._ways[way](text)
+        if said.startswith(("250", "202")):
+            self.accepted.append(text)
+        return said
+
+    def all_say(self, *answers: str) -> bool:
+        """Does each way answer so, SMTP, LMTP and SIP?"""
+        return all(self.says(way).startswith(answer) for way, answer in zip(self._ways, answers, strict=True))
+
+    def _mail(self, kind: type[smtplib.SMTP], port: int, text: str) -> str:
+        head = f"From: {OWNER}\r\nTo: {NEW}\r\nMessage-ID: <{self._number}@example.org>\r\n"
+        with kind("127.0.0.1", port, timeout=60) as client:
+            client.ehlo()
+            client.mail(OWNER)
+            client.rcpt(NEW)
+            code, said = client.data(f"{head}\r\n{text}\r\n")
+        return f"{code} {said.decode()}"
+
+    def _phone(self, port: int, text: str) -> str:
+        uri = f"sip:+12025550150@{sip_phones.DOMAIN}"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(60)
+            sock.connect(("127.0.0.1", port))
+            challenge = self._asks(sock, uri, text, 1, "")
+            nonce, realm = (re.search(rf'{name}="([^"]*)"', challenge) for name in ("nonce", "realm"))
+            assert nonce is not None, challenge
+            assert realm is not None
+            one = _md5(f"{sip_phones.USER}:{realm[1]}:{sip_phones.PASSWORD}")
+            digest = _md5(f"{one}:{nonce[1]}:00000001:c:auth:{_md5(f'MESSAGE:{uri}')}")
+            values = {"username": sip_phones.USER, "realm": realm[1], "nonce": nonce[1], "uri": uri}
+            values |= {"response": digest, "cnonce": "c"}
+            quoted = ", ".join(f'{name}="{value}"' for name, value in values.items())
+            said = self._asks(
+                sock, uri, text, 2, f"Authorization: Digest {quoted}, nc=00000001, qop=auth\r\n"
+            )
+        if said.startswith("SIP/2.0 503") and "\r\nRetry-After: " not in said:
+            return "silly"
+        return said.removeprefix("SIP/2.0 ")
+
+    def _asks(self, sock: socket.socket, uri: str, text: str, number: int, authorization: str) -> str:
+        us = f"sip:{sip_phones.USER}@{sip_phones.DOMAIN}"
+        branch = f"z9hG4bK{self._number}-{number}"
+        sock.send(
+            f"MESSAGE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{sock.getsockname()[1]};branch={branch}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <{us}>;tag=a{self._number}\r\nTo: <{uri}>\r\n"
+            f"Call-ID: {self._number}@phone\r\nCSeq: {number} MESSAGE\r\n{authorization}"
+            f"Content-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+        )
+        while True:
+            said = sock.recv(65_536).decode()
+            if not said.startswith("SIP/2.0 1"):
+                return said
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def test_on_a_full_disk_mail_and_phones_are_told_to_come_again(small_disk: Path, tmp_path: Path) -> None:
+    smtp, lmtp, sip = free_port(), free_port(), free_port()
+    more: dict[str, dict[str, object]] = {
+        **SMALL,
+        "sip": {
+            "domain": sip_phones.DOMAIN,
+            "udp": [f"127.0.0.1:{sip}"],
+            "account_messages_per_second": 1_000,
+        },
+    }
+    server = MailServer(
+        tmp_path,
+        f"sqlite:///{small_disk / 'store.db'}",
+        more=more,
+        listen=[f"127.0.0.1:{smtp}"],
+        lmtp=[f"127.0.0.1:{lmtp}"],
+        per_minute=9_000,
+        per_hour=9_000,
+    )
+    with server:
+        sip_phones.add_phone(server, DID)
+        server.start()
+        writer = MailAndPhone(server, smtp, lmtp, sip)
+        assert writer.all_say("250", "250", "202")
+        process = server.pid
+        ballast = fill(small_disk)
+        until(lambda: writer.all_say("452 4.3.1", "452 4.3.1", "503"), "temporary errors")
+        assert writer.all_say("452 4.3.1", "452 4.3.1", "503")
+        ballast.unlink()
+        until(lambda: writer.all_say("250", "250", "202"), "work goes on", BACK_WITHIN)
+        assert server.pid == process
+        until(lambda: set(server.received()) >= set(writer.accepted), "the phone has every text")
+        assert server.stop() == 0
+    engine = open_engine(server.url)
+    with engine.snapshot() as connection:
+        texts = connection.scalars(select(message.c.text).where(message.c.direction == "mt")).all()
+    engine.close()
+    assert sorted(texts) == sorted(writer.accepted), "what was refused was not sent, and nothing twice"
 
 
 @pytest.mark.usefixtures("strace")

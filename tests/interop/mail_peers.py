@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -88,9 +88,20 @@ def load_dkim(folder: Path) -> rsa.RSAPrivateKey:
     return dkim.load_key((folder / "dkim.pem").read_bytes())
 
 
+def set_email(url: str, number: str, **settings: object) -> None:
+    """The e-mail handler of a DID."""
+    ids = IdSource(15, lambda: time.time_ns() // 1_000_000)
+    engine = open_engine(url)
+    try:
+        with engine.transaction() as conn:
+            numbers.set_did(conn, ids.next, number, handler="email", enabled=True, settings=settings)
+    finally:
+        engine.close()
+
+
 class MailServer(Server):
     """The server with a phone on its simulator, or with an SMSC at ``smsc``, and a DID whose e-mail goes to
-    ``to``."""
+    ``to``. ``more`` are other tables of the configuration."""
 
     def __init__(
         self,
@@ -100,6 +111,7 @@ class MailServer(Server):
         number: str = DID,
         smsc: int | None = None,
         imap: dict[str, object] | None = None,
+        more: Mapping[str, Mapping[str, object]] | None = None,
         **mail: Any,
     ) -> None:
         smpp = smsc or free_port()
@@ -125,19 +137,13 @@ class MailServer(Server):
         if imap is not None:
             tables["mail.imap"] = imap
             settings["listen"] = []
-        super().__init__(folder, store_url, smpp, tables=tables)
+        super().__init__(folder, store_url, smpp, tables={**tables, **(more or {})})
         self.account_id = provision(store_url, [number])
         self.sets(to=to)
 
     def sets(self, **settings: object) -> None:
         """The e-mail handler of the DID."""
-        ids = IdSource(15, lambda: time.time_ns() // 1_000_000)
-        engine = open_engine(self.url)
-        try:
-            with engine.transaction() as conn:
-                numbers.set_did(conn, ids.next, self.number, handler="email", enabled=True, settings=settings)
-        finally:
-            engine.close()
+        set_email(self.url, self.number, **settings)
 
     def texts(self, text: str, phone: str = PHONE) -> None:
         """The phone writes to the DID."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from edge.carrier_errors import error_of
 from storage import messages, moves, operators, parts
 from storage.engines import Engine
 from storage.records import MessageRecord, PartFlag, PartRecord, PartState
@@ -238,3 +239,22 @@ def test_an_operator_settles_a_doubt(engine: Engine, resend: bool) -> None:
         ended = before._replace(state=PartState.FAILED, final_at=NOW + 9)
         assert after == (again if resend else ended)
     assert read(engine, parts.doubtful, UPSTREAM, 10) == []
+
+
+def test_who_opted_out_gets_neither_the_part_that_is_about_to_leave_nor_what_waits_behind_it(
+    engine: Engine,
+) -> None:
+    record, its = stored(engine, 4)
+    other, _ = stored(engine, 1)
+    write(engine, [*parts.record_sent(its[0].id, "1", NOW), *parts.mark_sending(its[1].id, 1, NOW)])
+    write(engine, parts.mark_sending(its[3].id, 1, NOW))
+    write(engine, parts.opt_out(its[1], NOW + 1))
+    assert [(item.state, item.flags) for item in parts_of(engine, record)] == [
+        ("sent", 0),
+        ("failed", PartFlag.OPTED_OUT),
+        ("failed", PartFlag.OPTED_OUT),
+        ("sending", 0),
+    ]
+    assert [error_of(item) for item in parts_of(engine, record)] == [None, "opted_out", "opted_out", None]
+    (waiting,) = read(engine, parts.queued, UPSTREAM, NOW, 10)
+    assert (waiting.account_id, waiting.did, waiting.peer) == (other.account_id, other.did, other.peer)

@@ -272,6 +272,8 @@ def test_values_arrive_as_they_are_typed() -> None:
         (TRUNK + 'networks = ["x"]', 'networks[0] = "x": expected a network'),
         (TRUNK + 'password_env = "NOT_SET"', "password_env"),
         (TRUNK + TRUNK.partition("\n[[")[2].join(("[[", "")), "expected a name that no other trunk has"),
+        (MAIL + 'postmaster = "me@sms.example.net"', "an address that this server does not take itself"),
+        (MAIL + 'postmaster = "me"', "expected an address of another domain, or nothing"),
         (MAIL + 'tls = "implicit"', 'mail.tls = "implicit": expected a smarthost'),
         (MAIL + 'username = "me"\nsmarthost = "h:1"', 'username = "me": expected a password'),
         (MAIL + 'username = "me"\npassword = "p"', 'mail.username = "me": expected a smarthost'),

@@ -24,7 +24,7 @@ def submitted(
     did: str = DID, peer: str = PEER, part: dict[str, Any] | None = None, **changes: Any
 ) -> SubmitSm:
     record = PartRecord(1, 2, "up", 1, 1, 0, 0, b"hi", None, PartState.SENDING)._replace(**(part or {}))
-    return dialect(**changes).submit_sm(QueuedPart(record, did, peer), NOW)
+    return dialect(**changes).submit_sm(QueuedPart(record, 1, did, peer), NOW)
 
 
 def source(pdu: SubmitSm) -> tuple[int, int, str]:

@@ -11,7 +11,8 @@ from tests.samples import DID, PEER, mt, part_of
 def queued(total: int) -> list[QueuedPart]:
     message = mt(parts_total=total)
     return [
-        QueuedPart(part_of(message, number=number, total=total), DID, PEER) for number in range(1, total + 1)
+        QueuedPart(part_of(message, number=number, total=total), 1, DID, PEER)
+        for number in range(1, total + 1)
     ]
 
 

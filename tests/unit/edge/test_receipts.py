@@ -86,7 +86,7 @@ class Rig:
 
     def taking(self, message_id: int, number: int = 1) -> Along:
         """What goes along when it is stored that the SMSC took this part."""
-        along = self.receipts.taking(QueuedPart(self.part(message_id, number), DID, PEER, told=True))
+        along = self.receipts.taking(QueuedPart(self.part(message_id, number), 1, DID, PEER, told=True))
         assert along is not None
         return along
 
@@ -231,7 +231,7 @@ def test_what_is_told_is_planned_with_the_change_of_the_part_or_not_at_all(rig: 
 
 def test_a_message_whose_sender_wants_to_know_nothing_costs_nothing(rig: Rig) -> None:
     identity = rig.message(None)
-    assert rig.receipts.taking(QueuedPart(rig.part(identity), DID, PEER, told=False)) is None
+    assert rig.receipts.taking(QueuedPart(rig.part(identity), 1, DID, PEER, told=False)) is None
 
 
 def test_a_refusal_by_the_smsc_is_told_too(rig: Rig) -> None:
@@ -459,7 +459,7 @@ def test_a_part_whose_answer_was_lost_is_found_by_our_reference(
     identity = rig.message(None, status_callback="http://x/")
     part = rig.part(identity)
     success(rig.store.writer.write(parts.mark_in_doubt(part.id)))
-    pdu = rig.dialect.submit_sm(QueuedPart(part, DID, PEER), time.wall_ms())
+    pdu = rig.dialect.submit_sm(QueuedPart(part, 1, DID, PEER), time.wall_ms())
     given = tlv.user_message_reference(pdu.tlvs)
     assert (given is not None) is on
     reference = encode(Tag.USER_MESSAGE_REFERENCE, reference_of(part.id) if given is None else given)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from twisted.internet.defer import Deferred, succeed
 
 from edge import upstreams
+from edge.carrier_errors import error_of
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
 from edge.recorder import Along
@@ -144,8 +145,15 @@ class Rig:
         )
         self.held = config.in_doubt == "hold"
         self.watcher = Watcher(store)
+        self.opted_out: set[tuple[int, str, str]] = set()
         self.upstream = Upstream(
-            config, Dialect(config, "US"), cast(Store, store), time, time.wall_ms, self.watcher
+            config,
+            Dialect(config, "US"),
+            cast(Store, store),
+            time,
+            time.wall_ms,
+            self.watcher,
+            lambda *asked: asked in self.opted_out,
         )
         self.bind = FakeBind()
         self.upstream.binds.append(self.bind)  # type: ignore[arg-type]
@@ -161,7 +169,7 @@ class Rig:
         ]
         rows[0] = rows[0]._replace(state=state, attempts=int(state is PartState.SENDING))
         success(self.store.writer.write(messages.insert(about, rows)))
-        return [QueuedPart(row, about.did, about.peer) for row in rows]
+        return [QueuedPart(row, self.did.account_id, about.did, about.peer) for row in rows]
 
     def submit(self, count: int = 1, **more: Any) -> list[int]:
         """What `edge.outbound` does; the ids of the parts."""
@@ -344,6 +352,69 @@ def test_what_no_other_upstream_takes_has_failed(rig: Rig) -> None:
     rig.answer(CommandStatus.ESME_RSUBMITFAIL)
     assert [rig.part(part_id).state for part_id in ids] == ["failed", "failed"]
     assert ("failed", ids[0]) in rig.watcher.told
+
+
+def opts_out(rig: Rig) -> None:
+    rig.opted_out.add((rig.did.account_id, DID, PEER))
+
+
+def test_what_waits_when_its_peer_opts_out_is_not_sent_and_that_is_told(rig: Rig) -> None:
+    rig.bind.up = False
+    (one,), long = rig.submit(), rig.submit(3)
+    opts_out(rig)
+    rig.link_back()
+    assert rig.sent == []
+    for part_id in (one, *long):
+        part = rig.part(part_id)
+        assert (part.state, error_of(part), part.command_status) == ("failed", "opted_out", None)
+    assert rig.watcher.told[-2:] == [("failed", one), ("failed", long[0])]
+    assert rig.upstream.counters.opted_out == 2
+    assert rig.bind.reserved == 0
+    assert rig.upstream.queue.empty
+
+
+def test_of_a_message_that_has_begun_to_leave_the_rest_is_not_sent(rig: Rig) -> None:
+    ids = rig.submit(3)
+    opts_out(rig)
+    rig.answer()
+    assert rig.sent == []
+    assert [rig.part(part_id).state for part_id in ids] == ["sent", "failed", "failed"]
+    assert [error_of(rig.part(part_id)) for part_id in ids] == [None, "opted_out", "opted_out"]
+
+
+def test_a_wish_that_is_stored_while_a_part_is_being_stored_counts(rig: Rig) -> None:
+    rig.store.writer.held = True
+    reservation = rig.upstream.reserve()
+    assert reservation is not None
+    opts_out(rig)
+    rig.store.writer.release()
+    queued = rig.message(2, PartState.SENDING)
+    rig.upstream.expect([item.part.id for item in queued])
+    rig.upstream.committed(queued, reservation)
+    assert rig.sent == []
+    assert {rig.part(item.part.id).state for item in queued} == {PartState.FAILED}
+
+
+def test_who_opts_in_again_in_time_gets_what_waits(rig: Rig) -> None:
+    rig.bind.up = False
+    (one,) = rig.submit()
+    opts_out(rig)
+    rig.opted_out.clear()
+    rig.link_back()
+    assert rig.sent == [one]
+
+
+def test_a_part_in_doubt_is_not_sent_again_to_who_opted_out_but_may_have_been_taken(rig: Rig) -> None:
+    (one,) = rig.submit()
+    rig.lose_link()
+    opts_out(rig)
+    rig.link_back()
+    assert rig.sent == []
+    part = rig.part(one)
+    assert (part.state, part.flags) == ("failed", PartFlag.OPTED_OUT | PartFlag.POSSIBLE_DUPLICATE)
+    with rig.store.engine.transaction() as conn:
+        assert parts.record_late(conn, one, "c0ffee", rig.time.wall_ms())
+    assert error_of(rig.part(one)) is None
 
 
 def test_a_part_that_no_pdu_can_carry_fails_and_is_not_tried_for_ever(

@@ -25,7 +25,7 @@ ABOUT = {
 LABELS = {
     ("email", "to"): N_("Addresses, with commas between"),
     ("email", "html"): N_("With an HTML part, too"),
-    ("email", "failures"): N_("A mail when a reply could not be delivered"),
+    ("email", "failures"): N_("A mail also when the carrier took a reply and did not deliver it"),
     ("forward", "to"): N_("Number of the phone"),
     ("forward", "two_way"): N_("Answers from that phone go back to the sender"),
     ("forward", "prefix"): N_("Begin the text with the sender"),

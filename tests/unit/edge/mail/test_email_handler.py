@@ -1,6 +1,7 @@
 """The e-mail handler: the mail of a message, its addresses and thread, and what becomes of it."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from protocols.mail import token
 from protocols.mail.address import Address
 from protocols.mail.smtp import Reply, Verdict
 from storage import mail
-from storage.records import MessageFlag, PartState
+from storage.records import MessageFlag, PartFlag, PartState
 from storage.tables import part
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -157,12 +158,36 @@ def test_the_sender_of_a_reply_is_told_when_it_failed_and_only_then(rig: Rig) ->
     for event in ("queued", "sent", "delivered"):
         assert rig.work(rig.job("Yes.", target, event=event)) == Delivered("not_wanted")
     assert rig.sent.envelopes == []
+    rig.sets(to=OWNER, failures=True)
     assert isinstance(rig.work(rig.job("Yes.", target, event="failed")), Delivered)
     (mail_,) = rig.sent.mails
     assert mail_["In-Reply-To"] == "<1&2=3@example.org>"
     assert mail_["Auto-Submitted"] == "auto-replied"
     assert "was not delivered.\n\n> Yes." in mail_.get_content()
     assert rig.sent.envelopes[0].sender == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"state": PartState.FAILED, "command_status": 0x45}, True),
+        ({"state": PartState.FAILED, "flags": int(PartFlag.OPTED_OUT)}, True),
+        ({"state": PartState.EXPIRED}, True),
+        ({"state": PartState.FAILED, "smsc_message_id": "7", "receipt_state": "UNDELIVERABLE"}, False),
+        ({"state": PartState.EXPIRED, "smsc_message_id": "7", "receipt_state": "EXPIRED"}, False),
+    ],
+)
+@pytest.mark.parametrize("setting", [False, True])
+def test_what_was_never_sent_is_told_always_what_was_not_delivered_by_setting(
+    rig: Rig, values: dict[str, Any], told: bool, setting: bool
+) -> None:
+    rig.sets(to=OWNER, failures=setting)
+    job = rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
+    with rig.store.engine.transaction() as conn:
+        conn.execute(part.insert(), part_of(job.message, rig.store.ids.next(), 1, **values)._asdict())
+    outcome = rig.work(job)
+    assert isinstance(outcome, Delivered)
+    assert (outcome.outcome == "sent", len(rig.sent.envelopes)) == (told or setting, told or setting)
 
 
 def test_what_the_carrier_said_is_in_the_mail(rig: Rig) -> None:
@@ -174,6 +199,18 @@ def test_what_the_carrier_said_is_in_the_mail(rig: Rig) -> None:
     said = "This message was not delivered. The carrier said: ESME_RINVDSTADR (0x0000000B)."
     assert said in rig.sent.mails[0].get_content()
     assert rig.sent.mails[0]["In-Reply-To"] is None
+
+
+def test_who_wrote_to_somebody_who_opted_out_meanwhile_is_told_that(rig: Rig) -> None:
+    job = rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
+    unsent = part_of(
+        job.message, rig.store.ids.next(), 1, state=PartState.FAILED, flags=int(PartFlag.OPTED_OUT)
+    )
+    with rig.store.engine.transaction() as conn:
+        conn.execute(part.insert(), unsent._asdict())
+    rig.work(job)
+    assert f"{PEER} has opted out" in rig.sent.mails[0].get_content()
+    assert rig.sent.mails[0]["X-SMS-Outcome"] == "opted_out"
 
 
 # -- settings -------------------------------------------------------------------------------------

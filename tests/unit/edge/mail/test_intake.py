@@ -1,5 +1,6 @@
 """What comes in by mail: who may write, what becomes an SMS, what is answered, and what stops a loop."""
 
+from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any, cast
@@ -18,12 +19,13 @@ from edge.mail.authentication import Arrival, Authenticator
 from edge.mail.intake import Intake
 from edge.mail.names import LookupFailed
 from edge.mail.owners import Owners
+from edge.mail.postmaster import FORWARD_SECONDS, MAX_HOPS, NOT_NOW, Postmaster
 from edge.mail.writing import binding
 from edge.outbound import Outbound, Planner
 from edge.references import References
 from protocols.mail.dkim import Signer
 from protocols.mail.reply import MARKER
-from protocols.mail.smtp import Reply
+from protocols.mail.smtp import Envelope, Reply, Verdict
 from protocols.mail.token import KeyRing
 from storage import mail, messages, numbers
 from storage.records import DeliveryState, MailConversation
@@ -87,7 +89,7 @@ class Office:
         directory = cast(Directory, Numbers(self.rig))
         self.intake = Intake(
             self.config,
-            ADDRESSES,
+            replace(ADDRESSES, postmaster=bool(self.config.postmaster)),
             self.rig.find,
             Owners(directory, self.in_thread),
             Authenticator(self.config.authserv_id, cast(Any, self.zone), self.in_thread),
@@ -96,6 +98,7 @@ class Office:
             self.in_thread,
             time.wall_ms,
             self.tell,
+            Postmaster(self.config.postmaster, DOMAIN, self.rig.sent, time, time.wall_ms),
         )
         made = mail.conversation
         with store.engine.transaction() as conn:
@@ -400,12 +403,11 @@ def test_a_sender_that_is_a_name_cannot_be_answered(office: Office) -> None:
     assert office.notices() == [("invalid_number", OWNER)]
 
 
-def test_a_failure_is_told_where_the_owner_wants_it(office: Office) -> None:
+def test_a_failure_is_told_to_whoever_wrote(office: Office) -> None:
     office.takes(reply(message_id="<a@example.org>"))
-    office.rig.sets(to=OWNER, failures=True)
     office.takes(reply(message_id="<b@example.org>"))
     targets = [message.status_callback for message in office.rig.stored()]
-    assert targets == [None, "mailto:owner@example.org?in-reply-to=%3Cb%40example.org%3E"]
+    assert targets == [f"mailto:owner@example.org?in-reply-to=%3C{name}%40example.org%3E" for name in "ab"]
     with office.rig.store.engine.snapshot() as conn:
         view = messages.get(conn, office.rig.account_id, office.rig.stored()[1].id)
     assert view is not None
@@ -556,6 +558,82 @@ def test_our_own_addresses(office: Office, local: str) -> None:
     assert office.intake.accepts(f"{local}@SMS.Example.NET") is None
 
 
+# -- the postmaster -------------------------------------------------------------------------------
+
+OPERATOR = "operator@example.org"
+RESERVED = ["postmaster", "Postmaster", f"PostMaster@{DOMAIN}", f"abuse@{DOMAIN}"]
+
+
+@pytest.fixture
+def minded(inline_store: InlineStore, time: Time) -> Office:
+    """Somebody reads what the postmaster gets."""
+    return Office(inline_store, time, postmaster=OPERATOR)
+
+
+@pytest.mark.parametrize("to", RESERVED)
+def test_mail_to_the_postmaster_goes_on_to_the_operator_as_it_is(minded: Office, to: str) -> None:
+    octets = b"From: x@example.net\r\nPrecedence: bulk\r\n\r\n.Gr\xfc\xdfe\r\n"
+    assert minded.takes(octets, to=to, sender="x@example.net", peer=STRANGER).code == 250
+    (envelope,) = minded.rig.sent.envelopes
+    assert (envelope.sender, envelope.recipient) == ("", OPERATOR)
+    trace, _, rest = envelope.mail.partition(b"From: ")
+    assert b"From: " + rest == octets
+    assert trace.startswith(f"Received: from client ([{STRANGER}])\r\n\tby {DOMAIN}; ".encode())
+    assert minded.sent() == []
+    assert minded.notices() == []
+    assert minded.intake.counters.forwarded == 1
+
+
+@pytest.mark.parametrize("to", RESERVED)
+def test_without_an_operator_it_is_said_what_is_missing(office: Office, to: str) -> None:
+    assert office.takes(reply(), to=to).text == (
+        "5.1.1 Nobody reads this here: the operator has not set mail.postmaster"
+    )
+    assert office.intake.accepts("postmaster@example.net") == Reply(
+        550, "5.7.1 No relaying: this server takes mail for its own addresses only"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (Verdict("refused", Reply(554, "spam\r\n250 yes"), True, "end"), 550),
+        (Verdict("refused", Reply(451, "4.7.1 later"), False, "rcpt"), 451),
+        (Verdict("connect_failed", None, False, "connect"), 451),
+    ],
+)
+def test_what_the_operators_server_does_not_take_its_sender_keeps(
+    minded: Office, verdict: Verdict, code: int
+) -> None:
+    minded.rig.sent.verdict = verdict
+    answered = minded.takes(reply(), to="postmaster")
+    assert answered.code == code
+    assert "250" not in answered.text
+    assert minded.intake.counters.forwarded == 0
+
+
+def test_a_mail_that_goes_round_is_ended(minded: Office) -> None:
+    hops = b"Received: from a by b; x\r\n" * (MAX_HOPS + 1)
+    assert minded.takes(hops + reply().as_bytes(policy=SMTP), to="postmaster").code == 554
+    assert minded.rig.sent.envelopes == []
+
+
+def test_an_operators_server_that_is_silent_holds_nobody_up(minded: Office) -> None:
+    silent: list[Deferred[Verdict]] = []
+
+    def send(envelope: Envelope) -> Deferred[Verdict]:
+        silent.append(Deferred())
+        return silent[-1]
+
+    clock = minded.rig.time
+    postmaster = Postmaster(OPERATOR, DOMAIN, send, clock, clock.wall_ms)
+    arrival = Arrival(b"\r\n", "", "192.0.2.1", 'evil"\r\nBcc: x')
+    waiting = [Deferred.fromCoroutine(postmaster.forward(arrival, EmailMessage())) for _ in range(9)]
+    assert len(silent) == 5
+    clock.advance(FORWARD_SECONDS)
+    assert [success(item) for item in waiting] == [NOT_NOW] * 9
+
+
 # -- bounces --------------------------------------------------------------------------------------
 
 DSN = """From: MAILER-DAEMON@mx.example.org\r
@@ -598,6 +676,18 @@ def test_what_is_no_bounce_of_ours(office: Office) -> None:
     to = office.rig.sent.envelopes[0].sender
     assert office.takes(reply("I am away."), to=to, sender="").code == 250
     assert office.sent() == []
+
+
+def test_a_client_that_answers_to_the_envelopes_sender_loses_nothing(office: Office) -> None:
+    office.rig.work(office.rig.job())
+    to = office.rig.sent.envelopes[0].sender
+    assert (
+        office.takes(reply("By the wrong way.", references=f"<{office.token}.1f@{DOMAIN}>"), to=to).code
+        == 250
+    )
+    assert office.sent() == [(DID, PEER, "By the wrong way.")]
+    assert office.takes(reply("Of no conversation."), to=to).code == 550
+    assert office.intake.counters.bounces == 0
 
 
 # -- the store ------------------------------------------------------------------------------------

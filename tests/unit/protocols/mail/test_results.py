@@ -177,9 +177,63 @@ LATE = "Final-Recipient: rfc822; b@example.org\nAction: delayed\nStatus: 4.4.1"
         (REPORT.format(fields=f"{LATE}\n\n{GONE}"), bounce.Bounce(True, "5.1.1 550 no such user")),
         (REPORT.format(fields=LATE), bounce.Bounce(False, "4.4.1")),
         (REPORT.format(fields="X: y"), None),
-        ("Subject: Out of office\n\nI am away.", None),
+        (
+            REPORT.format(fields=GONE).replace("report;", "mixed;"),
+            bounce.Bounce(True, "5.1.1 550 no such user"),
+        ),
+        (
+            REPORT.format(fields=GONE.replace("failed", "FAILED (for good)")),
+            bounce.Bounce(True, "5.1.1 550 no such user"),
+        ),
+        (
+            REPORT.format(fields=GONE.replace("smtp; ", "x-other ")),
+            bounce.Bounce(True, "5.1.1 x-other 550 no such user"),
+        ),
         ("Content-Type: multipart/report; boundary=b\n\nbroken", None),
     ],
 )
-def test_what_a_bounce_says(text: str, said: bounce.Bounce | None) -> None:
+def test_what_a_bounce_of_the_standard_says(text: str, said: bounce.Bounce | None) -> None:
+    assert bounce.read(message_from_string(text)) == said
+
+
+QMAIL = """From: MAILER-DAEMON@mx.example.org
+Subject: failure notice
+
+Hi. This is the qmail-send program at mx.example.org.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+This is a permanent error; I've given up. Sorry it didn't work out.
+
+<owner@example.org>:
+192.0.2.1 does not like recipient.
+Remote host said: 550 5.1.1 No such user here
+Giving up on 192.0.2.1.
+"""
+EXIM = """From: Mail Delivery System <Mailer-Daemon@mx.example.org>
+X-Failed-Recipients: owner@example.org
+Subject: Mail delivery failed: returning message to sender
+
+A message that you sent could not be delivered to one or more of its recipients.
+
+  owner@example.org
+    SMTP error from remote mail server after RCPT TO:<owner@example.org>:
+    host mx.example.org [192.0.2.1]: 554 mailbox full, for good
+"""
+GERMAN = "From: postmaster@example.org\nSubject: =?utf-8?q?Unzustellbar=3A_Message?=\n\nUnbekannt.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (QMAIL, bounce.Bounce(True, "550 5.1.1 No such user here")),
+        (EXIM, bounce.Bounce(True, "554 mailbox full, for good")),
+        (GERMAN, bounce.Bounce(True, "Unzustellbar: Message")),
+        (QMAIL.replace("failure notice", "Warning: delivery delayed, failure notice follows"), None),
+        (QMAIL.replace("MAILER-DAEMON@mx", "owner@mx"), None),
+        (QMAIL.replace("failure notice", "Re: your message"), None),
+        ("Subject: Out of office\n\nI am away.", None),
+        ("From: postmaster@example.org\nSubject: Automatic reply: away\n\nI am away.", None),
+        ("", None),
+    ],
+)
+def test_what_old_servers_write(text: str, said: bounce.Bounce | None) -> None:
     assert bounce.read(message_from_string(text)) == said
