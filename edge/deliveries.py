@@ -43,7 +43,7 @@ from edge.outcomes import after_fault, answered, checked, give_up_seconds, in_ti
 from edge.refill import Refill
 from edge.second_look import SecondLook, Taken
 from edge.targets import Limits, Target, Targets
-from storage import deliveries
+from storage import deliveries, events
 from storage.deliveries import DueDelivery
 from storage.errors import Stale, StoreUnavailable
 from storage.records import AttemptRecord, DeliveryState, Did
@@ -479,7 +479,10 @@ class Outbox:
     def _store_outcome(
         self, record: AttemptRecord, state: DeliveryState, due_at: int, attempt: _Attempt
     ) -> None:
-        writes = deliveries.record_attempt(record, state, due_at, self._wall_ms(), self._claims.owner)
+        now_ms = self._wall_ms()
+        writes = deliveries.record_attempt(record, state, due_at, now_ms, self._claims.owner)
+        if state is not DeliveryState.PENDING:
+            writes += events.delivery_changed(attempt.due.delivery, state, now_ms)
         if attempt.due.moved:
             writes += deliveries.retarget(record.delivery_id, attempt.due.delivery.target)
         self._store.writer.write(writes).addCallbacks(

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from edge.deliveries import Outbox
 from edge.handlers import Delivered, Failed, Handler, Job, Outcome, Retry, origin
 from edge.targets import FIRST_PLACES, Limits
-from storage import deliveries, messages, paused
+from storage import deliveries, events, messages, paused
 from storage.deliveries import DueDelivery
 from storage.ids import IdSource
 from storage.records import DeliveryRecord, DeliveryState, DeliveryView, Did
@@ -155,6 +155,20 @@ def test_a_retry_comes_when_it_is_due_and_not_before_under_the_same_id(rig: Rig)
     rig.time.pump([60.0] * 600)
     assert len(rig.handler.jobs) == 2
     assert rig.view(due).delivery.state == "failed"
+
+
+def test_its_end_is_in_the_feed_and_a_retry_is_not(rig: Rig) -> None:
+    delivered, failed = rig.receive(2)
+    rig.handler.end(Delivered("ok"))
+    rig.handler.end(Failed("gone"))
+    rig.receive()
+    rig.handler.end(Retry("not_ok", 60.0))
+    start = success(rig.store.read(events.start))
+    told = success(rig.store.read(events.read_after, start)).events
+    assert [(event.kind, event.subject_id) for event in told if event.kind.startswith("delivery.")] == [
+        ("delivery.delivered", delivered.delivery.id),
+        ("delivery.failed", failed.delivery.id),
+    ]
 
 
 def test_what_the_last_run_left_is_worked_from_the_table_once(rig: Rig) -> None:
