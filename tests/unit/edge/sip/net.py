@@ -21,6 +21,7 @@ from protocols.sip.answers import response_to
 from protocols.sip.digest import Algorithm
 from protocols.sip.locating import Naptr, Srv
 from protocols.sip.message import Headers, Request, Response, parse
+from protocols.sip.transport import Flow
 from storage import accounts, messages, numbers, sip_accounts
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, MessageRecord
@@ -127,13 +128,15 @@ class Net:
         self.socket: Any = None
         self.names = StubNames()
         self.spent = 0.0
+        self.boots = 0
         self.config = SIPConfig(domain=DOMAIN, udp=("192.0.2.1:5060",), tcp=(), **config)
         self.boot()
 
     def boot(self) -> None:
         """Start the server, or start it again: what is in memory is gone."""
         self.reactor = Reactor(self)
-        chance = Random(7)
+        self.boots += 1
+        chance = Random(self.boots)  # no key outlives a process
         numbers_ = Numbers(self.store)
         self.sip = SipEdge(
             self.config,
@@ -346,4 +349,27 @@ class Phone:
         return self.ask("MESSAGE", to, {"Content-Type": "text/plain;charset=UTF-8", **named}, body)
 
 
-__all__ = ["DID", "DOMAIN", "PEER", "Net", "Phone", "accounts", "numbers"]
+class Stream:
+    """A connection of a phone."""
+
+    kind, reliable, local = "TCP", True, ("192.0.2.1", 5060)
+
+    def __init__(self, net: Net, phone: Phone) -> None:
+        self.net, self.phone, self.peer = net, phone, phone.address
+        self.open = True
+
+    def send(self, data: bytes) -> None:
+        message = parse(data)
+        if isinstance(message, Request):
+            self.phone.received.append(message)
+            status = self.phone.answer(message)
+            if status is not None:
+                self.net.sip.agent.received(response_to(message, status, "t", "Said").serialise(), self)
+        else:
+            self.net.sent.append((data, self.peer))
+
+    def toward(self, peer: tuple[str, int]) -> Flow:
+        return self
+
+
+__all__ = ["DID", "DOMAIN", "PEER", "Net", "Phone", "Stream", "accounts", "numbers"]

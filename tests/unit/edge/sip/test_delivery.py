@@ -10,8 +10,6 @@ from edge.handlers.sip import OFF_SECONDS
 from edge.sip.flows import UDP_MAX_OCTETS
 from protocols.sip.body import Content, read_body
 from protocols.sip.imdn import Receipt, Wish
-from protocols.sip.message import Request, parse
-from protocols.sip.transport import Flow
 from storage import contacts, deliveries
 from storage.deliveries import DueDelivery
 from storage.errors import StoreUnavailable
@@ -19,7 +17,7 @@ from storage.records import DeliveryRecord, DeliveryState, Did
 from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import record
-from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone
+from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone, Stream
 
 
 def test_what_a_phone_gets(net: Net, phone: Phone, did: Did) -> None:
@@ -197,31 +195,6 @@ def test_a_store_that_fails_at_the_register_wakes_later(net: Net, phone: Phone, 
     net.reactor.advance(OFF_SECONDS)
     net.reactor.pump([1.0] * 2)
     assert net.state(delivery)[0] == "delivered"
-
-
-class Stream:
-    """A connection of a phone."""
-
-    kind, reliable, local = "TCP", True, ("192.0.2.1", 5060)
-
-    def __init__(self, net: Net, phone: Phone) -> None:
-        self.net, self.phone, self.peer = net, phone, phone.address
-        self.open = True
-
-    def send(self, data: bytes) -> None:
-        message = parse(data)
-        if isinstance(message, Request):
-            from protocols.sip.answers import response_to
-
-            self.phone.received.append(message)
-            status = self.phone.answer(message)
-            if status is not None:
-                self.net.sip.agent.received(response_to(message, status, "t", "Said").serialise(), self)
-        else:
-            self.net.sent.append((data, self.peer))
-
-    def toward(self, peer: tuple[str, int]) -> Flow:
-        return self
 
 
 def by_tcp(net: Net, phone: Phone) -> Stream:
