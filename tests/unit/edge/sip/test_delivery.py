@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import fail
 
+from edge import statuses
 from edge.handlers.imdn import ATTEMPTS
 from edge.handlers.sip import OFF_SECONDS
 from edge.sip.flows import UDP_MAX_OCTETS
@@ -349,6 +350,19 @@ def test_reports_that_nobody_wants(net: Net, phone: Phone, did: Did) -> None:
     phone.register()
     assert net.state(report(net, did, "failed", "display")) == ("delivered", "not_wanted")
     assert phone.received == []
+
+
+@pytest.mark.parametrize("event", ["queued", "sent"])
+def test_what_goes_well_is_no_failure(net: Net, phone: Phone, did: Did, event: str) -> None:
+    phone.register()
+    assert net.state(report(net, did, event)) == ("delivered", "not_wanted")
+    assert phone.received == []
+
+
+def test_no_report_is_stored_of_what_a_phone_is_not_told(net: Net, did: Did) -> None:
+    asked = 'imdn:{"user":"alice","id":"m1","wants":["negative-delivery"]}'
+    message = record(net.store, did, net.reactor.wall_ms(), "mt", leg="sip", status_callback=asked)
+    assert statuses.queued(message, net.store.ids.next, lambda due: due) == []
 
 
 def test_reports_to_phones_that_do_not_take_them(net: Net, phone: Phone, did: Did) -> None:
