@@ -55,6 +55,9 @@ class ImdnHandler:
         account = self._find(target["user"])
         if account is None or account.account_id != job.delivery.account_id:
             return succeed(Failed("no_such_account"))  # the name may be another customer's by now
+        late = self._delivery.late(job.delivery.id)
+        if late is not None:
+            return succeed(_outcome(late, job))
         bindings = self._bindings.of(account.id)
         if not bindings:
             return succeed(_again(job, "phone_off", AWAY))

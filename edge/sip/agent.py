@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from edge.recent import Recent
 from edge.sip.guard import Guard
 from edge.sip.ourselves import Ourselves
 from protocols.sip.answers import reply_address, response_to, stamp
@@ -77,12 +78,20 @@ class Reply(NamedTuple):
     fields: tuple[tuple[str, str], ...] = ()
 
 
+Late = Callable[[Response], None]
+"""Hears the final answer to a request of ours that comes after its time."""
+
+LATE_REMEMBERED = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class _Sent:
     """A request of ours that waits for its answer."""
 
     done: "Deferred[Response]"
     flow: Flow
+    branch: str
+    late: "Late | None"
 
 
 Method = Callable[[Incoming], "Reply | Deferred[Reply]"]
@@ -118,6 +127,7 @@ class UserAgent:
         self._ourselves = ourselves
         self._server = ServerTransactions()
         self._client = ClientTransactions()
+        self._late: Recent[str, Late] = Recent(LATE_REMEMBERED)
         self._timer: IDelayedCall | None = None
         self._tidy = LoopingCall(self._tidy_up)
         self._tidy.clock = clock
@@ -168,7 +178,7 @@ class UserAgent:
         """See `protocols.sip.transport.Receiver`."""
         if self.flow_gone is not None:
             self.flow_gone(flow)
-        for event in self._client.lost(lambda sent: isinstance(sent, _Sent) and sent.flow is flow, reason):
+        for event in self._client.lost(flow, reason):
             self._on_event(event)
 
     # -- requests of peers ------------------------------------------------------------------------
@@ -257,13 +267,23 @@ class UserAgent:
 
     # -- our own requests -------------------------------------------------------------------------
 
-    def request(self, request: Request, flow: Flow) -> "Deferred[Response]":
-        """Send a request, its Via still missing; the final answer. Errback NoAnswer, EncodeError."""
-        via = f"SIP/2.0/{flow.kind} {self._ourselves.at(*flow.local)};branch=z9hG4bK{self._token()};rport"
+    def request(
+        self, request: Request, flow: Flow, branch: str = "", late: Late | None = None
+    ) -> "Deferred[Response]":
+        """Send a request, its Via still missing; the final answer. Errback NoAnswer, EncodeError.
+
+        ``branch`` is that of a request without an answer that goes once more, else a new one; ``late`` hears
+        an answer that comes after NoAnswer.
+        """
+        branch = branch or f"z9hG4bK{self._token()}"
+        via = f"SIP/2.0/{flow.kind} {self._ourselves.at(*flow.local)};branch={branch};rport"
         request.headers.put_first("Via", via)
+        self._late.drop(branch)
         done: Deferred[Response] = Deferred()
         try:
-            data = self._client.begin(request, flow.reliable, self._clock.seconds(), _Sent(done, flow))
+            connection = flow if flow.reliable else None
+            sent = _Sent(done, flow, branch, late)
+            data = self._client.begin(request, connection, self._clock.seconds(), sent)
         except EncodeError:
             done.errback()
             return done
@@ -276,6 +296,9 @@ class UserAgent:
         event = self._client.receive(response, keys, self._clock.seconds())
         if event is not None:
             self._on_event(event)
+        elif response.final and (late := self._late.get(keys.via.branch)) is not None:
+            self._late.drop(keys.via.branch)
+            late(response)
         self._set_timer()
 
     def _on_event(self, event: Answered | Unanswered | Resend) -> None:
@@ -285,6 +308,8 @@ class UserAgent:
             case Answered():
                 sent.done.callback(event.response)
             case Unanswered():
+                if sent.late is not None:
+                    self._late.put(sent.branch, sent.late)
                 sent.done.errback(NoAnswer(event.reason))
             case Resend() if sent.flow.open:
                 sent.flow.send(event.data)

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from edge.sip.agent import Incoming, Reply
 from edge.sip.bindings import Binding, Bindings
 from edge.sip.gate import Denied
+from edge.sip.listeners import place
 from protocols.sip.errors import BadValue
 from protocols.sip.headers import NameAddr, format_params, parse_address_list, parse_number
 from protocols.sip.message import Request
@@ -200,6 +201,7 @@ class Registrar:
             user_agent=(incoming.request.headers.get("User-Agent") or "")[:200] or None,
             registered_at=now_ms,
             expires_at=now_ms + seconds * 1000,
+            local=place(incoming.flow.local),
         )
 
     # -- the answer -------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class SipEdge:
         self.agent = UserAgent(self.guard, reactor, token, self._overloaded, ourselves)
         self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, ourselves, reactor)
         self.flows = Flows(self.listeners, config.large_udp == "send")
-        self.delivery = Delivery(config.domain, self.agent, self.flows)
+        self.delivery = Delivery(config.domain, self.agent, self.flows, self.bindings.current, token)
         self.trunks = Trunks(
             config.trunks,
             TrunkTools(
@@ -104,6 +104,7 @@ class SipEdge:
         settings = SipSettings(config.keep_hours * 3600.0, config.sms_to_header)
         find = self.directory.find
         self.handler = SipHandler(find, self.bindings, self.delivery, store, settings, look, wall_ms)
+        self.delivery.settled = self.handler.settled
         self.trunk_handler = TrunkHandler(self.trunks.get, store, settings.keep_seconds, wall_ms)
         self.imdn = ImdnHandler(config.domain, find, self.bindings, self.delivery)
         self.reports = Reports(store, wall_ms)

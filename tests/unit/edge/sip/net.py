@@ -39,16 +39,18 @@ T = TypeVar("T")
 
 
 class Wire:
-    """The server's UDP socket."""
+    """One of the server's UDP sockets."""
 
-    def __init__(self, net: "Net") -> None:
+    def __init__(self, net: "Net", here: Address) -> None:
         self._net = net
+        self._here = here
 
     def getHost(self) -> IPv4Address:
-        return IPv4Address("UDP", *HERE)
+        return IPv4Address("UDP", *self._here)
 
     def write(self, data: bytes, peer: Address) -> None:
         self._net.sent.append((data, peer))
+        self._net.sent_from.append(self._here)
         phone = self._net.phones.get(peer)
         if phone is not None:
             phone.datagram(data)
@@ -68,9 +70,10 @@ class Reactor(MemoryReactorClock):
         return START_MS + round(self.seconds() * 1000)
 
     def listenUDP(self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192) -> Any:
-        wire = Wire(self._net)
+        wire = Wire(self._net, (interface, port))
         protocol.transport = cast(IUDPTransport, wire)
-        self._net.socket = protocol
+        self._net.sockets[interface, port] = protocol
+        self._net.socket = self._net.sockets.get(HERE, protocol)
         return wire
 
 
@@ -124,12 +127,14 @@ class Net:
     def __init__(self, store: InlineStore, **config: Any) -> None:
         self.store = store
         self.sent: list[tuple[bytes, Address]] = []
+        self.sent_from: list[Address] = []
+        self.sockets: dict[Address, Any] = {}
         self.phones: dict[Address, Phone] = {}
         self.socket: Any = None
         self.names = StubNames()
         self.spent = 0.0
         self.boots = 0
-        self.config = SIPConfig(domain=DOMAIN, udp=("192.0.2.1:5060",), tcp=(), **config)
+        self.config = SIPConfig(**{"domain": DOMAIN, "udp": ("192.0.2.1:5060",), "tcp": (), **config})
         self.boot()
 
     def boot(self) -> None:
