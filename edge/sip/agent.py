@@ -71,17 +71,20 @@ class Incoming(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a method answers: status, reason (None: the usual one), more header fields."""
+    """What a method answers: status, reason (None: the usual one), more header fields; what to answer
+    ``instead`` where this is larger than it may be (None: nothing)."""
 
     status: int
     reason: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    instead: "Reply | None" = None
 
 
 Late = Callable[[Response], None]
 """Hears the final answer to a request of ours that comes after its time."""
 
 LATE_REMEMBERED = 10_000
+SILENT_TO_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class UserAgent:
         self._ourselves = ourselves
         self._server = ServerTransactions()
         self._client = ClientTransactions()
+        self._silent_to: Recent[str, None] = Recent(SILENT_TO_REMEMBERED)
         self._late: Recent[str, Late] = Recent(LATE_REMEMBERED)
         self._timer: IDelayedCall | None = None
         self._tidy = LoopingCall(self._tidy_up)
@@ -171,8 +175,11 @@ class UserAgent:
             self.counters.dropped += 1
             return
         stamp(request, *flow.peer)
-        answer = response_to(request, error.status, self._token(), error.reason)
-        self._send(answer, request, flow, size)
+        answer = self._made(Reply(error.status, error.reason), request)
+        if self._fits(answer, size, flow):
+            self._reply_flow(request, flow).send(answer)
+        else:
+            self._withheld(answer, flow, size)
 
     def flow_lost(self, flow: Flow, reason: str) -> None:
         """See `protocols.sip.transport.Receiver`."""
@@ -193,7 +200,7 @@ class UserAgent:
         known = self._server.find(key)
         if known is not None:
             self.counters.retransmissions += 1
-            if known.answer:
+            if known.answer and (size >= known.size or self._fits(known.answer, size, flow)):
                 self._reply_flow(request, flow).send(known.answer)
             return
         if request.method == "ACK":  # for a 405 that we gave an INVITE
@@ -203,10 +210,10 @@ class UserAgent:
             return
         self.counters.requests += 1
         stamp(request, *flow.peer)
-        transaction = self._server.begin(key, flow.reliable)
+        transaction = self._server.begin(key, flow.reliable, size)
         reply = self._refused(request)
         if reply is not None:
-            self._answer(reply, transaction, request, flow, size)
+            self._answer(reply, transaction, request, flow, size, stranger=True)
             return
         try:
             said = self.methods[request.method](Incoming(request, keys, flow))
@@ -235,7 +242,8 @@ class UserAgent:
         if unknown:
             return Reply(420, None, (("Unsupported", ", ".join(unknown)),))
         if method == "OPTIONS":
-            return Reply(200, None, (ALLOW, ("Accept", "text/plain, message/cpim"), ("Supported", "path")))
+            fields = (ALLOW, ("Accept", "text/plain, message/cpim"), ("Supported", "path"))
+            return Reply(200, None, fields, Reply(200))
         if self._server.full or self._overloaded(_is_begun(request)):
             self.counters.overload += 1
             return Reply(503, "Overloaded; try again", (("Retry-After", "5"),))
@@ -246,21 +254,42 @@ class UserAgent:
         return Reply(500, None, (("Retry-After", "5"),))
 
     def _answer(
-        self, reply: Reply, transaction: ServerTransaction, request: Request, flow: Flow, size: int
+        self,
+        reply: Reply,
+        transaction: ServerTransaction,
+        request: Request,
+        flow: Flow,
+        size: int,
+        stranger: bool = False,
     ) -> None:
-        answer = response_to(request, reply.status, self._token(), reply.reason, reply.fields)
-        data = self._send(answer, request, flow, size)
-        self._server.respond(transaction, data, self._clock.seconds())
+        """Send an answer and keep it. A method's 2xx goes to somebody who is known; all else to a
+        ``stranger``."""
+        answer = self._made(reply, request)
+        while (stranger or reply.status >= 300) and not self._fits(answer, size, flow):
+            if reply.instead is None:
+                answer = self._withheld(answer, flow, size)
+                break
+            reply = reply.instead
+            answer = self._made(reply, request)
+        if answer:
+            self._reply_flow(request, flow).send(answer)
+        self._server.respond(transaction, answer, self._clock.seconds())
 
-    def _send(self, answer: Response, request: Request, flow: Flow, size: int) -> bytes:
-        """Send an answer; what it was, or nothing when it is too large for somebody unknown."""
-        data = answer.serialise()
-        grown = answer.status >= 300 and len(data) > MAX_GROWTH * size
-        if grown and not flow.reliable and not self._guard.trusts(flow.peer[0]):
-            self.counters.not_answered += 1
-            return b""
-        self._reply_flow(request, flow).send(data)
-        return data
+    def _made(self, reply: Reply, request: Request) -> bytes:
+        return response_to(request, reply.status, self._token(), reply.reason, reply.fields).serialise()
+
+    def _fits(self, answer: bytes, size: int, flow: Flow) -> bool:
+        """Whether an answer is no amplifier: to a request of ``size`` octets of somebody who is not known."""
+        return len(answer) <= MAX_GROWTH * size or flow.reliable or self._guard.trusts(flow.peer[0])
+
+    def _withheld(self, answer: bytes, flow: Flow, size: int) -> bytes:
+        """No answer, which is said once for each address."""
+        self.counters.not_answered += 1
+        host = flow.peer[0]
+        if host not in self._silent_to:
+            self._silent_to.put(host, None)
+            log.warning("sip_answer_withheld", peer=host, octets=len(answer), request_octets=size)
+        return b""
 
     def _reply_flow(self, request: Request, flow: Flow) -> Flow:
         return flow.toward(reply_address(request, flow.peer))

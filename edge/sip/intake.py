@@ -22,7 +22,6 @@ from twisted.python.failure import Failure
 from edge.errors import Refused, Unavailable
 from edge.outbound import Accepted, Draft, Outbound
 from edge.sip.agent import Incoming, Reply
-from edge.sip.gate import Denied
 from edge.sip.guard import Guard
 from edge.sip.reports import Reports
 from edge.sip.senders import Sender, Source
@@ -60,7 +59,7 @@ class Intake:
 
     def __init__(
         self,
-        who: Callable[[Incoming], Sender | Denied],
+        who: Callable[[Incoming], Sender | Reply],
         guard: Guard,
         outbound: Outbound,
         reports: Reports,
@@ -87,15 +86,15 @@ class Intake:
             self.counters.repeated += 1
             return _after(self._taken[key])
         sender = self._who(incoming)
-        if isinstance(sender, Denied):
-            return Reply(sender.status, sender.reason, sender.fields)
+        if isinstance(sender, Reply):
+            return sender
         try:
             return self._take(incoming, sender, key)
         except Refused as error:
             return self._refuse(error)
         except BadValue as error:
             self.counters.refused += 1
-            return Reply(400, f"Bad {error.field}")
+            return Reply(400, reason_phrase(f"Bad {error.field} ({error.problem})"))
 
     def _take(self, incoming: Incoming, sender: Sender, key: str) -> Deferred[Reply]:
         source = sender.source(incoming)

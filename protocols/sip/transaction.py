@@ -83,13 +83,15 @@ def server_key(request: Request, keys: KeyFields) -> Key:
 
 
 class ServerTransaction:
-    """One request of a peer and our answer to it. ``reliable``: its transport retransmits by itself."""
+    """One request of a peer and our answer to it. ``reliable``: its transport retransmits by itself.
+    ``size`` is the request's, in octets."""
 
-    __slots__ = ("answer", "key", "reliable", "state")
+    __slots__ = ("answer", "key", "reliable", "size", "state")
 
-    def __init__(self, key: Key, reliable: bool) -> None:
+    def __init__(self, key: Key, reliable: bool, size: int) -> None:
         self.key = key
         self.reliable = reliable
+        self.size = size
         self.state = State.TRYING
         self.answer: bytes | None = None
 
@@ -117,9 +119,9 @@ class ServerTransactions:
         """
         return self._open.get(key)
 
-    def begin(self, key: Key, reliable: bool) -> ServerTransaction:
+    def begin(self, key: Key, reliable: bool, size: int = 0) -> ServerTransaction:
         """A new request came."""
-        made = self._open[key] = ServerTransaction(key, reliable)
+        made = self._open[key] = ServerTransaction(key, reliable, size)
         return made
 
     def respond(self, transaction: ServerTransaction, answer: bytes, now: float) -> bool:

@@ -177,6 +177,29 @@ def test_the_country_of_a_phone(net: Net, phone: Phone, did: Did) -> None:
     assert phone.message(f"sip:12025550150@{DOMAIN}", From=f"<sip:{DID}@{DOMAIN}>;tag=x").status == 404
 
 
+@pytest.mark.parametrize(
+    ("region", "user"), [("", "011442079460123"), ("GB", "00442079460123"), ("GB", "02079460123")]
+)
+def test_the_international_prefix_of_a_phones_country(
+    net: Net, phone: Phone, did: Did, region: str, user: str
+) -> None:
+    net.account(did, region=region)
+    assert phone.message(f"sip:{user}@{DOMAIN}").status == 202
+    assert net.stored(did)[0].peer == "+442079460123"
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "reason"),
+    [
+        ({}, b"\xff\xff", "Bad body (is not utf-8)"),
+        ({"Content_Type": "message/imdn+xml"}, b"<x/>", "Bad body (an imdn without message-id or status)"),
+    ],
+)
+def test_what_cannot_be_read_says_why(phone: Phone, fields: dict[str, str], body: bytes, reason: str) -> None:
+    answer = phone.message(text=body, **fields)
+    assert (answer.status, answer.reason.lower()) == (400, reason.lower())
+
+
 def test_the_number_in_a_header_of_its_own(net: Net, phone: Phone, did: Did) -> None:
     assert phone.message(f"sip:{DOMAIN}", X_SMS_To="2025550150").status == 202
     assert net.stored(did)[0].peer == "+12025550150"
