@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
 
+import structlog
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
@@ -23,13 +24,15 @@ from edge.recent import Recent
 from edge.sip.agent import SERVER, NoAnswer, UserAgent
 from edge.sip.bindings import Binding
 from edge.sip.flows import VIA_OCTETS, Flows, TooLarge
-from protocols.sip.errors import BadValue
+from protocols.sip.errors import BadValue, EncodeError
 from protocols.sip.headers import display_name, split_list
 from protocols.sip.locating import Hop
 from protocols.sip.message import Headers, Request, Response
 from protocols.sip.transport import Flow
 from protocols.sip.uri import escape_user, parse_uri
 from storage.registrations import BindingRecord
+
+log = structlog.get_logger(__name__)
 
 AWAY = 480
 _TEMPORARY = frozenset((401, 407, 408, 423, 430, 480, 481, 482, 486, 491))
@@ -229,9 +232,9 @@ class Delivery:
         copy = self._unanswered.get(key) or _Copy(outgoing.attempt, f"z9hG4bK{self._token()}")
         try:
             request = self._request(outgoing, binding.record, copy.cseq)
-        except BadValue as error:
+            size = len(request.serialise()) + VIA_OCTETS
+        except (BadValue, EncodeError) as error:
             return succeed(Verdict(Result.REFUSED, reason=str(error)))
-        size = len(request.serialise()) + VIA_OCTETS
         self.counters.sent += 1
 
         def send(flow: Flow) -> "Deferred[Response]":
@@ -243,6 +246,7 @@ class Delivery:
             self._flow(binding, size)
             .addCallback(send)
             .addCallbacks(judged, _no_answer)
+            .addErrback(_broken)
             .addCallback(self._keep, key, copy)
         )
 
@@ -342,6 +346,12 @@ def _no_answer(failure: Failure) -> Verdict:
         return Verdict(Result.TOO_LARGE, reason="longer than a datagram may be")
     failure.trap(NoAnswer)
     return Verdict(Result.UNREACHABLE, reason=failure.getErrorMessage()[:200])
+
+
+def _broken(failure: Failure) -> Verdict:
+    """A fault of ours: what waits behind it must not wait for ever."""
+    log.error("sip_message_not_sent", error=failure.getTraceback())
+    return Verdict(Result.UNREACHABLE, reason="internal error")
 
 
 def _best(verdicts: list[Verdict]) -> Verdict:

@@ -12,7 +12,6 @@ from protocols.sip.digest import (
     Algorithm,
     Challenge,
     Credentials,
-    Freshness,
     Nonces,
     is_digest,
     is_right,
@@ -69,7 +68,7 @@ class Gate:
             return self._challenge(account.username, host, now)
         if credentials.algorithm not in _OFFERS[account.digest]:
             return self._challenge(account.username, host, now)
-        if self._nonces.use(credentials, host, now) is not Freshness.FRESH:
+        if not self._nonces.use(credentials):
             return self._challenge(account.username, host, now, stale=True)
         self._guard.right(host, credentials.username)
         return account

@@ -203,14 +203,6 @@ def answer(
     return ", ".join(parts)
 
 
-class Freshness(Enum):
-    """What a nonce is worth, given that the response was right."""
-
-    FRESH = "fresh"
-    STALE = "stale"
-    REPLAYED = "replayed"
-
-
 class Nonces:
     """I make nonces and know which are still good.
 
@@ -235,21 +227,20 @@ class Nonces:
         body = round(now * 10).to_bytes(_TIME_OCTETS) + self._salt(_SALT_OCTETS)
         return urlsafe_b64encode(body + self._seal(body, host)).decode()
 
-    def use(self, credentials: Credentials, host: str, now: float) -> Freshness:
-        """Count one use, by credentials that are right. Without qop a nonce is good for one use."""
-        if not self.is_good(credentials.nonce, host, now):
-            return Freshness.STALE
+    def use(self, credentials: Credentials) -> bool:
+        """Count one use of a nonce that `is_good`, by credentials that are right; False when it was counted
+        before. Without qop a nonce is good for one use."""
         count = int(credentials.nc, 16) if credentials.qop is not None else 1
         highest, seen = self._used.get(credentials.nonce, (0, 0))
         if count > highest:
             seen = (seen << (count - highest) | 1) if count - highest < NC_WINDOW else 1
             self._remember(credentials.nonce, count, seen & ((1 << NC_WINDOW) - 1))
-            return Freshness.FRESH
+            return True
         bit = 1 << (highest - count)
         if highest - count >= NC_WINDOW or seen & bit or count == 0 or credentials.qop is None:
-            return Freshness.REPLAYED
+            return False
         self._remember(credentials.nonce, highest, seen | bit)
-        return Freshness.FRESH
+        return True
 
     def _remember(self, nonce: str, highest: int, seen: int) -> None:
         self._used[nonce] = (highest, seen)

@@ -337,6 +337,21 @@ def test_by_the_connection_that_it_registered_on(net: Net, phone: Phone, did: Di
     assert phone.received[0].via.transport == "TCP"
 
 
+def test_a_fault_holds_up_nothing(net: Net, phone: Phone, did: Did) -> None:
+    stream = by_tcp(net, phone)
+
+    def fails(data: bytes) -> None:
+        raise OSError("no room")
+
+    send, stream.send = stream.send, fails  # type: ignore[method-assign]
+    first = net.arrives(did, "one")
+    assert net.state(first) == ("pending", "phone_silent")
+    stream.send = send  # type: ignore[method-assign]
+    net.reactor.pump([1.0] * 16)
+    net.arrives(did, "two")
+    assert phone.texts == ["one", "two"]
+
+
 def test_a_lost_connection_ends_the_attempt_at_once(net: Net, phone: Phone, did: Did) -> None:
     stream = by_tcp(net, phone)
     phone.answer = lambda request: None
