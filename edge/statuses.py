@@ -18,9 +18,10 @@ TELLERS = {"imdn": "imdn", "kannel": "report", "jasmin": "report", "mailto": "em
 NOT_TOLD: Mapping[str, frozenset[MessageStatus]] = {
     "report": frozenset({MessageStatus.QUEUED}),
     "email": frozenset({MessageStatus.QUEUED, MessageStatus.SENT, MessageStatus.DELIVERED}),
+    "imdn": frozenset({MessageStatus.QUEUED, MessageStatus.SENT}),
 }
 """What a teller would throw away, so that nothing is stored for it: mail says what failed, Kannel's and
-Jasmin's reports begin with what the carrier said."""
+Jasmin's reports begin with what the carrier said, a phone is told how it ended."""
 
 TOLD = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED})
 

@@ -14,7 +14,7 @@ _INSERT_TRANSACTION = hot_insert(sip_transaction)
 
 class BindingRecord(NamedTuple):
     """One contact of an address-of-record. ``host``, ``port``: where its REGISTER came from, by
-    ``transport``.
+    ``transport``; ``local`` names our socket that it came to, None where an older release wrote it.
 
     ``instance`` and ``reg_id`` are those of RFC 5626: a new binding with the same two replaces this one.
     """
@@ -33,6 +33,7 @@ class BindingRecord(NamedTuple):
     user_agent: str | None
     registered_at: int
     expires_at: int
+    local: str | None = None
 
 
 def change(connection: Connection, gone: Sequence[int], kept: Sequence[BindingRecord]) -> None:

@@ -415,6 +415,7 @@ sip_binding = Table(
     Column("user_agent", Text),
     Column("registered_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("local", Text),
     UniqueConstraint("sip_account_id", "contact"),
 )
 

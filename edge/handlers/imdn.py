@@ -20,6 +20,8 @@ from storage.sip_accounts import SipAccount
 
 WAIT_SECONDS = 300.0
 ATTEMPTS = 288  # a day
+_WISHES = {"delivered": imdn.Wish.POSITIVE, "failed": imdn.Wish.NEGATIVE}
+"""What a phone must have asked for to be told an event; of the others no report speaks (RFC 5438 §7.2.1)."""
 
 
 class ImdnHandler:
@@ -47,12 +49,15 @@ class ImdnHandler:
     def deliver(self, job: Job) -> Deferred[Outcome]:
         """See `edge.handlers.Handler`."""
         target = orjson.loads(job.delivery.target.removeprefix(IMDN))
-        wish = imdn.Wish.POSITIVE if job.delivery.event == "delivered" else imdn.Wish.NEGATIVE
-        if wish.value not in target["wants"]:
+        wish = _WISHES.get(job.delivery.event or "")
+        if wish is None or wish.value not in target["wants"]:
             return succeed(Delivered("not_wanted"))
         account = self._find(target["user"])
         if account is None or account.account_id != job.delivery.account_id:
             return succeed(Failed("no_such_account"))  # the name may be another customer's by now
+        late = self._delivery.late(job.delivery.id)
+        if late is not None:
+            return succeed(_outcome(late, job))
         bindings = self._bindings.of(account.id)
         if not bindings:
             return succeed(_again(job, "phone_off", AWAY))

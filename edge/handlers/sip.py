@@ -117,6 +117,15 @@ class SipHandler(DIDHandler):
             return
         line.registrations += 1
         line.silent = 0
+        self._wake(line)
+
+    def settled(self, outgoing: Outgoing) -> None:
+        """A phone took a text after its time was up: that ends its delivery."""
+        line = self._lines.get(outgoing.aor)
+        if line is not None and line.waiting == outgoing.identity:
+            self._wake(line)
+
+    def _wake(self, line: _Line) -> None:
         if line.waiting is not None:
             waiting, now_ms = [line.waiting], self._wall_ms()
             self._store.writer.run(
@@ -146,6 +155,9 @@ class SipHandler(DIDHandler):
         left = self._settings.keep_seconds - (self._wall_ms() - job.delivery.begun_at) / 1000
         if left <= 0:
             return succeed(Failed("expired"))
+        late = self._delivery.late(job.delivery.id)
+        if late is not None:
+            return succeed(self._outcome(late, line, left))
         user, _, _ = job.delivery.target.removeprefix("sip:").partition("@")
         account = self._find(user)
         if (

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from edge.recent import Recent
 from edge.sip.guard import Guard
 from edge.sip.ourselves import Ourselves
 from protocols.sip.answers import reply_address, response_to, stamp
@@ -70,11 +71,20 @@ class Incoming(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a method answers: status, reason (None: the usual one), more header fields."""
+    """What a method answers: status, reason (None: the usual one), more header fields; what to answer
+    ``instead`` where this is larger than it may be (None: nothing)."""
 
     status: int
     reason: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    instead: "Reply | None" = None
+
+
+Late = Callable[[Response], None]
+"""Hears the final answer to a request of ours that comes after its time."""
+
+LATE_REMEMBERED = 10_000
+SILENT_TO_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,8 @@ class _Sent:
 
     done: "Deferred[Response]"
     flow: Flow
+    branch: str
+    late: "Late | None"
 
 
 Method = Callable[[Incoming], "Reply | Deferred[Reply]"]
@@ -118,6 +130,8 @@ class UserAgent:
         self._ourselves = ourselves
         self._server = ServerTransactions()
         self._client = ClientTransactions()
+        self._silent_to: Recent[str, None] = Recent(SILENT_TO_REMEMBERED)
+        self._late: Recent[str, Late] = Recent(LATE_REMEMBERED)
         self._timer: IDelayedCall | None = None
         self._tidy = LoopingCall(self._tidy_up)
         self._tidy.clock = clock
@@ -161,14 +175,17 @@ class UserAgent:
             self.counters.dropped += 1
             return
         stamp(request, *flow.peer)
-        answer = response_to(request, error.status, self._token(), error.reason)
-        self._send(answer, request, flow, size)
+        answer = self._made(Reply(error.status, error.reason), request)
+        if self._fits(answer, size, flow):
+            self._reply_flow(request, flow).send(answer)
+        else:
+            self._withheld(answer, flow, size)
 
     def flow_lost(self, flow: Flow, reason: str) -> None:
         """See `protocols.sip.transport.Receiver`."""
         if self.flow_gone is not None:
             self.flow_gone(flow)
-        for event in self._client.lost(lambda sent: isinstance(sent, _Sent) and sent.flow is flow, reason):
+        for event in self._client.lost(flow, reason):
             self._on_event(event)
 
     # -- requests of peers ------------------------------------------------------------------------
@@ -183,7 +200,7 @@ class UserAgent:
         known = self._server.find(key)
         if known is not None:
             self.counters.retransmissions += 1
-            if known.answer:
+            if known.answer and (size >= known.size or self._fits(known.answer, size, flow)):
                 self._reply_flow(request, flow).send(known.answer)
             return
         if request.method == "ACK":  # for a 405 that we gave an INVITE
@@ -193,10 +210,10 @@ class UserAgent:
             return
         self.counters.requests += 1
         stamp(request, *flow.peer)
-        transaction = self._server.begin(key, flow.reliable)
+        transaction = self._server.begin(key, flow.reliable, size)
         reply = self._refused(request)
         if reply is not None:
-            self._answer(reply, transaction, request, flow, size)
+            self._answer(reply, transaction, request, flow, size, stranger=True)
             return
         try:
             said = self.methods[request.method](Incoming(request, keys, flow))
@@ -225,7 +242,8 @@ class UserAgent:
         if unknown:
             return Reply(420, None, (("Unsupported", ", ".join(unknown)),))
         if method == "OPTIONS":
-            return Reply(200, None, (ALLOW, ("Accept", "text/plain, message/cpim"), ("Supported", "path")))
+            fields = (ALLOW, ("Accept", "text/plain, message/cpim"), ("Supported", "path"))
+            return Reply(200, None, fields, Reply(200))
         if self._server.full or self._overloaded(_is_begun(request)):
             self.counters.overload += 1
             return Reply(503, "Overloaded; try again", (("Retry-After", "5"),))
@@ -236,34 +254,65 @@ class UserAgent:
         return Reply(500, None, (("Retry-After", "5"),))
 
     def _answer(
-        self, reply: Reply, transaction: ServerTransaction, request: Request, flow: Flow, size: int
+        self,
+        reply: Reply,
+        transaction: ServerTransaction,
+        request: Request,
+        flow: Flow,
+        size: int,
+        stranger: bool = False,
     ) -> None:
-        answer = response_to(request, reply.status, self._token(), reply.reason, reply.fields)
-        data = self._send(answer, request, flow, size)
-        self._server.respond(transaction, data, self._clock.seconds())
+        """Send an answer and keep it. A method's 2xx goes to somebody who is known; all else to a
+        ``stranger``."""
+        answer = self._made(reply, request)
+        while (stranger or reply.status >= 300) and not self._fits(answer, size, flow):
+            if reply.instead is None:
+                answer = self._withheld(answer, flow, size)
+                break
+            reply = reply.instead
+            answer = self._made(reply, request)
+        if answer:
+            self._reply_flow(request, flow).send(answer)
+        self._server.respond(transaction, answer, self._clock.seconds())
 
-    def _send(self, answer: Response, request: Request, flow: Flow, size: int) -> bytes:
-        """Send an answer; what it was, or nothing when it is too large for somebody unknown."""
-        data = answer.serialise()
-        grown = answer.status >= 300 and len(data) > MAX_GROWTH * size
-        if grown and not flow.reliable and not self._guard.trusts(flow.peer[0]):
-            self.counters.not_answered += 1
-            return b""
-        self._reply_flow(request, flow).send(data)
-        return data
+    def _made(self, reply: Reply, request: Request) -> bytes:
+        return response_to(request, reply.status, self._token(), reply.reason, reply.fields).serialise()
+
+    def _fits(self, answer: bytes, size: int, flow: Flow) -> bool:
+        """Whether an answer is no amplifier: to a request of ``size`` octets of somebody who is not known."""
+        return len(answer) <= MAX_GROWTH * size or flow.reliable or self._guard.trusts(flow.peer[0])
+
+    def _withheld(self, answer: bytes, flow: Flow, size: int) -> bytes:
+        """No answer, which is said once for each address."""
+        self.counters.not_answered += 1
+        host = flow.peer[0]
+        if host not in self._silent_to:
+            self._silent_to.put(host, None)
+            log.warning("sip_answer_withheld", peer=host, octets=len(answer), request_octets=size)
+        return b""
 
     def _reply_flow(self, request: Request, flow: Flow) -> Flow:
         return flow.toward(reply_address(request, flow.peer))
 
     # -- our own requests -------------------------------------------------------------------------
 
-    def request(self, request: Request, flow: Flow) -> "Deferred[Response]":
-        """Send a request, its Via still missing; the final answer. Errback NoAnswer, EncodeError."""
-        via = f"SIP/2.0/{flow.kind} {self._ourselves.at(*flow.local)};branch=z9hG4bK{self._token()};rport"
+    def request(
+        self, request: Request, flow: Flow, branch: str = "", late: Late | None = None
+    ) -> "Deferred[Response]":
+        """Send a request, its Via still missing; the final answer. Errback NoAnswer, EncodeError.
+
+        ``branch`` is that of a request without an answer that goes once more, else a new one; ``late`` hears
+        an answer that comes after NoAnswer.
+        """
+        branch = branch or f"z9hG4bK{self._token()}"
+        via = f"SIP/2.0/{flow.kind} {self._ourselves.at(*flow.local)};branch={branch};rport"
         request.headers.put_first("Via", via)
+        self._late.drop(branch)
         done: Deferred[Response] = Deferred()
         try:
-            data = self._client.begin(request, flow.reliable, self._clock.seconds(), _Sent(done, flow))
+            connection = flow if flow.reliable else None
+            sent = _Sent(done, flow, branch, late)
+            data = self._client.begin(request, connection, self._clock.seconds(), sent)
         except EncodeError:
             done.errback()
             return done
@@ -276,6 +325,9 @@ class UserAgent:
         event = self._client.receive(response, keys, self._clock.seconds())
         if event is not None:
             self._on_event(event)
+        elif response.final and (late := self._late.get(keys.via.branch)) is not None:
+            self._late.drop(keys.via.branch)
+            late(response)
         self._set_timer()
 
     def _on_event(self, event: Answered | Unanswered | Resend) -> None:
@@ -285,6 +337,8 @@ class UserAgent:
             case Answered():
                 sent.done.callback(event.response)
             case Unanswered():
+                if sent.late is not None:
+                    self._late.put(sent.branch, sent.late)
                 sent.done.errback(NoAnswer(event.reason))
             case Resend() if sent.flow.open:
                 sent.flow.send(event.data)

@@ -1,21 +1,30 @@
 """MESSAGE to phones: one message to every contact of an address-of-record (RFC 3428 §8, RFC 3261 §16.6).
 
 Request-URI = the contact, To = the address-of-record, From = the other side's number at our own domain,
-always: phones keep their conversations by those two. One request is pending to a contact at a time. The first
-2xx is the delivery; what the other contacts say does not matter then.
+always: phones keep their conversations by those two. One request is pending to a contact at a time, the
+others wait in its queue: each contact gets them in order, and a dead one holds up nobody else. The first 2xx
+is the delivery; what the other contacts say does not matter then.
+
+A request without an answer goes once more as it was, branch and CSeq too: a phone that has it already, and
+whose answer was lost or late, knows it for a retransmission. An answer that comes after its time counts.
 """
 
+import re
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
 
+import structlog
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from edge.recent import Recent
 from edge.sip.agent import SERVER, NoAnswer, UserAgent
 from edge.sip.bindings import Binding
 from edge.sip.flows import VIA_OCTETS, Flows, TooLarge
-from protocols.sip.errors import BadValue
+from protocols.sip.errors import BadValue, EncodeError
 from protocols.sip.headers import display_name, split_list
 from protocols.sip.locating import Hop
 from protocols.sip.message import Headers, Request, Response
@@ -23,10 +32,20 @@ from protocols.sip.transport import Flow
 from protocols.sip.uri import escape_user, parse_uri
 from storage.registrations import BindingRecord
 
+log = structlog.get_logger(__name__)
+
 AWAY = 480
-_TEMPORARY = frozenset((401, 407, 408, 423, 430, 480, 481, 486, 491))
+_TEMPORARY = frozenset((401, 407, 408, 423, 430, 480, 481, 482, 486, 491))
+"""482: the phone still has this request, by another branch, from before our restart (RFC 3261 §8.2.2.2)."""
 GONE = frozenset((404, 410, 604))
 """A contact that is not there any more; of a trunk: a number that it does not serve."""
+
+
+MOST_WAITING = 20
+"""So many wait for one contact that is slow; for it, what comes then is lost, if another contact takes it."""
+
+REMEMBERED = 10_000
+_METHOD = re.compile(r";method=[^;]*", re.IGNORECASE)
 
 
 class Result(Enum):
@@ -89,48 +108,170 @@ class Counters:
     too_large: int = 0
 
 
-class Delivery:
-    """I send."""
+class _Attempt:
+    """One message on its way to all contacts of its address-of-record."""
 
-    def __init__(self, domain: str, agent: UserAgent, flows: Flows) -> None:
+    def __init__(self, outgoing: Outgoing, contacts: int) -> None:
+        self.outgoing = outgoing
+        self.done: Deferred[Verdict] = Deferred()
+        self._contacts = contacts
+        self._verdicts: list[Verdict] = []
+
+    def heard(self, verdict: Verdict) -> None:
+        """What one contact said."""
+        self._verdicts.append(verdict)
+        if self.done.called:
+            return
+        if verdict.result is Result.DELIVERED:
+            self.done.callback(verdict)
+        elif len(self._verdicts) == self._contacts:
+            self.done.callback(_best(self._verdicts))
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A message in the queue of one contact."""
+
+    attempt: _Attempt
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What a request that got no answer was sent with."""
+
+    cseq: int
+    branch: str
+
+
+class Delivery:
+    """I send. ``current`` tells what has become of a binding, ``token`` makes branches; ``settled`` is told
+    when a message that is to be tried again was taken after all (see `late`)."""
+
+    def __init__(
+        self,
+        domain: str,
+        agent: UserAgent,
+        flows: Flows,
+        current: Callable[[Binding], Binding | None],
+        token: Callable[[], str],
+    ) -> None:
         self.counters = Counters()
+        self.settled: Callable[[Outgoing], None] | None = None
         self._domain = domain
         self._agent = agent
         self._flows = flows
+        self._current = current
+        self._token = token
+        self._queues: dict[int, deque[_Waiting]] = {}  # by contact; the first is under way
+        self._attempts: dict[int, _Attempt] = {}
+        self._unanswered: Recent[tuple[int, int], _Copy] = Recent(REMEMBERED)
+        self._late: Recent[int, Verdict] = Recent(REMEMBERED)
 
     def deliver(self, outgoing: Outgoing, bindings: list[Binding]) -> "Deferred[Verdict]":
-        """Send to every contact at once; fires when one has taken it, else when all have answered."""
-        done: Deferred[Verdict] = Deferred()
-        verdicts: list[Verdict] = []
-
-        def heard(verdict: Verdict) -> None:
-            verdicts.append(verdict)
-            self._count(verdict)
-            if done.called:
-                return
-            if verdict.result is Result.DELIVERED:
-                done.callback(verdict)
-            elif len(verdicts) == len(bindings):
-                done.callback(_best(verdicts))
-
+        """Send to every contact, to each behind what waits for it; fires when one has taken it, else when all
+        have answered."""
+        attempt = self._attempts[outgoing.identity] = _Attempt(outgoing, len(bindings))
+        attempt.done.addCallback(self._over, attempt)
         for binding in bindings:
-            self._send(outgoing, binding).addCallback(heard)
-        return done
+            self._put(_Waiting(attempt, binding))
+        return attempt.done
 
-    def _send(self, outgoing: Outgoing, binding: Binding) -> "Deferred[Verdict]":
+    def late(self, identity: int) -> Verdict | None:
+        """That a contact took a message after its time was up; told once."""
+        found = self._late.get(identity)
+        self._late.drop(identity)
+        return found
+
+    def _over(self, verdict: Verdict, attempt: _Attempt) -> Verdict:
+        if self._attempts.get(attempt.outgoing.identity) is attempt:
+            del self._attempts[attempt.outgoing.identity]
+        return verdict
+
+    # -- one contact ------------------------------------------------------------------------------
+
+    def _put(self, waiting: _Waiting) -> None:
+        contact = waiting.binding.record.id
+        queue = self._queues.setdefault(contact, deque())
+        for other in queue:
+            if other.attempt.outgoing.identity == waiting.attempt.outgoing.identity:
+                other.attempt = waiting.attempt  # its last attempt was given up while it waited here
+                return
+        if len(queue) > MOST_WAITING:
+            self._judge(waiting, Verdict(Result.UNREACHABLE, reason="too many wait for this contact"))
+            return
+        queue.append(waiting)
+        if len(queue) == 1:
+            self._go(contact)
+
+    def _go(self, contact: int) -> None:
+        waiting = self._queues[contact][0]
+        self._send(waiting.attempt.outgoing, waiting.binding).addCallback(self._heard, contact)
+
+    def _heard(self, verdict: Verdict, contact: int) -> None:
+        """What the first of a queue led to; all others share it when there is nobody at the contact."""
+        queue = self._queues[contact]
+        dead = verdict.result is Result.UNREACHABLE and verdict.status is None
+        judged_now = [queue.popleft() for _ in range(len(queue) if dead else 1)]
+        if not queue:
+            del self._queues[contact]
+        for waiting in judged_now:
+            self._judge(waiting, verdict)
+        if queue:
+            self._go(contact)
+
+    def _judge(self, waiting: _Waiting, verdict: Verdict) -> None:
+        self._count(verdict)
+        waiting.attempt.heard(verdict)
+
+    def _send(self, outgoing: Outgoing, waited: Binding) -> "Deferred[Verdict]":
+        binding = self._current(waited)
+        if binding is None:
+            return succeed(Verdict(Result.UNREACHABLE, reason="the contact has gone"))
+        key = outgoing.identity, binding.record.id
+        copy = self._unanswered.get(key) or _Copy(outgoing.attempt, f"z9hG4bK{self._token()}")
         try:
-            request = self._request(outgoing, binding.record)
-        except BadValue as error:
+            request = self._request(outgoing, binding.record, copy.cseq)
+            size = len(request.serialise()) + VIA_OCTETS
+        except (BadValue, EncodeError) as error:
             return succeed(Verdict(Result.REFUSED, reason=str(error)))
-        size = len(request.serialise()) + VIA_OCTETS
         self.counters.sent += 1
+
+        def send(flow: Flow) -> "Deferred[Response]":
+            return self._agent.request(
+                request, flow, copy.branch, lambda response: self._answered_late(response, outgoing, key)
+            )
+
         return (
             self._flow(binding, size)
-            .addCallback(lambda flow: self._agent.request(request, flow))
+            .addCallback(send)
             .addCallbacks(judged, _no_answer)
+            .addErrback(_broken)
+            .addCallback(self._keep, key, copy)
         )
 
-    def _request(self, outgoing: Outgoing, record: BindingRecord) -> Request:
+    def _keep(self, verdict: Verdict, key: tuple[int, int], copy: _Copy) -> Verdict:
+        if verdict.status is None and verdict.result is Result.UNREACHABLE:
+            self._unanswered.put(key, copy)
+        else:
+            self._unanswered.drop(key)
+        return verdict
+
+    def _answered_late(self, response: Response, outgoing: Outgoing, key: tuple[int, int]) -> None:
+        self._unanswered.drop(key)
+        verdict = judged(response)
+        if verdict.result is not Result.DELIVERED:
+            return
+        self._count(verdict)
+        attempt = self._attempts.get(outgoing.identity)
+        if attempt is not None:  # other contacts have not answered yet, or the next attempt has begun
+            attempt.heard(verdict)
+            return
+        self._late.put(outgoing.identity, verdict)
+        if self.settled is not None:
+            self.settled(outgoing)
+
+    def _request(self, outgoing: Outgoing, record: BindingRecord, cseq: int) -> Request:
         tag = f"{outgoing.identity:x}"
         source = f"<sip:{escape_user(outgoing.source)}@{self._domain}>"
         headers = Headers(
@@ -139,7 +280,7 @@ class Delivery:
                 ("From", f"{display_name(outgoing.name)}{source};tag={tag}"),
                 ("To", f"<{outgoing.aor}>"),
                 ("Call-ID", f"{outgoing.identity:x}.{record.id:x}@{self._domain}"),
-                ("CSeq", f"{outgoing.attempt} MESSAGE"),
+                ("CSeq", f"{cseq} MESSAGE"),
                 ("Date", formatdate(outgoing.created_at / 1000, usegmt=True)),
                 ("User-Agent", SERVER),
                 *outgoing.extra,
@@ -149,7 +290,7 @@ class Delivery:
         if record.path is not None:
             for value in split_list(record.path, "Path"):
                 headers.add("Route", value)
-        return Request("MESSAGE", record.contact, headers, outgoing.body)
+        return Request("MESSAGE", request_uri(record.contact), headers, outgoing.body)
 
     # -- which way --------------------------------------------------------------------------------
 
@@ -165,11 +306,20 @@ class Delivery:
         return self._flows.stream(hop)
 
     def _datagrams(self, record: BindingRecord, size: int) -> "Deferred[Flow]":
-        return self._flows.datagrams(record.host, record.port, size, _listening(record))
+        return self._flows.datagrams(record.host, record.port, size, _listening(record), record.local)
 
     def _count(self, verdict: Verdict) -> None:
         name = verdict.result.value
         setattr(self.counters, name, getattr(self.counters, name) + 1)
+
+
+def request_uri(contact: str) -> str:
+    """A contact as it may stand in a start line: without header fields and method (RFC 3261 §19.1.1, Table
+    1). Raises BadValue."""
+    headers = parse_uri(contact).headers
+    plain = contact.removesuffix(f"?{headers}")
+    user, at, rest = plain.rpartition("@")
+    return f"{user}{at}{_METHOD.sub('', rest)}"
 
 
 def _listening(record: BindingRecord) -> Hop | None:
@@ -196,6 +346,12 @@ def _no_answer(failure: Failure) -> Verdict:
         return Verdict(Result.TOO_LARGE, reason="longer than a datagram may be")
     failure.trap(NoAnswer)
     return Verdict(Result.UNREACHABLE, reason=failure.getErrorMessage()[:200])
+
+
+def _broken(failure: Failure) -> Verdict:
+    """A fault of ours: what waits behind it must not wait for ever."""
+    log.error("sip_message_not_sent", error=failure.getTraceback())
+    return Verdict(Result.UNREACHABLE, reason="internal error")
 
 
 def _best(verdicts: list[Verdict]) -> Verdict:

@@ -43,10 +43,12 @@ class Flows:
         self._listeners = listeners
         self._large_udp = large_udp
 
-    def datagrams(self, host: str, port: int, size: int, stream: Hop | None) -> "Deferred[Flow]":
+    def datagrams(
+        self, host: str, port: int, size: int, stream: Hop | None, local: str | None = None
+    ) -> "Deferred[Flow]":
         """The flow for a request of ``size`` octets to an address by UDP; ``stream`` is where it may be
-        taken by TCP instead. Errback NoAnswer, TooLarge."""
-        flow = self._listeners.datagrams_to(host, port)
+        taken by TCP instead, ``local`` our socket that the other side knows. Errback NoAnswer, TooLarge."""
+        flow = self._listeners.datagrams_to(host, port, local)
         if flow is None:
             return fail(NoAnswer("no socket for this address"))
         if size <= UDP_MAX_OCTETS:

@@ -1,18 +1,17 @@
 """Who somebody is: digest against the accounts (RFC 3261 §22, RFC 7616, RFC 8760).
 
-An unknown user and a wrong password get the same answer after the same work. One MD5 challenge is the
-default: most phones fail when there is a second (docs/sip.md says which).
+An unknown user and a wrong password get the same answer after the same work, and before that a challenge as
+the users have that are there. One MD5 challenge is the default: most phones fail when there is a second
+(docs/sip.md says which).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from edge.sip.agent import Reply
+from edge.sip.directory import SipDirectory
 from edge.sip.guard import Guard
 from protocols.sip.digest import (
     Algorithm,
     Challenge,
     Credentials,
-    Freshness,
     Nonces,
     is_digest,
     is_right,
@@ -31,60 +30,50 @@ _OFFERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """What to answer somebody who is not let in."""
-
-    status: int
-    reason: str | None = None
-    fields: tuple[tuple[str, str], ...] = ()
-
-
 class Gate:
-    """I know the accounts by username and say whose request it is."""
+    """I know the accounts and say whose request it is."""
 
     def __init__(
-        self,
-        realm: str,
-        find: Callable[[str], SipAccount | None],
-        nonces: Nonces,
-        guard: Guard,
-        legacy: bool,
+        self, realm: str, directory: SipDirectory, nonces: Nonces, guard: Guard, legacy: bool
     ) -> None:
         self._realm = realm
-        self._find = find
+        self._directory = directory
         self._nonces = nonces
         self._guard = guard
         self._legacy = legacy
 
-    def identify(self, request: Request, host: str, now: float) -> SipAccount | Denied:
-        """The account that a request of this address is made by. ``now`` is monotonic seconds."""
+    def identify(self, request: Request, host: str, now: float) -> SipAccount | Reply:
+        """The account that a request of this address is made by, or what to answer. ``now`` is monotonic
+        seconds."""
         credentials = self._presented(request)
-        if isinstance(credentials, Denied):
+        if isinstance(credentials, Reply):
             return credentials
         if credentials is None:
-            return self._challenge(self._find(_claimed(request)), now)
+            return self._challenge(_claimed(request), host, now)
+        if not self._nonces.is_good(credentials.nonce, host, now):
+            # Not even looked at, nor counted: whoever forges an address has no nonce for it.
+            return self._challenge(credentials.username, host, now, stale=True)
         if self._guard.is_banned(host, credentials.username, now):
-            return Denied(403, "Too many wrong passwords; try again later")
-        account = self._find(credentials.username)
+            return Reply(403, "Too many wrong passwords; try again later")
+        account = self._directory.find(credentials.username)
         if not is_right(credentials, request.method, _ha1(account, credentials)) or account is None:
             self._guard.wrong(host, credentials.username, now)
-            return Denied(403, "Wrong user or password")
+            return Reply(403, "Wrong user or password")
         return self._fresh(account, credentials, host, now)
 
     def _fresh(
         self, account: SipAccount, credentials: Credentials, host: str, now: float
-    ) -> SipAccount | Denied:
+    ) -> SipAccount | Reply:
         if credentials.qop is None and not self._legacy:
-            return self._challenge(account, now)
+            return self._challenge(account.username, host, now)
         if credentials.algorithm not in _OFFERS[account.digest]:
-            return self._challenge(account, now)
-        if self._nonces.use(credentials, now) is not Freshness.FRESH:
-            return self._challenge(account, now, stale=True)
+            return self._challenge(account.username, host, now)
+        if not self._nonces.use(credentials):
+            return self._challenge(account.username, host, now, stale=True)
         self._guard.right(host, credentials.username)
         return account
 
-    def _presented(self, request: Request) -> Credentials | Denied | None:
+    def _presented(self, request: Request) -> Credentials | Reply | None:
         """The credentials for our realm; those of other schemes and realms do not concern us."""
         for field in ("Authorization", "Proxy-Authorization"):
             for value in request.headers.all(field):
@@ -93,16 +82,20 @@ class Gate:
                 try:
                     credentials = parse_credentials(value, field)
                 except BadValue as error:
-                    return Denied(400, f"Bad {error.field}")
+                    return Reply(400, f"Bad {error.field}")
                 if credentials.realm == self._realm:
                     return credentials
         return None
 
-    def _challenge(self, account: SipAccount | None, now: float, stale: bool = False) -> Denied:
-        nonce = self._nonces.make(now)
-        offers = _OFFERS["md5" if account is None else account.digest]
-        challenges = [str(Challenge(self._realm, nonce, algorithm, stale=stale)) for algorithm in offers]
-        return Denied(401, None, tuple(("WWW-Authenticate", challenge) for challenge in challenges))
+    def _challenge(self, username: str, host: str, now: float, stale: bool = False) -> Reply:
+        """401. Where two challenges are larger than the answer may be: the one that every phone knows."""
+        nonce = self._nonces.make(host, now)
+        offers = _OFFERS[self._directory.digest(username)]
+        fields = tuple(
+            ("WWW-Authenticate", str(Challenge(self._realm, nonce, algorithm, stale=stale)))
+            for algorithm in offers
+        )
+        return Reply(401, None, fields, Reply(401, None, fields[-1:]) if len(fields) > 1 else None)
 
 
 def _claimed(request: Request) -> str:

@@ -1,10 +1,13 @@
 """MESSAGE: what a phone or a trunk sends becomes a message to a number (RFC 3428 §7).
 
-    MESSAGE ─ who? ─ From is his ─ what? ─┬─ text ─► Outbound ─ commit ─► 202
-                                          ├─ receipt, typing ─► 200
-                                          └─ anything else ─► 415
+    MESSAGE ─ taken? ─┬─ yes ─► 202
+                      └─ who? ─ From is his ─ what? ─┬─ text ─► Outbound ─ commit ─► 202
+                                                     ├─ receipt, typing ─► 200
+                                                     └─ anything else ─► 415
 202 and never 200: we store and relay. The request's key goes into the transaction of its message, so that its
-retransmission after a restart is answered 202 and sends nothing.
+retransmission after a restart, or by another connection, is answered 202 and sends nothing. That is asked
+before who it is: a phone whose credentials are too old by then would answer the challenge with the next CSeq,
+and nothing could tell that from a new text.
 """
 
 import hashlib
@@ -19,7 +22,6 @@ from twisted.python.failure import Failure
 from edge.errors import Refused, Unavailable
 from edge.outbound import Accepted, Draft, Outbound
 from edge.sip.agent import Incoming, Reply
-from edge.sip.gate import Denied
 from edge.sip.guard import Guard
 from edge.sip.reports import Reports
 from edge.sip.senders import Sender, Source
@@ -27,6 +29,7 @@ from protocols.sip.answers import reason_phrase
 from protocols.sip.body import ACCEPT, ACCEPT_ENCODING, Composing, Content, Unsupported, read_body
 from protocols.sip.errors import BadValue
 from protocols.sip.imdn import Receipt
+from protocols.sip.uri import parse_uri
 from storage import registrations
 
 log = structlog.get_logger(__name__)
@@ -56,7 +59,7 @@ class Intake:
 
     def __init__(
         self,
-        who: Callable[[Incoming], Sender | Denied],
+        who: Callable[[Incoming], Sender | Reply],
         guard: Guard,
         outbound: Outbound,
         reports: Reports,
@@ -78,23 +81,27 @@ class Intake:
 
     def __call__(self, incoming: Incoming) -> Reply | Deferred[Reply]:
         """Take one MESSAGE."""
+        key = taken_key(incoming)
+        if key in self._taken:
+            self.counters.repeated += 1
+            return _after(self._taken[key])
         sender = self._who(incoming)
-        if isinstance(sender, Denied):
-            return Reply(sender.status, sender.reason, sender.fields)
+        if isinstance(sender, Reply):
+            return sender
         try:
-            return self._take(incoming, sender)
+            return self._take(incoming, sender, key)
         except Refused as error:
             return self._refuse(error)
         except BadValue as error:
             self.counters.refused += 1
-            return Reply(400, f"Bad {error.field}")
+            return Reply(400, reason_phrase(f"Bad {error.field} ({error.problem})"))
 
-    def _take(self, incoming: Incoming, sender: Sender) -> Deferred[Reply]:
+    def _take(self, incoming: Incoming, sender: Sender, key: str) -> Deferred[Reply]:
         source = sender.source(incoming)
         headers = incoming.request.headers
         read = read_body(headers.get("Content-Type"), headers.get("Content-Encoding"), incoming.request.body)
         if isinstance(read, Content):
-            return self._submit(incoming, sender, source, read)
+            return self._submit(incoming, sender, source, read, key)
         if isinstance(read, Receipt):
             self.counters.receipts += 1
             phone = sender.phone
@@ -113,12 +120,8 @@ class Intake:
     # -- text -------------------------------------------------------------------------------------
 
     def _submit(
-        self, incoming: Incoming, sender: Sender, source: Source, content: Content
+        self, incoming: Incoming, sender: Sender, source: Source, content: Content, key: str
     ) -> Deferred[Reply]:
-        key = taken_key(incoming)
-        if key in self._taken:
-            self.counters.repeated += 1
-            return _after(self._taken[key])
         if not self._guard.admits_account(sender.rate_key(source), self._now()):
             return succeed(Reply(503, "Too many messages; wait a moment", (("Retry-After", "10"),)))
         draft = Draft(
@@ -169,10 +172,25 @@ class Intake:
 
 
 def taken_key(incoming: Incoming) -> str:
-    """What a request keeps over every retransmission, through whichever proxy: Call-ID, CSeq and From tag."""
-    keys = incoming.keys
-    text = f"{keys.call_id}\0{keys.cseq.number}\0{keys.from_.tag or ''}\0{keys.from_.uri}"
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    """What a request keeps over every retransmission, through whichever proxy: Call-ID, CSeq, From, the
+    number that it is for, and its body; another text is never taken for a repeat, whatever its sender counts.
+
+    The host of the Request-URI does not count: a proxy that turns to our other address writes another.
+    """
+    request, keys = incoming.request, incoming.keys
+    uri = parse_uri(request.uri)
+    parts = (
+        keys.call_id,
+        str(keys.cseq.number),
+        keys.from_.tag or "",
+        keys.from_.uri,
+        uri.scheme,
+        uri.user,
+        request.headers.get("X-SMS-To") or "",
+    )
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape"))
+    digest.update(b"\0" + request.body)
+    return digest.hexdigest()
 
 
 def _after(waiting: "Deferred[Reply] | None") -> "Deferred[Reply]":

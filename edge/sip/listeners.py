@@ -20,6 +20,11 @@ UDP_BUFFER = 1 << 19
 """Room for what comes while a turn of the reactor lasts; what finds none is lost, and comes again."""
 
 
+def place(address: tuple[str, int]) -> str:
+    """One of our addresses as bindings keep it."""
+    return f"{address[0]} {address[1]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """One place to listen: kind UDP, TCP, TLS, WS or WSS; an address and a port (0: any that is free)."""
@@ -72,12 +77,12 @@ class Listeners:
         ports, self._ports = self._ports, []
         return DeferredList([maybeDeferred(port.stopListening) for port in ports])
 
-    def datagrams_to(self, host: str, port: int) -> Flow | None:
-        """The flow to an address by UDP; None when no socket of its family is there."""
-        for transport in self._udp:
-            if (":" in transport.local[0]) == (":" in host):
-                return transport.flow(host, port)
-        return None
+    def datagrams_to(self, host: str, port: int, local: str | None = None) -> Flow | None:
+        """The flow to an address by UDP, from our socket ``local`` when that is (still) there: a NAT lets in
+        only what comes from where its phone sent to. None when no socket of its family is there."""
+        family = [transport for transport in self._udp if (":" in transport.local[0]) == (":" in host)]
+        same = [transport for transport in family if place(transport.local) == local]
+        return (same or family)[0].flow(host, port) if family else None
 
     def connect(self, hop: Hop, tls: TLSSide | None = None) -> "Deferred[Flow]":
         """A connection to a place: see `edge.sip.connections`. (Phones are never called by TLS: they have

@@ -4,9 +4,11 @@ The answer comes after the commit and lists every contact of the address-of-reco
 been decided by the gate: the address-of-record in To must be that of the account.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred
@@ -14,7 +16,8 @@ from twisted.python.failure import Failure
 
 from edge.sip.agent import Incoming, Reply
 from edge.sip.bindings import Binding, Bindings
-from edge.sip.gate import Denied
+from edge.sip.listeners import place
+from protocols.sip.answers import reason_phrase
 from protocols.sip.errors import BadValue
 from protocols.sip.headers import NameAddr, format_params, parse_address_list, parse_number
 from protocols.sip.message import Request
@@ -26,7 +29,10 @@ from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
-Identify = Callable[[Incoming], SipAccount | Denied]
+MOST_WAITING = 20
+"""So many changes of one address-of-record wait for the one that is being stored."""
+
+Identify = Callable[[Incoming], SipAccount | Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +89,50 @@ class Registrar:
         self._max_contacts = max_contacts
         self._wall_ms = wall_ms
         self._registered = registered
+        self._turns: dict[int, deque[Deferred[None]]] = {}
 
     def __call__(self, incoming: Incoming) -> Reply | Deferred[Reply]:
         """Take one REGISTER."""
+        return self._answered(lambda: self._in_turn(incoming, self._account(incoming)))
+
+    def _answered(self, decide: Callable[[], Reply | Deferred[Reply]]) -> Reply | Deferred[Reply]:
         try:
-            account = self._account(incoming)
-            change = self._change(incoming, account)
+            return decide()
         except _Refuse as refused:
             self.counters.refused += refused.reply.status != 401
             return refused.reply
         except BadValue as error:
             self.counters.refused += 1
-            return Reply(400, f"Bad {error.field}")
+            return Reply(400, reason_phrase(f"Bad {error.field} ({error.problem})"))
+
+    def _in_turn(self, incoming: Incoming, account: SipAccount) -> Reply | Deferred[Reply]:
+        """One change of an address-of-record at a time: each is decided on what the one before has made."""
+        waiting = self._turns.get(account.id)
+        if waiting is None:
+            said = self._decide(incoming, account)
+            if isinstance(said, Reply):
+                return said
+            self._turns[account.id] = deque()
+            return said.addBoth(self._next_turn, account.id)
+        if len(waiting) >= MOST_WAITING:
+            raise _Refuse(Reply(503, "Too many at once; try again", (("Retry-After", "5"),)))
+        turn: Deferred[None] = Deferred()
+        waiting.append(turn)
+        decided: Deferred[Reply] = turn.addCallback(
+            lambda _: self._answered(lambda: self._decide(incoming, account))
+        )
+        return decided.addBoth(self._next_turn, account.id)
+
+    def _next_turn(self, result: Any, account_id: int) -> Any:
+        waiting = self._turns[account_id]
+        if waiting:
+            waiting.popleft().callback(None)
+        else:
+            del self._turns[account_id]
+        return result
+
+    def _decide(self, incoming: Incoming, account: SipAccount) -> Reply | Deferred[Reply]:
+        change = self._change(incoming, account)
         if not change.gone and not change.kept:
             return self._listing(account, incoming.request)
         records = [binding.record for binding in change.kept]
@@ -116,8 +154,8 @@ class Registrar:
     def _account(self, incoming: Incoming) -> SipAccount:
         uri = _sip_uri(incoming.keys.to.parsed(), "To")
         account = self._identify(incoming)
-        if isinstance(account, Denied):
-            raise _Refuse(Reply(account.status, account.reason, account.fields))
+        if isinstance(account, Reply):
+            raise _Refuse(account)
         if uri.host != self._domain or uri.aor != account.aor:
             raise _Refuse(Reply(403, f"This user may register {account.aor} only"))
         return account
@@ -200,6 +238,7 @@ class Registrar:
             user_agent=(incoming.request.headers.get("User-Agent") or "")[:200] or None,
             registered_at=now_ms,
             expires_at=now_ms + seconds * 1000,
+            local=place(incoming.flow.local),
         )
 
     # -- the answer -------------------------------------------------------------------------------

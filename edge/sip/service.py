@@ -16,12 +16,12 @@ from edge.handlers.imdn import ImdnHandler
 from edge.handlers.sip import SipHandler, SipSettings
 from edge.handlers.trunk import TrunkHandler
 from edge.outbound import Outbound
-from edge.sip.agent import Incoming, UserAgent
+from edge.sip.agent import Incoming, Reply, UserAgent
 from edge.sip.bindings import Binding, Bindings
 from edge.sip.delivery import Delivery
 from edge.sip.directory import SipDirectory
 from edge.sip.flows import Flows
-from edge.sip.gate import Denied, Gate
+from edge.sip.gate import Gate
 from edge.sip.guard import Guard, Limits
 from edge.sip.intake import Counters as IntakeCounters
 from edge.sip.intake import Intake
@@ -82,19 +82,19 @@ class SipEdge:
         self._outbound = outbound
         self._reactor = reactor
         self._wall_ms = wall_ms
-        self.directory = SipDirectory(store, reactor, config.domain)
+        self.directory = SipDirectory(store, reactor, config.domain, octets(32))
         self.bindings = Bindings(wall_ms)
         self._did = did
         self._spent = spent
         self.guard = Guard(_limits(config), config.trusted, lambda host: self.trunks.at(host) is not None)
         nonces = Nonces(octets(32), octets, config.nonce_seconds)
-        self._gate = Gate(config.domain, self.directory.find, nonces, self.guard, config.allow_legacy_digest)
+        self._gate = Gate(config.domain, self.directory, nonces, self.guard, config.allow_legacy_digest)
         ourselves = Ourselves(config.domain, config.public_address)
         token = _tokens(octets)
         self.agent = UserAgent(self.guard, reactor, token, self._overloaded, ourselves)
         self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, ourselves, reactor)
         self.flows = Flows(self.listeners, config.large_udp == "send")
-        self.delivery = Delivery(config.domain, self.agent, self.flows)
+        self.delivery = Delivery(config.domain, self.agent, self.flows, self.bindings.current, token)
         self.trunks = Trunks(
             config.trunks,
             TrunkTools(
@@ -104,6 +104,7 @@ class SipEdge:
         settings = SipSettings(config.keep_hours * 3600.0, config.sms_to_header)
         find = self.directory.find
         self.handler = SipHandler(find, self.bindings, self.delivery, store, settings, look, wall_ms)
+        self.delivery.settled = self.handler.settled
         self.trunk_handler = TrunkHandler(self.trunks.get, store, settings.keep_seconds, wall_ms)
         self.imdn = ImdnHandler(config.domain, find, self.bindings, self.delivery)
         self.reports = Reports(store, wall_ms)
@@ -195,10 +196,10 @@ class SipEdge:
         self.agent.start()
         self._tidy.start(TIDY_SECONDS, now=False)
 
-    def _identify(self, incoming: Incoming) -> SipAccount | Denied:
+    def _identify(self, incoming: Incoming) -> SipAccount | Reply:
         return self._gate.identify(incoming.request, incoming.flow.peer[0], self._reactor.seconds())
 
-    def _who(self, incoming: Incoming) -> Sender | Denied:
+    def _who(self, incoming: Incoming) -> Sender | Reply:
         """A trunk is known by its address, a phone by its password."""
         host = incoming.flow.peer[0]
         trunk = self.trunks.at(host)
@@ -206,7 +207,7 @@ class SipEdge:
             trunk.counters.received += 1
             return TrunkSender(trunk, self._config.domain, self._did)
         account = self._identify(incoming)
-        if isinstance(account, Denied):
+        if isinstance(account, Reply):
             return account
         return PhoneSender(account, self._config.domain, self._region, self.guard.trusts(host))
 

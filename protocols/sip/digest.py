@@ -203,20 +203,13 @@ def answer(
     return ", ".join(parts)
 
 
-class Freshness(Enum):
-    """What a nonce is worth, given that the response was right."""
-
-    FRESH = "fresh"
-    STALE = "stale"
-    REPLAYED = "replayed"
-
-
 class Nonces:
     """I make nonces and know which are still good.
 
-    A nonce is its time and a salt, sealed by HMAC-SHA-256 under ``key`` (of this process: after a restart
-    every nonce is stale, and phones ask again by themselves). It is good for ``lifetime`` seconds. Counts are
-    remembered for nonces that were used with a right answer, ``limit`` at most.
+    A nonce is its time and a salt, sealed by HMAC-SHA-256 under ``key`` for the address that it is given to.
+    The key is of this process, as the counts are: a nonce that outlived them could be used twice. After a
+    restart every nonce is stale, and phones ask again by themselves. A nonce is good for ``lifetime``
+    seconds. Counts are remembered for nonces that were used with a right answer, ``limit`` at most.
     """
 
     def __init__(
@@ -229,26 +222,25 @@ class Nonces:
         self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._floor = -1.0
 
-    def make(self, now: float) -> str:
-        """A new nonce; ``now`` is monotonic seconds."""
+    def make(self, host: str, now: float) -> str:
+        """A new nonce for an address; ``now`` is monotonic seconds."""
         body = round(now * 10).to_bytes(_TIME_OCTETS) + self._salt(_SALT_OCTETS)
-        return urlsafe_b64encode(body + self._seal(body)).decode()
+        return urlsafe_b64encode(body + self._seal(body, host)).decode()
 
-    def use(self, credentials: Credentials, now: float) -> Freshness:
-        """Count one use, by credentials that are right. Without qop a nonce is good for one use."""
-        if not self._good(credentials.nonce, now):
-            return Freshness.STALE
+    def use(self, credentials: Credentials) -> bool:
+        """Count one use of a nonce that `is_good`, by credentials that are right; False when it was counted
+        before. Without qop a nonce is good for one use."""
         count = int(credentials.nc, 16) if credentials.qop is not None else 1
         highest, seen = self._used.get(credentials.nonce, (0, 0))
         if count > highest:
             seen = (seen << (count - highest) | 1) if count - highest < NC_WINDOW else 1
             self._remember(credentials.nonce, count, seen & ((1 << NC_WINDOW) - 1))
-            return Freshness.FRESH
+            return True
         bit = 1 << (highest - count)
         if highest - count >= NC_WINDOW or seen & bit or count == 0 or credentials.qop is None:
-            return Freshness.REPLAYED
+            return False
         self._remember(credentials.nonce, highest, seen | bit)
-        return Freshness.FRESH
+        return True
 
     def _remember(self, nonce: str, highest: int, seen: int) -> None:
         self._used[nonce] = (highest, seen)
@@ -257,19 +249,20 @@ class Nonces:
             forgotten, _ = self._used.popitem(last=False)
             self._floor = max(self._floor, _made_at(urlsafe_b64decode(forgotten)))
 
-    def _good(self, nonce: str, now: float) -> bool:
+    def is_good(self, nonce: str, host: str, now: float) -> bool:
+        """Whether a nonce is one of ours for this address, and not too old."""
         try:
             raw = urlsafe_b64decode(nonce.encode("ascii"))
         except ValueError:
             return False
         body, seal = raw[:-_MAC_OCTETS], raw[-_MAC_OCTETS:]
-        if len(body) != _TIME_OCTETS + _SALT_OCTETS or not hmac.compare_digest(self._seal(body), seal):
+        if len(body) != _TIME_OCTETS + _SALT_OCTETS or not hmac.compare_digest(self._seal(body, host), seal):
             return False
         made = _made_at(raw)
         return made > self._floor and now - made <= self._lifetime
 
-    def _seal(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, body, "sha256")[:_MAC_OCTETS]
+    def _seal(self, body: bytes, host: str) -> bytes:
+        return hmac.digest(self._key, body + host.encode(), "sha256")[:_MAC_OCTETS]
 
 
 def _made_at(raw: bytes) -> float:

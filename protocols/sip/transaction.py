@@ -7,7 +7,6 @@ answer says so.
 """
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
@@ -84,13 +83,15 @@ def server_key(request: Request, keys: KeyFields) -> Key:
 
 
 class ServerTransaction:
-    """One request of a peer and our answer to it. ``reliable``: its transport retransmits by itself."""
+    """One request of a peer and our answer to it. ``reliable``: its transport retransmits by itself.
+    ``size`` is the request's, in octets."""
 
-    __slots__ = ("answer", "key", "reliable", "state")
+    __slots__ = ("answer", "key", "reliable", "size", "state")
 
-    def __init__(self, key: Key, reliable: bool) -> None:
+    def __init__(self, key: Key, reliable: bool, size: int) -> None:
         self.key = key
         self.reliable = reliable
+        self.size = size
         self.state = State.TRYING
         self.answer: bytes | None = None
 
@@ -118,9 +119,9 @@ class ServerTransactions:
         """
         return self._open.get(key)
 
-    def begin(self, key: Key, reliable: bool) -> ServerTransaction:
+    def begin(self, key: Key, reliable: bool, size: int = 0) -> ServerTransaction:
         """A new request came."""
-        made = self._open[key] = ServerTransaction(key, reliable)
+        made = self._open[key] = ServerTransaction(key, reliable, size)
         return made
 
     def respond(self, transaction: ServerTransaction, answer: bytes, now: float) -> bool:
@@ -147,11 +148,12 @@ class ServerTransactions:
 
 @dataclass(slots=True)
 class ClientTransaction:
-    """One request of ours. ``context`` is the caller's."""
+    """One request of ours. ``flow`` is the connection that it went by, None for a datagram; ``context`` is
+    the caller's."""
 
     key: Key
     data: bytes
-    reliable: bool
+    flow: object
     context: object
     interval: float
     gives_up: float
@@ -185,19 +187,23 @@ class ClientTransactions:
 
     def __init__(self) -> None:
         self._open: dict[Key, ClientTransaction] = {}
+        self._on: dict[object, dict[Key, ClientTransaction]] = {}
         self._timers: list[tuple[float, int, ClientTransaction]] = []
         self._count = 0
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def begin(self, request: Request, reliable: bool, now: float, context: object) -> bytes:
-        """A new request, with its octets, which are to be sent now. Raises EncodeError."""
+    def begin(self, request: Request, flow: object, now: float, context: object) -> bytes:
+        """A new request, with its octets, which are to be sent now. ``flow`` is None for a datagram: only
+        that is sent again. Raises EncodeError."""
         data = request.serialise()
         key = (request.via.branch.lower(), request.method)
-        made = ClientTransaction(key, data, reliable, context, T1, now + TIMER_F)
+        made = ClientTransaction(key, data, flow, context, T1, now + TIMER_F)
         self._open[key] = made
-        self._set(made.gives_up if reliable else now + T1, made)
+        if flow is not None:
+            self._on.setdefault(flow, {})[key] = made
+        self._set(now + T1 if flow is None else made.gives_up, made)
         return data
 
     def receive(self, response: Response, keys: KeyFields, now: float) -> Answered | None:
@@ -214,10 +220,10 @@ class ClientTransactions:
         self._complete(found, now)
         return Answered(response, found.context)
 
-    def lost(self, concerns: Callable[[object], bool], reason: str) -> list[Unanswered]:
-        """A transport failed: what becomes of the requests whose context it ``concerns``."""
+    def lost(self, flow: object, reason: str) -> list[Unanswered]:
+        """A connection failed: what becomes of the requests that went by it."""
         events = []
-        for found in [found for found in self._open.values() if concerns(found.context)]:
+        for found in list(self._on.get(flow, {}).values()):
             if (found.state, Input.LOST) in CLIENT:
                 self._end(found, Input.LOST)
                 events.append(Unanswered(reason, found.context))
@@ -251,14 +257,19 @@ class ClientTransactions:
         return Resend(transaction.data, transaction.context)
 
     def _complete(self, transaction: ClientTransaction, now: float) -> None:
-        if transaction.reliable:
-            self._end(transaction, Input.OVER)
-        else:
+        if transaction.flow is None:
             self._set(now + T4, transaction)
+        else:
+            self._end(transaction, Input.OVER)
 
     def _end(self, transaction: ClientTransaction, step: Input) -> None:
         transaction.state = CLIENT[transaction.state, step]
         del self._open[transaction.key]
+        if transaction.flow is not None:
+            on_it = self._on[transaction.flow]
+            del on_it[transaction.key]
+            if not on_it:
+                del self._on[transaction.flow]
 
     def _set(self, at: float, transaction: ClientTransaction) -> None:
         self._count += 1

@@ -364,6 +364,8 @@ class WebSocketConnection(_Connection):
             self._message.clear()
             if whole.strip(b"\r\n"):
                 self._receiver.received(whole, self)
+            elif whole == Sign.PING.value:
+                self.send(Sign.PONG.value)
 
     def _write(self, event: AcceptConnection | RejectConnection | Pong | CloseConnection) -> None:
         if self.open:

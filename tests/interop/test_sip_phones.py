@@ -4,14 +4,17 @@ Each registers, sends, receives a long text that came in parts out of order, goe
 waiting texts in order, is refused with a wrong password, and goes. Over every transport that it knows.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from protocols.sip import message as sip_message
 from tests.interop import node_smsc, sip_phones
 from tests.interop.node_smsc import NodeSMSC
+from tests.interop.relay import Relay
 from tests.interop.sip_phones import Phone, SipServer
 from tests.provision import provision
 from tests.server import until
@@ -105,6 +108,56 @@ def test_a_wrong_password(
     phone: Phone, where: Callable[[SipServer], dict[str, Any]], server: SipServer
 ) -> None:
     assert phone.register("wrong", **where(server)) == 403
+
+
+@pytest.fixture
+def pjsua2() -> Iterator[Phone]:
+    opened = sip_phones.pjsua2()
+    yield opened
+    opened.stop()
+
+
+def test_a_restart_between_a_request_and_its_retransmission(
+    pjsua2: Phone, server: SipServer, smsc: NodeSMSC
+) -> None:
+    """The phone has not heard that its text was taken, and repeats it to a server that began anew."""
+    with Relay(server.ports["udp"]) as relay:
+        assert pjsua2.register(port=relay.port, transport="udp") == 200
+        relay.loses = lambda octets: octets.startswith(b"SIP/2.0 202")
+        pjsua2.send("send", to=f"+{MOBILE}", text="once")
+        until(lambda: relay.seen(b"SIP/2.0 202", lost=True), "the server has taken it")
+        smsc.wait_for("submit")
+        assert server.stop() == 0
+        relay.loses = lambda octets: False
+        server.start(ready=False)
+        assert pjsua2.wait_for("sent", text="once", seconds=60)[-1]["status"] == 202
+        [answered] = relay.seen(b"SIP/2.0 202", lost=False)
+        assert (
+            sip_message.parse(answered.octets).cseq
+            == sip_message.parse(relay.seen(b"SIP/2.0 202", lost=True)[0].octets).cseq
+        )
+        until(server.is_ready, "the server is ready")
+        assert pjsua2.text(f"+{MOBILE}", "another") == 202
+        submits = smsc.wait_for("submit", count=2)
+        assert [submit["text"] for submit in submits] == ["once", "another"]
+
+
+def test_every_answer_of_a_phone_is_lost_for_20_seconds(
+    pjsua2: Phone, server: SipServer, smsc: NodeSMSC
+) -> None:
+    with Relay(server.ports["udp"]) as relay:
+        assert pjsua2.register(port=relay.port, transport="udp") == 200
+        over = time.monotonic() + 20
+        relay.loses = lambda octets: octets.startswith(b"SIP/2.0 200") and time.monotonic() < over
+        for number in "12":
+            smsc.mo(MOBILE, DID, f"text {number}", ref=number)
+            smsc.wait_for("answered", ref=number, status=0)
+        texts = [message["text"] for message in pjsua2.wait_for("message", count=2, seconds=60)]
+        assert texts == ["text 1", "text 2"]
+        assert time.monotonic() > over
+        assert len(relay.seen(b"SIP/2.0 200", lost=True)) > 4
+        smsc.mo(MOBILE, DID, "text 3", ref="3")
+        assert [message["text"] for message in pjsua2.wait_for("message", count=3)][2:] == ["text 3"]
 
 
 def test_nothing_is_left_in_the_log(server: SipServer) -> None:

@@ -21,6 +21,7 @@ from protocols.sip.answers import response_to
 from protocols.sip.digest import Algorithm
 from protocols.sip.locating import Naptr, Srv
 from protocols.sip.message import Headers, Request, Response, parse
+from protocols.sip.transport import Flow
 from storage import accounts, messages, numbers, sip_accounts
 from storage.deliveries import DueDelivery
 from storage.records import DeliveryRecord, DeliveryState, Did, MessageRecord
@@ -38,16 +39,18 @@ T = TypeVar("T")
 
 
 class Wire:
-    """The server's UDP socket."""
+    """One of the server's UDP sockets."""
 
-    def __init__(self, net: "Net") -> None:
+    def __init__(self, net: "Net", here: Address) -> None:
         self._net = net
+        self._here = here
 
     def getHost(self) -> IPv4Address:
-        return IPv4Address("UDP", *HERE)
+        return IPv4Address("UDP", *self._here)
 
     def write(self, data: bytes, peer: Address) -> None:
         self._net.sent.append((data, peer))
+        self._net.sent_from.append(self._here)
         phone = self._net.phones.get(peer)
         if phone is not None:
             phone.datagram(data)
@@ -67,9 +70,10 @@ class Reactor(MemoryReactorClock):
         return START_MS + round(self.seconds() * 1000)
 
     def listenUDP(self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192) -> Any:
-        wire = Wire(self._net)
+        wire = Wire(self._net, (interface, port))
         protocol.transport = cast(IUDPTransport, wire)
-        self._net.socket = protocol
+        self._net.sockets[interface, port] = protocol
+        self._net.socket = self._net.sockets.get(HERE, protocol)
         return wire
 
 
@@ -123,17 +127,21 @@ class Net:
     def __init__(self, store: InlineStore, **config: Any) -> None:
         self.store = store
         self.sent: list[tuple[bytes, Address]] = []
+        self.sent_from: list[Address] = []
+        self.sockets: dict[Address, Any] = {}
         self.phones: dict[Address, Phone] = {}
         self.socket: Any = None
         self.names = StubNames()
         self.spent = 0.0
-        self.config = SIPConfig(domain=DOMAIN, udp=("192.0.2.1:5060",), tcp=(), **config)
+        self.boots = 0
+        self.config = SIPConfig(**{"domain": DOMAIN, "udp": ("192.0.2.1:5060",), "tcp": (), **config})
         self.boot()
 
     def boot(self) -> None:
         """Start the server, or start it again: what is in memory is gone."""
         self.reactor = Reactor(self)
-        chance = Random(7)
+        self.boots += 1
+        chance = Random(self.boots)  # no key outlives a process
         numbers_ = Numbers(self.store)
         self.sip = SipEdge(
             self.config,
@@ -346,4 +354,27 @@ class Phone:
         return self.ask("MESSAGE", to, {"Content-Type": "text/plain;charset=UTF-8", **named}, body)
 
 
-__all__ = ["DID", "DOMAIN", "PEER", "Net", "Phone", "accounts", "numbers"]
+class Stream:
+    """A connection of a phone."""
+
+    kind, reliable, local = "TCP", True, ("192.0.2.1", 5060)
+
+    def __init__(self, net: Net, phone: Phone) -> None:
+        self.net, self.phone, self.peer = net, phone, phone.address
+        self.open = True
+
+    def send(self, data: bytes) -> None:
+        message = parse(data)
+        if isinstance(message, Request):
+            self.phone.received.append(message)
+            status = self.phone.answer(message)
+            if status is not None:
+                self.net.sip.agent.received(response_to(message, status, "t", "Said").serialise(), self)
+        else:
+            self.net.sent.append((data, self.peer))
+
+    def toward(self, peer: tuple[str, int]) -> Flow:
+        return self
+
+
+__all__ = ["DID", "DOMAIN", "PEER", "Net", "Phone", "Stream", "accounts", "numbers"]

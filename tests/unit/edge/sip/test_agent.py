@@ -1,7 +1,9 @@
 """What is answered before any method is asked: the torture messages, noise of phones, scanners, floods."""
 
 import pytest
+from structlog.testing import capture_logs
 
+from edge.sip.agent import MAX_GROWTH
 from edge.sip.guard import Guard, Limits
 from edge.sip.service import MAX_PENDING, MAX_TURN_SECONDS
 from protocols.sip.message import Response
@@ -109,6 +111,38 @@ def test_no_answer_much_larger_than_its_request(net: Net) -> None:
         net.put(tiny.encode(), STRANGER)
     assert net.sent == []
     assert net.sip.agent.counters.not_answered == 1
+
+
+def test_an_answer_that_is_withheld_is_said_once(net: Net) -> None:
+    fields = ("v:SIP/2.0/UDP h;branch=z9hG4bK1{}", "f:a:b", "t:a:c", "i:1", "CSeq:1 MESSAGE", "", "")
+    tiny = "\r\n".join((f"MESSAGE sip:{PEER}@h SIP/2.0", *fields))
+    with capture_logs() as logs:
+        for number in range(3):
+            net.put(tiny.format(number).encode(), STRANGER)
+    assert [line["event"] for line in logs] == ["sip_answer_withheld"]
+    assert net.sip.agent.counters.not_answered == 3
+
+
+def test_what_is_kept_for_a_long_request_is_no_answer_to_a_short_one(net: Net, phone: Phone) -> None:
+    """Whoever knows the branch could let a long answer go to an address that he forges."""
+    request = phone.request("REGISTER", f"sip:{DOMAIN}", {"User-Agent": "x" * 500})
+    for _ in range(2):
+        [answer] = phone.send(request)
+        assert answer.status == 401
+    short = request.serialise().replace(b"User-Agent: " + b"x" * 500 + b"\r\n", b"")
+    short = short.replace(b"Max-Forwards: 70\r\n", b"")
+    assert MAX_GROWTH * len(short) < len(answer.serialise())
+    assert net.put(short, phone.address) == []
+
+
+def test_a_short_options_gets_a_short_answer(net: Net, phone: Phone) -> None:
+    via, who = "Via: SIP/2.0/UDP h;branch=z9hG4bK1", ("From: <sip:a@h>;tag=1", "To: <sip:h>")
+    short = "\r\n".join(("OPTIONS sip:h SIP/2.0", via, *who, "Call-ID: 1", "CSeq: 1 OPTIONS", "", ""))
+    [answer] = net.put(short.encode(), STRANGER)
+    assert answer.status == 200
+    assert len(answer.serialise()) <= MAX_GROWTH * len(short)
+    [whole] = phone.send(phone.request("OPTIONS", f"sip:{DOMAIN}", {}))
+    assert whole.headers.get("Allow")
 
 
 def test_a_store_that_is_behind_means_503_before_anything_is_asked(net: Net, phone: Phone) -> None:

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from twisted.internet.defer import fail
 
+from edge import statuses
 from edge.handlers.imdn import ATTEMPTS
 from edge.handlers.sip import OFF_SECONDS
+from edge.sip.delivery import MOST_WAITING
 from edge.sip.flows import UDP_MAX_OCTETS
+from protocols.sip.answers import response_to
 from protocols.sip.body import Content, read_body
 from protocols.sip.imdn import Receipt, Wish
-from protocols.sip.message import Request, parse
-from protocols.sip.transport import Flow
+from protocols.sip.message import Request
 from storage import contacts, deliveries
 from storage.deliveries import DueDelivery
 from storage.errors import StoreUnavailable
@@ -19,7 +21,7 @@ from storage.records import DeliveryRecord, DeliveryState, Did
 from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import record
-from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone
+from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone, Stream
 
 
 def test_what_a_phone_gets(net: Net, phone: Phone, did: Did) -> None:
@@ -149,9 +151,124 @@ def test_three_contacts_of_which_one_lives(net: Net, phone: Phone, did: Did) -> 
     assert len(phone.received) == 1
 
 
+def test_one_pending_to_each_contact_and_each_in_order(net: Net, phone: Phone, did: Did) -> None:
+    """One contact sleeps for six seconds, one is dead, one lives: nobody waits for the others."""
+    asleep, dead = Phone(net, port=5081), Phone(net, port=5082)
+    for other in (asleep, dead):
+        other.register()
+        other.answer = lambda request: None
+    phone.register()
+    texts = [f"text {number}" for number in range(6)]
+    due = [net.arrives(did, text) for text in texts]
+    net.reactor.pump([0.1] * 10)
+    assert {net.state(delivery) for delivery in due} == {("delivered", "delivered")}
+    assert phone.texts == texts
+    assert {tuple(other.texts) for other in (asleep, dead)} == {("text 0", "text 0")}  # it was repeated
+    net.reactor.pump([0.5] * 10)
+    asleep.answer = lambda request: 200
+    net.reactor.pump([0.5] * 60)
+    assert list(dict.fromkeys(asleep.texts)) == texts
+    assert set(dead.texts) == {"text 0"}
+    net.arrives(did, "text 6")
+    assert [each.texts[-1] for each in (phone, asleep, dead)] == ["text 6"] * 3
+
+
+def test_what_waits_for_a_slow_contact_is_bounded(net: Net, phone: Phone, did: Did) -> None:
+    slow = Phone(net, port=5081)
+    slow.register()
+    phone.register()
+    slow.answer = lambda request: None
+    for number in range(MOST_WAITING + 5):
+        net.arrives(did, f"text {number}")
+    net.reactor.pump([0.1] * 4)
+    slow.answer = lambda request: 200
+    net.reactor.pump([0.5] * 8)
+    assert len(phone.texts) == MOST_WAITING + 5
+    assert list(dict.fromkeys(slow.texts)) == [f"text {number}" for number in range(MOST_WAITING + 1)]
+
+
+def test_what_waited_for_a_contact_that_went_is_not_sent_there(net: Net, phone: Phone, did: Did) -> None:
+    slow = Phone(net, port=5081)
+    slow.register()
+    phone.register()
+    slow.answer = lambda request: None
+    for text in ("one", "two"):
+        net.arrives(did, text)
+    slow.register(f"{slow.contact};expires=0")
+    slow.answer = lambda request: 200
+    net.reactor.pump([0.5] * 80)
+    assert set(slow.texts) == {"one"}
+    assert phone.texts == ["one", "two"]
+
+
+def late_answer(phone: Phone, request: Request, status: int = 200) -> None:
+    octets = response_to(request, status, "phone", "Late").serialise()
+    phone.net.socket.datagramReceived(octets, phone.address)
+
+
+def test_an_answer_after_its_time_settles_the_text(net: Net, phone: Phone, did: Did) -> None:
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    delivery = net.arrives(did, "once")
+    net.reactor.pump([1.0] * 36)
+    assert net.state(delivery) == ("pending", "phone_silent")
+    late_answer(phone, phone.received[-1])
+    net.reactor.pump([0.1] * 3)
+    assert net.state(delivery) == ("delivered", "delivered")
+    heard = len(phone.received)
+    net.reactor.pump([1.0] * 120)
+    assert len(phone.received) == heard
+
+
+def test_an_answer_after_its_time_while_another_contact_is_asked(net: Net, phone: Phone, did: Did) -> None:
+    other = Phone(net, port=5081)
+    for each in (phone, other):
+        each.register(Expires="7200")
+        each.answer = lambda request: None
+    first = net.arrives(did, "once")
+    net.reactor.pump([1.0] * 49)  # the second attempt is under way
+    late_answer(phone, phone.received[0])
+    assert net.state(first) == ("delivered", "delivered")
+
+
+def test_a_late_refusal_settles_nothing(net: Net, phone: Phone, did: Did) -> None:
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    delivery = net.arrives(did, "once")
+    net.reactor.pump([1.0] * 36)
+    late_answer(phone, phone.received[-1], 480)
+    assert net.state(delivery) == ("pending", "phone_silent")
+    phone.answer = lambda request: 200
+    net.reactor.pump([1.0] * 20)
+    assert net.state(delivery) == ("delivered", "delivered")
+
+
+def test_a_phone_can_tell_a_copy(net: Net, phone: Phone, did: Did) -> None:
+    """What got no answer comes again as it was; what was answered comes as a request of its own."""
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    net.arrives(did, "once")
+    net.reactor.pump([1.0] * 33)
+    phone.answer = lambda request: 480
+    net.reactor.pump([1.0] * 16)
+    first, again = phone.received[0], phone.received[-1]
+    assert first.serialise() == again.serialise()
+    net.reactor.pump([1.0] * 31)
+    other = phone.received[-1]
+    assert other.call_id == first.call_id
+    assert (other.via.branch != first.via.branch, other.cseq.number > first.cseq.number) == (True, True)
+
+
+def test_a_contact_with_more_than_a_start_line_may_have(net: Net, phone: Phone, did: Did) -> None:
+    phone.register("<sip:a?b;method=c@192.0.2.7:5070;ob;method=INVITE;x=y?Subject=x&Route=%3Csip:evil%3E>")
+    net.arrives(did, "hi")
+    assert phone.received[0].uri == "sip:a?b;method=c@192.0.2.7:5070;ob;x=y"
+
+
 @pytest.mark.parametrize(
     ("status", "state", "outcome"),
     [
+        (482, "pending", "phone_silent"),
         (202, "delivered", "delivered"),
         (200, "delivered", "delivered"),
         (415, "failed", "refused"),
@@ -199,31 +316,6 @@ def test_a_store_that_fails_at_the_register_wakes_later(net: Net, phone: Phone, 
     assert net.state(delivery)[0] == "delivered"
 
 
-class Stream:
-    """A connection of a phone."""
-
-    kind, reliable, local = "TCP", True, ("192.0.2.1", 5060)
-
-    def __init__(self, net: Net, phone: Phone) -> None:
-        self.net, self.phone, self.peer = net, phone, phone.address
-        self.open = True
-
-    def send(self, data: bytes) -> None:
-        message = parse(data)
-        if isinstance(message, Request):
-            from protocols.sip.answers import response_to
-
-            self.phone.received.append(message)
-            status = self.phone.answer(message)
-            if status is not None:
-                self.net.sip.agent.received(response_to(message, status, "t", "Said").serialise(), self)
-        else:
-            self.net.sent.append((data, self.peer))
-
-    def toward(self, peer: tuple[str, int]) -> Flow:
-        return self
-
-
 def by_tcp(net: Net, phone: Phone) -> Stream:
     """Register over a connection."""
     stream = Stream(net, phone)
@@ -243,6 +335,21 @@ def test_by_the_connection_that_it_registered_on(net: Net, phone: Phone, did: Di
     delivery = net.arrives(did, "long " * 400)
     assert net.state(delivery)[0] == "delivered"
     assert phone.received[0].via.transport == "TCP"
+
+
+def test_a_fault_holds_up_nothing(net: Net, phone: Phone, did: Did) -> None:
+    stream = by_tcp(net, phone)
+
+    def fails(data: bytes) -> None:
+        raise OSError("no room")
+
+    send, stream.send = stream.send, fails  # type: ignore[method-assign]
+    first = net.arrives(did, "one")
+    assert net.state(first) == ("pending", "phone_silent")
+    stream.send = send  # type: ignore[method-assign]
+    net.reactor.pump([1.0] * 16)
+    net.arrives(did, "two")
+    assert phone.texts == ["one", "two"]
 
 
 def test_a_lost_connection_ends_the_attempt_at_once(net: Net, phone: Phone, did: Did) -> None:
@@ -273,6 +380,34 @@ def test_too_long_for_a_datagram_tries_tcp(net: Net, phone: Phone, did: Did) -> 
     net.arrives(did, "x" * UDP_MAX_OCTETS)
     assert phone.received == []
     assert [client[:2] for client in net.reactor.tcpClients] == [("192.0.2.7", 5070)]
+
+
+def test_from_the_socket_that_its_register_came_to(inline_store: InlineStore, did: Did) -> None:
+    """A NAT lets in what comes from there only; a restart does not change that."""
+    other = ("192.0.2.2", 5060)
+    net = Net(inline_store, udp=("192.0.2.1:5060", "192.0.2.2:5060"))
+    net.account(did)
+    phone = Phone(net)
+    net.socket = net.sockets[other]
+    phone.register()
+    net.arrives(did, "hi")
+    assert net.sent_from[-1] == other
+    net.boot()
+    net.socket = net.sockets[other]
+    net.arrives(did, "ho")
+    assert net.sent_from[-1] == other
+    assert phone.texts == ["hi", "ho"]
+
+
+def test_a_closed_connection_is_forgotten_and_the_others_are_not(net: Net, phone: Phone, did: Did) -> None:
+    streams = [by_tcp(net, Phone(net, port=port)) for port in (5081, 5082)]
+    streams[0].open = False
+    net.sip.agent.flow_lost(streams[0], "gone")
+    assert [binding.flow for binding in net.sip.bindings] == [None, streams[1]]
+    phone.address = streams[1].peer
+    phone.register("*", Expires="0")
+    assert list(net.sip.bindings) == []
+    net.sip.agent.flow_lost(streams[1], "gone")
 
 
 def test_a_path_is_a_route(net: Net, phone: Phone, did: Did) -> None:
@@ -376,6 +511,19 @@ def test_reports_that_nobody_wants(net: Net, phone: Phone, did: Did) -> None:
     phone.register()
     assert net.state(report(net, did, "failed", "display")) == ("delivered", "not_wanted")
     assert phone.received == []
+
+
+@pytest.mark.parametrize("event", ["queued", "sent"])
+def test_what_goes_well_is_no_failure(net: Net, phone: Phone, did: Did, event: str) -> None:
+    phone.register()
+    assert net.state(report(net, did, event)) == ("delivered", "not_wanted")
+    assert phone.received == []
+
+
+def test_no_report_is_stored_of_what_a_phone_is_not_told(net: Net, did: Did) -> None:
+    asked = 'imdn:{"user":"alice","id":"m1","wants":["negative-delivery"]}'
+    message = record(net.store, did, net.reactor.wall_ms(), "mt", leg="sip", status_callback=asked)
+    assert statuses.queued(message, net.store.ids.next, lambda due: due) == []
 
 
 def test_reports_to_phones_that_do_not_take_them(net: Net, phone: Phone, did: Did) -> None:

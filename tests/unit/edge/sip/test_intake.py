@@ -6,10 +6,11 @@ import pytest
 
 from protocols.sip.cpim import make_cpim
 from protocols.sip.imdn import make_imdn
+from protocols.sip.message import Request
 from protocols.sip.transaction import TIMER_J
 from storage import numbers
 from storage.records import Did
-from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone
+from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone, Stream
 
 SECOND = "+12025550101"
 
@@ -42,19 +43,72 @@ def test_retransmissions_are_absorbed_for_32_seconds(net: Net, phone: Phone, did
     assert len(net.stored(did)) == 1
 
 
-def test_a_retransmission_after_a_restart_sends_nothing(net: Net, phone: Phone, did: Did) -> None:
+URI = f"sip:{PEER}@{DOMAIN}"
+
+
+def taken(phone: Phone) -> Request:
+    """A request with credentials that has been answered 202."""
+    [challenged] = phone.send(phone.request("MESSAGE", URI, {}, b"hi"))
+    request = phone.authorised(challenged, "MESSAGE", URI, {}, b"hi")
+    assert [answer.status for answer in phone.send(request)] == [202]
+    return request
+
+
+def test_a_retransmission_after_a_restart_is_not_challenged(net: Net, phone: Phone, did: Did) -> None:
+    """A phone answers a challenge by itself, with the next CSeq: that would be another text."""
+    request = taken(phone)
+    net.boot()
+    assert [answer.status for answer in phone.send(request)] == [202]
+    assert len(net.stored(did)) == 1
+    assert phone.message().status == 202
+    assert len(net.stored(did)) == 2
+
+
+def test_a_request_that_was_not_taken_before_the_restart_is(net: Net, phone: Phone, did: Did) -> None:
+    [challenged] = phone.send(phone.request("MESSAGE", URI, {}, b"hi"))
+    request = phone.authorised(challenged, "MESSAGE", URI, {}, b"hi")
+    net.boot()
+    [stale] = phone.send(request)
+    assert (stale.status, "stale=true" in (stale.headers.get("WWW-Authenticate") or "")) == (401, True)
+    assert phone.send(phone.authorised(stale, "MESSAGE", URI, {}, b"hi"))[0].status == 202
+    assert len(net.stored(did)) == 1
+
+
+@pytest.mark.parametrize("how", ["z9hG4bKnew", "connection"])
+def test_the_same_octets_by_another_branch_or_connection(net: Net, phone: Phone, did: Did, how: str) -> None:
+    request = taken(phone)
+    if how == "connection":
+        stream = Stream(net, phone)
+        before = len(net.sent)
+        net.sip.agent.received(request.serialise().replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP"), stream)
+        answers = list(net.answers(before, phone.address))
+    else:
+        octets = request.serialise().replace(request.via.branch.encode(), how.encode())
+        answers = net.put(octets, phone.address)
+    assert [answer.status for answer in answers] == [202]
+    assert len(net.stored(did)) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "body", "messages"),
+    [
+        (URI, b"hi", 1),
+        (f"sip:{PEER}@192.0.2.1", b"hi", 1),
+        (URI, b"ho", 2),
+        (f"sip:40404@{DOMAIN}", b"hi", 2),
+    ],
+)
+def test_another_text_or_number_under_the_same_ids_is_another_message(
+    net: Net, phone: Phone, did: Did, uri: str, body: bytes, messages: int
+) -> None:
     fields: dict[str, str | list[str]] = {
         "Call-ID": "one",
         "CSeq": "7 MESSAGE",
         "From": f"<{phone.aor}>;tag=same",
     }
-    assert phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi").status == 202
-    net.boot()
-    assert phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi").status == 202
-    assert len(net.stored(did)) == 1
-    fields["CSeq"] = "8 MESSAGE"
-    assert phone.ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi").status == 202
-    assert len(net.stored(did)) == 2
+    assert phone.ask("MESSAGE", URI, fields, b"hi").status == 202
+    assert phone.ask("MESSAGE", uri, fields, body).status == 202
+    assert len(net.stored(did)) == messages
 
 
 def test_the_same_request_by_two_ways_is_one_message(net: Net, phone: Phone, did: Did) -> None:
@@ -121,6 +175,29 @@ def test_the_country_of_a_phone(net: Net, phone: Phone, did: Did) -> None:
     assert phone.message(f"sip:07911123456@{DOMAIN}").status == 202
     assert net.stored(did)[0].peer == "+447911123456"
     assert phone.message(f"sip:12025550150@{DOMAIN}", From=f"<sip:{DID}@{DOMAIN}>;tag=x").status == 404
+
+
+@pytest.mark.parametrize(
+    ("region", "user"), [("", "011442079460123"), ("GB", "00442079460123"), ("GB", "02079460123")]
+)
+def test_the_international_prefix_of_a_phones_country(
+    net: Net, phone: Phone, did: Did, region: str, user: str
+) -> None:
+    net.account(did, region=region)
+    assert phone.message(f"sip:{user}@{DOMAIN}").status == 202
+    assert net.stored(did)[0].peer == "+442079460123"
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "reason"),
+    [
+        ({}, b"\xff\xff", "Bad body (is not utf-8)"),
+        ({"Content_Type": "message/imdn+xml"}, b"<x/>", "Bad body (an imdn without message-id or status)"),
+    ],
+)
+def test_what_cannot_be_read_says_why(phone: Phone, fields: dict[str, str], body: bytes, reason: str) -> None:
+    answer = phone.message(text=body, **fields)
+    assert (answer.status, answer.reason.lower()) == (400, reason.lower())
 
 
 def test_the_number_in_a_header_of_its_own(net: Net, phone: Phone, did: Did) -> None:

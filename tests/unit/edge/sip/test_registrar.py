@@ -2,6 +2,9 @@
 
 import pytest
 
+from edge.sip.agent import MAX_GROWTH
+from edge.sip.registrar import MOST_WAITING
+from protocols.sip import digest
 from protocols.sip.digest import Algorithm
 from protocols.sip.headers import parse_address_list
 from protocols.sip.message import Response
@@ -150,6 +153,95 @@ def test_five_wrong_answers_ban_this_user_at_this_address(net: Net, phone: Phone
     assert phone.register().status == 403  # the same address and user, with the right password
     net.reactor.advance(61)
     assert phone.register().status == 200
+
+
+def test_answers_to_nonces_that_are_not_ours_are_not_counted(net: Net, phone: Phone) -> None:
+    """Whoever forges an address by UDP could ban its phones otherwise."""
+    forged = digest.Challenge(DOMAIN, "x", Algorithm.MD5)
+    for number in range(60):
+        value = digest.answer(forged, f"user{number % 3}", "wrong", "REGISTER", f"sip:{DOMAIN}", "c")
+        [answer] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": value}))
+        assert answer.status == 401
+        net.reactor.advance(1)
+    assert net.sip.guard.counters.wrong == 0
+    assert phone.register().status == 200
+
+
+def test_a_nonce_is_for_the_address_that_asked(net: Net, phone: Phone) -> None:
+    fields = {"Contact": phone.contact}
+    [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", fields))
+    victim = Phone(net, password="wrong", port=5090)
+    victim.address = ("192.0.2.8", 5090)
+    for count in range(1, 10):
+        [answer] = victim.send(
+            victim.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields, count=count)
+        )
+        assert answer.status == 401
+    assert net.sip.guard.counters.wrong == 0
+
+
+def test_a_challenge_does_not_tell_who_is_there(net: Net, did: Did) -> None:
+    """Names that are not there are challenged as those that are; one who sends as his number as himself."""
+
+    def offered(user: str) -> tuple[str, ...]:
+        asking = Phone(net, user)
+        [answer] = asking.send(asking.request("REGISTER", f"sip:{DOMAIN}", {}))
+        values = answer.headers.all("WWW-Authenticate")
+        return tuple(sorted(digest.parse_challenge(value).algorithm.value for value in values))
+
+    strangers = [f"nobody{number}" for number in range(60)]
+    assert {offered(name) for name in strangers} == {("MD5",)}
+    net.account(did, "bob", "sha-256", dids=("+12025550101",))
+    net.reactor.advance(60)
+    before = [offered(name) for name in strangers]
+    assert set(before) == {("MD5",), ("SHA-256",)}
+    net.reactor.advance(60)
+    assert [offered(name) for name in strangers] == before
+    assert [offered(name) for name in ("alice", "2025550100", "bob", "+12025550101")] == [
+        ("MD5",),
+        ("MD5",),
+        ("SHA-256",),
+        ("SHA-256",),
+    ]
+
+
+def test_a_burst_of_one_phone_is_decided_one_after_the_other(net: Net, phone: Phone) -> None:
+    requests = []
+    for _ in range(4):
+        fields = {"Contact": phone.contact}
+        [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", fields))
+        requests.append(phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields))
+    net.store.writer.held = True
+    before = len(net.sent)
+    for request in requests:
+        assert phone.send(request) == []
+    net.store.writer.release()
+    assert [answer.status for answer in net.answers(before, phone.address)] == [200] * 4
+    assert len(net.sip.bindings) == 1
+    fields = {"Contact": phone.contact}
+    [challenged] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", fields))
+    burst = [
+        phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields, count=count)
+        for count in range(1, MOST_WAITING + 3)
+    ]
+    net.store.writer.held = True
+    answers = [answer for request in burst for answer in phone.send(request)]
+    assert [answer.status for answer in answers] == [503]
+    net.store.writer.release()
+
+
+@pytest.mark.parametrize("length", [1, 10])
+def test_two_challenges_that_are_too_large_become_one(net: Net, did: Did, length: int) -> None:
+    """A datagram's answer is at most half as long again; what is left fits every phone."""
+    net.account(did, "bob", "both")
+    bob = Phone(net, "bob")
+    fields = {"Contact": bob.contact, "User-Agent": "x" * length, "Max-Forwards": "9"}
+    request = bob.request("REGISTER", f"sip:{DOMAIN}", fields)
+    [challenged] = bob.send(request)
+    assert len(challenged.serialise()) <= MAX_GROWTH * len(request.serialise())
+    [value] = challenged.headers.all("WWW-Authenticate")
+    assert "algorithm=MD5" in value
+    assert bob.send(bob.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields))[0].status == 200
 
 
 @pytest.mark.parametrize(("how", "names"), [("sha-256", ["SHA-256"]), ("both", ["SHA-256", "MD5"])])

@@ -370,10 +370,10 @@ def test_a_trunk_is_known_by_its_address(inline_store: InlineStore, did: Did) ->
     assert sends(Pbx(net)).status == 202
     [stored] = net.stored(did)
     assert (stored.did, stored.peer, stored.text, stored.leg) == (DID, PEER, "hi", "sip")
-    assert sends(Pbx(net, OTHER)).status == 403  # no trunk: a phone with a wrong password
+    assert sends(Pbx(net, OTHER), Call_ID="another").status == 403  # no trunk: a phone with a wrong password
     net = network(inline_store, networks=("192.0.2.51", "2001:db8::/32"))
-    assert sends(Pbx(net, OTHER)).status == 202
-    assert sends(Pbx(net)).status == 403
+    assert sends(Pbx(net, OTHER), Call_ID="third").status == 202
+    assert sends(Pbx(net), Call_ID="fourth").status == 403
 
 
 def test_whom_it_is_from(inline_store: InlineStore, did: Did) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from protocols.sip import digest
-from protocols.sip.digest import Algorithm, Credentials, Freshness, Nonces
+from protocols.sip.digest import Algorithm, Credentials, Nonces
 from protocols.sip.errors import BadValue
 
 RFC7616 = (
@@ -93,6 +93,9 @@ def test_a_client_answers_a_challenge() -> None:
             digest.parse_challenge(bad)
 
 
+HOST = "192.0.2.7"
+
+
 def credentials(nonce: str, count: int, qop: str | None = "auth") -> Credentials:
     return Credentials("u", "r", nonce, "sip:x", "0", Algorithm.MD5, qop, f"{count:08x}", "c")
 
@@ -104,32 +107,35 @@ def nonces(limit: int = 100) -> Nonces:
 
 def test_counts_may_come_out_of_order_and_never_twice() -> None:
     made = nonces()
-    nonce = made.make(0.0)
+    nonce = made.make(HOST, 0.0)
     uses = [1, 3, 2, 3, 200, 199, 2, 73, 72, 0, 5000, 200]
-    fresh = [made.use(credentials(nonce, count), 1.0) is Freshness.FRESH for count in uses]
+    fresh = [made.use(credentials(nonce, count)) for count in uses]
     assert fresh == [True, True, True, False, True, True, False, True, False, False, True, False]
 
 
 def test_without_qop_once() -> None:
     made = nonces()
-    nonce = made.make(0.0)
-    assert made.use(credentials(nonce, 0, None), 1.0) is Freshness.FRESH
-    assert made.use(credentials(nonce, 0, None), 1.0) is Freshness.REPLAYED
+    nonce = made.make(HOST, 0.0)
+    assert made.use(credentials(nonce, 0, None))
+    assert not made.use(credentials(nonce, 0, None))
 
 
 def test_stale() -> None:
-    made, nonce = nonces(), nonces().make(0.0)
-    assert made.use(credentials(nonce, 1), 300.0) is Freshness.FRESH
-    assert made.use(credentials(nonce, 2), 300.2) is Freshness.STALE
+    made, nonce = nonces(), nonces().make(HOST, 0.0)
+    assert made.is_good(nonce, HOST, 300.0)
+    assert not made.is_good(nonce, HOST, 300.2)
+    assert not made.is_good(nonce, "192.0.2.8", 1.0)
     for forged in ("", "x", "é", nonce[:-4] + "AAAA", nonce[:8]):
-        assert made.use(credentials(forged, 1), 1.0) is Freshness.STALE
-    assert Nonces(b"other", bytes).use(credentials(nonce, 1), 1.0) is Freshness.STALE
+        assert not made.is_good(forged, HOST, 1.0)
+    assert not Nonces(b"other", bytes).is_good(nonce, HOST, 1.0)
 
 
 def test_what_is_forgotten_is_not_good_again() -> None:
     made = nonces(limit=2)
-    old = [made.make(float(at)) for at in range(3)]
+    old = [made.make(HOST, float(at)) for at in range(3)]
     for nonce in old:
-        assert made.use(credentials(nonce, 1), 3.0) is Freshness.FRESH
-    assert made.use(credentials(old[0], 1), 3.0) is Freshness.STALE
-    assert made.use(credentials(old[2], 2), 3.0) is Freshness.FRESH
+        assert made.is_good(nonce, HOST, 3.0)
+        assert made.use(credentials(nonce, 1))
+    assert not made.is_good(old[0], HOST, 3.0)
+    assert made.is_good(old[2], HOST, 3.0)
+    assert made.use(credentials(old[2], 2))

@@ -265,7 +265,7 @@ def test_a_websocket() -> None:
     browser.sends(TextMessage(MESSAGE.decode()[:30], message_finished=False))
     browser.sends(TextMessage(MESSAGE.decode()[30:]))
     browser.sends(BytesMessage(torture()["mpart01"]))
-    browser.sends(TextMessage("\r\n\r\n"))
+    browser.sends(TextMessage("\r\n"))
     assert browser.link.messages == [MESSAGE, torture()["mpart01"]]
     browser.sends(Ping(b"x"))
     flow = browser.link.heard.messages[0][1]
@@ -277,6 +277,18 @@ def test_a_websocket() -> None:
     assert isinstance(octets, BytesMessage)
     browser.sends(CloseConnection(1000))
     assert browser.link.wire.disconnecting
+
+
+@pytest.mark.parametrize("ping", [TextMessage("\r\n\r\n"), BytesMessage(b"\r\n\r\n")])
+def test_a_keep_alive_by_websocket_is_answered(ping: Event) -> None:
+    browser = joined()
+    browser.sends(ping)
+    [pong] = browser.events()
+    assert isinstance(pong, TextMessage)
+    assert pong.data == "\r\n"
+    assert browser.link.heard.messages == []
+    browser.sends(TextMessage("\r\n"))
+    assert browser.events() == []
 
 
 def test_a_websocket_that_speaks_something_else() -> None:
