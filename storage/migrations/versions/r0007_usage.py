@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007_usage"
-down_revision = "0006_store"
+down_revision = "0007_sip"
 branch_labels = None
 depends_on = None
 
