@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 import pytest_twisted
+from hypothesis import settings
 
 from tests import postgresql
 
@@ -31,6 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Hundreds of processes are started: without what Python has compiled each would compile all of it anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    settings.register_profile("trunkline", settings.get_profile("default"), deadline=None)  # no timing asserts
+    if "CI" not in os.environ:
+        settings.load_profile("trunkline")
     if not hasattr(config, "workerinput"):
         postgresql.begin_run()
 
