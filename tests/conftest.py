@@ -32,11 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # Hundreds of processes are started: without what Python has compiled each would compile all of it anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
-    settings.register_profile("trunkline", settings.get_profile("default"), deadline=None)  # no timing asserts
+    settings.register_profile("trunkline", settings.get_profile("default"), deadline=None)
     if "CI" not in os.environ:
         settings.load_profile("trunkline")
     if not hasattr(config, "workerinput"):
-        postgresql.begin_run()
+        postgresql.begin_run(in_memory=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -47,10 +47,11 @@ class NoPostgreSQL(Exception):
     """There is no PostgreSQL here to run tests on; the text says what to do."""
 
 
-def begin_run() -> None:
-    """Name the place of this run's cluster; for the process that outlives all its workers."""
+def begin_run(*, in_memory: bool = False) -> None:
+    """Name the place of this run's cluster; for the process that outlives all its workers. ``in_memory``: if
+    there is room. Each test has a database of its own, and on a disk most of a run is their making."""
     parent = tempfile.gettempdir()
-    if _has_room(_MEMORY):  # each test has a database of its own: on a disk most of a run is their making
+    if in_memory and _has_room(_MEMORY):
         parent = _MEMORY
     elif len(parent) > _SOCKET_PATH_LIMIT:
         parent = "/tmp"

@@ -184,7 +184,7 @@ def start_to_ready(url: str, engine_name: str) -> Figure:
     with tempfile.TemporaryDirectory() as folder, Peer(120.0) as peer:
         port = free_port()
         peer.listen(port, peer.smpp)
-        with Server(Path(folder), url, port) as server:
+        with Server(Path(folder), url, port, ("env",)) as server:  # the command itself, imports and all
             started = time.perf_counter()
             server.start(ready=False)
             assert peer.run(server.is_ready), "it is ready in the end"
