@@ -159,7 +159,7 @@ def purge_notices(
 
     How many went, and the id after which it goes on; None: these were the last.
     """
-    walked = (mail_notice.c.id > after_id, mail_notice.c.id < lowest_at(before_ms + 60_000))
+    walked = (mail_notice.c.id > after_id, mail_notice.c.id < lowest_at(before_ms + 120_000))
     old = select(mail_notice.c.id).where(*walked).order_by(mail_notice.c.id).limit(limit)
     ids = list(connection.scalars(old))
     gone = delete(mail_notice).where(

@@ -104,6 +104,7 @@ class Server:
                     stderr=log,
                 )
         else:
+            self.log.touch()
             self._process = nursery().start(command, self.folder, self.log)
         if ready:
             until(self.is_ready, f"the server is ready (log: {self.log})")

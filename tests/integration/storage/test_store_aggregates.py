@@ -184,7 +184,8 @@ def test_updates_of_a_batch_reach_their_own_rows(engine: Engine) -> None:
     all_parts = [part_of(message, number=number) for number in range(50)]
     write(engine, messages.insert(message, all_parts))
     rows = [
-        parts.record_sent(item.id, f"id-{item.number}" if item.number else None, NOW)[0] for item in all_parts
+        parts.record_sent(item.id, f"id-{item.number}" if item.number else None, NOW)[-1]
+        for item in all_parts
     ]
     with engine.transaction() as connection:
         execute(connection, rows[0][0], [row for _, row in rows])
