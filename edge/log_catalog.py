@@ -177,7 +177,7 @@ EVENTS: Mapping[str, str] = {
     "http_handler_broken": "Answering a request is at fault itself: a bug; 500.",
     "logged_in": "Somebody has logged in to the portal.",
     "login_failed": "Somebody has not.",
-    "seal_key_unusable": "`server.seal_key` cannot be read or made: who has a second factor needs a spare code.",
+    "seal_key_unusable": "`server.seal_key` cannot be read or made: second factors need a spare code.",
     "second_factor_not_opened": "A second factor was sealed with a key that is not there any more.",
     "session_not_renewed": "A session's end could not be moved on.",
     "conversation_not_marked": "That a conversation was read could not be stored.",
