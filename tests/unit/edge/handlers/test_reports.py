@@ -85,7 +85,7 @@ def test_a_callers_address_says_who_tells_it(rig: Rig) -> None:
     ):
         told = about._replace(status_callback=address)
         owed = statuses.queued(told, rig.store.ids.next, lambda due: due)
-        # Mail, phones and the reports of gateways tell nothing of queued messages: nothing is stored for them.
+        # Mail, phones and gateways are told nothing of queued messages, so nothing is stored for them.
         expected = [(handler, address)] if handler == "status" else []
         assert [(item.handler, item.target) for item in owed] == expected
         assert statuses._teller(address) == handler
