@@ -351,7 +351,7 @@ class Inbound:
         if whole is not None:
             unit += assign(whole.part_ids, message.id)
 
-        heard = self._heard(message, did)
+        heard = None if did is None else wish_of(message, did, self._opt_outs)
 
         def committed(_: None) -> None:
             self.counters.messages += 1
@@ -365,12 +365,6 @@ class Inbound:
             return failure
 
         return self._written(unit, heard).addCallbacks(committed, not_committed)
-
-    def _heard(self, message: MessageRecord, did: Did | None) -> Heard | None:
-        """The wish to get no more messages, or to get them again, if that is the whole text."""
-        if did is None or message.flags & MessageFlag.INCOMPLETE:
-            return None
-        return self._opt_outs.hear(did.account_id, did.number, message.peer, message.text)
 
     def _written(self, unit: list[Write], heard: Heard | None) -> Deferred[None]:
         if heard is None:
@@ -440,6 +434,13 @@ class Inbound:
     def _not_found(self, failure: Failure) -> None:
         """The store cannot be asked for a number that memory does not have: as if it had none."""
         not_stored(self._log, "did_not_looked_up", failure)
+
+
+def wish_of(message: MessageRecord, did: Did, opt_outs: OptOuts) -> Heard | None:
+    """The wish to get no more messages, or to get them again, if that is the whole text."""
+    if message.flags & MessageFlag.INCOMPLETE:
+        return None
+    return opt_outs.hear(did.account_id, did.number, message.peer, message.text)
 
 
 def deliveries_of(

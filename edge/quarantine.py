@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred
 
 from edge.deliveries import Outbox
 from edge.directory import Directory
-from edge.inbound import deliveries_of
+from edge.inbound import deliveries_of, wish_of
 from edge.policy.optout import Heard, OptOuts
 from storage import events, messages, quarantine
-from storage.records import DeliveryState, Did, MessageFlag, MessageRecord
+from storage.records import DeliveryState, Did, MessageRecord
 from storage.statements import Write, execute_all
 from storage.store import Store
 
@@ -75,7 +75,7 @@ class Quarantine:
         for record in found:
             message = record._replace(account_id=did.account_id, did_id=did.id)
             execute_all(conn, [*messages.adopt(message, now_ms), *self._owed(message, did, now_ms)])
-            wish = self._heard(message, did)
+            wish = wish_of(message, did, self._opt_outs)
             if wish is not None:
                 wish.store(conn)
                 heard.append(wish)
@@ -92,8 +92,3 @@ class Quarantine:
             if item.delivery.state == DeliveryState.FAILED:
                 unit += events.delivery_changed(item.delivery, DeliveryState.FAILED, now_ms)
         return unit
-
-    def _heard(self, message: MessageRecord, did: Did) -> Heard | None:
-        if message.flags & MessageFlag.INCOMPLETE:
-            return None
-        return self._opt_outs.hear(did.account_id, did.number, message.peer, message.text)
