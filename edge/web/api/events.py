@@ -16,6 +16,7 @@ from edge.web.api.access import Access
 from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import Choice, Many, Member, Record, Text
+from edge.web.api.underway import UnderWay
 from edge.web.headers import api_head
 from edge.web.services import FeedReader
 from edge.web.streams import Stream
@@ -41,7 +42,7 @@ class Streams:
     def __init__(self, access: Access, most: int) -> None:
         self._access = access
         self._most = most
-        self.open: dict[int, int] = {}
+        self._under_way = UnderWay()
 
     def listen(self, call: Call) -> Deferred[Reply | None] | None:
         """Takes the request over; raises Problem when there are too many, or for a cursor that is none."""
@@ -51,13 +52,10 @@ class Streams:
         feed = call.services.events
         assert feed is not None, "or this route is not there"
         cursor = _cursor(call)
-        key = call.key.id
-        if self.open.get(key, 0) >= STREAMS_OF_A_KEY or sum(self.open.values()) >= self._most:
+        if self._under_way.of(call.key.id) >= STREAMS_OF_A_KEY or self._under_way.total >= self._most:
             detail = f"A key may have {STREAMS_OF_A_KEY} streams at once, and the server {self._most}."
             raise Problem(429, "too_many_streams", detail, headers=((b"Retry-After", b"5"),))
-        self.open[key] = self.open.get(key, 0) + 1
-        gone = call.request.notifyFinish()
-        gone.addBoth(lambda _: self._closed(key))
+        self._under_way.begin(call)
         return feed.subscribe(call.account_id, cursor).addCallback(self._begin, call)
 
     def _begin(self, reader: FeedReader, call: Call) -> None:
@@ -65,11 +63,6 @@ class Streams:
             reader.close()
         else:
             stream(call, reader, self._access).begin(HEAD + self._access.lines(call.key))
-
-    def _closed(self, key: int) -> None:
-        self.open[key] -= 1
-        if not self.open[key]:
-            del self.open[key]
 
     def routes(self) -> list[Route]:
         """The one."""

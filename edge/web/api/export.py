@@ -7,6 +7,7 @@ from edge.web.api.access import Access, origin_lines
 from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import Choice, Member, Moment, Number, Record
+from edge.web.api.underway import UnderWay
 from edge.web.exporting import Export
 from edge.web.headers import api_head, lines
 from storage import export
@@ -31,16 +32,14 @@ class Exports:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self.open: dict[int, int] = {}
+        self._under_way = UnderWay()
 
     def export(self, call: Call) -> Deferred[Reply | None]:
         """Takes the request over; raises Problem when the key has too many under way."""
-        key = call.key.id
-        if self.open.get(key, 0) >= EXPORTS_OF_A_KEY:
+        if self._under_way.of(call.key.id) >= EXPORTS_OF_A_KEY:
             detail = f"A key may have {EXPORTS_OF_A_KEY} exports under way at once."
             raise Problem(429, "too_many_exports", detail, headers=((b"Retry-After", b"5"),))
-        self.open[key] = self.open.get(key, 0) + 1
-        call.request.notifyFinish().addBoth(lambda _: self._closed(key))
+        self._under_way.begin(call)
         return call.read(export.newest_id).addCallback(self._begin, call)
 
     def _begin(self, newest: int, call: Call) -> None:
@@ -58,11 +57,6 @@ class Exports:
         head = api_head(exporting.TYPES[form]) + lines((exporting.as_file(form), *origins))
         head += self._access.lines(call.key)
         Export(services.store, services.reactor, call.account_id, form, wanted).begin(call.request, head)
-
-    def _closed(self, key: int) -> None:
-        self.open[key] -= 1
-        if not self.open[key]:
-            del self.open[key]
 
     def routes(self) -> list[Route]:
         """The one."""
