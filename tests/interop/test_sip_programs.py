@@ -3,17 +3,20 @@ pyVoIP's registration."""
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from storage import registrations
+from storage.engines import open_engine
 from tests.interop import node_smsc, sip_phones, text_phones
 from tests.interop.node_smsc import NodeSMSC
 from tests.interop.sip_phones import HERE, PASSWORD, USER, SipServer
 from tests.provision import provision
-from tests.server import free_port
+from tests.server import free_port, until
 
 pytestmark = pytest.mark.interop
 
@@ -118,56 +121,87 @@ def test_a_phone_whose_answers_are_lost_hears_one_text(boot: Boot, smsc: NodeSMS
     assert phone.wait(60) == 0
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_baresip(boot: Boot, smsc: NodeSMSC, tmp_path: Path, transport: str) -> None:
-    sip_phones.need_program("baresip")
-    server = boot(domain="127.0.0.1")
-    port = server.ports[transport]
-    phone = text_phones.baresip(tmp_path, port, transport, USER, PASSWORD, f"+{MOBILE}")
+PHONES = [
+    pytest.param(kind, program, transport, id=f"{program}-{transport}")
+    for kind, program in (
+        (text_phones.Baresip, "baresip"),
+        (text_phones.Linphone, "linphonec"),
+        (text_phones.Twinkle, "twinkle-console"),
+    )
+    for transport in ("udp", "tcp")
+]
+Make = Callable[..., text_phones.Softphone]
+
+
+@pytest.fixture
+def make(boot: Boot, tmp_path: Path) -> Iterator[Make]:
+    """A phone of this kind, with a server to register at."""
+    made: list[text_phones.Softphone] = []
+
+    def new(
+        kind: type[text_phones.Softphone], program: str, transport: str, password: str = PASSWORD
+    ) -> text_phones.Softphone:
+        sip_phones.need_program(program)
+        server = boot(domain="127.0.0.1")
+        made.append(kind(tmp_path, text_phones.Where(server.ports[transport], transport, USER, password)))
+        return made[-1]
+
+    yield new
+    for phone in made:
+        phone.off()
+
+
+@pytest.mark.parametrize(("kind", "program", "transport"), PHONES)
+def test_a_phone(
+    make: Make,
+    smsc: NodeSMSC,
+    sqlite_url: str,
+    kind: type[text_phones.Softphone],
+    program: str,
+    transport: str,
+) -> None:
+    """It registers, sends, receives, goes off, comes back to three waiting texts in order, and goes.
+
+    Twinkle asks for presence as soon as it has registered, which is answered 405.
+    """
+    phone = make(kind, program, transport)
+    said = phone.on()
+    said.says(phone.registered, ask=phone.ask)
+    phone.send(text_phones.PEER, f"hello from {program}")
+    submit = smsc.wait_for("submit")[0]
+    assert (submit["from"], submit["to"]) == (f"+{DID}", text_phones.PEER)
+    assert submit["text"] == f"hello from {program}"
+    smsc.mo(MOBILE, DID, f"hello to {program}", ref="mo")
+    said.says(f"hello to {program}")
+
+    phone.off()
+    until(lambda: not registered(sqlite_url), "the phone has gone")
+    for number in "123":
+        smsc.mo(MOBILE, DID, f"waiting {number}", ref=number)
+        smsc.wait_for("answered", ref=number, status=0)
+    phone.on().says(r"(?s)waiting 1.*waiting 2.*waiting 3")
+    assert len(registered(sqlite_url)) == 1
+    phone.off()
+    until(lambda: not registered(sqlite_url), "the phone has gone again")
+
+
+def registered(url: str) -> list[registrations.BindingRecord]:
+    """Where phones are registered, by the store."""
+    engine = open_engine(url)
     try:
-        phone.says(r"200 OK")
-        phone.tell("/contact_next")
-        phone.tell("/message hello from baresip")
-        submit = smsc.wait_for("submit")[0]
-        assert (submit["to"], submit["text"]) == (f"+{MOBILE}", "hello from baresip")
-        smsc.mo(MOBILE, DID, "hello to baresip", ref="mo")
-        phone.says("hello to baresip")
+        with engine.transaction() as connection:
+            return registrations.bindings(connection, int(time.time() * 1000))
     finally:
-        phone.stop("/quit")
+        engine.close()
 
 
-def test_linphone(boot: Boot, smsc: NodeSMSC, tmp_path: Path) -> None:
-    sip_phones.need_program("linphonec")
-    server = boot(domain="127.0.0.1")
-    port = server.ports["udp"]
-    phone = text_phones.linphone(tmp_path)
-    try:
-        phone.tell(f"register sip:{USER}@127.0.0.1:{port} sip:127.0.0.1:{port} {PASSWORD}")
-        phone.says("registered, identity", ask="status register")
-        phone.tell(f"chat sip:+{MOBILE}@127.0.0.1:{port} hello from linphone")
-        submit = smsc.wait_for("submit")[0]
-        assert (submit["to"], submit["text"]) == (f"+{MOBILE}", "hello from linphone")
-        smsc.mo(MOBILE, DID, "hello to linphone", ref="mo")
-        phone.says("hello to linphone")
-    finally:
-        phone.stop()
-
-
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_twinkle(boot: Boot, smsc: NodeSMSC, tmp_path: Path, transport: str) -> None:
-    """It asks for presence as soon as it has registered, which is answered 405."""
-    sip_phones.need_program("twinkle-console")
-    server = boot(domain="127.0.0.1")
-    phone = text_phones.twinkle(tmp_path, server.ports[transport], transport, USER, PASSWORD)
-    try:
-        phone.says("registration succeeded")
-        phone.tell(f'message sip:+{MOBILE}@127.0.0.1 "hello from twinkle"')
-        submit = smsc.wait_for("submit")[0]
-        assert (submit["to"], submit["text"]) == (f"+{MOBILE}", "hello from twinkle")
-        smsc.mo(MOBILE, DID, "hello to twinkle", ref="mo")
-        phone.says("hello to twinkle")
-    finally:
-        phone.stop()
+@pytest.mark.parametrize(("kind", "program", "transport"), PHONES)
+def test_a_wrong_password(
+    make: Make, sqlite_url: str, kind: type[text_phones.Softphone], program: str, transport: str
+) -> None:
+    phone = make(kind, program, transport, password="wrong")
+    phone.on().says(phone.refused)
+    assert not registered(sqlite_url)
 
 
 @pytest.mark.parametrize("legacy", [True, False])

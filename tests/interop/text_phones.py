@@ -3,10 +3,15 @@
 import re
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.server import free_port, until
+
+PEER = "+12025550150"
+"""The number that the phones write to."""
 
 
 class TextPhone:
@@ -63,54 +68,146 @@ class TextPhone:
             self._said += octets.decode("utf-8", "replace")
 
 
-def baresip(folder: Path, port: int, transport: str, user: str, password: str, peer: str) -> TextPhone:
-    """baresip 1.0; ``peer`` is the one contact that it can write to."""
-    home = folder / "baresip"
-    home.mkdir()
-    modules = "".join(f"module {name}.so\n" for name in ("stdio", "account"))
-    late = "".join(f"module_app {name}.so\n" for name in ("contact", "menu"))
-    (home / "config").write_text(
-        f"sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\n{modules}{late}"
-    )
-    where = f"127.0.0.1:{port};transport={transport}"
-    (home / "accounts").write_text(
-        f"<sip:{user}@127.0.0.1:{port};transport={transport}>;auth_user={user};auth_pass={password};regint=60;"
-        f'outbound="sip:{where}"\n'
-    )
-    (home / "contacts").write_text(f'"gateway" <sip:{peer}@{where}>\n')
-    return TextPhone(["baresip", "-f", str(home)], folder, {"HOME": str(folder), "PATH": "/usr/bin:/bin"})
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The registrar, by one of its transports, and who registers there."""
+
+    port: int
+    transport: str
+    user: str
+    password: str
 
 
-def linphone(folder: Path) -> TextPhone:
-    """linphonec 5.1, on UDP."""
-    home = folder / "linphone"
-    for sub in (".local/share/linphone", ".config/linphone"):
-        (home / sub).mkdir(parents=True)
-    rc = home / "rc"
-    rc.write_text(f"[sip]\nsip_port={free_port()}\nsip_tcp_port=0\nsip_tls_port=0\nbind_address=127.0.0.1\n")
-    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-    return TextPhone(["linphonec", "-c", str(rc)], folder, environment)
+class Softphone(ABC):
+    """A phone that is switched on and off: on, it registers; off, it goes away and its process ends.
+
+    ``registered`` and ``refused`` are patterns of what it says; ``ask`` is what makes it tell whether it is
+    registered, where it does not by itself; ``bye`` ends it.
+    """
+
+    registered: str
+    refused: str
+    ask = ""
+    bye = "quit"
+
+    def __init__(self, folder: Path, where: Where) -> None:
+        self.folder, self.where = folder, where
+        self.phone: TextPhone | None = None
+
+    def on(self) -> TextPhone:
+        """A new process, which registers; does not wait for the answer."""
+        self.phone = self.start()
+        return self.phone
+
+    def off(self) -> None:
+        """De-register, then end."""
+        if self.phone is not None:
+            self.phone.stop(self.bye)
+            self.phone = None
+
+    @abstractmethod
+    def start(self) -> TextPhone:
+        """Start the program, and have it register."""
+
+    @abstractmethod
+    def send(self, to: str, text: str) -> None:
+        """A text to a number."""
 
 
-def twinkle(folder: Path, port: int, transport: str, user: str, password: str) -> TextPhone:
+class Baresip(Softphone):
+    """baresip 1.0, which writes to the one contact of its phone book."""
+
+    registered = r"200 OK"
+    refused = r"403 "
+    bye = "/quit"
+
+    def start(self) -> TextPhone:
+        """Its configuration anew, and the process."""
+        home, where = self.folder / "baresip", self.where
+        home.mkdir(exist_ok=True)
+        modules = "".join(f"module {name}.so\n" for name in ("stdio", "account"))
+        late = "".join(f"module_app {name}.so\n" for name in ("contact", "menu"))
+        (home / "config").write_text(
+            f"sip_listen 127.0.0.1:0\nmodule_path /usr/lib/baresip/modules\n{modules}{late}"
+        )
+        address = f"127.0.0.1:{where.port};transport={where.transport}"
+        (home / "accounts").write_text(
+            f"<sip:{where.user}@{address}>;auth_user={where.user};auth_pass={where.password};regint=60;"
+            f'outbound="sip:{address}"\n'
+        )
+        (home / "contacts").write_text(f'"gateway" <sip:{PEER}@{address}>\n')
+        environment = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin"}
+        return TextPhone(["baresip", "-f", str(home)], self.folder, environment)
+
+    def send(self, to: str, text: str) -> None:
+        """To the contact."""
+        assert self.phone is not None
+        assert to == PEER
+        self.phone.tell("/contact_next")
+        self.phone.tell(f"/message {text}")
+
+
+class Linphone(Softphone):
+    """linphonec 5.1."""
+
+    registered = r"registered, identity"
+    ask = "status register"
+    refused = r"Password for alice on"
+
+    def start(self) -> TextPhone:
+        """Its configuration anew, and the process, told to register."""
+        home, where = self.folder / "linphone", self.where
+        for sub in (".local/share/linphone", ".config/linphone"):
+            (home / sub).mkdir(parents=True, exist_ok=True)
+        ports = {kind: free_port() if kind == where.transport else 0 for kind in ("udp", "tcp", "tls")}
+        rc = home / "rc"
+        rc.write_text(
+            f"[sip]\nsip_port={ports['udp']}\nsip_tcp_port={ports['tcp']}\nsip_tls_port={ports['tls']}\n"
+            "bind_address=127.0.0.1\n"
+        )
+        environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        phone = TextPhone(["linphonec", "-c", str(rc)], self.folder, environment)
+        proxy = f"sip:127.0.0.1:{where.port};transport={where.transport}"
+        phone.tell(f"register sip:{where.user}@127.0.0.1:{where.port} {proxy} {where.password}")
+        return phone
+
+    def send(self, to: str, text: str) -> None:
+        """By its chat."""
+        assert self.phone is not None
+        address = f"sip:{to}@127.0.0.1:{self.where.port};transport={self.where.transport}"
+        self.phone.tell(f"chat {address} {text}")
+
+
+class Twinkle(Softphone):
     """twinkle-console 1.10; it wants a sound device, and is content with ALSA's null."""
-    home = folder / "twinkle"
-    (home / ".twinkle").mkdir(parents=True)
-    (home / ".asoundrc").write_text("pcm.!default { type null }\nctl.!default { type null }\n")
-    (home / ".twinkle" / "twinkle.sys").write_text(f"sip_udp_port={free_port()}\n")
-    server = f"127.0.0.1:{port}"
-    profile = {
-        "user_name": user,
-        "user_domain": "127.0.0.1",
-        "auth_name": user,
-        "auth_pass": password,
-        "outbound_proxy": server,
-        "all_requests_to_proxy": "yes",
-        "registrar": server,
-        "register_at_startup": "yes",
-        "sip_transport": transport,
-    }
-    text = "".join(f"{key}={value}\n" for key, value in profile.items())
-    (home / ".twinkle" / "phone.cfg").write_text(text)
-    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-    return TextPhone(["twinkle-console", "phone.cfg"], folder, environment)
+
+    registered = r"registration succeeded"
+    refused = r"registration failed: 403"
+
+    def start(self) -> TextPhone:
+        """Its configuration anew, and the process."""
+        home, where = self.folder / "twinkle", self.where
+        (home / ".twinkle").mkdir(parents=True, exist_ok=True)
+        (home / ".asoundrc").write_text("pcm.!default { type null }\nctl.!default { type null }\n")
+        (home / ".twinkle" / "twinkle.sys").write_text(f"sip_udp_port={free_port()}\n")
+        server = f"127.0.0.1:{where.port}"
+        profile = {
+            "user_name": where.user,
+            "user_domain": "127.0.0.1",
+            "auth_name": where.user,
+            "auth_pass": where.password,
+            "outbound_proxy": server,
+            "all_requests_to_proxy": "yes",
+            "registrar": server,
+            "register_at_startup": "yes",
+            "sip_transport": where.transport,
+        }
+        text = "".join(f"{key}={value}\n" for key, value in profile.items())
+        (home / ".twinkle" / "phone.cfg").write_text(text)
+        environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        return TextPhone(["twinkle-console", "phone.cfg"], self.folder, environment)
+
+    def send(self, to: str, text: str) -> None:
+        """By its command."""
+        assert self.phone is not None
+        self.phone.tell(f'message sip:{to}@127.0.0.1 "{text}"')
