@@ -50,8 +50,13 @@ def rules(config: Config) -> Rules:
         _ports(config),
         config.numbers.region,
         lambda: secrets.token_bytes(SECRET_OCTETS),
-        {"sip": "[sip]", "trunk": "[sip]"} if config.sip is None else {},
+        _missing(config),
     )
+
+
+def _missing(config: Config) -> dict[str, str]:
+    missing = {} if config.sip is not None else {"sip": "[sip]", "trunk": "[sip]"}
+    return missing if config.mail is not None else {**missing, "email": "[mail]"}
 
 
 def _addresses(config: Config) -> AddressPolicy:

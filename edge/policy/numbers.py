@@ -75,13 +75,17 @@ def is_short_code(number: str) -> bool:
 def destination(written: str, region: str, field: str = "to") -> str:
     """The number that a person or program wrote, as E.164, or a short code as it is.
 
-    ``region`` is the ISO 3166 country whose national spelling is understood ("US").
+    ``region`` is the ISO 3166 country whose national spelling is understood ("US"), and whose emergency
+    numbers are refused: whoever writes to one must know at once that nobody reads it.
     Raises Refused ("invalid_number").
     """
     text = written.strip()
     if E164.fullmatch(text):
         return text
     if is_short_code(text):
+        if phonenumbers.is_emergency_number(text, region):
+            why = f"{text} is an emergency number: call it. No text goes there."
+            raise Refused("invalid_number", why, field)
         return text
     number = _parse(text, region) if SPELLING.fullmatch(text) else None
     if number is None:

@@ -1,7 +1,7 @@
 """The SIP side of the server, built from its configuration: sockets, agent, gate, registrar, intake,
 handlers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from edge.endpoints import host_and_port
 from edge.handlers.imdn import ImdnHandler
 from edge.handlers.sip import SipHandler, SipSettings
 from edge.handlers.trunk import TrunkHandler
+from edge.octet_pool import OctetPool
 from edge.outbound import Outbound
 from edge.sip.agent import Incoming, Reply, UserAgent
 from edge.sip.bindings import Binding, Bindings
@@ -46,12 +47,13 @@ log = structlog.get_logger(__name__)
 TAKEN_MS = 3_600_000
 """How long a request is remembered against its retransmission: far beyond the 32 seconds of RFC 3261."""
 
-MAX_TURN_SECONDS = 0.05
+MAX_TURN_SECONDS = 0.2
 """New work is refused after so much of it in one turn: all that stands before it must be done first, and a
-phone asks again after half a second."""
+phone asks again after half a second. It shows a 503 as a text that failed, but repeats by itself what is
+late: so this is no smaller than it must be, and a short pause of the machine refuses nothing."""
 
 TIDY_SECONDS = 600.0
-TOKEN_OCTETS, TOKENS_A_BLOCK = 8, 128
+TOKEN_OCTETS = 8
 MAX_PENDING = 2_000
 """Units that wait for the store; beyond this new requests are answered 503 while the queue is still short."""
 
@@ -82,15 +84,20 @@ class SipEdge:
         self._outbound = outbound
         self._reactor = reactor
         self._wall_ms = wall_ms
+        pool = OctetPool(octets).take
         self.directory = SipDirectory(store, reactor, config.domain, octets(32))
         self.bindings = Bindings(wall_ms)
         self._did = did
         self._spent = spent
         self.guard = Guard(_limits(config), config.trusted, lambda host: self.trunks.at(host) is not None)
-        nonces = Nonces(octets(32), octets, config.nonce_seconds)
+        nonces = Nonces(octets(32), pool, config.nonce_seconds)
         self._gate = Gate(config.domain, self.directory, nonces, self.guard, config.allow_legacy_digest)
         ourselves = Ourselves(config.domain, config.public_address)
-        token = _tokens(octets)
+
+        def token() -> str:
+            """For tags, branches and client nonces: each is new, and nobody can guess the next."""
+            return pool(TOKEN_OCTETS).hex()
+
         self.agent = UserAgent(self.guard, reactor, token, self._overloaded, ourselves)
         self.listeners = Listeners(_addresses(config), _certificate(config), self.agent, ourselves, reactor)
         self.flows = Flows(self.listeners, config.large_udp == "send")
@@ -230,21 +237,6 @@ class SipEdge:
 def _purge(connection: Any, now_ms: int) -> None:
     registrations.purge_bindings(connection, now_ms)
     registrations.purge_taken(connection, now_ms - TAKEN_MS)
-
-
-def _tokens(octets: Callable[[int], bytes]) -> Callable[[], str]:
-    """Tags, branches and client nonces: each is new, and nobody can guess the next.
-
-    Random octets are fetched by the block: a system call for each answer would cost more than the rest of it.
-    """
-
-    def tokens() -> Iterator[str]:
-        while True:
-            block = octets(TOKEN_OCTETS * TOKENS_A_BLOCK).hex()
-            for start in range(0, len(block), 2 * TOKEN_OCTETS):
-                yield block[start : start + 2 * TOKEN_OCTETS]
-
-    return tokens().__next__
 
 
 def _addresses(config: SIPConfig) -> tuple[Address, ...]:

@@ -61,7 +61,8 @@ class Stage:
             "phones": [PHONE, OTHER_PHONE],
         }
         sip: dict[str, object] = {"domain": "sip.test", "udp": [f"127.0.0.1:{free_port()}"], "tcp": []}
-        tables: dict[str, dict[str, object]] = {"simulator": simulator, "sip": sip}
+        mail: dict[str, object] = {"domain": "sms.test", "reply_keys": f"1:{'0a' * 32}"}
+        tables: dict[str, dict[str, object]] = {"simulator": simulator, "sip": sip, "mail": mail}
         self.server = Server(folder, f"sqlite:///{store}", smpp, tables=tables)
         self.server.start()
 

@@ -46,12 +46,12 @@ class Streams:
 
     def listen(self, call: Call) -> Deferred[Reply | None] | None:
         """Takes the request over; raises Problem when there are too many, or for a cursor that is none."""
+        cursor = _cursor(call)
         if call.request.method == b"HEAD":
             call.request.respond(200, HEAD, b"")
             return None
         feed = call.services.events
         assert feed is not None, "or this route is not there"
-        cursor = _cursor(call)
         if self._under_way.of(call.key.id) >= STREAMS_OF_A_KEY or self._under_way.total >= self._most:
             detail = f"A key may have {STREAMS_OF_A_KEY} streams at once, and the server {self._most}."
             raise Problem(429, "too_many_streams", detail, headers=((b"Retry-After", b"5"),))

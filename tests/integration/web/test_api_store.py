@@ -216,3 +216,7 @@ async def test_a_cursor_from_before_what_is_kept_is_told_of_the_gap(site: ApiSit
     reader.transport.loseConnection()
     status, text = await site.call(site.mine, "GET", "/v1/events", **{"Last-Event-ID": "yesterday"})
     assert (status, json.loads(text)["code"]) == (422, "cursor_invalid")
+    status, _ = await site.call(site.mine, "HEAD", "/v1/events", **{"Last-Event-ID": "yesterday"})
+    assert status == 422
+    status, _ = await site.call(site.mine, "HEAD", "/v1/events", **{"Last-Event-ID": start})
+    assert status == 200

@@ -80,6 +80,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "receipt_delay_seconds": 0.1,
         },
         "sip": {"domain": "sip.test", "udp": [f"127.0.0.1:{free_port()}"], "tcp": []},
+        "mail": {"domain": "sms.test", "reply_keys": f"1:{'0a' * 32}"},
     }
     with Server(folder, url, smpp, tables=tables) as running:
         for login, *options in (("boss", "--operator"), ("ann",), ("bob", "--role", "read-only")):

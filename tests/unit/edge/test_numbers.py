@@ -89,3 +89,12 @@ def test_the_wire_and_back_gives_the_number() -> None:
 )
 def test_a_sender_can_be_seen_and_selected(addr: str, seen: str) -> None:
     assert sender(addr) == seen
+
+
+@pytest.mark.parametrize(("number", "region"), [("911", "US"), ("112", "US"), ("999", "GB"), ("112", "FR")])
+def test_no_text_goes_to_an_emergency_number(number: str, region: str) -> None:
+    with pytest.raises(Refused) as caught:
+        destination(number, region)
+    assert (caught.value.code, caught.value.field) == ("invalid_number", "to")
+    assert "emergency" in str(caught.value)
+    assert destination("12345", region) == "12345"

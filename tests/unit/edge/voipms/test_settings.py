@@ -307,6 +307,13 @@ def test_a_sub_account_that_is_gone_takes_its_handlers_with_it(world: World) -> 
     assert world.call("getSubAccounts")["status"] == "no_account"
 
 
+def test_a_server_without_mail(inline_store: InlineStore, time: Time) -> None:
+    world = World(inline_store, time, mail=None)
+    assert put(world, email_enabled="1", email_address="ann@example.net") == "invalid_email"
+    assert info(world)["sms_email_enabled"] == "0"
+    assert put(world, email_enabled="0") == "success"
+
+
 def test_a_server_without_sip(inline_store: InlineStore, time: Time) -> None:
     world = World(inline_store, time, sip=Config().sip)
     assert world.call("getSubAccounts")["status"] == "no_account"

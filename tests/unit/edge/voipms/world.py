@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from argon2 import PasswordHasher
 from twisted.internet.defer import maybeDeferred
 
-from edge.config import Config, HTTPConfig, Secret, SIPConfig, UpstreamConfig
+from edge.config import Config, HTTPConfig, MailConfig, Secret, SIPConfig, UpstreamConfig
 from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.http.errors import NoAnswer
@@ -99,7 +99,8 @@ class World:
             lambda: self.now_ms,
             lambda due: due,
         )
-        settings = {"http": HTTPConfig(), "sip": SIPConfig(domain=DOMAIN), **config}
+        mail = MailConfig(domain="sms.example.net", reply_keys=Secret(f"1:{'0a' * 32}"))
+        settings = {"http": HTTPConfig(), "sip": SIPConfig(domain=DOMAIN), "mail": mail, **config}
         services: Any = WebServices(
             store=store,  # type: ignore[arg-type]
             directory=self.directory,

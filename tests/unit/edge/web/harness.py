@@ -16,7 +16,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from edge.config import Config, HTTPConfig, ServerConfig
+from edge.config import Config, HTTPConfig, MailConfig, Secret, ServerConfig
 from edge.directory import Directory
 from edge.errors import Refused
 from edge.outbound import Accepted, Draft, Outcome
@@ -38,6 +38,7 @@ OTHER_DID = "+12025550177"
 PASSWORD = "correct horse"
 HERE = IPv4Address("TCP", "127.0.0.1", 8080)
 KEPT = TemporaryDirectory(prefix="trunkline-seal-")
+MAIL = MailConfig(domain="sms.example.net", reply_keys=Secret(f"1:{'0a' * 32}"))
 SERVER = ServerConfig(seal_key=f"{KEPT.name}/seal_key")
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -215,7 +216,7 @@ class Scene:
             store=store,  # type: ignore[arg-type]
             directory=directory,
             outbound=self.outbox,  # type: ignore[arg-type]
-            config=Config(server=SERVER, http=http or HTTPConfig(public_url=public_url)),
+            config=Config(server=SERVER, http=http or HTTPConfig(public_url=public_url), mail=MAIL),
             simulator=simulator,
             ready=lambda: self.ready,
             wall_ms=time.wall_ms,
