@@ -1,5 +1,6 @@
 """/messages: the classic list, newest first, to select and delete from; /messages/ID: what became of one."""
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,8 +20,9 @@ from edge.web.pages.reading import read_list
 from edge.web.pages.sending import LEG, Sent
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
-from storage import contacts, dead_letters, deletion, endpoints, export, messages, numbers
+from storage import contacts, dead_letters, deletion, endpoints, export, messages, numbers, search
 from storage.endpoints import EndpointRecord
+from storage.history import Filter
 from storage.ids import time_of
 from storage.messages import status_of
 from storage.records import DeliveryState, Did, MessageStatus, Role
@@ -137,12 +139,26 @@ class DeleteAll(MemberPage):
             lambda conn: deletion.begin(conn, services.store.ids, account_id, visitor.actor, subject, now_ms),
         )
 
+        if wanted.q:
+            return deletion_id, await self._delete_found(visitor, wanted.q, meant, deletion_id)
+
         def step(conn: Connection) -> int:
             return deletion.delete_matching(conn, account_id, meant, deletion_id, now_ms)
 
         while count := await writer.run("delete messages", step):
             gone += count
         return deletion_id, gone
+
+    async def _delete_found(self, visitor: Visitor, words: str, meant: Filter, deletion_id: int) -> int:
+        store, now_ms = self.portal.services.store, self.portal.services.wall_ms()
+        mark = partial(
+            deletion.delete_selected, account_id=visitor.account_id, deletion_id=deletion_id, now_ms=now_ms
+        )
+        gone, before = 0, None
+        while ids := await store.read(search.find_ids, visitor.account_id, words, meant, before_id=before):
+            gone += await store.writer.run("delete messages", partial(mark, message_ids=ids))
+            before = ids[-1]
+        return gone
 
 
 class Message(MemberPage):

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from edge.errors import Refused, Unavailable
 from edge.web.pages.locales import locale_of
-from storage import contacts, conversations, drafts, messages
+from storage import contacts, conversations, drafts, messages, search
 from storage.deletion import UNDO_MS
 from storage.records import DeliveryState, PartState
 from storage.tables import draft
@@ -254,6 +254,24 @@ def test_delete_all_takes_what_was_shown_after_the_word(scene: Scene, member: Br
     reply = member.post(path, **{**fields, "word": " DELETE "})
     assert re.fullmatch(r"/messages\?deleted=\d+&count=1", reply.headers["location"])
     assert texts(member.get("/messages").text) == ["came meanwhile", "out"]
+
+
+def test_delete_all_of_a_search_takes_what_it_found(
+    scene: Scene, member: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("a lunch today", "Lunch?", "dinner", "lunch, again"):
+        scene.message(text=text)
+    scene.message("mt", text="no lunch")
+    with scene.store.engine.transaction() as conn:
+        while search.index_next(conn, 100):
+            pass
+    monkeypatch.setattr(search.messages, "MAX_LIMIT", 2)  # so that it takes several steps
+    path = "/messages/delete-all?q=lunc&direction=mo"
+    page = member.get(path).text
+    assert ("<bdi>lunc</bdi>" in page, "All messages of this account" in page) == (True, False)
+    reply = member.post(path, **{**Form(path, page).fields, "word": "delete"})
+    assert reply.headers["location"].endswith("&count=3")
+    assert texts(member.get("/messages").text) == ["no lunch", "dinner"]
 
 
 def test_the_export_is_the_filtered_list_oldest_first(scene: Scene, member: Browser) -> None:
