@@ -265,7 +265,7 @@ def test_delete_all_of_a_search_takes_what_it_found(
     with scene.store.engine.transaction() as conn:
         while search.index_next(conn, 100):
             pass
-    monkeypatch.setattr(search.messages, "MAX_LIMIT", 2)  # so that it takes several steps
+    monkeypatch.setattr(messages, "MAX_LIMIT", 2)  # so that it takes several steps
     path = "/messages/delete-all?q=lunc&direction=mo"
     page = member.get(path).text
     assert ("<bdi>lunc</bdi>" in page, "All messages of this account" in page) == (True, False)
