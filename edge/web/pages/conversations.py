@@ -293,19 +293,33 @@ class People(MemberPage):
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """JSON: number, name, and the DID over which the last word was had."""
         typed = Fields(request).line("q")[:100]
-        found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed)
+        region = self.portal.services.config.numbers.region
+        found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed, region)
         return Data(orjson.dumps(found).decode())
 
 
-def _suggestions(conn: Connection, account_id: int, typed: str) -> list[dict[str, str | None]]:
+def _suggestions(conn: Connection, account_id: int, typed: str, region: str) -> list[dict[str, str | None]]:
+    """Contacts, then those who are none but were written with; ``name`` is then ""."""
     if not typed:
         return []
-    found = contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS)
-    return [
-        {
-            "number": contact.number,
-            "name": contact.name,
-            "did": conversations.last_did(conn, account_id, contact.number),
-        }
-        for contact in found[:SUGGESTIONS]
-    ]
+    found: dict[str, tuple[str, str | None]] = {}
+    for contact in contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS):
+        last = conversations.last_did(conn, account_id, contact.number)
+        found[contact.number] = (contact.name, last)
+    for digits in _digits(typed, region):
+        peers = conversations.peers_holding(conn, account_id, digits, SUGGESTIONS)
+        names = contacts.names(conn, account_id, peers)
+        for number, did in peers.items():
+            found.setdefault(number, (names.get(number, ""), did))
+    listed = list(found.items())[:SUGGESTIONS]
+    return [{"number": number, "name": name, "did": did} for number, (name, did) in listed]
+
+
+def _digits(typed: str, region: str) -> set[str]:
+    """What a number may hold if this is one, or a piece of one: as it is written, and as it is in E.164."""
+    written = {typed}
+    with suppress(Refused):
+        written.add(destination(typed, region))
+    if any(map(str.isalpha, typed)):
+        return set()
+    return {"".join(filter(str.isdecimal, item)) for item in written} - {""}

@@ -64,6 +64,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "delivery_id": subject.pending.id,
         "delivery_ids": [subject.pending.id, subject.failed.id],
         "did": subject.number,
+        "digits": PEER[-4:],
         "events": [
             Event(1, 0, subject.account.id, "message.received", subject.received.id, NOW),
             Event(2, 0, subject.account.id, "delivery.pending", subject.pending.id, NOW),

@@ -221,6 +221,24 @@ def test_suggestions_for_whom_to_write_to(scene: Scene, member: Browser) -> None
     assert scene.browser().get("/new/people?q=an").status == 303
 
 
+def test_suggestions_of_who_is_no_contact(scene: Scene, member: Browser) -> None:
+    scene.message()
+    scene.message(peer="+447911123457")
+    scene.message(peer="+12025550188", owner=scene.other)
+    unknown = {"number": PEER, "name": "", "did": DID}
+    for typed in ("011447911123456", "7911%20123456", "123456"):
+        assert member.get(f"/new/people?q={typed}").json == [unknown], typed
+    newest_first = [item["number"] for item in member.get("/new/people?q=%2B44").json]
+    assert newest_first == ["+447911123457", PEER]
+    for typed in ("0188", "ann+44", "-"):
+        assert member.get(f"/new/people?q={typed}").json == []
+    with scene.store.engine.transaction() as conn:
+        bob = contacts.put(conn, scene.store.ids.next, scene.account.id, "+12025550151", "Bob", START_MS)
+        contacts.set_more_numbers(conn, scene.account.id, bob.id, [contacts.MoreNumber(PEER, "")])
+    found = member.get("/new/people?q=123456").json
+    assert found == [{"number": bob.number, "name": "Bob", "did": None}, {**unknown, "name": "Bob"}]
+
+
 # -- the list ------------------------------------------------------------------------------------------------
 
 
