@@ -26,6 +26,7 @@ from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, conversations, drafts, numbers
+from storage.contacts import Contact
 from storage.conversations import ConversationView
 from storage.errors import NotFound
 from storage.history import Filter
@@ -157,7 +158,7 @@ class Conversation(CenterPage):
         variables["newest"] = newest
         if part(request):
             return self.portal.page("thread.html", visitor, **variables)
-        view, draft, dids = await store.read(self._around, visitor)
+        view, draft, dids, contact = await store.read(self._around, visitor)
         if not page.views and not any(did.number == self._did for did in dids):
             raise not_found()
         if page.unread and visitor.may(Role.AGENT):
@@ -170,16 +171,21 @@ class Conversation(CenterPage):
             **variables,
             text=draft if text is None else text,
             conversation_view=view,
-            name=page.names.get(self._peer, ""),
+            contact=contact,
+            name="" if contact is None else contact.name,
+            said=Fields(request).line("said"),
             counting=self.portal.counting(visitor, self._did, self._peer),
             current=self._path,
             sms=any(did.number == self._did and did.sms_enabled for did in dids),
         )
 
-    def _around(self, conn: Connection, visitor: Visitor) -> tuple[ConversationView | None, str, list[Did]]:
+    def _around(
+        self, conn: Connection, visitor: Visitor
+    ) -> tuple[ConversationView | None, str, list[Did], Contact | None]:
         place = (conn, visitor.account_id)
+        view = conversations.get(*place, self._did, self._peer)
         draft = drafts.get(*place, visitor.user.id, self._did, self._peer)
-        return conversations.get(*place, self._did, self._peer), draft, numbers.list_dids(*place)
+        return view, draft, numbers.list_dids(*place), contacts.of_number(*place, self._peer)
 
     # -- changing ---------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from edge.carrier_errors import first_error
 from edge.errors import Refused, Unavailable
 from edge.web.pages.locales import locale_of
 from storage import contacts, conversations, drafts, messages, search
@@ -98,10 +99,43 @@ def test_a_failed_message_is_sent_again_once(scene: Scene, member: Browser) -> N
     scene.write(messages.insert(message, [scene.part(message, state=PartState.FAILED)]))
     path = f"/messages/{message.id}"
     csrf = Form(path, member.get(path).text).fields["csrf"]
-    for _ in range(2):
-        assert member.post(path, csrf=csrf, do="resend").headers["location"] == f"{THREAD}#m42"
+    first, second = (member.post(path, csrf=csrf, do="resend") for _ in range(2))
+    assert first.headers["location"] == f"{THREAD}#m42"
+    assert second.headers["location"] == f"{THREAD}?said=again#m42"
+    assert "This message was sent again before" in member.follow(second).text
+    assert "This message was sent again before" not in member.follow(first).text
     (draft,) = scene.outbox.drafts
     assert (draft.source, draft.destination, draft.text, draft.leg) == (DID, PEER, "again", "portal")
+
+
+def test_a_message_that_was_given_up_says_so(scene: Scene, member: Browser) -> None:
+    message = scene.message()._replace(id=scene.store.ids.next(), direction="mt")
+    parts = [
+        scene.part(message, state=PartState.FAILED),
+        scene.part(message)._replace(number=2, state=PartState.FAILED, command_status=0x0B),
+    ]
+    scene.write(messages.insert(message, parts[:1]))
+    page = member.get(f"/messages/{message.id}").text
+    assert "failed, it was given up, and is not sent any more: given_up" in page
+    assert (first_error(parts[:1]), first_error(parts)) == ("given_up", "ESME_RINVDSTADR (0x0000000B)")
+
+
+def test_the_header_leads_to_the_contact(scene: Scene, member: Browser) -> None:
+    scene.message()
+    scene.message(peer="ACME")
+    link = f"/contacts/new?number={PEER.replace('+', '%2B')}"
+    assert link in member.get(THREAD).text
+    assert f'value="{PEER}"' in member.get(link).text
+    assert "/contacts/new" not in member.get(f"/conversations/{DID}/ACME").text
+    with scene.store.engine.transaction() as conn:
+        ann = contacts.put(conn, scene.store.ids.next, scene.account.id, "+12025550151", "Ann", START_MS)
+        contacts.set_more_numbers(conn, scene.account.id, ann.id, [contacts.MoreNumber(PEER, "")])
+    page = member.get(THREAD).text
+    assert (f'href="/contacts/{ann.id}"' in page, link in page, "<bdi>Ann</bdi>" in page) == (
+        True,
+        False,
+        True,
+    )
 
 
 def test_what_is_said_of_an_error_may_have_a_percent_sign(scene: Scene, member: Browser) -> None:
@@ -248,17 +282,23 @@ def test_delete_and_undo_within_half_a_minute(scene: Scene, member: Browser, tim
     csrf = Form("/messages", member.get("/messages").text).fields["csrf"]
     reply = member.post("/messages", csrf=csrf, do="delete", message=str(first.id))
     member.post("/messages", csrf=csrf, do="delete", message=str(theirs.id))
-    assert re.fullmatch(r"/messages\?deleted=\d+&count=1", reply.headers["location"])
+    assert re.fullmatch(r"/messages\?deleted=\d+", reply.headers["location"])
     page = member.follow(reply).text
     assert ("1 message was deleted." in page, texts(page)) == (True, ["two"])
     deletion = re.search(r'name="deletion" value="(\d+)"', page)
     assert deletion is not None
-    assert member.post("/messages", csrf=csrf, do="undo", deletion=deletion[1]).status == 303
+    reply = member.post("/messages", csrf=csrf, do="undo", deletion=deletion[1])
+    assert "They are back." in member.follow(reply).text
+    assert "was deleted." not in member.get(f"/messages?deleted={deletion[1]}").text
     assert texts(member.get("/messages").text) == ["two", "one"]
     reply = member.post("/messages", csrf=csrf, do="delete", message=str(second.id))
     time.advance(UNDO_MS / 1000 + 600)  # ids are made on the real clock
     page = member.follow(reply).text
     assert "was deleted." not in page
+    found = re.search(r"deleted=(\d+)", reply.headers["location"])
+    assert found is not None
+    late = member.post("/messages", csrf=csrf, do="undo", deletion=found[1])
+    assert "It was too late" in member.follow(late).text
     assert texts(scene.member("other").get("/messages").text) == ["theirs"]
 
 
@@ -270,7 +310,7 @@ def test_delete_all_takes_what_was_shown_after_the_word(scene: Scene, member: Br
     scene.message(text="came meanwhile")
     assert member.post(path, **{**fields, "word": "no"}).status == 422
     reply = member.post(path, **{**fields, "word": " DELETE "})
-    assert re.fullmatch(r"/messages\?deleted=\d+&count=1", reply.headers["location"])
+    assert "1 message was deleted." in member.follow(reply).text
     assert texts(member.get("/messages").text) == ["came meanwhile", "out"]
 
 
@@ -288,7 +328,7 @@ def test_delete_all_of_a_search_takes_what_it_found(
     page = member.get(path).text
     assert ("<bdi>lunc</bdi>" in page, "All messages of this account" in page) == (True, False)
     reply = member.post(path, **{**Form(path, page).fields, "word": "delete"})
-    assert reply.headers["location"].endswith("&count=3")
+    assert "3 messages were deleted." in member.follow(reply).text
     assert texts(member.get("/messages").text) == ["no lunch", "dinner"]
 
 

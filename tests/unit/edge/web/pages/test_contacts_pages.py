@@ -92,6 +92,14 @@ def test_several_become_one(scene: Scene, member: Browser) -> None:
     assert WORK in member.get("/contacts").text
 
 
+def test_one_alone_is_not_merged(scene: Scene, member: Browser) -> None:
+    add(member, "Ann", ANN)
+    (ann,) = people(scene)
+    reply = do(member, "/contacts/merge", "merge", contact=str(ann.id), kept=str(ann.id))
+    assert (reply.status, "Choose at least two contacts first." in reply.text) == (422, True)
+    assert people(scene) == [ann]
+
+
 def test_groups(scene: Scene, member: Browser) -> None:
     add(member, "Ann", ANN)
     (ann,) = people(scene)
