@@ -229,6 +229,14 @@ def test_a_search_shows_conversations_by_name_and_messages_by_word(scene: Scene,
     assert "<bdi>Zoë</bdi>" not in member.get("/conversations?q=somebody").text
 
 
+@pytest.mark.parametrize(("query", "said"), [("hel", False), ("he", True), ("lunch he", True), ("!", False)])
+def test_what_a_short_word_finds(scene: Scene, member: Browser, query: str, said: bool) -> None:
+    scene.message(text="hello")
+    for path in ("/messages", "/conversations"):
+        page = member.get(f"{path}?q={query.replace(' ', '+')}").text
+        assert ("beginnings of words count from three letters on" in page) == said
+
+
 def test_days_of_a_filter_are_the_readers(scene: Scene, time: Time) -> None:
     scene.message(text="now")
     member = scene.member()
