@@ -99,6 +99,32 @@ def last_did(connection: Connection, account_id: int, peer: str) -> str | None:
     return found
 
 
+def peers_holding(connection: Connection, account_id: int, digits: str, limit: int = 10) -> dict[str, str]:
+    """The peers whose numbers hold these digits, the one of the newest message first, each with the DID over
+    which the last word was had.
+    """
+    newest = func.max(conversation.c.last_message_id).label("newest")
+    peers = (
+        select(conversation.c.peer, newest)
+        .where(
+            conversation.c.account_id == account_id,
+            conversation.c.peer.contains(digits, autoescape=True),
+            conversation.c.last_message_id > 0,
+        )
+        .group_by(conversation.c.peer)
+        .order_by(newest.desc())
+        .limit(bounded(limit, MAX_LIMIT))
+        .subquery("peers")
+    )
+    last = (
+        (conversation.c.account_id == account_id)
+        & (conversation.c.peer == peers.c.peer)
+        & (conversation.c.last_message_id == peers.c.newest)
+    )
+    query = select(conversation.c.peer, conversation.c.did).join(peers, last).order_by(peers.c.newest.desc())
+    return {row.peer: row.did for row in connection.execute(query)}
+
+
 def unread_conversations(connection: Connection, account_id: int) -> int:
     """How many conversations have something unread, for the badge."""
     query = select(func.count()).where(

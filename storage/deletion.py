@@ -6,7 +6,7 @@ messages are marked, brought back and purged in steps, each a transaction of its
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from storage import audit, conversations, events, removal, usage
 from storage.history import Filter
@@ -60,6 +60,14 @@ def undo(connection: Connection, account_id: int, deletion_id: int, now_ms: int,
         return 0
     conditions = (message.c.account_id == account_id, message.c.deletion_id == deletion_id)
     return _mark(connection, account_id, conditions, None, events.Kind.MESSAGE_RESTORED, now_ms, limit)
+
+
+def count(connection: Connection, account_id: int, deletion_id: int) -> int:
+    """How many messages of the account a deletion has taken, and not given back."""
+    taken = select(func.count()).where(
+        message.c.deletion_id == deletion_id, message.c.account_id == account_id
+    )
+    return connection.scalar(taken) or 0
 
 
 def purge(connection: Connection, now_ms: int, limit: int = PURGE_STEP) -> int:

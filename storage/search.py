@@ -6,10 +6,10 @@ text (it cannot be read back from there), on PostgreSQL a tsvector with a GIN in
 `storage.words` makes of a text.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, Select, delete, select, text, update
 
 from storage import events, messages
 from storage.history import EVERYTHING, Filter
@@ -140,16 +140,51 @@ def find(
     """Messages of this account that hold every word of the query, newest first; the last word may be a
     beginning. A query without a word finds nothing. ``before_id`` is the id of the last one shown.
     """
+    found: list[MessageView] = []
+    size = min(max(limit, 1), messages.MAX_LIMIT)
+    for rows in _ways(connection, account_id, query, wanted, before_id, (message,)):
+        found = messages.views(connection, rows.limit(size))
+        if len(found) == size:
+            break
+    return found
+
+
+def find_ids(
+    connection: Connection,
+    account_id: int,
+    query: str,
+    wanted: Filter = EVERYTHING,
+    *,
+    before_id: int | None = None,
+    limit: int = messages.MAX_LIMIT,
+) -> list[int]:
+    """The ids of what `find` finds, newest first."""
+    found: list[int] = []
+    size = min(max(limit, 1), messages.MAX_LIMIT)
+    for rows in _ways(connection, account_id, query, wanted, before_id, (message.c.id,)):
+        found = list(connection.scalars(rows.limit(size)))
+        if len(found) == size:
+            break
+    return found
+
+
+def _ways(
+    connection: Connection,
+    account_id: int,
+    query: str,
+    wanted: Filter,
+    before_id: int | None,
+    columns: tuple[Any, ...],
+) -> Iterator[Select[Any]]:
+    """Selections of what is looked for, newest first: the next is for when one does not fill the page."""
     asked = words(query)[:MAX_WORDS]
     if not asked:
-        return []
+        return
     beginning = query[-1:].isalnum() and len(asked[-1]) >= MIN_PREFIX
     identity = "rowid" if _is_sqlite(connection) else "message_id"
     bounds = "" if wanted.since_ms is None else f" AND {identity} >= {lowest_at(wanted.since_ms):d}"
     if before_id is not None:
         bounds += f" AND {identity} < {before_id:d}"
-    page = min(max(limit, 1), messages.MAX_LIMIT)
-    found: list[MessageView] = []
     if _is_sqlite(connection):
         queries = [f"SELECT rowid AS id FROM message_words WHERE message_words MATCH :match{bounds}"]
         parameters: dict[str, object] = {"match": _match_sqlite(connection, account_id, asked, beginning)}
@@ -158,11 +193,8 @@ def find(
         parameters = {"account": account_id, "match": _match_postgresql(asked, beginning)}
     for hits in queries:
         ids = text(hits).bindparams(**parameters).columns(message.c.id).subquery("hits")
-        rows = select(message).join(ids, ids.c.id == message.c.id).where(*wanted.conditions(account_id))
-        found = messages.views(connection, rows.order_by(ids.c.id.desc()).limit(page))
-        if len(found) == page:
-            break
-    return found
+        rows = select(*columns).join_from(message, ids, ids.c.id == message.c.id)
+        yield rows.where(*wanted.conditions(account_id)).order_by(ids.c.id.desc())
 
 
 def _match_sqlite(connection: Connection, account_id: int, asked: list[str], beginning: bool) -> str:

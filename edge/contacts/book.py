@@ -1,6 +1,6 @@
 """A file of people into the account's contacts, and these into a file."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -10,48 +10,38 @@ from edge.errors import Refused
 from edge.policy.numbers import destination
 from storage import contacts
 from storage.contacts import Contact, MoreNumber
+from storage.people import Incoming
 
 MAX_NAME, MAX_NOTES, MAX_PEOPLE = 200, 4_000, 10_000
+MAX_NUMBERS = 20
+"""Beside the first."""
+
+MAX_LABEL = 40
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What came of an import. ``unreadable`` are numbers that are none; ``left_out`` is what was too much."""
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What of a file can be kept. ``unreadable`` are numbers that are none; ``left_out`` were too many."""
 
-    added: int = 0
-    changed: int = 0
-    left_out: int = 0
+    people: tuple[Incoming, ...]
     unreadable: tuple[str, ...] = ()
-
-    def __add__(self, other: "Outcome") -> "Outcome":
-        return Outcome(
-            self.added + other.added,
-            self.changed + other.changed,
-            self.left_out + other.left_out,
-            self.unreadable + other.unreadable,
-        )
+    left_out: int = 0
 
 
-def take(
-    connection: Connection,
-    next_id: Callable[[], int],
-    account_id: int,
-    people: Iterable[Person],
-    region: str,
-    now_ms: int,
-) -> Outcome:
-    """Put a few people into the contacts, in one transaction. Whose number is there already is renamed, and
-    keeps notes and groups that the file does not have; further numbers are added to him, unless they are
-    others'.
-    """
-    outcome = Outcome()
+def readable(people: Iterable[Person], region: str) -> Readable:
+    """The first 10,000 people of a file who have a number, each as the store can keep him."""
+    found: list[Incoming] = []
     unreadable: list[str] = []
+    left_out = 0
     for person in people:
-        numbers = list(_readable(person, region, unreadable))
+        if len(found) == MAX_PEOPLE:
+            left_out += 1
+            continue
+        numbers = tuple(_numbers(person, region, unreadable))[: MAX_NUMBERS + 1]
         if numbers:
-            _take_one(connection, next_id, account_id, person, numbers, now_ms, outcome)
-    outcome.unreadable = tuple(unreadable)
-    return outcome
+            name, groups = person.name[:MAX_NAME], tuple(group[:MAX_NAME] for group in person.groups)
+            found.append(Incoming(name, numbers, person.notes[:MAX_NOTES], groups))
+    return Readable(tuple(found), tuple(unreadable), left_out)
 
 
 def people(connection: Connection, account_id: int) -> Iterator[Person]:
@@ -68,39 +58,9 @@ def people(connection: Connection, account_id: int) -> Iterator[Person]:
         after = page[-1]
 
 
-def _readable(person: Person, region: str, unreadable: list[str]) -> Iterator[MoreNumber]:
+def _numbers(person: Person, region: str, unreadable: list[str]) -> Iterator[MoreNumber]:
     for written, label in person.numbers:
         try:
-            yield MoreNumber(destination(written, region, "number"), label)
+            yield MoreNumber(destination(written, region, "number"), label[:MAX_LABEL])
         except Refused:
             unreadable.append(written[:40])
-
-
-def _take_one(
-    connection: Connection,
-    next_id: Callable[[], int],
-    account_id: int,
-    person: Person,
-    numbers: list[MoreNumber],
-    now_ms: int,
-    outcome: Outcome,
-) -> None:
-    name, notes = person.name[:MAX_NAME], person.notes[:MAX_NOTES]
-    held = [contacts.of_number(connection, account_id, item.number) for item in numbers]
-    known = next((item for item in held if item is not None), None)
-    if known is None:
-        one = contacts.put(connection, next_id, account_id, numbers[0].number, name, now_ms, notes=notes)
-        outcome.added += 1
-    else:
-        one = contacts.change(connection, account_id, known.id, now_ms, name=name, notes=notes or None)
-        outcome.changed += 1
-    before = contacts.more_numbers(connection, account_id, [one.id]).get(one.id, [])
-    fresh = [item for item, owner in zip(numbers, held, strict=True) if owner is None]
-    contacts.set_more_numbers(connection, account_id, one.id, [*before, *fresh])
-    if person.groups:
-        ids = [
-            contacts.add_group(connection, next_id, account_id, group[:MAX_NAME], now_ms).id
-            for group in person.groups
-        ]
-        mine = contacts.groups_of(connection, account_id, [one.id]).get(one.id, [])
-        contacts.set_groups(connection, account_id, one.id, {*ids, *(group.id for group in mine)})

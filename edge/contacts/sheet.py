@@ -1,7 +1,8 @@
 """Phone books as CSV: our own columns, and those that Google, Outlook and VoIP.ms write.
 
 Writes UTF-8 with a byte order mark, without which spreadsheets read it in another encoding; a cell that a
-spreadsheet would take for a formula is written with an apostrophe before it, which reading takes away.
+spreadsheet would take for a formula is written with an apostrophe before it, which reading takes away. What
+is written is one line a person, with as many columns of numbers as somebody needs, and reads as the same.
 """
 
 import csv
@@ -13,15 +14,22 @@ from edge.contacts import Person
 
 BYTE_ORDER_MARK = "\ufeff"
 COLUMNS = ("name", "number", "notes", "groups")
+MORE_COLUMNS = ("number {}", "label {}")
+"""Of a person's second number, third …"""
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_APOSTROPHED = (*_FORMULA, "'")
 _SEPARATORS = ",;\t"
-_GROUPS = re.compile(r"\s*(?:;|:::|,)\s*")
+_GROUP = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?P<plain>(?:(?!:::)[^;,])*))(?:;|,|:::|$)')
+_PLAIN_GROUP = re.compile(r'(?!\s|[*"])(?:(?!:::)[^;,])+(?<!\s)')
 _NAMES = ("name", "full name", "display name", "fn", "nom", "nombre")
 _PARTS = ("first name", "given name", "middle name", "last name", "family name")
 _NOTES = ("notes", "note")
 _LABELS = ("groups", "group", "group membership", "labels", "categories")
 _NUMBER = re.compile(r"(?:.*\b)?(?:phone|mobile|number|tel|cell|teléfono|téléphone|numéro|número)\b.*")
 _NO_NUMBER = re.compile(r".*\b(?:type|label|fax|extension)\b.*")
+# What names the label of a column of numbers: ours ("label 2"), Google's of now and of before.
+_LABELLED = (("number", "label"), ("value", "label"), ("value", "type"))
 
 
 class NoColumns(ValueError):
@@ -48,15 +56,18 @@ def read(text: str) -> Iterator[Person]:
 
 
 def write(people: Iterable[Person]) -> str:
-    """One line for each number; a contact with several has several lines of one name."""
+    """One line for each person."""
+    everybody = list(people)
+    most = max((len(person.numbers) for person in everybody), default=1)
+    more = [column.format(number) for number in range(2, most + 1) for column in MORE_COLUMNS]
     written = io.StringIO(newline="")
     writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for person in people:
-        for number, _ in person.numbers:
-            writer.writerow(
-                [_cell(person.name), number, _cell(person.notes), _cell("; ".join(person.groups))]
-            )
+    writer.writerow([*COLUMNS, *more])
+    for person in everybody:
+        (number, _), *others = person.numbers
+        groups = "; ".join(map(_group, person.groups))
+        cells = [_cell(person.name), number, _cell(person.notes), _cell(groups)]
+        writer.writerow(cells + [cell for other, label in others for cell in (other, _cell(label))])
     return BYTE_ORDER_MARK + written.getvalue()
 
 
@@ -64,18 +75,39 @@ def _person(head: list[str], cells: list[str], numbers: list[int]) -> Person | N
     by_name: dict[str, str] = {}
     for name, cell in zip(head, cells, strict=False):
         by_name.setdefault(name, cell)
-    found = [
-        (part.strip(), "")
-        for index in numbers
-        if index < len(cells)
-        for part in cells[index].split(":::")
-        if part.strip()
-    ]
+    found: dict[str, str] = {}
+    for index in numbers:
+        label = _label(head[index], by_name)
+        for part in cells[index].split(":::") if index < len(cells) else ():
+            if part.strip():
+                found.setdefault(part.strip(), label)
     if not found:
         return None
     name = _first(by_name, _NAMES) or " ".join(filter(None, (by_name.get(part, "") for part in _PARTS)))
-    groups = tuple(group for group in _GROUPS.split(_first(by_name, _LABELS)) if group and group[0] != "*")
-    return Person(name or found[0][0], tuple(dict.fromkeys(found)), _first(by_name, _NOTES), groups)
+    groups = tuple(_groups(_first(by_name, _LABELS)))
+    return Person(name or next(iter(found)), tuple(found.items()), _first(by_name, _NOTES), groups)
+
+
+def _label(column: str, by_name: Mapping[str, str]) -> str:
+    names = (column.replace(value, label) for value, label in _LABELLED if value in column)
+    return _first(by_name, names).removeprefix("* ")
+
+
+def _groups(cell: str) -> Iterator[str]:
+    """Their names, as they are or in quotes; those with an asterisk are Google's own ("* myContacts")."""
+    for found in _GROUP.finditer(cell):
+        quoted, plain = found["quoted"], (found["plain"] or "").strip()
+        if quoted:
+            yield quoted.replace('""', '"')
+        elif plain and plain[0] != "*":
+            yield plain
+
+
+def _group(name: str) -> str:
+    if _PLAIN_GROUP.fullmatch(name):
+        return name
+    quoted = name.replace('"', '""')
+    return f'"{quoted}"'
 
 
 def _first(cells: Mapping[str, str], names: Iterable[str]) -> str:
@@ -85,8 +117,8 @@ def _first(cells: Mapping[str, str], names: Iterable[str]) -> str:
 def _plain(cell: str) -> str:
     """Without the apostrophe that keeps a spreadsheet from calculating."""
     cell = cell.strip()
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _APOSTROPHED else cell
 
 
 def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(_APOSTROPHED) else text

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 
 from twisted.internet.defer import Deferred, succeed
 
-from edge.carrier_errors import error_of
+from edge.carrier_errors import deciding, error_of
 from edge.handlers import Delivered, Failed, Job, Outcome, Retry, origin
 from edge.handlers.answers import heard
 from edge.handlers.base import Tools
@@ -51,9 +51,9 @@ class Report:
 
     @property
     def part(self) -> PartRecord | None:
-        """The one that decided: the first with an error, else the first."""
+        """The one that decided: with an error, else the first."""
         parts = self.view.parts
-        return next((part for part in parts if error_of(part)), parts[0] if parts else None)
+        return deciding(parts) or (parts[0] if parts else None)
 
 
 class ReportHandler:

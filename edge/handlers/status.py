@@ -5,7 +5,7 @@
      "error": "ESME_RINVDSTADR (0x0000000B)"}
 
 `status` is queued, sent, delivered or failed; `error` has the carrier's own code with failed,
-or `opted_out`. The mechanism
+`opted_out` or `given_up`. The mechanism
 is the webhook's (`edge.handlers.posting`), and so are the keys: what is told of a DID's message is signed
 with the DID's webhook keys, if it has any.
 """
@@ -16,7 +16,7 @@ from typing import ClassVar
 import orjson
 from twisted.internet.defer import Deferred, succeed
 
-from edge.carrier_errors import error_of
+from edge.carrier_errors import first_error
 from edge.handlers import Job, Outcome, origin
 from edge.handlers.base import Tools
 from edge.handlers.endpoints import known_as
@@ -85,6 +85,4 @@ def document(job: Job, error: str | None) -> bytes:
 
 
 def _error(view: MessageView | None) -> str | None:
-    """The first part's that has one."""
-    parts = () if view is None else view.parts
-    return next((error for error in map(error_of, parts) if error is not None), None)
+    return None if view is None else first_error(view.parts)

@@ -43,9 +43,10 @@ class Trials:
     wall_ms: Callable[[], int]
     seconds: Callable[[], float]
 
-    def can(self, did: Did, name: str) -> bool:
-        """Is there anything to try?"""
-        return self._target(did, name, PEER) is not None
+    def can(self, name: str) -> bool:
+        """Can this handler be tried without a real message, once it is set up?"""
+        handler = self.handlers.get(name)
+        return handler is not None and handler.testable
 
     def begin(self, did: Did, name: str, peer: str = PEER, text: str = TEXT) -> Deferred[Trial] | None:
         """Have the handler deliver a message from ``peer``; None when it is not set up for this DID, or can
@@ -62,9 +63,8 @@ class Trials:
         )
 
     def _target(self, did: Did, name: str, peer: str) -> str | None:
-        handler, setting = self.handlers.get(name), did.handlers.get(name)
-        kind = registry.installed().kinds.get(name)
-        if handler is None or kind is None or setting is None or not handler.testable:
+        setting, kind = did.handlers.get(name), registry.installed().kinds.get(name)
+        if kind is None or setting is None or not self.can(name):
             return None
         targets = registry.installed().targets_of(kind, setting.settings, peer)
         return next((target for target in targets if target is not None), None)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from edge.carrier_errors import FAILED, OPTED_OUT, error_of
+from edge.carrier_errors import FAILED, GIVEN_UP, OPTED_OUT, first_error
 from edge.handlers.callback import plain
 from edge.mail.addresses import BOUNCE, Addresses
 from protocols.mail import compose
@@ -110,8 +110,7 @@ class Writing:
         parts = () if view is None else view.parts
         if not (each or any(part.state in FAILED and part.smsc_message_id is None for part in parts)):
             raise NotWanted
-        said = next((error for error in map(error_of, parts) if error is not None), None)
-        code, sentence = _told(message, said)
+        code, sentence = _told(message, first_error(parts))
         return await self._reply(
             did, message.peer, delivery_id, to, in_reply_to, code, sentence, message.text
         )
@@ -175,10 +174,12 @@ def _known(connection: Connection, did: Did, peer: str) -> tuple[MailConversatio
 
 
 def _told(message: MessageRecord, error: str | None) -> tuple[str, str]:
-    """The code and the sentence of a failure, by what `error_of` says."""
+    """The code and the sentence of a failure, by what `first_error` says."""
     if error == OPTED_OUT:
         sentence = f"{message.peer} has opted out, and wants no messages from {message.did} any more."
         return OPTED_OUT, f"{_FAILED} {sentence}"
+    if error == GIVEN_UP:
+        return "failed", f"{_FAILED} It was given up."
     return "failed", _FAILED if error is None else f"{_FAILED} The carrier said: {error}."
 
 

@@ -1,7 +1,7 @@
 """What a phone needs to be told to register here: for people, and for Linphone to fetch (its lpconfig XML).
 
 Of the password only HA1 is kept, which is all that Linphone needs. It fetches its settings from an address
-with a token that is good for a quarter of an hour.
+with a token that is good once, for a quarter of an hour.
 """
 
 import secrets
@@ -79,7 +79,7 @@ def _section(name: str, entries: Mapping[str, str]) -> str:
 
 
 class Tokens:
-    """I let a phone fetch its settings for a while. In memory, bounded; a restart forgets."""
+    """I let a phone fetch its settings once, within a while. In memory, bounded; a restart forgets."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -98,3 +98,9 @@ class Tokens:
             self._known.drop(token)
             return None
         return account_id, sip_account_id
+
+    def use(self, token: str) -> bool:
+        """Is it the first time? Then it was the last."""
+        first = self._known.get(token) is not None
+        self._known.drop(token)
+        return first

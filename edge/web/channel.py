@@ -29,6 +29,9 @@ class EdgeChannel(HTTPChannel):
     site: "EdgeSite"
     maxHeaders = MAX_HEADERS
     streaming = False
+    large = False
+    """Is a request here, or coming, that may be larger than others?"""
+
     _idle = True
     _retired = False
 
@@ -72,7 +75,7 @@ class EdgeChannel(HTTPChannel):
 
     def requestDone(self, request: object) -> None:
         """A request has been answered."""
-        self._idle, self.streaming = True, False
+        self._idle, self.streaming, self.large = True, False, False
         super().requestDone(request)
 
     def lineLengthExceeded(self, line: bytes) -> None:

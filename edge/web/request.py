@@ -61,6 +61,7 @@ class EdgeRequest(Request):
         """The headers are there; ``length`` is None for a chunked body."""
         self._kept = self.content = BytesIO()
         self._limit = self.channel.site.max_body(self.channel.asked_path)
+        self.channel.large = self._limit > MAX_BODY_OCTETS and (length is None or length > MAX_BODY_OCTETS)
         if length is not None and length > self._limit:
             self._refuse()
 
@@ -88,8 +89,7 @@ class EdgeRequest(Request):
         self.requestHeaders.removeHeader(b"expect")  # or it would be told to continue
         self._kept = self.content = BytesIO()
         log.warning("http_body_too_large", limit=self._limit)
-        status, head, body = self.channel.site.too_large(self.channel.asked_path)
-        self.channel.refuse(STATUS_LINES[status], head, body)
+        self.channel.site.too_large(self, self.channel.asked_path, self._limit)
 
     # -- what is in it ----------------------------------------------------------------------------
 

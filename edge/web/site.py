@@ -15,9 +15,10 @@ from edge.web.api import add_api
 from edge.web.api.problems import problem_answer
 from edge.web.channel import REQUEST_SECONDS, EdgeChannel
 from edge.web.fields import MAX_FIELDS
-from edge.web.headers import HTTPDate
+from edge.web.headers import STATUS_LINES, HTTPDate
 from edge.web.media import Media
 from edge.web.pages import Portal, Root
+from edge.web.pages.contacts.files import MAX_IMPORT_OCTETS
 from edge.web.pages.page import Missing
 from edge.web.pages.passwords import InThread, in_reactor_threads
 from edge.web.program import Program
@@ -28,6 +29,10 @@ from edge.web.services import WebServices
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 KNOWN = frozenset({b"/", b"/livez", b"/startupz", b"/readyz", b"/login", b"/logout"})
 PAGES = frozenset({b"static", b"media", b"simulator", b"messages", b"conversations", b"new"})
+LARGE = {b"/contacts/import": MAX_IMPORT_OCTETS}
+"""Paths whose requests may be larger than others."""
+
+MAX_LARGE = 8
 API_PREFIXES = (b"/v1/", b"/livez", b"/startupz", b"/readyz")
 
 
@@ -91,14 +96,23 @@ class EdgeSite(Site):
         self.exact.update(programs)
 
     def max_body(self, path: bytes) -> int:
-        """How many octets a request may bring there."""
+        """How many octets a request may bring there. Large ones are few at a time."""
+        if path in LARGE and sum(channel.large for channel in self.channels) < MAX_LARGE:
+            return LARGE[path]
         program = self._programs.get(path)
         return MAX_BODY_OCTETS if program is None else program.max_body
 
-    def too_large(self, path: bytes) -> tuple[int, bytes, bytes]:
-        """The answer to one that brings more."""
+    def too_large(self, request: EdgeRequest, path: bytes, limit: int) -> None:
+        """Answer one that brings more, in the language of the path."""
         program = self._programs.get(path)
-        return TOO_LARGE if program is None else program.refusal(TOO_LARGE[0])
+        if program is not None:
+            status, head, body = program.refusal(413)
+        elif path.startswith(API_PREFIXES):
+            detail = f"The body may have at most {limit} octets."
+            status, head, body = 413, *problem_answer(413, "body_too_large", detail)
+        else:
+            status, head, body = self._portal.too_large(request, limit)
+        request.channel.refuse(STATUS_LINES[status], head, body)
 
     def startFactory(self) -> None:
         """Twisted would begin its access log here."""
@@ -152,10 +166,6 @@ GENERAL = {
     400: ("too_many_fields", f"There are more than {MAX_FIELDS} fields."),
     500: ("internal_error", "The server made a mistake; it has been logged."),
 }
-TOO_LARGE = (
-    413,
-    *problem_answer(413, "body_too_large", f"The body may have at most {MAX_BODY_OCTETS} octets."),
-)
 
 
 def make_site(services: WebServices, *, in_thread: InThread | None = None) -> EdgeSite:

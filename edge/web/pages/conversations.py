@@ -26,6 +26,7 @@ from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, conversations, drafts, numbers
+from storage.contacts import Contact
 from storage.conversations import ConversationView
 from storage.errors import NotFound
 from storage.history import Filter
@@ -157,7 +158,7 @@ class Conversation(CenterPage):
         variables["newest"] = newest
         if part(request):
             return self.portal.page("thread.html", visitor, **variables)
-        view, draft, dids = await store.read(self._around, visitor)
+        view, draft, dids, contact = await store.read(self._around, visitor)
         if not page.views and not any(did.number == self._did for did in dids):
             raise not_found()
         if page.unread and visitor.may(Role.AGENT):
@@ -170,16 +171,21 @@ class Conversation(CenterPage):
             **variables,
             text=draft if text is None else text,
             conversation_view=view,
-            name=page.names.get(self._peer, ""),
+            contact=contact,
+            name="" if contact is None else contact.name,
+            said=Fields(request).line("said"),
             counting=self.portal.counting(visitor, self._did, self._peer),
             current=self._path,
             sms=any(did.number == self._did and did.sms_enabled for did in dids),
         )
 
-    def _around(self, conn: Connection, visitor: Visitor) -> tuple[ConversationView | None, str, list[Did]]:
+    def _around(
+        self, conn: Connection, visitor: Visitor
+    ) -> tuple[ConversationView | None, str, list[Did], Contact | None]:
         place = (conn, visitor.account_id)
+        view = conversations.get(*place, self._did, self._peer)
         draft = drafts.get(*place, visitor.user.id, self._did, self._peer)
-        return conversations.get(*place, self._did, self._peer), draft, numbers.list_dids(*place)
+        return view, draft, numbers.list_dids(*place), contacts.of_number(*place, self._peer)
 
     # -- changing ---------------------------------------------------------------------------------
 
@@ -293,19 +299,33 @@ class People(MemberPage):
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """JSON: number, name, and the DID over which the last word was had."""
         typed = Fields(request).line("q")[:100]
-        found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed)
+        region = self.portal.services.config.numbers.region
+        found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed, region)
         return Data(orjson.dumps(found).decode())
 
 
-def _suggestions(conn: Connection, account_id: int, typed: str) -> list[dict[str, str | None]]:
+def _suggestions(conn: Connection, account_id: int, typed: str, region: str) -> list[dict[str, str | None]]:
+    """Contacts, then those who are none but were written with; ``name`` is then ""."""
     if not typed:
         return []
-    found = contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS)
-    return [
-        {
-            "number": contact.number,
-            "name": contact.name,
-            "did": conversations.last_did(conn, account_id, contact.number),
-        }
-        for contact in found[:SUGGESTIONS]
-    ]
+    found: dict[str, tuple[str, str | None]] = {}
+    for contact in contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS):
+        last = conversations.last_did(conn, account_id, contact.number)
+        found[contact.number] = (contact.name, last)
+    for digits in _digits(typed, region):
+        peers = conversations.peers_holding(conn, account_id, digits, SUGGESTIONS)
+        names = contacts.names(conn, account_id, peers)
+        for number, did in peers.items():
+            found.setdefault(number, (names.get(number, ""), did))
+    listed = list(found.items())[:SUGGESTIONS]
+    return [{"number": number, "name": name, "did": did} for number, (name, did) in listed]
+
+
+def _digits(typed: str, region: str) -> set[str]:
+    """What a number may hold if this is one, or a piece of one: as it is written, and as it is in E.164."""
+    written = {typed}
+    with suppress(Refused):
+        written.add(destination(typed, region))
+    if any(map(str.isalpha, typed)):
+        return set()
+    return {"".join(filter(str.isdecimal, item)) for item in written} - {""}

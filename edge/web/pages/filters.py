@@ -19,7 +19,8 @@ from edge.web.request import EdgeRequest
 from storage import contacts
 from storage.history import Filter
 from storage.records import Direction
-from storage.words import fold
+from storage.search import MIN_PREFIX
+from storage.words import fold, words
 
 DIRECTIONS = ("mo", "mt")
 SHOWN = ("unread", "archived")
@@ -72,6 +73,12 @@ class Wanted:
     def of_messages(self) -> bool:
         """Does it say something of messages, not only of conversations?"""
         return bool(self.q or self.peer or self.direction or self.since or self.until)
+
+    @property
+    def is_short(self) -> bool:
+        """Is the last word too short to be looked for as the beginning of one?"""
+        asked = words(self.q)
+        return bool(asked) and len(asked[-1]) < MIN_PREFIX
 
     def filter(self, locale: Locale, number: str | None = None, up_to_id: int | None = None) -> Filter:
         """For the store; the days are the reader's. ``number``: the peer's, when a name was written."""

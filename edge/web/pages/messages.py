@@ -1,5 +1,6 @@
 """/messages: the classic list, newest first, to select and delete from; /messages/ID: what became of one."""
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,8 +20,9 @@ from edge.web.pages.reading import read_list
 from edge.web.pages.sending import LEG, Sent
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
-from storage import contacts, dead_letters, deletion, endpoints, export, messages, numbers
+from storage import contacts, dead_letters, deletion, endpoints, export, messages, numbers, search
 from storage.endpoints import EndpointRecord
+from storage.history import Filter
 from storage.ids import time_of
 from storage.messages import status_of
 from storage.records import DeliveryState, Did, MessageStatus, Role
@@ -66,30 +68,29 @@ class Messages(MemberPage):
             contacts=known,
             newest=at == {"before": None, "after": None},
             paused=[record for record in failing if record.paused_at is not None],
-            deleted=self._deleted(Fields(request)),
+            deleted=await self._deleted(visitor, Fields(request)),
+            undone=Fields(request).line("undone"),
         )
 
-    def _deleted(self, fields: Fields) -> tuple[int, int] | None:
+    async def _deleted(self, visitor: Visitor, fields: Fields) -> tuple[int, int] | None:
         """A deletion of this moment, which can still be undone: its id, and how many messages it took."""
-        found, count = parse_identifier(fields.line("deleted")), parse_identifier(fields.line("count"))
-        if found is None or count is None:
+        found = parse_identifier(fields.line("deleted"))
+        if found is None or self.portal.services.wall_ms() > time_of(found) + deletion.UNDO_MS:
             return None
-        over = self.portal.services.wall_ms() > time_of(found) + deletion.UNDO_MS
-        return None if over else (found, count)
+        count = await self.portal.services.store.read(deletion.count, visitor.account_id, found)
+        return (found, count) if count else None
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """Delete what is selected, or bring a deletion back."""
         fields = Fields(request)
         link = Wanted.read(request, self._region).link("/messages")
         if fields.line("do") == "undo":
-            for deletion_id in fields.identifiers("deletion"):
-                await undo(self.portal, visitor, deletion_id)
-            return see_other(link.rstrip("?&"))
+            back = [await undo(self.portal, visitor, found) for found in fields.identifiers("deletion")]
+            return see_other(f"{link}undone={'yes' if sum(back) else 'late'}")
         chosen = fields.identifiers("message")
         if not chosen:
             return see_other(link.rstrip("?&"))
-        deletion_id, count = await delete_chosen(self.portal, visitor, chosen)
-        return see_other(f"{link}deleted={deletion_id}&count={count}")
+        return see_other(f"{link}deleted={await delete_chosen(self.portal, visitor, chosen)}")
 
 
 class DeleteAll(MemberPage):
@@ -112,8 +113,7 @@ class DeleteAll(MemberPage):
             return await self._ask(request, visitor, 422)
         up_to = max(fields.identifiers("up_to"), default=0)
         wanted = Wanted.read(request, self._region)
-        deletion_id, count = await self._delete(visitor, wanted, up_to)
-        return see_other(f"/messages?deleted={deletion_id}&count={count}")
+        return see_other(f"/messages?deleted={await self._delete(visitor, wanted, up_to)}")
 
     async def _ask(self, request: EdgeRequest, visitor: Visitor, status: int) -> Answer:
         wanted = Wanted.read(request, self._region)
@@ -126,9 +126,9 @@ class DeleteAll(MemberPage):
     def _word(self, visitor: Visitor) -> str:
         return visitor.locale.gettext("delete")
 
-    async def _delete(self, visitor: Visitor, wanted: Wanted, up_to: int) -> tuple[int, int]:
+    async def _delete(self, visitor: Visitor, wanted: Wanted, up_to: int) -> int:
         services, writer = self.portal.services, self.portal.services.store.writer
-        account_id, now_ms, gone = visitor.account_id, services.wall_ms(), 0
+        account_id, now_ms = visitor.account_id, services.wall_ms()
         number = await services.store.read(number_of, account_id, wanted.peer)
         meant = wanted.filter(visitor.locale, number, up_to)
         subject = f"all ({wanted.query})" if wanted.query else "all"
@@ -137,12 +137,26 @@ class DeleteAll(MemberPage):
             lambda conn: deletion.begin(conn, services.store.ids, account_id, visitor.actor, subject, now_ms),
         )
 
+        if wanted.q:
+            await self._delete_found(visitor, wanted.q, meant, deletion_id)
+            return deletion_id
+
         def step(conn: Connection) -> int:
             return deletion.delete_matching(conn, account_id, meant, deletion_id, now_ms)
 
-        while count := await writer.run("delete messages", step):
-            gone += count
-        return deletion_id, gone
+        while await writer.run("delete messages", step):
+            pass
+        return deletion_id
+
+    async def _delete_found(self, visitor: Visitor, words: str, meant: Filter, deletion_id: int) -> None:
+        store, now_ms = self.portal.services.store, self.portal.services.wall_ms()
+        mark = partial(
+            deletion.delete_selected, account_id=visitor.account_id, deletion_id=deletion_id, now_ms=now_ms
+        )
+        before: int | None = None
+        while ids := await store.read(search.find_ids, visitor.account_id, words, meant, before_id=before):
+            await store.writer.run("delete messages", partial(mark, message_ids=ids))
+            before = ids[-1]
 
 
 class Message(MemberPage):
@@ -174,8 +188,8 @@ class Message(MemberPage):
         if do == "resend":
             return await self._resend(visitor, fields)
         if do == "delete":
-            deletion_id, count = await delete_chosen(self.portal, visitor, [self._identity])
-            return see_other(f"/messages?deleted={deletion_id}&count={count}")
+            deletion_id = await delete_chosen(self.portal, visitor, [self._identity])
+            return see_other(f"/messages?deleted={deletion_id}")
         for delivery_id in fields.identifiers("delivery"):
             await self._act(visitor, do, delivery_id)
         return Answer("", 204) if part(request) else see_other(f"/messages/{self._identity}")
@@ -191,7 +205,8 @@ class Message(MemberPage):
         sent = await self.portal.sending.send(visitor, draft, f"again:{self._identity}")
         if not isinstance(sent, Sent):
             raise PageProblem(sent.status, sent.sentence, sent.headers)
-        return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+        said = "?said=again" if sent.repeated else ""
+        return see_other(f"{views.conversation_path(sent.did, sent.peer)}{said}#m{sent.message_id}")
 
     async def _act(self, visitor: Visitor, do: str, delivery_id: int) -> None:
         actions, store = self.portal.services.deliveries, self.portal.services.store
@@ -211,25 +226,28 @@ class Message(MemberPage):
             raise PageProblem(409, "The delivery is in another state by now; look at it again.")
 
 
-async def delete_chosen(portal: Portal, visitor: Visitor, chosen: list[int]) -> tuple[int, int]:
-    """Out of sight at once, from the store after half a minute: the deletion, and how many there were."""
+async def delete_chosen(portal: Portal, visitor: Visitor, chosen: list[int]) -> int:
+    """Out of sight at once, from the store after half a minute: the deletion."""
     services, now_ms = portal.services, portal.services.wall_ms()
 
-    def delete(conn: Connection) -> tuple[int, int]:
+    def delete(conn: Connection) -> int:
         subject = f"{len(chosen)} selected"
         found = deletion.begin(conn, services.store.ids, visitor.account_id, visitor.actor, subject, now_ms)
-        return found, deletion.delete_selected(conn, visitor.account_id, chosen, found, now_ms)
+        deletion.delete_selected(conn, visitor.account_id, chosen, found, now_ms)
+        return found
 
     return await services.store.writer.run("delete messages", delete)
 
 
-async def undo(portal: Portal, visitor: Visitor, deletion_id: int) -> None:
-    """Bring it all back, if its time is not over."""
+async def undo(portal: Portal, visitor: Visitor, deletion_id: int) -> int:
+    """Bring it all back, if its time is not over; how many messages came."""
     services = portal.services
     now_ms = services.wall_ms()
 
     def step(conn: Connection) -> int:
         return deletion.undo(conn, visitor.account_id, deletion_id, now_ms)
 
-    while await services.store.writer.run("undo a deletion", step):
-        pass
+    came = 0
+    while count := await services.store.writer.run("undo a deletion", step):
+        came += count
+    return came

@@ -8,7 +8,7 @@ from jinja2.runtime import Context
 
 from edge.sealing import Seal
 from edge.sip.provisioning import Tokens
-from edge.web.headers import Header
+from edge.web.headers import PAGE_HEAD, Header
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, PageProblem
 from edge.web.pages.backoff import Backoff
@@ -33,7 +33,7 @@ SENTENCES = {
     400: N_("The request cannot be understood: it has too many fields."),
     500: N_("The server made a mistake. It has been logged; please try again."),
 }
-
+TOO_LARGE = N_("This is too large: at most %(most)s MB can be sent here.")
 
 TITLES = {
     400: N_("Bad Request"),
@@ -41,6 +41,7 @@ TITLES = {
     404: N_("Not Found"),
     405: N_("Method Not Allowed"),
     409: N_("Conflict"),
+    413: N_("Content Too Large"),
     422: N_("Unprocessable Content"),
     429: N_("Too Many Requests"),
     500: N_("Internal Server Error"),
@@ -135,6 +136,11 @@ class Portal:
         title = said(TITLES.get(problem.status, problem.title))
         body = self.render("problem.html", visitor, locale, title=title, sentence=sentence)
         return Answer(body, problem.status, problem.headers)
+
+    def too_large(self, request: EdgeRequest, limit: int) -> tuple[int, bytes, bytes]:
+        """Status, head and body for a request of which only the headers are here."""
+        said = PageProblem(413, TOO_LARGE, values={"most": limit >> 20})
+        return 413, PAGE_HEAD, self.problem(said, locale=self.locale(request)).body.encode()
 
     def refuse(self, request: EdgeRequest, status: int) -> None:
         """For errors that no page of ours answered."""

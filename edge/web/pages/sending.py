@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from edge.errors import Refused, Unavailable
 from edge.outbound import Accepted, Draft, Outcome
-from edge.web.api.idempotency import Asked, Idempotency, Keep
+from edge.web.api.idempotency import REPLAYED, Asked, Idempotency, Keep
 from edge.web.api.routes import Reply
 from edge.web.headers import Header
 from edge.web.pages.answers import retry_after
@@ -50,11 +50,12 @@ NO_SETBACK = Setback()
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that is stored and will be sent."""
+    """A message that is stored and will be sent; ``repeated``: it was when it was asked for before."""
 
     message_id: int
     did: str
     peer: str
+    repeated: bool = False
 
 
 class Sending:
@@ -79,7 +80,7 @@ class Sending:
             return Setback(503, error.sentence, headers=(retry_after(error.retry_after),))
         octets = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
         body = orjson.loads(octets)
-        return Sent(body["message"], body["did"], body["peer"])
+        return Sent(body["message"], body["did"], body["peer"], reply.headers == REPLAYED)
 
     def _submit(self, draft: Draft, keep: Keep | None) -> Deferred[Reply]:
         def also(outcomes: Sequence[Outcome]) -> Writes:

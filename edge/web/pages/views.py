@@ -7,7 +7,7 @@ from urllib.parse import quote
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from edge.carrier_errors import OPTED_OUT, error_of
+from edge.carrier_errors import GIVEN_UP, OPTED_OUT, error_of
 from edge.web.api.views import iso
 from edge.web.pages.locales import N_, Locale
 from storage.messages import status_of
@@ -51,6 +51,7 @@ REASONS = {
     "REJECTED": N_("the carrier rejected it"),
     "DELETED": N_("the carrier deleted it"),
     OPTED_OUT: N_("the recipient wants no messages"),
+    GIVEN_UP: N_("it was given up, and is not sent any more"),
 }
 """In words, by the first word of `edge.carrier_errors.error_of`, which is shown beside them."""
 

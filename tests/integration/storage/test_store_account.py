@@ -14,6 +14,7 @@ from storage import (
     messages,
     numbers,
     operators,
+    people,
     second_factors,
     sessions,
     users,
@@ -23,6 +24,7 @@ from storage.engines import Engine
 from storage.errors import Conflict, NotFound
 from storage.ids import IdSource
 from storage.inventory import FreeNumber
+from storage.people import Incoming
 from storage.records import PORTING_MS, Account, PartState, Role, Session
 from storage.statements import execute_all
 from tests.samples import NOW, mo, mt, part_of
@@ -288,16 +290,39 @@ def test_a_file_of_people(engine: Engine, ids: IdSource) -> None:
             Person("Robert", (("+12025550193", ""), ("+12025550191", ""))),
             Person("Nobody", (("none", ""),)),
         ]
-        outcome = book.take(conn, ids.next, mine, found, "US", NOW)
-        assert (outcome.added, outcome.changed, outcome.unreadable) == (1, 1, ("call me", "none"))
+        file = book.readable(found, "US")
+        assert file.unreadable == ("call me", "none")
+        assert people.put(conn, ids.next, mine, file.people, NOW) == people.Put(added=1, changed=1)
         ann, robert = contacts.listed(conn, mine)
         assert (robert.id, robert.name, robert.notes) == (bob.id, "Robert", "kept")
         assert list(book.people(conn, mine)) == [
             Person("Ann", ((NUMBER, ""), (OTHER, "work")), "n", ("Friends",)),
             Person("Robert", (("+12025550193", ""),), "kept"),
         ]
-        assert book.take(conn, ids.next, mine, book.people(conn, mine), "US", NOW).changed == 2
+        again = book.readable(book.people(conn, mine), "US").people
+        assert people.put(conn, ids.next, mine, again, NOW) == (0, 2)
         assert contacts.get(conn, mine, ann.id) == ann
+
+
+def test_who_comes_twice_in_a_file(engine: Engine, ids: IdSource) -> None:
+    bob = "+12025550193"
+    entries = [
+        Incoming("Ann", (MoreNumber(NUMBER, ""),), "n", ("Friends",)),
+        Incoming("Bob", (MoreNumber(bob, "x"), MoreNumber(NUMBER, "")), "", ("Friends", "Work")),
+        Incoming("Ann B.", (MoreNumber(OTHER, "work"), MoreNumber(NUMBER, ""), MoreNumber(OTHER, "again"))),
+    ]
+    with engine.transaction() as conn:
+        mine = owned(conn, ids).id
+        theirs = contacts.put(conn, ids.next, owned(conn, ids, "two").id, NUMBER, "Theirs", NOW)
+        old = contacts.add_group(conn, ids.next, mine, "Work", NOW)
+        # Bob's second number is Ann's by then, and so is he: who has one of a person's numbers is meant.
+        assert people.put(conn, ids.next, mine, entries, NOW) == people.Put(added=1, changed=2)
+        assert list(book.people(conn, mine)) == [
+            Person("Ann B.", ((NUMBER, ""), (OTHER, "work"), (bob, "x")), "n", ("Friends", "Work"))
+        ]
+        assert [group.id for group in contacts.groups(conn, mine) if group.name == "Work"] == [old.id]
+        assert contacts.get(conn, theirs.account_id, theirs.id) == theirs
+        assert people.put(conn, ids.next, mine, (), NOW) == (0, 0)
 
 
 def test_traffic_by_steps_of_time(engine: Engine, ids: IdSource) -> None:

@@ -19,7 +19,8 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
-from storage import phonebook, search
+from storage import people, phonebook, search
+from storage.contacts import MoreNumber
 from storage.endpoints import Endpoint, EndpointRecord
 from storage.engines import Engine
 from storage.errors import Conflict, StoreError
@@ -63,6 +64,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "delivery_id": subject.pending.id,
         "delivery_ids": [subject.pending.id, subject.failed.id],
         "did": subject.number,
+        "digits": PEER[-4:],
         "events": [
             Event(1, 0, subject.account.id, "message.received", subject.received.id, NOW),
             Event(2, 0, subject.account.id, "delivery.pending", subject.pending.id, NOW),
@@ -106,6 +108,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "password_hash": "another hash",
         "peer": PEER,
         "peers": [PEER],
+        "people": [people.Incoming("Bob", (MoreNumber(PEER, ""),), "changed", ("Friends",))],
         "pinned": True,
         "prefix": "tk_y",
         "pseudonym": "erased",

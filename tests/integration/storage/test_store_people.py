@@ -223,6 +223,9 @@ def test_search_narrows_and_pages(engine: Engine) -> None:
     page = read(engine, search.find, 1, "hello", Filter(direction="mo"), before_id=page[-1].message.id)
     assert texts(page) == ["hello 2", "hello 1", "hello 0"]
     assert texts(read(engine, search.find, 1, "hello", Filter(since_ms=NOW + 1))) == []
+    ids = [view.message.id for view in read(engine, search.find, 1, "hello")]
+    assert read(engine, search.find_ids, 1, "hello", limit=2) == ids[:2]
+    assert read(engine, search.find_ids, 1, "hello", before_id=ids[1]) == ids[2:]
 
 
 @pytest.mark.parametrize("count", [search.MAX_NAMED, search.MAX_NAMED + 1])

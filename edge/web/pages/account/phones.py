@@ -191,7 +191,7 @@ class Provision(Page):
         self._token = token
 
     async def get(self, request: EdgeRequest) -> Answer:
-        """Linphone's XML."""
+        """Linphone's XML, once: who sees the code later, on a picture or in a history, gets nothing."""
         services, found = self.portal.services, self.portal.phone_tokens.find(self._token)
         config = services.config.sip
         known = [] if config is None else provisioning.ways(config)
@@ -201,6 +201,8 @@ class Provision(Page):
             phone = await services.store.read(sip_accounts.get, *found)
         except NotFound:
             raise not_found() from None
+        if request.method == b"GET" and not self.portal.phone_tokens.use(self._token):
+            raise not_found()
         text = provisioning.linphone(phone, known[0], config.default_expires_seconds)
         return File(text, head=lines((*GUARDS, NO_STORE, (b"Content-Type", b"application/xml"))))
 

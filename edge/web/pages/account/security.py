@@ -63,7 +63,7 @@ class Security(ActionPage):
             left=left,
             secret=secret,
             drawing=drawing,
-            **{"codes": None, **more},
+            **{"codes": None, "proved": False, **more},
         )
 
     # -- the password -----------------------------------------------------------------------------
@@ -128,10 +128,12 @@ class Security(ActionPage):
 
         def change(conn: Connection) -> None:
             second_factors.prove(conn, user.account_id, user.id, kept, step, map(totp.code_hash, codes))
+            # Who had the password alone may be logged in somewhere.
+            sessions.end_others(conn, user.account_id, user.id, visitor.session.id)
 
         await self.change(request, visitor, "user.second_factor.prove", user.login, change)
         now = replace(visitor, user=replace(user, totp_step=step))
-        return await self.shown(request, now, codes=codes)
+        return await self.shown(request, now, codes=codes, proved=True)
 
     async def _end(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         user = visitor.user

@@ -24,10 +24,15 @@ PASSWORD_OCTETS = 12
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}", re.ASCII)
 ONLY_OWNER = N_("An account needs an owner, and this is the only one.")
 TAKEN = N_("This log-in is taken.")
+OF_OPERATORS = N_("Only an operator may change or remove an operator's log-in.")
 
 
 class Users(ActionPage):
-    """Owners' business. A password that is made here is shown once, to be handed on."""
+    """Owners' business. A password that is made here is shown once, to be handed on.
+
+    An operator sees all accounts: whoever could log in as one would too, so his log-in is not for the owners
+    of the account that he happens to be in.
+    """
 
     sees = Role.OWNER
     changes = Role.OWNER
@@ -82,6 +87,7 @@ class Users(ActionPage):
         identity, role = _user(request), _role(Fields(request))
 
         def change(conn: Connection) -> User:
+            _may_change(visitor, users.get(conn, visitor.account_id, identity))
             try:
                 return users.set_role(conn, visitor.account_id, identity, role)
             except Conflict:
@@ -94,11 +100,11 @@ class Users(ActionPage):
         identity, password = _user(request), secrets.token_urlsafe(PASSWORD_OCTETS)
         if identity == visitor.user.id:
             raise Wrong("", N_("Change your own password under Security."))
-        if await self.portal.services.store.read(users.get, visitor.account_id, identity) is None:
-            raise not_found()
+        _may_change(visitor, await self.portal.services.store.read(users.get, visitor.account_id, identity))
         hashed = await self.portal.passwords.hash(password)
 
         def change(conn: Connection) -> User:
+            _may_change(visitor, users.get(conn, visitor.account_id, identity))
             return users.set_password(conn, visitor.account_id, identity, hashed)
 
         made = await self.change(request, visitor, "user.password", identity, change)
@@ -110,6 +116,7 @@ class Users(ActionPage):
             raise Wrong("", N_("You cannot remove yourself: ask another owner."))
 
         def change(conn: Connection) -> User:
+            _may_change(visitor, users.get(conn, visitor.account_id, identity))
             try:
                 return users.remove(conn, visitor.account_id, identity)
             except Conflict:
@@ -117,6 +124,13 @@ class Users(ActionPage):
 
         await self.change(request, visitor, "user.remove", identity, change)
         return self.done(PATH, "removed")
+
+
+def _may_change(visitor: Visitor, held: User | None) -> None:
+    if held is None:
+        raise not_found()
+    if held.operator and not visitor.user.operator:
+        raise Wrong("", OF_OPERATORS, 403)
 
 
 def _user(request: EdgeRequest) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from edge.contacts.book import MAX_NAME, MAX_NOTES
+from edge.contacts.book import MAX_LABEL, MAX_NAME, MAX_NOTES, MAX_NUMBERS
 from edge.errors import Refused
 from edge.policy.numbers import destination
 from edge.web.api.members import parse_identifier
@@ -23,8 +23,6 @@ from storage.contacts import Contact, Group, MoreNumber
 from storage.errors import NotFound
 from storage.records import Role
 
-MAX_NUMBERS = 20
-MAX_LABEL = 40
 _DIGITS = re.compile(r"[0-9+().\-/\s]*")
 NO_NUMBER = N_("This is no telephone number.")
 TAKEN = N_("Another contact has this number.")

@@ -1,7 +1,7 @@
 """/contacts/import and /contacts/export: phone books of other programs, as vCard and CSV."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,6 +16,8 @@ from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
 from edge.web.parameters import Unreadable, read
 from edge.web.request import EdgeRequest
+from storage import people
+from storage.people import Put
 from storage.records import Role
 
 PATH = "/contacts/import"
@@ -23,8 +25,9 @@ FORMS = {
     "vcf": (vcard.write, b"text/vcard; charset=utf-8"),
     "csv": (sheet.write, b"text/csv; charset=utf-8"),
 }
+MAX_IMPORT_OCTETS = 10 << 20
 TOLD = 20
-STEP = 50  # people of one transaction
+STEP = 250  # people of one transaction
 
 
 class Import(ActionPage):
@@ -40,34 +43,38 @@ class Import(ActionPage):
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any
     ) -> Answer:
         """The form; after an import what came of it."""
-        return self.answer("contacts/import.html", request, visitor, setback, **{"outcome": None, **more})
+        known = {"megabytes": MAX_IMPORT_OCTETS >> 20, "most": book.MAX_PEOPLE, "outcome": None}
+        return self.answer("contacts/import.html", request, visitor, setback, **{**known, **more})
 
     async def _import(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         text = _text(request)
         if not text.strip():
             raise Wrong("file", N_("Choose a file, or paste its text."))
-        is_vcard = "BEGIN:VCARD" in text[:10_000].upper()
-        services, mine = self.portal.services, visitor.account_id
+        services = self.portal.services
+        region = services.config.numbers.region
         try:
-            people = await self.portal.in_thread(
-                lambda: list(vcard.read(text) if is_vcard else sheet.read(text))
-            )
+            found = await self.portal.in_thread(lambda: book.readable(_read(text), region))
         except (sheet.NoColumns, csv.Error):
             raise Wrong(
                 "file", N_("The first line must name the columns, one of them with the number.")
             ) from None
-        region, now_ms, next_id = services.config.numbers.region, services.wall_ms(), services.store.ids.next
+        now_ms, next_id, total = services.wall_ms(), services.store.ids.next, len(found.people)
 
-        def taking(some: list[Person]) -> Callable[[Connection], book.Outcome]:
-            return lambda conn: book.take(conn, next_id, mine, some, region, now_ms)
+        def step(start: int) -> Callable[[Connection], Put]:
+            some = found.people[start : start + STEP]
+            return lambda conn: people.put(conn, next_id, visitor.account_id, some, now_ms)
 
-        # A few at a time: messages are stored by the same writer.
-        outcome = await self.change(request, visitor, "contact.import", len(people), taking(people[:STEP]))
-        for start in range(STEP, min(len(people), book.MAX_PEOPLE), STEP):
-            some = people[start : min(start + STEP, book.MAX_PEOPLE)]
-            outcome += await services.store.writer.run("contact.import", taking(some))
-        outcome.left_out = max(len(people) - book.MAX_PEOPLE, 0)
-        return await self.shown(request, visitor, outcome=outcome, told=outcome.unreadable[:TOLD])
+        # Some at a time: messages are stored by the same writer.
+        done = [await self.change(request, visitor, "contact.import", total, step(0))]
+        for start in range(STEP, total, STEP):
+            done.append(await services.store.writer.run("contact.import", step(start)))
+        outcome = {
+            "added": sum(put.added for put in done),
+            "changed": sum(put.changed for put in done),
+            "left_out": found.left_out,
+            "unreadable": found.unreadable,
+        }
+        return await self.shown(request, visitor, outcome=outcome, told=found.unreadable[:TOLD])
 
 
 class Export(MemberPage):
@@ -82,10 +89,14 @@ class Export(MemberPage):
         if self._form not in FORMS:
             raise not_found()
         write, kind = FORMS[self._form]
-        people = await self.portal.services.store.read(_people, visitor.account_id)
+        found = await self.portal.services.store.read(_people, visitor.account_id)
         name = f'attachment; filename="contacts.{self._form}"'.encode()
         head = lines((*GUARDS, NO_STORE, (b"Content-Type", kind), (b"Content-Disposition", name)))
-        return File(write(people), head=head)
+        return File(write(found), head=head)
+
+
+def _read(text: str) -> Iterator[Person]:
+    return vcard.read(text) if "BEGIN:VCARD" in text[:10_000].upper() else sheet.read(text)
 
 
 def _people(conn: Connection, account_id: int) -> list[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
 from edge.web.pages.answers import Answer
-from edge.web.pages.contacts.listed import NOTHING_CHOSEN, PATH, Shown, ticked, with_all
+from edge.web.pages.contacts.listed import PATH, Shown, ticked, with_all
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.sessions import Visitor
@@ -18,6 +18,7 @@ from storage.contacts import Contact
 from storage.records import Role
 
 LEAST = 2
+TOO_FEW = N_("Choose at least two contacts first.")
 
 
 class Merge(ActionPage):
@@ -35,13 +36,15 @@ class Merge(ActionPage):
         """Those that were chosen."""
         found = await self.portal.services.store.read(_chosen, visitor.account_id, ticked(request))
         if len(found) < LEAST and not setback.sentence:
-            setback = Setback(422, visitor.locale.gettext(NOTHING_CHOSEN))
+            setback = Setback(422, visitor.locale.gettext(TOO_FEW))
         return self.answer("contacts/merge.html", request, visitor, setback, found=found)
 
     async def _merge(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         ids, kept = ticked(request), parse_identifier(Fields(request).line("kept"))
         if kept is None:
             raise Wrong("", N_("Choose the one whose name and number stay."))
+        if len({*ids, kept}) < LEAST:
+            raise Wrong("", TOO_FEW)
         now_ms = self.portal.services.wall_ms()
 
         def change(conn: Connection) -> Contact:

@@ -1,6 +1,7 @@
 """/numbers/NUMBER: what a DID does with a message. Each handler judges its own settings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -74,7 +75,7 @@ class Settings(ActionPage):
                 for kind in self._kinds(visitor)
             ],
             variables=VARIABLES,
-            **{"secrets": {}, "trial": None, "tried": "", **more},
+            **{"secrets": {}, "trial": None, "tried": "", "unsaved": False, **more},
         )
 
     def _kinds(self, visitor: Visitor) -> list[type[DIDHandler]]:
@@ -112,7 +113,7 @@ class Settings(ActionPage):
             ],
             "secret": any(key.kind == "secret" for key in kind.keys),
             "secrets": len(known.secrets(kind, setting.settings)),
-            "can_try": self.portal.services.trials.can(did, kind.name),
+            "can_try": self.portal.services.trials.can(kind.name),
             "failing": next(filter(None, records), None),
         }
 
@@ -135,14 +136,7 @@ class Settings(ActionPage):
         fields, kind = Fields(request), self._kind(request, visitor)
         if kind.always_on:
             raise not_found()
-        enabled = fields.line(kind.name) == "on"
-        settings: dict[str, object] = {}
-        for key in kind.keys:
-            written = fields.line(f"{kind.name}_{key.name}")
-            if key.kind == "switch":
-                settings[key.name] = written == "on"
-            elif key.kind == "text":
-                settings[key.name] = written
+        enabled, settings = fields.line(kind.name) == "on", _written(fields, kind)
         if enabled and kind.main and not settings.get(kind.main):
             raise Wrong(f"{kind.name}_{kind.main}", N_("Fill this in to switch it on."))
         await self._settle(request, visitor, kind, settings, enabled)
@@ -197,12 +191,26 @@ class Settings(ActionPage):
     # -- trying, giving up ------------------------------------------------------------------------
 
     async def _test(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        name, services = self._kind(request, visitor).name, self.portal.services
+        """With what stands in the form, which stays there: saving it is another thing."""
+        fields, kind, services = Fields(request), self._kind(request, visitor), self.portal.services
         did = await services.store.read(_own, visitor.account_id, self._number)
-        trying = None if did is None else services.trials.begin(did, name)
+        if did is None:
+            raise not_found()
+        settings = _written(fields, kind)
+        if kind.main and not settings.get(kind.main):
+            raise Wrong(f"{kind.name}_{kind.main}", N_("Fill this in to try it."))
+        try:
+            setting = registry.installed().settle(
+                did, kind.name, settings, True, outgoing.rules(services.config)
+            )
+        except SettingError as error:
+            raise Wrong(error.field[:80], error.sentence.replace("%", "%%")) from None
+        trying = services.trials.begin(replace(did, handlers={**did.handlers, kind.name: setting}), kind.name)
         if trying is None:
             raise PageProblem(409, N_("This is not set up, or can only be tried with a real message."))
-        return await self.shown(request, visitor, trial=await trying, tried=name)
+        saved = did.handlers.get(kind.name)
+        unsaved = saved is None or saved.settings != setting.settings
+        return await self.shown(request, visitor, trial=await trying, tried=kind.name, unsaved=unsaved)
 
     async def _release(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         services, number = self.portal.services, self._number
@@ -217,6 +225,18 @@ class Settings(ActionPage):
         await self.change(request, visitor, "number.release", number, change)
         await self.refreshed()
         return self.done(LIST, "given-up")
+
+
+def _written(fields: Fields, kind: type[DIDHandler]) -> dict[str, object]:
+    """The settings of a handler as they stand in its form."""
+    settings: dict[str, object] = {}
+    for key in kind.keys:
+        written = fields.line(f"{kind.name}_{key.name}")
+        if key.kind == "switch":
+            settings[key.name] = written == "on"
+        elif key.kind == "text":
+            settings[key.name] = written
+    return settings
 
 
 def _own(conn: Connection, account_id: int, number: str) -> Did | None:

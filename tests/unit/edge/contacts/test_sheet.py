@@ -17,7 +17,7 @@ OUTLOOK = "\ufeffNom;Mobile Phone;Home Fax;Notes\nZoé;+33612345678;+33140506070
 def test_google() -> None:
     (person,) = sheet.read(GOOGLE)
     assert person == Person(
-        "Ann Example", (("+1 202-555-0150", ""), ("(202) 555-0151", "")), "two\nlines", ("Work",)
+        "Ann Example", (("+1 202-555-0150", "Mobile"), ("(202) 555-0151", "Mobile")), "two\nlines", ("Work",)
     )
 
 
@@ -38,6 +38,44 @@ def test_no_cell_is_a_formula() -> None:
     assert written == "\ufeffname,number,notes,groups\r\n'=cmd(),+12025550150,'@x,'+g\r\n"
     (again,) = sheet.read(written)
     assert (again.name, again.notes, again.groups) == ("=cmd()", "@x", ("+g",))
+
+
+def test_one_line_a_person() -> None:
+    ann = Person("Ann", (("+12025550150", ""), ("+12025550151", "work"), ("+12025550152", "")))
+    written = sheet.write([ann, Person("Bob", (("+12025550153", ""),))])
+    assert written.removeprefix("\ufeff").splitlines() == [
+        "name,number,notes,groups,number 2,label 2,number 3,label 3",
+        "Ann,+12025550150,,,+12025550151,work,+12025550152,",
+        "Bob,+12025550153,,",
+    ]
+
+
+WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(
+    lambda word: word == word.strip()
+)
+NUMBERS = st.integers(2_000_000_000, 9_999_999_999).map("+1{}".format)
+PEOPLE = st.builds(
+    lambda name, first, others, notes, groups: Person(
+        name,
+        ((first, ""), *((number, label) for number, label in others.items() if number != first)),
+        notes,
+        groups,
+    ),
+    WORDS,
+    NUMBERS,
+    st.dictionaries(NUMBERS, WORDS | st.just(""), max_size=3),
+    WORDS | st.sampled_from(("", "two\nlines", "=1", "'quoted'", "''=2", "a;b,c\td")),
+    st.lists(
+        WORDS
+        | st.sampled_from(("Family, close", "a; b", "* own", 'say "x"', '"', "a ::: b", "=g", "'", ":::")),
+        unique=True,
+    ).map(tuple),
+)
+
+
+@given(st.lists(PEOPLE))
+def test_what_is_written_reads_as_the_same(people: list[Person]) -> None:
+    assert list(sheet.read(sheet.write(people))) == people
 
 
 @given(st.text(), st.text())

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from edge.carrier_errors import first_error
 from edge.errors import Refused, Unavailable
 from edge.web.pages.locales import locale_of
-from storage import contacts, conversations, drafts, messages
+from storage import contacts, conversations, drafts, messages, search
 from storage.deletion import UNDO_MS
 from storage.records import DeliveryState, PartState
 from storage.tables import draft
@@ -98,10 +99,43 @@ def test_a_failed_message_is_sent_again_once(scene: Scene, member: Browser) -> N
     scene.write(messages.insert(message, [scene.part(message, state=PartState.FAILED)]))
     path = f"/messages/{message.id}"
     csrf = Form(path, member.get(path).text).fields["csrf"]
-    for _ in range(2):
-        assert member.post(path, csrf=csrf, do="resend").headers["location"] == f"{THREAD}#m42"
+    first, second = (member.post(path, csrf=csrf, do="resend") for _ in range(2))
+    assert first.headers["location"] == f"{THREAD}#m42"
+    assert second.headers["location"] == f"{THREAD}?said=again#m42"
+    assert "This message was sent again before" in member.follow(second).text
+    assert "This message was sent again before" not in member.follow(first).text
     (draft,) = scene.outbox.drafts
     assert (draft.source, draft.destination, draft.text, draft.leg) == (DID, PEER, "again", "portal")
+
+
+def test_a_message_that_was_given_up_says_so(scene: Scene, member: Browser) -> None:
+    message = scene.message()._replace(id=scene.store.ids.next(), direction="mt")
+    parts = [
+        scene.part(message, state=PartState.FAILED),
+        scene.part(message)._replace(number=2, state=PartState.FAILED, command_status=0x0B),
+    ]
+    scene.write(messages.insert(message, parts[:1]))
+    page = member.get(f"/messages/{message.id}").text
+    assert "failed, it was given up, and is not sent any more: given_up" in page
+    assert (first_error(parts[:1]), first_error(parts)) == ("given_up", "ESME_RINVDSTADR (0x0000000B)")
+
+
+def test_the_header_leads_to_the_contact(scene: Scene, member: Browser) -> None:
+    scene.message()
+    scene.message(peer="ACME")
+    link = f"/contacts/new?number={PEER.replace('+', '%2B')}"
+    assert link in member.get(THREAD).text
+    assert f'value="{PEER}"' in member.get(link).text
+    assert "/contacts/new" not in member.get(f"/conversations/{DID}/ACME").text
+    with scene.store.engine.transaction() as conn:
+        ann = contacts.put(conn, scene.store.ids.next, scene.account.id, "+12025550151", "Ann", START_MS)
+        contacts.set_more_numbers(conn, scene.account.id, ann.id, [contacts.MoreNumber(PEER, "")])
+    page = member.get(THREAD).text
+    assert (f'href="/contacts/{ann.id}"' in page, link in page, "<bdi>Ann</bdi>" in page) == (
+        True,
+        False,
+        True,
+    )
 
 
 def test_what_is_said_of_an_error_may_have_a_percent_sign(scene: Scene, member: Browser) -> None:
@@ -195,6 +229,14 @@ def test_a_search_shows_conversations_by_name_and_messages_by_word(scene: Scene,
     assert "<bdi>Zoë</bdi>" not in member.get("/conversations?q=somebody").text
 
 
+@pytest.mark.parametrize(("query", "said"), [("hel", False), ("he", True), ("lunch he", True), ("!", False)])
+def test_what_a_short_word_finds(scene: Scene, member: Browser, query: str, said: bool) -> None:
+    scene.message(text="hello")
+    for path in ("/messages", "/conversations"):
+        page = member.get(f"{path}?q={query.replace(' ', '+')}").text
+        assert ("beginnings of words count from three letters on" in page) == said
+
+
 def test_days_of_a_filter_are_the_readers(scene: Scene, time: Time) -> None:
     scene.message(text="now")
     member = scene.member()
@@ -221,6 +263,24 @@ def test_suggestions_for_whom_to_write_to(scene: Scene, member: Browser) -> None
     assert scene.browser().get("/new/people?q=an").status == 303
 
 
+def test_suggestions_of_who_is_no_contact(scene: Scene, member: Browser) -> None:
+    scene.message()
+    scene.message(peer="+447911123457")
+    scene.message(peer="+12025550188", owner=scene.other)
+    unknown = {"number": PEER, "name": "", "did": DID}
+    for typed in ("011447911123456", "7911%20123456", "123456"):
+        assert member.get(f"/new/people?q={typed}").json == [unknown], typed
+    newest_first = [item["number"] for item in member.get("/new/people?q=%2B44").json]
+    assert newest_first == ["+447911123457", PEER]
+    for typed in ("0188", "ann+44", "-"):
+        assert member.get(f"/new/people?q={typed}").json == []
+    with scene.store.engine.transaction() as conn:
+        bob = contacts.put(conn, scene.store.ids.next, scene.account.id, "+12025550151", "Bob", START_MS)
+        contacts.set_more_numbers(conn, scene.account.id, bob.id, [contacts.MoreNumber(PEER, "")])
+    found = member.get("/new/people?q=123456").json
+    assert found == [{"number": bob.number, "name": "Bob", "did": None}, {**unknown, "name": "Bob"}]
+
+
 # -- the list ------------------------------------------------------------------------------------------------
 
 
@@ -230,17 +290,23 @@ def test_delete_and_undo_within_half_a_minute(scene: Scene, member: Browser, tim
     csrf = Form("/messages", member.get("/messages").text).fields["csrf"]
     reply = member.post("/messages", csrf=csrf, do="delete", message=str(first.id))
     member.post("/messages", csrf=csrf, do="delete", message=str(theirs.id))
-    assert re.fullmatch(r"/messages\?deleted=\d+&count=1", reply.headers["location"])
+    assert re.fullmatch(r"/messages\?deleted=\d+", reply.headers["location"])
     page = member.follow(reply).text
     assert ("1 message was deleted." in page, texts(page)) == (True, ["two"])
     deletion = re.search(r'name="deletion" value="(\d+)"', page)
     assert deletion is not None
-    assert member.post("/messages", csrf=csrf, do="undo", deletion=deletion[1]).status == 303
+    reply = member.post("/messages", csrf=csrf, do="undo", deletion=deletion[1])
+    assert "They are back." in member.follow(reply).text
+    assert "was deleted." not in member.get(f"/messages?deleted={deletion[1]}").text
     assert texts(member.get("/messages").text) == ["two", "one"]
     reply = member.post("/messages", csrf=csrf, do="delete", message=str(second.id))
     time.advance(UNDO_MS / 1000 + 600)  # ids are made on the real clock
     page = member.follow(reply).text
     assert "was deleted." not in page
+    found = re.search(r"deleted=(\d+)", reply.headers["location"])
+    assert found is not None
+    late = member.post("/messages", csrf=csrf, do="undo", deletion=found[1])
+    assert "It was too late" in member.follow(late).text
     assert texts(scene.member("other").get("/messages").text) == ["theirs"]
 
 
@@ -252,8 +318,26 @@ def test_delete_all_takes_what_was_shown_after_the_word(scene: Scene, member: Br
     scene.message(text="came meanwhile")
     assert member.post(path, **{**fields, "word": "no"}).status == 422
     reply = member.post(path, **{**fields, "word": " DELETE "})
-    assert re.fullmatch(r"/messages\?deleted=\d+&count=1", reply.headers["location"])
+    assert "1 message was deleted." in member.follow(reply).text
     assert texts(member.get("/messages").text) == ["came meanwhile", "out"]
+
+
+def test_delete_all_of_a_search_takes_what_it_found(
+    scene: Scene, member: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("a lunch today", "Lunch?", "dinner", "lunch, again"):
+        scene.message(text=text)
+    scene.message("mt", text="no lunch")
+    with scene.store.engine.transaction() as conn:
+        while search.index_next(conn, 100):
+            pass
+    monkeypatch.setattr(messages, "MAX_LIMIT", 2)  # so that it takes several steps
+    path = "/messages/delete-all?q=lunc&direction=mo"
+    page = member.get(path).text
+    assert ("<bdi>lunc</bdi>" in page, "All messages of this account" in page) == (True, False)
+    reply = member.post(path, **{**Form(path, page).fields, "word": "delete"})
+    assert "3 messages were deleted." in member.follow(reply).text
+    assert texts(member.get("/messages").text) == ["no lunch", "dinner"]
 
 
 def test_the_export_is_the_filtered_list_oldest_first(scene: Scene, member: Browser) -> None:

@@ -2,7 +2,10 @@
 
 import re
 
-from edge.contacts import vcard
+import pytest
+
+from edge.contacts import book, vcard
+from edge.web.site import MAX_LARGE
 from storage import contacts
 from storage.contacts import Contact
 from tests.unit.edge.web.harness import Browser, Form, Reply, Scene
@@ -89,6 +92,14 @@ def test_several_become_one(scene: Scene, member: Browser) -> None:
     assert WORK in member.get("/contacts").text
 
 
+def test_one_alone_is_not_merged(scene: Scene, member: Browser) -> None:
+    add(member, "Ann", ANN)
+    (ann,) = people(scene)
+    reply = do(member, "/contacts/merge", "merge", contact=str(ann.id), kept=str(ann.id))
+    assert (reply.status, "Choose at least two contacts first." in reply.text) == (422, True)
+    assert people(scene) == [ann]
+
+
 def test_groups(scene: Scene, member: Browser) -> None:
     add(member, "Ann", ANN)
     (ann,) = people(scene)
@@ -139,6 +150,33 @@ def test_a_file_comes_in_and_goes_out(scene: Scene, member: Browser) -> None:
     assert member.get("/contacts/export/exe").status == 404
 
 
+@pytest.mark.parametrize("form", ["csv", "vcf"])
+def test_an_export_makes_the_same_people_elsewhere(scene: Scene, member: Browser, form: str) -> None:
+    cards = "".join(
+        f"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\n{numbers}CATEGORIES:{groups}\r\nNOTE:{note}\r\nEND:VCARD\r\n"
+        for name, numbers, groups, note in (
+            (
+                "Ann",
+                "TEL:+12025550160\r\nTEL;TYPE=work:+12025550161\r\n",
+                "Family\\, close,Work",
+                "=two\\nlines",
+            ),
+            ("Ann", "TEL:+12025550162\r\n", "'=x", "of another name"),
+            ("'Zoé'", "TEL:+12025550163\r\nTEL;TYPE=home:+12025550164\r\nTEL:+12025550165\r\n", "Work", ""),
+        )
+    )
+    assert "3 contacts added" in upload(member, "people.vcf", cards.encode()).text
+    exported = member.get(f"/contacts/export/{form}").text
+    other = scene.member("other")
+    assert "3 contacts added" in upload(other, f"people.{form}", exported.encode()).text
+    assert other.get(f"/contacts/export/{form}").text == exported
+    with scene.store.engine.snapshot() as conn:
+        mine, theirs = (list(book.people(conn, owner.id)) for owner in (scene.account, scene.other))
+    assert mine == theirs
+    ann = next(person for person in mine if len(person.numbers) == 2)
+    assert (ann.name, ann.groups, ann.notes) == ("Ann", ("Family, close", "Work"), "=two\nlines")
+
+
 def test_a_file_that_is_none(scene: Scene, member: Browser) -> None:
     for content in (b"", b"\0\xff" * 100, b"only,words\n1,2\n"):
         reply = upload(member, "x", content)
@@ -148,6 +186,35 @@ def test_a_file_that_is_none(scene: Scene, member: Browser) -> None:
     token = csrf(member)
     broken = {"Content-Type": "multipart/form-data"}
     assert member._send("POST", "/contacts/import", f"csrf={token}".encode(), broken).status == 400
+
+
+def test_a_large_file_is_taken_and_a_larger_one_told_on_a_page(scene: Scene, member: Browser) -> None:
+    photo = "PHOTO:" + "A" * 5_000_000
+    card = f"BEGIN:VCARD\r\nFN:Ann\r\nTEL:+12025550160\r\n{photo}\r\nEND:VCARD\r\n"
+    assert "1 contact added" in upload(member, "people.vcf", card.encode()).text
+    link = scene.link()
+    head = b"POST /contacts/import HTTP/1.1\r\nHost: h\r\nAccept-Language: fr\r\n"
+    link.send(head + b"Content-Length: 10485761\r\n\r\n")
+    (reply,) = link.replies()
+    assert (reply.status, reply.headers["content-type"]) == (413, "text/html; charset=utf-8")
+    assert ('<html lang="fr"' in reply.text, "10 Mo" in reply.text) == (True, True)
+    assert "content-security-policy" in reply.headers
+
+
+def test_only_some_large_files_come_at_once(scene: Scene) -> None:
+    head = b"POST /contacts/import HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+    waiting = [scene.link() for _ in range(MAX_LARGE)]
+    for link in waiting:
+        link.send(head % (2 << 20))
+    late = scene.link()
+    late.send(head % (2 << 20))
+    assert [reply.status for reply in late.replies()] == [413]
+    assert [link.replies() for link in waiting] == [[]] * MAX_LARGE
+    waiting[0].send(b"x" * (2 << 20))  # is there, and answered
+    assert len(waiting[0].replies()) == 1
+    again = scene.link()
+    again.send(head % (2 << 20))
+    assert again.replies() == []
 
 
 def test_the_contacts_of_another_account(scene: Scene, member: Browser) -> None:

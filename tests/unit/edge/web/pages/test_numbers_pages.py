@@ -196,12 +196,24 @@ def test_the_test_button(inline_store: InlineStore, time: Time) -> None:
     more: dict[str, Any] = {"handlers": {"webhook": posting}}
     scene = Scene(inline_store, time, **more)
     member = scene.member()
-    assert do(member, PATH, "test", handler="webhook").status == 409
-    do(member, PATH, "handler", handler="webhook", webhook_url="http://example.net/hook", webhook="on")
-    page = do(member, PATH, "test", handler="webhook")
+    assert 'value="test"' in member.get(PATH).text, "it can be tried before it is saved"
+    empty = do(member, PATH, "test", handler="webhook")
+    assert (empty.status, 'id="webhook_url-problem"' in empty.text) == (422, True)
+    wrong = do(member, PATH, "test", handler="webhook", webhook_url="ftp://example.net/")
+    assert (wrong.status, 'value="ftp://example.net/"' in wrong.text) == (422, True)
+    saved = {"webhook_url": "http://example.net/hook", "webhook": "on"}
+    do(member, PATH, "handler", handler="webhook", **saved)
+    page = do(member, PATH, "test", handler="webhook", **saved)
     assert (page.status, "The test was delivered." in page.text) == (200, True)
-    assert "&lt;b&gt;thanks&lt;/b&gt;" in page.text
-    assert [job.delivery.target for job in posting.jobs] == ["http://example.net/hook"]
+    assert ("&lt;b&gt;thanks&lt;/b&gt;" in page.text, "is not saved yet" in page.text) == (True, False)
+    page = do(member, PATH, "test", handler="webhook", webhook_url="http://example.net/other")
+    assert ("is not saved yet" in page.text, 'value="http://example.net/other"' in page.text) == (True, True)
+    assert [job.delivery.target for job in posting.jobs] == [
+        "http://example.net/hook",
+        "http://example.net/other",
+    ]
+    assert 'value="http://example.net/hook"' in member.get(PATH).text
+    assert do(member, PATH, "test", handler="forward", forward_to="+12025550199").status == 409
 
 
 def offer(scene: Scene, *offers: FreeNumber) -> None:

@@ -71,8 +71,10 @@ def test_linphone_fetches_its_settings(scene: Scene, member: Browser) -> None:
     assert "<svg" in page
     address = re.search(r"<code>http://127.0.0.1:8080(/phone/[\w-]{32})</code>", page)
     assert address is not None
+    assert scene.browser().get(address[1], "HEAD").status == 200
     reply = scene.browser().get(address[1])
     assert (reply.status, reply.headers["content-type"]) == (200, "application/xml")
+    assert scene.browser().get(address[1]).status == 404, "once"
     assert reply.headers["cache-control"] == "no-store"
     entries = {
         entry.get("name"): entry.text
@@ -82,8 +84,11 @@ def test_linphone_fetches_its_settings(scene: Scene, member: Browser) -> None:
     assert entries["ha1"] == phone.ha1_md5
     assert entries["reg_proxy"] == "<sip:sip.example.net:5061;transport=tls>"
     assert (entries["realm"], entries["algorithm"]) == ("sip.example.net", "MD5")
+    page = do(member, f"{PATH}/{phone.id}", "qr").text
+    address = re.search(r"<code>http://127.0.0.1:8080(/phone/[\w-]{32})</code>", page)
+    assert address is not None
     scene.time.advance(provisioning.SECONDS)
-    assert scene.browser().get(address[1]).status == 404
+    assert scene.browser().get(address[1]).status == 404, "too late"
     assert scene.browser().get("/phone/nothing").status == 404
 
 

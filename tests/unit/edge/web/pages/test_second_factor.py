@@ -329,6 +329,15 @@ def test_all_others_are_ended(scene: Scene, member: Browser) -> None:
     assert stranger.get("/messages").status == 200
 
 
+def test_a_second_factor_ends_every_other_log_in(scene: Scene, member: Browser) -> None:
+    other, stranger = scene.member(), scene.member("other")
+    assert do(member, "begin").status == 303
+    assert other.get("/messages").status == 200, "it is not on yet"
+    page = do(member, "prove", code=code(scene))
+    assert "you are logged out everywhere else." in page.text
+    assert [browser.get("/messages").status for browser in (other, member, stranger)] == [303, 200, 200]
+
+
 def test_nobody_ends_the_log_in_of_another(scene: Scene, member: Browser) -> None:
     stranger = scene.member("other")
     theirs = [row.id for row in rows(scene, session)][-1]
