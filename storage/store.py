@@ -1,11 +1,12 @@
 """The store as the application sees it: one writer, a few readers, the ids."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from threading import Thread
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Result, update
+from sqlalchemy import Connection, Result, insert, update
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
@@ -19,11 +20,14 @@ from storage.engines.base import READERS
 from storage.errors import StoreClosed, StoreUnavailable
 from storage.highest import highest_id
 from storage.ids import IdSource
-from storage.tables import catalog
+from storage.tables import probe
 from storage.writer import Writer
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+PROBE_OCTETS = 256 << 10
+"""What a probe writes: on SQLite 65 pages, where a long message with its indexes takes some twenty."""
 
 
 class _ReaderThread(Thread):
@@ -70,8 +74,9 @@ class Store:
         return self.in_thread(partial(self._read, fn, *args, **kwargs)).addErrback(self._suspect)
 
     def probe(self) -> Deferred[None]:
-        """Write nothing new, durably: errback StoreUnavailable while the store takes nothing."""
-        return self.writer.run("probe", _touch)
+        """Write what says nothing, durably, and more than a message takes: errback StoreUnavailable while
+        the store takes nothing."""
+        return self.writer.run("probe", _write_much, proves=True)
 
     def _suspect(self, failure: Failure) -> Failure:
         """What cannot be read can hardly be written: the writer finds out, and says so once."""
@@ -121,5 +126,7 @@ class Store:
         self.engine.close()
 
 
-def _touch(connection: Connection) -> None:
-    connection.execute(update(catalog).values(version=catalog.c.version))
+def _write_much(connection: Connection) -> None:
+    octets = os.urandom(PROBE_OCTETS)  # what compresses would prove little
+    if not connection.execute(update(probe).values(octets=octets)).rowcount:
+        connection.execute(insert(probe).values(id=1, octets=octets))
