@@ -76,7 +76,7 @@ from edge.reloading import Reloading
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
-from edge.supervisor import Supervisor
+from edge.supervisor import TAKING, Supervisor
 from edge.tls import files_digest
 from edge.turn import Turn
 from edge.upstreams import Upstream
@@ -152,7 +152,7 @@ class TrunklineService(Service):
         self.supervisor = supervisor or Supervisor()
         disk = Disk(file_of(config.store.url), config.store.min_free_mib, store.in_thread)
         self.health = Health(store, self.upstreams, disk, reactor)
-        self.depths = Depths(store, reactor, wall_ms)
+        self.depths = Depths(store, self.upstreams, lambda: self.handlers, reactor, wall_ms)
         self.reloading = Reloading(self)
         self._holder = Holder(store, reactor, self._claim_lost)
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
@@ -511,7 +511,7 @@ class TrunklineService(Service):
         self.health.startup.finish()
         self.health.ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
-        self.supervisor.ready("Taking traffic")
+        self.supervisor.ready(TAKING)
 
     async def start_lines(self, lines: Iterable[Line]) -> None:
         """Restore what all hold before the first may bring more: a long message may lie with several."""

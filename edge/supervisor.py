@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 LISTENING = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID")
+MOST_STATUS = 500  # characters, in one line
+TAKING = "Taking traffic"
 FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
 
 
@@ -47,7 +49,7 @@ class Supervisor:
 
     def ready(self, status: str) -> None:
         """Started, or reloaded."""
-        self.tell("READY=1", f"STATUS={status}")
+        self.tell("READY=1", f"STATUS={' '.join(status.split())[:MOST_STATUS]}")
 
     def reloading(self) -> None:
         """Reading the configuration again; `ready` ends it."""
