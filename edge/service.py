@@ -23,7 +23,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
 from edge import hops, outgoing
@@ -87,6 +87,7 @@ from protocols.sms import packing
 from storage import paused
 from storage.claims import of_server
 from storage.engines import file_of
+from storage.errors import StoreUnavailable
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ READ_AGAIN_SECONDS = 1.0
 ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a connection is to end
 SPANS_SECONDS = 5.0  # for what a collector has not taken when the server ends
 MOST_SCRAPES = 20  # connections to /metrics at a time
+STORE_AGAIN_SECONDS = 2.0
+WAIT_SECONDS = 60.0  # so long a supervisor is asked to wait for a start that waits for the store, each time
 KILL_SWITCH = "kill-switch"
 """What `storage.paused` has while nothing is sent to carriers."""
 
@@ -482,7 +485,8 @@ class TrunklineService(Service):
 
     async def _start(self) -> None:
         self.health.startup.begin("store")
-        await self.store.open()
+        if not await self._open_store():
+            return
         self.health.start()
         await self._holder.take(of_server(self.store.engine, self.config.server.node))
         self.console.start()
@@ -512,6 +516,26 @@ class TrunklineService(Service):
         self.health.ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
         self.supervisor.ready(TAKING)
+
+    async def _open_store(self) -> bool:
+        """Wait for a store that is away and will be back; False when the server is to end first."""
+        told = False
+        while self.running:
+            try:
+                await self.store.open()
+            except StoreUnavailable as error:
+                if not self.running:
+                    return False
+                if not self.store.engine.may_return(error):
+                    raise
+                if not told:
+                    log.error("store_awaited", error=str(error))
+                told = True
+                self.supervisor.waiting("Waiting for the store", WAIT_SECONDS)
+                await deferLater(self.clock, STORE_AGAIN_SECONDS)
+            else:
+                return bool(self.running)
+        return False
 
     async def start_lines(self, lines: Iterable[Line]) -> None:
         """Restore what all hold before the first may bring more: a long message may lie with several."""
@@ -609,7 +633,7 @@ class TrunklineService(Service):
                 loop.stop()
         await self.at_most(line.incoming.close(), ANSWER_SECONDS)
         await self.at_most(line.upstream.stop(), 5.0)
-        if all(bind.orderly for bind in line.upstream.binds):
+        if line.restored and all(bind.orderly for bind in line.upstream.binds):
             await _quietly(line.incoming.inbound.ended())
         await _quietly(self._holder.release(f"upstream {line.upstream.name}"))
 

@@ -55,6 +55,10 @@ class Supervisor:
         """Reading the configuration again; `ready` ends it."""
         self.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
+    def waiting(self, status: str, seconds: float) -> None:
+        """The start needs more time, this much from now on."""
+        self.tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}", f"STATUS={status}")
+
     def stopping(self, status: str) -> None:
         """On the way to the end. The watchdog is told as before, for as long as the reactor turns."""
         self.tell("STOPPING=1", f"STATUS={status}")

@@ -52,9 +52,11 @@ class Store:
     def open(self) -> Deferred[None]:
         """Check the store, then start the writer.
 
-        Errback NotDurable, SchemaMismatch (with the command that helps), or StoreUnavailable.
+        Errback NotDurable, SchemaMismatch (with the command that helps), or StoreUnavailable: then it may be
+        opened again.
         """
-        self._threads.start()
+        if not self._threads.started:
+            self._threads.start()
         opening = self.in_thread(self._check)
         opening.addCallback(lambda _: self.writer.start())
         opening.addErrback(self._refused)
@@ -80,7 +82,8 @@ class Store:
 
     def _suspect(self, failure: Failure) -> Failure:
         """What cannot be read can hardly be written: the writer finds out, and says so once."""
-        if failure.check(StoreUnavailable) and self.writer.available and not self._released:
+        asking = self.writer.started and self.writer.available and not self._released
+        if failure.check(StoreUnavailable) and asking:
             self.probe().addErrback(lambda _: None)
         return failure
 
@@ -114,8 +117,9 @@ class Store:
         with self.engine.snapshot() as connection:
             self.ids.raise_floor(highest_id(connection))
 
-    def _refused(self, failure: object) -> object:
-        self._release()
+    def _refused(self, failure: Failure) -> Failure:
+        if not failure.check(StoreUnavailable):
+            self._release()
         return failure
 
     def _release(self) -> None:

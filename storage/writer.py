@@ -80,6 +80,11 @@ class Writer:
         return self._taken - self._fired
 
     @property
+    def started(self) -> bool:
+        """Is there a thread? Before that what is handed in waits for it."""
+        return self._thread is not None
+
+    @property
     def available(self) -> bool:
         """Is none stuck, and was since the last batch that failed one committed that proves something?
 
