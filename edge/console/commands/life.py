@@ -133,12 +133,19 @@ def version(server: Server, given: Given) -> Answer:
 
 async def kill_switch(server: Server, given: Given) -> Answer:
     """Stop, or let go on, everything that goes out to carriers."""
+    switch = server.kill_switch
     if "state" in given:
-        await server.kill_switch(choice(given, "state", ("on", "off")) == "on")
+        await switch.set(choice(given, "state", ("on", "off")) == "on")
     held = [name for name, upstream in server.upstreams().items() if upstream.held]
-    if not held:
-        return done("Sending goes on.", stopped=[])
-    return done(f"Nothing is sent to: {', '.join(held)}. What is accepted waits in the store.", stopped=held)
+    if not switch.on:
+        return done("Sending goes on.", on=False, stored=switch.stored, stopped=held)
+    sentence = f"Nothing is sent to: {', '.join(held) or 'anybody'}. What is accepted waits in the store."
+    if not switch.stored:
+        sentence += (
+            " The store is away: this is in force here, but not yet on other servers, nor over a restart; it "
+            "is stored as soon as the store is back."
+        )
+    return done(sentence, on=True, stored=switch.stored, stopped=held)
 
 
 async def audit_ls(server: Server, given: Given) -> Answer:
