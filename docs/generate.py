@@ -28,10 +28,9 @@ from edge.config import (
 from edge.config_mail import IMAPConfig, MailConfig
 from edge.config_reader import expectation
 from edge.console.commands import language
-from edge.figures import FAMILIES
 from edge.log_catalog import EVENTS
 from edge.reload import LIVE
-from edge.web.metrics import COUNTERS, GAUGES, OF_BIND, metric_names
+from edge.web.metrics import metric_names
 from protocols.smpp import states
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -162,8 +161,6 @@ def events_page() -> str:
 
 def metrics_page() -> str:
     """Every metric, with its labels."""
-    labels = {f"trunkline_bind_{name}": OF_BIND for name, _, _ in (*GAUGES, *COUNTERS)}
-    labels |= {name: family.labels for name, family in FAMILIES.items()}
     lines = [
         NOTE,
         "# Metrics\n",
@@ -173,10 +170,9 @@ def metrics_page() -> str:
         "| metric | labels | |",
         "|---|---|---|",
     ]
-    for name, said in metric_names().items():
-        base = name.removesuffix("_total")
-        shown = ", ".join(f"`{label}`" for label in labels.get(base, OF_BIND))
-        lines.append(f"| `{name}` | {shown} | {said} |")
+    for name, shown in metric_names().items():
+        labels = ", ".join(f"`{label}`" for label in shown.labels)
+        lines.append(f"| `{name}` | {labels} | {shown.help} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,25 +1,38 @@
 """How much waits in the store, looked up from time to time: a page of metrics must not wait for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from storage import operators
-from storage.operators import Count
+from storage.operators import DELIVERY_STATES, PART_STATES, Count
 from storage.store import Store
 
 LOOK_SECONDS = 15.0
 
 
 class Depths:
-    """I know ``parts`` by upstream and ``deliveries`` by handler, as of the last look."""
+    """I know ``parts`` by upstream and ``deliveries`` by handler, as of the last look.
 
-    def __init__(self, store: Store, clock: IReactorTime, wall_ms: Callable[[], int]) -> None:
+    Of what is configured there is a 0 too: whoever follows a count must see the step from 0 to 1, and a
+    series that begins with 1 has none.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        upstreams: Callable[[], Collection[str]],
+        handlers: Callable[[], Collection[str]],
+        clock: IReactorTime,
+        wall_ms: Callable[[], int],
+    ) -> None:
         self.parts: Sequence[Count] = ()
         self.deliveries: Sequence[Count] = ()
         self._store = store
+        self._upstreams = upstreams
+        self._handlers = handlers
         self._clock = clock
         self._wall_ms = wall_ms
         self._at: float | None = None
@@ -50,5 +63,13 @@ class Depths:
 
     async def _look(self) -> None:
         parts = await self._store.read(operators.part_counts)
-        self.deliveries = await self._store.read(operators.delivery_counts)
-        self.parts, self._at = parts, self._clock.seconds()
+        deliveries = await self._store.read(operators.delivery_counts)
+        self.parts = _with_zeros(parts, self._upstreams(), PART_STATES)
+        self.deliveries = _with_zeros(deliveries, self._handlers(), DELIVERY_STATES)
+        self._at = self._clock.seconds()
+
+
+def _with_zeros(counts: Sequence[Count], kinds: Iterable[str], states: Iterable[str]) -> list[Count]:
+    there = {(count.kind, count.state) for count in counts}
+    absent = [(kind, state) for kind in kinds for state in states if (kind, state) not in there]
+    return [*counts, *(Count(kind, state, 0, None) for kind, state in absent)]

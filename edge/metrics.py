@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from protocols.smpp.commands import CommandId
-from protocols.smpp.errors import status_name
+from protocols.smpp.errors import CommandStatus, status_name
 from protocols.smpp.settings import OTHER, Counters, count_error
 
 RESPONSE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """The upper bounds of the response times' classes; one more class is for what took longer."""
 
 Pdus = Mapping[tuple[str, str], int]
-"""How many PDUs, by the names of command and status."""
+"""How many PDUs, by the names of command and status; statuses that SMPP does not name are "other"."""
+
+KNOWN_STATUSES = frozenset(CommandStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,13 @@ def by_status(commands: Mapping[int, int], errors: Mapping[tuple[int, int], int]
         found[_command(command_id), status_name(0)] += count
     for (command_id, status), count in errors.items():
         found[_command(command_id), status_name(0)] -= count
-        found[_command(command_id), "other" if status == OTHER else status_name(status)] += count
+        found[_command(command_id), _status(status)] += count
     return MappingProxyType({key: count for key, count in sorted(found.items()) if count > 0})
+
+
+def _status(status: int) -> str:
+    """A carrier may make up 2^32 of them, and each would be a series of its own: the log names those."""
+    return status_name(status) if status in KNOWN_STATUSES else "other"
 
 
 def _command(command_id: int) -> str:

@@ -21,6 +21,7 @@ from edge import log as logging
 from edge import outgoing
 from edge.config import Config, ConfigError, UpstreamConfig
 from edge.reload import Change, Reloaded, change
+from edge.supervisor import TAKING
 from edge.tls import files_digest
 
 if TYPE_CHECKING:
@@ -65,11 +66,18 @@ class Reloading:
         if not server.health.ready:
             return _refused(["the server is not ready: it starts or ends"])
         server.supervisor.reloading()
+        status = TAKING
         try:
-            return await self._read()
+            found = await self._read()
+            if found.problems:
+                status = f"{TAKING}; the new configuration was refused: {'; '.join(found.problems)}"
+            return found
+        except Exception as error:
+            status = f"{TAKING}; the reload failed: {error}"
+            raise
         finally:
             if server.health.ready:
-                server.supervisor.ready("Taking traffic")
+                server.supervisor.ready(status)
 
     async def _read(self) -> Reloaded:
         server = self._server
@@ -77,6 +85,15 @@ class Reloading:
             fresh = configuration.load(server.config.path)
         except ConfigError as error:
             return _refused(list(map(str, error.problems)))
+        if not fresh.upstreams and server.lines:
+            # Taken as it stands it ends all traffic; likelier it is not written yet.
+            return _refused(
+                [
+                    f"{server.config.path} has no [[upstream]], and {', '.join(server.lines)} "
+                    f"{'runs' if len(server.lines) == 1 else 'run'}: expected the whole file. To do without "
+                    "any upstream, restart the server with it"
+                ]
+            )
         return await self.apply(fresh)
 
     async def apply(self, fresh: Config) -> Reloaded:

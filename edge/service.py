@@ -18,12 +18,11 @@ from socket import AF_INET, AF_INET6
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Connection
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
 from edge import hops, outgoing
@@ -61,6 +60,7 @@ from edge.inbound import Inbound, Policy
 from edge.incoming import Incoming
 from edge.indexing import Indexing
 from edge.interventions import Interventions
+from edge.kill_switch import KillSwitch
 from edge.lag import Lag
 from edge.mail.names import MailNames
 from edge.mail.service import MailEdge
@@ -76,7 +76,7 @@ from edge.reloading import Reloading
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
-from edge.supervisor import Supervisor
+from edge.supervisor import TAKING, Supervisor
 from edge.tls import files_digest
 from edge.turn import Turn
 from edge.upstreams import Upstream
@@ -84,9 +84,9 @@ from edge.web.metrics import MetricsSite
 from edge.web.services import WebServices
 from edge.web.site import EdgeSite, make_site
 from protocols.sms import packing
-from storage import paused
 from storage.claims import of_server
 from storage.engines import file_of
+from storage.errors import StoreUnavailable
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ READ_AGAIN_SECONDS = 1.0
 ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a connection is to end
 SPANS_SECONDS = 5.0  # for what a collector has not taken when the server ends
 MOST_SCRAPES = 20  # connections to /metrics at a time
-KILL_SWITCH = "kill-switch"
-"""What `storage.paused` has while nothing is sent to carriers."""
+STORE_AGAIN_SECONDS = 2.0
+WAIT_SECONDS = 60.0  # so long a supervisor is asked to wait for a start that waits for the store, each time
 
 
 @dataclass(slots=True)
@@ -128,6 +128,7 @@ class TrunklineService(Service):
     name = "trunkline"
     site: EdgeSite | None = None
     tracing: "Tracing | None" = None
+    lines: dict[str, Line]
     _port: IListeningPort | None = None
     _metrics_port: IListeningPort | None = None
     _stale_sites: tuple[EdgeSite, ...] = ()  # of before a reload, while they owe answers
@@ -152,7 +153,7 @@ class TrunklineService(Service):
         self.supervisor = supervisor or Supervisor()
         disk = Disk(file_of(config.store.url), config.store.min_free_mib, store.in_thread)
         self.health = Health(store, self.upstreams, disk, reactor)
-        self.depths = Depths(store, reactor, wall_ms)
+        self.depths = Depths(store, self.upstreams, lambda: self.handlers, reactor, wall_ms)
         self.reloading = Reloading(self)
         self._holder = Holder(store, reactor, self._claim_lost)
         self.simulator = None if config.simulator is None else Simulator(config.simulator, reactor, wall_ms)
@@ -175,7 +176,6 @@ class TrunklineService(Service):
         )
         self.indexing = Indexing(store, self.clock)
         self.events = Events(store, self.clock, reactor)
-        self.lines: dict[str, Line] = {}
         self._groups: dict[str, Group] = {}
         self.mover = Mover(store, self.upstreams, lambda: self.outbound.planner)
         self.doubts = Doubts(store, self.outbox, self.upstreams, wall_ms)
@@ -184,9 +184,9 @@ class TrunklineService(Service):
         )
         self._moving = LoopingCall(self._look_around)
         self._moving.clock = reactor
+        self.kill_switch = KillSwitch(store, self.upstreams, reactor, wall_ms)
         self.set_groups(config)
-        for upstream in config.upstreams:
-            self.lines[upstream.name] = self.make_line(upstream)
+        self.lines = {upstream.name: self.make_line(upstream) for upstream in config.upstreams}
         self.outbound = Outbound(self.planner(), store, self.upstreams(), wall_ms, self.outbox.stamp)
         self.outbound.draining = True  # until the start is over
         self.lag = Lag(reactor)
@@ -482,7 +482,8 @@ class TrunklineService(Service):
 
     async def _start(self) -> None:
         self.health.startup.begin("store")
-        await self.store.open()
+        if not await self._open_store():
+            return
         self.health.start()
         await self._holder.take(of_server(self.store.engine, self.config.server.node))
         self.console.start()
@@ -500,6 +501,7 @@ class TrunklineService(Service):
         self.health.startup.begin("upstreams")
         await self.start_lines(self.lines.values())
         self._moving.start(LOOK_SECONDS, now=False)
+        self.kill_switch.start()
         self.indexing.start()
         self.purging.start()
         self.lag.start()
@@ -511,7 +513,27 @@ class TrunklineService(Service):
         self.health.startup.finish()
         self.health.ready = True
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
-        self.supervisor.ready("Taking traffic")
+        self.supervisor.ready(TAKING)
+
+    async def _open_store(self) -> bool:
+        """Wait for a store that is away and will be back; False when the server is to end first."""
+        told = False
+        while self.running:
+            try:
+                await self.store.open()
+            except StoreUnavailable as error:
+                if not self.running:
+                    return False
+                if not self.store.engine.may_return(error):
+                    raise
+                if not told:
+                    log.error("store_awaited", error=str(error))
+                told = True
+                self.supervisor.waiting("Waiting for the store", WAIT_SECONDS)
+                await deferLater(self.clock, STORE_AGAIN_SECONDS)
+            else:
+                return bool(self.running)
+        return False
 
     async def start_lines(self, lines: Iterable[Line]) -> None:
         """Restore what all hold before the first may bring more: a long message may lie with several."""
@@ -526,7 +548,8 @@ class TrunklineService(Service):
 
     async def restore_line(self, line: Line) -> None:
         """What the store has for it. Not twice, when what comes after it has to be done again."""
-        line.upstream.hold(KILL_SWITCH in await self.store.read(paused.paused))
+        await self.kill_switch.refresh()
+        line.upstream.hold(self.kill_switch.on)
         if not line.restored:
             await line.incoming.inbound.start()
             await line.incoming.receipts.start()
@@ -552,6 +575,7 @@ class TrunklineService(Service):
         if self.mail is not None:
             await self.mail.stop()
         self.purging.stop()
+        self.kill_switch.stop()
         waits = [self.outbox.drain(), *(line.upstream.drain() for line in self.lines.values())]
         await self.at_most(DeferredList(waits, consumeErrors=True), self.config.server.drain_seconds)
         await DeferredList(
@@ -609,7 +633,7 @@ class TrunklineService(Service):
                 loop.stop()
         await self.at_most(line.incoming.close(), ANSWER_SECONDS)
         await self.at_most(line.upstream.stop(), 5.0)
-        if all(bind.orderly for bind in line.upstream.binds):
+        if line.restored and all(bind.orderly for bind in line.upstream.binds):
             await _quietly(line.incoming.inbound.ended())
         await _quietly(self._holder.release(f"upstream {line.upstream.name}"))
 
@@ -637,28 +661,6 @@ class TrunklineService(Service):
     def bind_snapshots(self) -> list[BindSnapshot]:
         """What every bind has counted."""
         return [bind.snapshot() for line in self.lines.values() for bind in line.upstream.binds]
-
-    def kill_switch(self, on: bool) -> Deferred[None]:
-        """Stop, or let go on, all that goes out to carriers, over a restart and for new upstreams too.
-
-        On works at once, off when it is stored.
-        """
-        now_ms = self._wall_ms()
-
-        def write(conn: Connection) -> None:
-            if on:
-                paused.pause(conn, KILL_SWITCH, KILL_SWITCH, now_ms)
-            else:
-                paused.resume(conn, KILL_SWITCH)
-
-        def written(_: None) -> None:
-            for line in self.lines.values():
-                line.upstream.hold(on)
-
-        log.warning("kill_switch", on=on)
-        if on:
-            written(None)
-        return self.store.writer.run("kill switch", write).addCallback(written)
 
 
 def _words(config: OptOutsConfig) -> Words:

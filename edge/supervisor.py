@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 LISTENING = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID")
+MOST_STATUS = 500  # characters, in one line
+TAKING = "Taking traffic"
 FIRST_DESCRIPTOR = 3  # sd_listen_fds(3)
 
 
@@ -47,11 +49,15 @@ class Supervisor:
 
     def ready(self, status: str) -> None:
         """Started, or reloaded."""
-        self.tell("READY=1", f"STATUS={status}")
+        self.tell("READY=1", f"STATUS={' '.join(status.split())[:MOST_STATUS]}")
 
     def reloading(self) -> None:
         """Reading the configuration again; `ready` ends it."""
         self.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def waiting(self, status: str, seconds: float) -> None:
+        """The start needs more time, this much from now on."""
+        self.tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}", f"STATUS={status}")
 
     def stopping(self, status: str) -> None:
         """On the way to the end. The watchdog is told as before, for as long as the reactor turns."""

@@ -22,7 +22,7 @@ from edge.service import TrunklineService
 from edge.wallclock import WallClock, wall_ms
 from storage import migrate
 from storage.engines import missing_file, open_engine
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreUnavailable
 from storage.ids import IdSource
 from storage.store import Store
 
@@ -44,7 +44,8 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """Everything that can be found wrong before the start ends the process here: a configuration that is
-    not valid with status 2, a store that is not durable or not at this release's schema with status 1."""
+    not valid with status 2, a store that is not durable or not at this release's schema with status 1. For a
+    store that is away and will be back the service waits."""
     layout.check()
     try:
         config = configuration.load(options["config"])
@@ -65,16 +66,19 @@ def build(config: Config) -> TrunklineService:
     logging.configure(config.log)
     missing = missing_file(config.store.url)
     if missing is not None:
-        _give_up([f"There is no store at {missing} yet. Run: trunkline db upgrade"], EXIT_FAILED)
+        _refuse_to_start(f"There is no store at {missing} yet. Run: trunkline db upgrade")
     try:
         engine = open_engine(config.store.url, allow_non_durable=config.store.allow_non_durable)
         engine.check_durable()
         migrate.check(engine)
+    except StoreUnavailable as error:
+        if not engine.may_return(error):
+            _refuse_to_start(str(error))
     except StoreError as error:
-        _give_up([str(error)], EXIT_FAILED)
+        _refuse_to_start(str(error))
 
     def fatal(failure: Failure) -> None:
-        if isinstance(failure.value, Taken):
+        if isinstance(failure.value, Taken | StoreError):
             log.error("start_refused", reason=str(failure.value))
         else:
             log.error("start_failed", error=failure.getTraceback())
@@ -128,6 +132,12 @@ def _take_signals(reactor: Any, service: TrunklineService) -> None:
 
     # After the reactor has installed its own.
     reactor.callWhenRunning(install)
+
+
+def _refuse_to_start(reason: str) -> Any:
+    """Where the log goes, and where whoever started us looks."""
+    log.error("start_refused", reason=reason)
+    _give_up([reason], EXIT_FAILED)
 
 
 def _give_up(problems: list[str], status: int) -> Any:

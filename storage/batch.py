@@ -22,10 +22,10 @@ class Unit:
 
     With ``collected`` the function takes the ``item`` of every unit of the batch that has the same function,
     as a list, and gives as many results. After the batch ``outcome`` is the unit's result (None for plain
-    writes) or a Failure.
+    writes) or a Failure. A unit that ``proves`` writes so much that a message will find room too.
     """
 
-    __slots__ = ("collected", "deferred", "description", "fn", "item", "outcome", "writes")
+    __slots__ = ("collected", "deferred", "description", "fn", "item", "outcome", "proves", "writes")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class Unit:
         fn: Callable[..., Any] | None = None,
         item: object = None,
         collected: bool = False,
+        proves: bool = False,
     ) -> None:
         self.description = description
         self.deferred = deferred
@@ -42,6 +43,7 @@ class Unit:
         self.fn = fn
         self.item = item
         self.collected = collected
+        self.proves = proves
         self.outcome: Any = None
 
 

@@ -12,7 +12,7 @@ NAMED = 20
 """So many rows that break an invariant are named; the others are counted."""
 
 MAX_ID = 2**53
-_NO_IDS = frozenset({"session", "catalog", "feed"})
+_NO_IDS = frozenset({"session", "catalog", "feed", "probe"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, func, select
 
 from storage.tables import metadata
 
-_NOT_OUR_IDS = frozenset({"session", "catalog", "event", "feed"})
+_NOT_OUR_IDS = frozenset({"session", "catalog", "event", "feed", "probe"})
 
 
 def highest_id(connection: Connection) -> int:

@@ -10,11 +10,17 @@ from storage import progress
 from storage.ids import lowest_at
 from storage.messages import delivery_record, part_record
 from storage.parts import NOT_FINAL, ON_ITS_WAY
-from storage.records import DeliveryRecord, MessageRecord, PartFlag, PartRecord, PartState
+from storage.records import DeliveryRecord, DeliveryState, MessageRecord, PartFlag, PartRecord, PartState
 from storage.tables import delivery, message, part
 
 MAX_LIMIT = 1_000
 WAITING = (PartState.QUEUED, PartState.HELD)
+
+PART_STATES = tuple(state.value for state in PartState if not state.final and state is not PartState.SENT)
+"""Of parts that are not done."""
+
+DELIVERY_STATES = (DeliveryState.PENDING.value, DeliveryState.FAILED.value)
+"""Of deliveries that are owed, and of dead letters."""
 
 
 class WaitingPart(NamedTuple):
@@ -37,7 +43,7 @@ def part_counts(connection: Connection) -> list[Count]:
     """The parts that are not done, by upstream and state."""
     query = (
         select(part.c.upstream, part.c.state, func.count(), func.min(part.c.due_at))
-        .where(part.c.state.in_([s.value for s in PartState if not s.final and s is not PartState.SENT]))
+        .where(part.c.state.in_(PART_STATES))
         .group_by(part.c.upstream, part.c.state)
         .order_by(part.c.upstream, part.c.state)
     )
@@ -48,7 +54,7 @@ def delivery_counts(connection: Connection) -> list[Count]:
     """The deliveries that wait or have failed, by handler."""
     query = (
         select(delivery.c.handler, delivery.c.state, func.count(), func.min(delivery.c.due_at))
-        .where(delivery.c.state.in_((literal_column("'pending'"), literal_column("'failed'"))))
+        .where(delivery.c.state.in_([literal_column(f"'{state}'") for state in DELIVERY_STATES]))
         .group_by(delivery.c.handler, delivery.c.state)
         .order_by(delivery.c.handler, delivery.c.state)
     )

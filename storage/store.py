@@ -1,11 +1,12 @@
 """The store as the application sees it: one writer, a few readers, the ids."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from threading import Thread
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Result, update
+from sqlalchemy import Connection, Result, insert, update
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
@@ -19,11 +20,14 @@ from storage.engines.base import READERS
 from storage.errors import StoreClosed, StoreUnavailable
 from storage.highest import highest_id
 from storage.ids import IdSource
-from storage.tables import catalog
+from storage.tables import probe
 from storage.writer import Writer
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+PROBE_OCTETS = 256 << 10
+"""What a probe writes: on SQLite 65 pages, where a long message with its indexes takes some twenty."""
 
 
 class _ReaderThread(Thread):
@@ -48,9 +52,11 @@ class Store:
     def open(self) -> Deferred[None]:
         """Check the store, then start the writer.
 
-        Errback NotDurable, SchemaMismatch (with the command that helps), or StoreUnavailable.
+        Errback NotDurable, SchemaMismatch (with the command that helps), or StoreUnavailable: then it may be
+        opened again.
         """
-        self._threads.start()
+        if not self._threads.started:
+            self._threads.start()
         opening = self.in_thread(self._check)
         opening.addCallback(lambda _: self.writer.start())
         opening.addErrback(self._refused)
@@ -70,12 +76,14 @@ class Store:
         return self.in_thread(partial(self._read, fn, *args, **kwargs)).addErrback(self._suspect)
 
     def probe(self) -> Deferred[None]:
-        """Write nothing new, durably: errback StoreUnavailable while the store takes nothing."""
-        return self.writer.run("probe", _touch)
+        """Write what says nothing, durably, and more than a message takes: errback StoreUnavailable while
+        the store takes nothing."""
+        return self.writer.run("probe", _write_much, proves=True)
 
     def _suspect(self, failure: Failure) -> Failure:
         """What cannot be read can hardly be written: the writer finds out, and says so once."""
-        if failure.check(StoreUnavailable) and self.writer.available and not self._released:
+        asking = self.writer.started and self.writer.available and not self._released
+        if failure.check(StoreUnavailable) and asking:
             self.probe().addErrback(lambda _: None)
         return failure
 
@@ -109,8 +117,9 @@ class Store:
         with self.engine.snapshot() as connection:
             self.ids.raise_floor(highest_id(connection))
 
-    def _refused(self, failure: object) -> object:
-        self._release()
+    def _refused(self, failure: Failure) -> Failure:
+        if not failure.check(StoreUnavailable):
+            self._release()
         return failure
 
     def _release(self) -> None:
@@ -121,5 +130,7 @@ class Store:
         self.engine.close()
 
 
-def _touch(connection: Connection) -> None:
-    connection.execute(update(catalog).values(version=catalog.c.version))
+def _write_much(connection: Connection) -> None:
+    octets = os.urandom(PROBE_OCTETS)  # what compresses would prove little
+    if not connection.execute(update(probe).values(octets=octets)).rowcount:
+        connection.execute(insert(probe).values(id=1, octets=octets))

@@ -69,6 +69,7 @@ __all__ = [
     "opt_out",
     "part",
     "phonebook_entry",
+    "probe",
     "receipt",
     "receipt_candidate",
     "recovery_code",
@@ -166,6 +167,15 @@ catalog = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# One row, which says nothing: see `Store.probe`.
+probe = Table(
+    "probe",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("octets", LargeBinary, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )
 

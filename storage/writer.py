@@ -62,7 +62,7 @@ class Writer:
         self._stopping = False
         self._ended = False
         self._to_tell: list[Deferred[None]] = []
-        self._unavailable = False
+        self._failed_rows: int | None = None  # of the batch that failed: None while the store is available
         self._told = False
         self._silent_until = 0.0
         self._thread: threading.Thread | None = None
@@ -80,9 +80,18 @@ class Writer:
         return self._taken - self._fired
 
     @property
+    def started(self) -> bool:
+        """Is there a thread? Before that what is handed in waits for it."""
+        return self._thread is not None
+
+    @property
     def available(self) -> bool:
-        """Was the last batch committed, and is none stuck?"""
-        return not (self._unavailable or self._stalled())
+        """Is none stuck, and was since the last batch that failed one committed that proves something?
+
+        On a disk that is all but full a small one may be committed where no message is: only one of no fewer
+        rows, or `Store.probe`, shows that the store is back.
+        """
+        return self._failed_rows is None and not self._stalled()
 
     @property
     def commit_seconds(self) -> float:
@@ -96,13 +105,14 @@ class Writer:
         """
         return self._submit(Unit("write", Deferred(), writes))
 
-    def run(self, description: str, fn: Callable[[Connection], T]) -> Deferred[T]:
+    def run(self, description: str, fn: Callable[[Connection], T], proves: bool = False) -> Deferred[T]:
         """Call ``fn(connection)`` in a transaction, off the reactor; the result comes after the commit.
 
         ``fn`` must do nothing but read and write through the connection: when a batch fails it is called
-        again. What it raises is the errback, and what it wrote is then undone.
+        again. What it raises is the errback, and what it wrote is then undone. With ``proves`` it writes no
+        less than a message does: see `available`.
         """
-        return self._submit(Unit(description, Deferred(), fn=fn))
+        return self._submit(Unit(description, Deferred(), fn=fn, proves=proves))
 
     def collect(
         self, description: str, fn: Callable[[Connection, list[Item]], Sequence[T]], item: Item
@@ -143,7 +153,7 @@ class Writer:
         if self._stopping:
             return fail(_closed())
         if self._stalled():
-            self._tell(StoreUnavailable("The store has stopped answering."))
+            self._tell_gone(StoreUnavailable("The store has stopped answering."), 0)
             return fail(StoreUnavailable("The store has stopped answering; nothing was handed in."))
         self._taken += 1
         self._waiting.append(unit)
@@ -204,8 +214,7 @@ class Writer:
     # In the reactor's thread
 
     def _fire(self, batch: list[Unit]) -> None:
-        for unit in batch[:1]:
-            self._note(unit.outcome)
+        self._note(batch)
         failures = self.failures
         for unit in batch:
             self._fired += 1
@@ -216,19 +225,36 @@ class Writer:
             for tell in self.committed:
                 tell()
 
-    def _note(self, outcome: object) -> None:
+    def _note(self, batch: list[Unit]) -> None:
+        """The store goes for all units of a batch or for none."""
+        outcome = batch[0].outcome if batch else None
         error = outcome.value if isinstance(outcome, Failure) else None
-        self._tell(error if isinstance(error, StoreUnavailable) else None)
+        rows = sum(len(unit.writes) for unit in batch)
+        if isinstance(error, StoreUnavailable):
+            self._tell_gone(error, rows)
+        elif self._failed_rows is not None:
+            self._succeeded(
+                rows, any(unit.proves and not isinstance(unit.outcome, Failure) for unit in batch)
+            )
 
-    def _tell(self, error: StoreUnavailable | None) -> None:
-        """One line when the store goes and one when it is back, not one a unit; and few for one that comes
-        and goes, as when a disk is all but full."""
-        self._unavailable = error is not None and not isinstance(error, StoreClosed)
+    # One line when the store goes and one when it is back, not one a unit; and few for one that comes and
+    # goes, as when a disk is all but full.
+
+    def _tell_gone(self, error: StoreUnavailable, rows: int) -> None:
+        if isinstance(error, StoreClosed):
+            return
+        self._failed_rows = max(rows, self._failed_rows or 0)
         now = time.monotonic()
-        if self._unavailable and not self._told and now >= self._silent_until:
+        if not self._told and now >= self._silent_until:
             self._told, self._silent_until = True, now + SILENT_SECONDS
             log.error("store_unavailable", error=str(error))
-        elif self._told and not self._unavailable:
+
+    def _succeeded(self, rows: int, proven: bool) -> None:
+        assert self._failed_rows is not None
+        if not proven and (rows < self._failed_rows or not rows):
+            return
+        self._failed_rows = None
+        if self._told:
             self._told = False
             log.info("store_available_again")
 

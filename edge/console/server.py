@@ -13,6 +13,7 @@ from edge.deliveries import Outbox
 from edge.directory import Directory
 from edge.doubts import Doubts
 from edge.interventions import Interventions
+from edge.kill_switch import KillSwitch
 from edge.lag import Lag
 from edge.outbound import Outbound
 from edge.policy.optout import OptOuts
@@ -47,7 +48,7 @@ class Server:
     opt_outs: OptOuts
     reload: Callable[[], Deferred[Reloaded]]
     drain: Callable[[], None]
-    kill_switch: Callable[[bool], Deferred[None]]
+    kill_switch: KillSwitch
 
     def binds(self) -> dict[str, Bind]:
         """Every bind by its name."""

@@ -6,6 +6,7 @@ otherwise.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -107,14 +108,30 @@ class FigureCollector:
             yield metric
 
 
-def metric_names() -> dict[str, str]:
-    """Every sample's name that a server of ours may show, with its help; those of the process apart."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is said of a sample's name: its help and its labels."""
+
+    help: str
+    labels: Labels
+
+
+ENDINGS: Mapping[str, Mapping[str, Labels]] = {
+    "gauge": {"": ()},
+    "counter": {"_total": ()},
+    "histogram": {"_bucket": ("le",), "_sum": (), "_count": ()},
+}
+"""What Prometheus adds to a name, and to the labels there, by the kind of the metric."""
+
+
+def metric_names() -> dict[str, Shown]:
+    """Every sample's name that a server of ours may show; those of the process apart."""
     collectors = BindCollector(lambda: ()), FigureCollector(dict)
     names = {}
     for metric in (metric for collector in collectors for metric in collector.collect()):
-        endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
-        for ending in endings.get(metric.type, ("",)):
-            names[metric.name + ending] = metric.documentation
+        labels: Labels = tuple(getattr(metric, "_labelnames"))  # noqa: B009  (it has no other)
+        for ending, more in ENDINGS[metric.type].items():
+            names[metric.name + ending] = Shown(metric.documentation, (*labels, *more))
     return names
 
 

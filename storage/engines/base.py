@@ -111,6 +111,10 @@ class Engine(ABC):
         self.writing.dispose()
         self.reading.dispose()
 
+    def may_return(self, error: StoreUnavailable) -> bool:
+        """Is it worth while to wait for the store, or must somebody change something first?"""
+        return False
+
     def in_place(self) -> bool:
         """Is what its address names still what was opened? Costs no more than a system call."""
         return True

@@ -9,7 +9,8 @@ import psycopg
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
-from storage.engines.base import READERS, CommitOutcome, Engine, Hot, sql_from_rows
+from storage.engines.base import READERS, CommitOutcome, Engine, Hot, driver_error, sql_from_rows
+from storage.errors import StoreUnavailable
 from storage.statements import ENGINE_OPTION, Row, Statement
 
 _ROWS_WORTH_A_COPY = 3
@@ -19,6 +20,16 @@ _CONNECT_SECONDS = 5
 _STORE_FAILURE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 # Serialisation failure, deadlock, read-only transaction (a standby after fail-over), lock not available.
 _STORE_FAILURE_CODES = frozenset({"40001", "40P01", "25006", "55P03"})
+
+_REFUSALS = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "is not permitted to log in",
+    "permission denied",
+)
+"""Out of what PostgreSQL says to who may not connect, or wants what is not there."""
 
 
 class PostgreSQLEngine(Engine):
@@ -68,6 +79,15 @@ class PostgreSQLEngine(Engine):
                 return CommitOutcome.ROLLED_BACK
             time.sleep(0.05)
         return CommitOutcome.UNKNOWN
+
+    def may_return(self, error: StoreUnavailable) -> bool:
+        """A server that is not reached, or starts, comes by itself; one that does not let us in does not.
+
+        What is refused before there is a session has no SQLSTATE that psycopg could tell, only its sentence.
+        """
+        cause = error.__cause__
+        said = str(error if cause is None else driver_error(cause))
+        return not any(refusal in said for refusal in _REFUSALS)
 
     def _set_up_writer(self, driver: Any, _: object) -> None:
         # The engine says BEGIN itself, in one round trip with the question for the transaction's number.

@@ -61,7 +61,7 @@ async def test_the_clock_is_set_while_things_wait(carrier: FakeSMSC, store_url: 
         )
     link = await bound(carrier)
     service = server.service
-    await service.kill_switch(True)
+    await service.kill_switch.set(True)
     waits = [await server.submit(f"waits {number}") for number in range(3)]
     link.send_pdu(part(1))
     await link.await_pdu(DeliverSmResp)
@@ -74,7 +74,7 @@ async def test_the_clock_is_set_while_things_wait(carrier: FakeSMSC, store_url: 
     assert await service.store.read(waiting_parts) == [1], "half a text still waits for the other half"
     assert {found.state for each in waits for found in await server.parts(each.message_id)} == {"queued"}
 
-    await service.kill_switch(False)
+    await service.kill_switch.set(False)
     after = await server.submit("after the step")
     await server.all_in([*waits, after], "sent")
     link.send_pdu(part(2))

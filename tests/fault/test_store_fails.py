@@ -137,7 +137,10 @@ def test_a_full_disk_refuses_for_now_and_is_used_again_when_there_is_room(
     with running(f"sqlite:///{small_disk / 'store.db'}", tmp_path) as traffic:
         ballast = fill(small_disk)
         traffic.until("temporary errors", refused_everywhere(traffic))
-        traffic.flow(3.0)
+        for _ in range(30):
+            traffic.flow(0.1)
+            assert not traffic.server.is_ready(), "a write that is smaller than a message's proves nothing"
+        assert events(traffic, "store_available_again") == 0
         ballast.unlink()
         back = traffic.progress(mo=5, mt=5)
         assert back < BACK_WITHIN
@@ -333,3 +336,48 @@ def test_postgresql_that_stands_still(tmp_path: Path) -> None:
         longest = lag.stop()
         print(f"the longest answer of {lag.asked} took {longest * 1000:.0f} ms")
         assert longest < LAG_SECONDS
+
+
+def test_a_postgresql_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    with cluster() as store:
+        provision(store.url, [DID])
+        store.stop_immediately()
+        with Server(tmp_path, store.url, free_port()) as server:
+            server.start(ready=False)
+            until(lambda: _says(server, "/livez") == 200, "it lives")
+            until(lambda: "store_awaited" in server.log.read_text(), "it says what it waits for")
+            assert _says(server, "/startupz") == 503
+            assert _says(server, "/readyz") == 503
+            assert server.call("GET", "/v1/messages", key=KEY)[0] == 503, "is the key good?"
+            assert server.stop() == 0, "it can be told to end meanwhile"
+            server.start(ready=False)
+            until(lambda: server.log.read_text().count("store_awaited") == 2, "it waits again")
+            store.start()
+            until(lambda: _says(server, "/startupz") == 200, "it has started")
+            assert server.call("GET", "/v1/dids", key=KEY)[0] == 200
+            assert server.stop() == 0
+        lines = server.log.read_text()
+        assert lines.count("store_awaited") == 2, "once for each time"
+        assert "Traceback" not in lines
+
+
+def _says(server: Server, path: str) -> int | None:
+    try:
+        return int(server.call("GET", path)[0])
+    except OSError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("/postgres", "/nowhere"), ("trunkline@", "stranger@")], ids=["database", "role"]
+)
+def test_a_postgresql_that_does_not_let_the_server_in_refuses_its_start(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    with cluster() as store:
+        assert old in store.url
+        with Server(tmp_path, store.url.replace(old, new), free_port()) as server:
+            server.start(ready=False)
+            assert server.wait() == 1
+    assert "start_refused" in server.log.read_text()
+    assert "does not exist" in server.log.read_text()

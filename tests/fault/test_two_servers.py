@@ -5,10 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from edge.console.ctl import Client
 from edge.delivery_lanes import lane_of
 from storage import messages
 from storage.batch import Transactor
@@ -79,7 +81,11 @@ def server(url: str, folder: Path, node: int, lease_seconds: float) -> Iterator[
     """One of several, with an upstream of its own; it has no SMSC, and needs none for what is due."""
     folder.mkdir()
     outbox: dict[str, object] = {"per_target": PER_TARGET, "lease_seconds": lease_seconds}
-    tables: dict[str, dict[str, object]] = {"server": {"node": node}, "outbox": outbox}
+    tables: dict[str, dict[str, object]] = {
+        "server": {"node": node},
+        "outbox": outbox,
+        "console": {"socket": str(folder / "console.sock")},
+    }
     with Server(folder, url, free_port(), tables=tables, name=f"carrier-{folder.name}") as made:
         made.start(ready=False)
         yield made
@@ -123,3 +129,28 @@ def test_what_a_killed_server_had_in_hand_another_takes_over_after_its_lease(
     times = Counter(query["text"] for query in sink.queries())
     assert len(times) == 20
     assert sorted(times.values())[-PER_TARGET - 1 :] == [1] + [2] * PER_TARGET
+
+
+def test_the_kill_switch_is_that_of_both(store_url: str, tmp_path: Path) -> None:
+    provision(store_url, [DID])
+    with (
+        server(store_url, tmp_path / "a", 0, 60.0) as here,
+        server(store_url, tmp_path / "b", 1, 60.0) as there,
+    ):
+        until(lambda: all("server_ready" in each.log.read_text() for each in (here, there)), "they run")
+        assert asked(here, "kill-switch on")["on"]
+        until(lambda: asked(there, "kill-switch")["stopped"] == ["carrier-b"], "the other one follows")
+        there.config.write_text(there.config.read_text() + "window = 7\n")
+        assert asked(there, "reload")["changed"] == ["carrier-b"]
+        assert asked(there, "kill-switch")["stopped"] == ["carrier-b"], "built anew, and held"
+        assert asked(here, "kill-switch off")["stopped"] == []
+        until(lambda: asked(there, "kill-switch")["stopped"] == [], "on the other one too")
+
+
+def asked(which: Server, line: str) -> Any:
+    """The document of the console's answer."""
+    client = Client(which.folder / "console.sock")
+    answer = client.ask({"line": line})
+    client.close()
+    assert answer["ok"], answer["text"]
+    return answer["document"]

@@ -199,6 +199,16 @@ def test_the_supervisor_is_told(sqlite_url: str, tmp_path: Path, smsc: Peer, abs
             reloading = next(message for message in heard if "RELOADING" in message)
             assert reloading["MONOTONIC_USEC"].isdigit()
             heard.clear()
+            good = server.config.read_text()
+            for content, status in (("[", "Taking traffic; the new configuration was refused: "), (good, "")):
+                server.config.write_text(content)
+                server.hang_up()
+                until(lambda: hear("READY"), "READY again")
+                said = next(message["STATUS"] for message in heard if "READY" in message)
+                assert said.startswith(status or "Taking traffic")
+                assert ("expected TOML" in said) == bool(status)
+                assert "\n" not in said
+                heard.clear()
             until(lambda: hear("WATCHDOG"), "WATCHDOG")
             assert server.stop() == 0
             assert hear("STOPPING")

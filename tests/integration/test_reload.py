@@ -58,8 +58,12 @@ class Rig:
     def reload(self, more: str = "", old: str = "", new: str = "") -> dict[str, Any]:
         """The answer of the console to a file with more in it, or something in it changed."""
         self.server.config.write_text(more + self._good.replace(old, new) if old else more + self._good)
+        return self.ask("reload")
+
+    def ask(self, line: str) -> dict[str, Any]:
+        """What the console answers."""
         client = Client(self.folder / "console.sock")
-        answer = client.ask({"line": "reload"})
+        answer = client.ask({"line": line})
         client.close()
         return answer
 
@@ -105,6 +109,21 @@ def test_what_is_applied_without_a_restart(rig: Rig) -> None:
     assert rig.server.call("GET", "/cgi-bin/sendsms")[0] == 404
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=30)
+
+
+def test_a_file_without_any_upstream_is_taken_for_a_mistake(rig: Rig) -> None:
+    """Half written, or an empty one: nobody ends every link that way."""
+    kannel = "[lookalikes]\nkannel = true\n"
+    without = rig.server.config.read_text().partition("[[upstream]]")[0]
+    for content in ("", kannel + without):
+        rig.server.config.write_text(content)
+        answer = rig.ask("reload")
+        assert not answer["ok"]
+        assert "has no [[upstream]], and carrier runs" in answer["text"]
+        assert "restart" in answer["text"], "how to do it all the same"
+    assert rig.server.call("GET", "/cgi-bin/sendsms")[0] == 404
+    assert [bind["bind"].partition("/")[0] for bind in rig.ask("binds")["document"]] == ["carrier"]
+    assert rig.server.log.read_text().count('"config_not_reloaded"') == 2
 
 
 def test_a_reload_that_cannot_be_carried_out_changes_nothing(rig: Rig) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from edge.web.api import operator
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONF = ROOT / "conf"
 UNIT = CONF / "systemd" / "trunkline.service"
@@ -118,8 +120,25 @@ def test_the_proxy_asks_where_the_server_listens() -> None:
     assert plain.count("{") == plain.count("}")
     assert set(re.findall(r"proxy_pass http://(\w+);", plain)) == set(re.findall(r"upstream (\w+) {", plain))
     assert f"server {unit(SOCKET)['Socket']['ListenStream']};" in plain
+    operators = [route.path for route in operator.routes()]
+    for path in ("/livez", "/readyz", "/startupz", *operators):
+        matching = [
+            body
+            for kind, pattern, body in re.findall(r"location (~ )?(\S+) {([^}]*)}", plain)
+            if (re.search(pattern, path) if kind else pattern != "/" and path.startswith(pattern))
+        ]
+        assert len(matching) == 1, path
+        assert re.search(r"allow 127\.0\.0\.1;\s+deny all;", matching[0]), f"the world may not ask {path}"
     for line in map(str.strip, plain.splitlines()):
         assert not line or line[-1] in "{};", line
+
+
+def test_an_image_has_no_configuration_of_whoever_builds_it() -> None:
+    """`docker compose` mounts ./trunkline.toml; `COPY .` would put its passwords in a layer."""
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+    mounted = compose["services"]["trunkline"]["volumes"][1].split(":")[0]
+    assert mounted.removeprefix("./") in ignored
 
 
 def sbom() -> ModuleType:
@@ -143,3 +162,98 @@ def test_the_bill_of_materials_has_every_locked_package_with_its_hashes() -> Non
     assert len(refs) == len(pinned)
     assert set(bill["dependencies"][0]["dependsOn"]) == refs
     assert sbom().document(lock, "1.2.3") == bill, "the same each time"
+
+
+STUB = """#!/bin/sh
+echo "$(basename "$(dirname "$(dirname "$0")")") $(basename "$0") $*" >> {log}
+"""
+PYTHON = """#!/bin/sh
+[ "$1 $2" = "-m venv" ] && mkdir "$3" && mkdir "$3/bin" || exit 1
+for name in pip trunkline; do cp {stub} "$3/bin/$name"; done
+"""
+SUDO = """#!/bin/sh
+[ "$1 $2 $3" = "-E -u trunkline" ] && shift 3 || shift 2
+exec "$@"
+"""
+
+
+class Machine:
+    """Where what the page of the installation says is typed; what it installs only notes what it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        bin_ = folder / "bin"
+        bin_.mkdir()
+        for place in ("opt", "etc/default", "etc/systemd/system", "var/lib/trunkline/var"):
+            (folder / place).mkdir(parents=True)
+        stub = STUB.format(log=self.log)
+        stubs = dict.fromkeys(("apt-get", "useradd", "systemctl", "install", "chown", "stub"), stub)
+        stubs |= {"python3": PYTHON.format(stub=bin_ / "stub"), "sudo": SUDO}
+        for name, script in stubs.items():
+            (bin_ / name).write_text(script)
+            (bin_ / name).chmod(0o755)
+        (folder / "etc/default/trunkline").write_text("TRUNKLINE_CONFIG=x\n")
+        for name in ("trunkline.db", "seal_key"):
+            (folder / "var/lib/trunkline/var" / name).touch()
+
+    def type(self, blocks: str) -> list[str]:
+        """What the commands say that they were told; the first that fails ends it."""
+        self.log.write_text("")
+        there = re.sub(r"(?<![\w/])/(opt|etc|var)/", rf"{self.folder}/\1/", blocks)
+        ended = subprocess.run(
+            ["sh", "-eu", "-c", there],
+            cwd=self.folder,
+            env={"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return self.log.read_text().splitlines()
+
+    @property
+    def runs(self) -> str:
+        """The folder that the link leads to."""
+        return (self.folder / "opt" / "trunkline").readlink().name
+
+
+def typed(heading: str) -> list[str]:
+    """What a section of the page of the installation says to type, a piece for each block."""
+    page = (ROOT / "docs" / "installation.md").read_text("utf-8")
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [
+        "\n".join(line[4:] for line in block.splitlines())
+        for block in re.findall(r"(?:^    .+\n(?:\n(?=    ))?)+", section, re.MULTILINE)
+    ]
+
+
+def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    first, begin, _ = typed("On Debian or the like")
+    machine.type(first)
+    assert machine.runs == "trunkline-0.1.0"
+    told = machine.type(begin)
+    assert f"trunkline trunkline db upgrade -c {tmp_path}/etc/trunkline/trunkline.toml" in told
+    (upgrade,) = typed("Upgrade")
+    told = [line for line in machine.type(upgrade) if " pip " not in line]
+    assert machine.runs == "trunkline-0.2.0"
+    before = f"{tmp_path}/var/lib/trunkline/before-0.2.0"
+    assert [line.split(" ", 1)[1] if "systemctl" in line else line for line in told] == [
+        "trunkline-0.2.0 trunkline check-config",
+        "systemctl stop trunkline.socket",
+        "systemctl stop trunkline",
+        f"trunkline trunkline db backup {before}.backup",
+        "trunkline-0.2.0 trunkline db upgrade",
+        "systemctl start trunkline",
+        "trunkline trunkline ctl status",
+    ]
+    assert Path(f"{before}.seal_key").exists()
+    link_only, with_the_store = typed("Rollback")
+    machine.type(link_only)
+    assert machine.runs == "trunkline-0.1.0"
+    (tmp_path / "opt" / "trunkline").unlink()
+    told = machine.type(with_the_store)
+    assert machine.runs == "trunkline-0.1.0"
+    assert f"trunkline-0.1.0 trunkline db restore {before}.backup" in told
+    assert (tmp_path / "var/lib/trunkline/after-0.2.0/trunkline.db").exists()

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy import Connection
 from twisted import __version__ as twisted_version
+from twisted.internet import defer
 
 from edge import __version__, purging
 from edge.console.answers import choice, done, fields, limit, rows, time
@@ -15,31 +17,53 @@ from edge.console.language import Answer, Command, Given, Language, Misused, Par
 from edge.console.server import Server
 from storage import audit, operators
 from storage.backup import backup
+from storage.errors import StoreUnavailable
+from storage.operators import Count
+
+STORE_SECONDS = 5.0
+"""A store that has not answered `status` by then is away."""
 
 
 async def status(server: Server, given: Given) -> Answer:
-    """Whether traffic is taken, and how much waits where."""
+    """Whether traffic is taken, and how much waits where; of a store that is away all but that."""
+    waiting = await _waiting(server)
     ready, parts = server.ready()
-    counts = await server.store.read(operators.part_counts)
-    deliveries = await server.store.read(operators.delivery_counts)
     binds = list(server.binds().values())
     return fields(
         {
             "version": __version__,
             "ready": ready,
+            "not_ready": "; ".join(map(str, parts["reasons"])),  # type: ignore[call-overload]
             "up_seconds": (server.wall_ms() - server.started_ms) // 1000,
             "draining": server.outbound.draining,
-            "store": "ok" if parts["store"] else "takes nothing",
+            "store": "ok" if parts["store"] and waiting is not None else "takes nothing",
             "store_waiting": server.store.writer.pending,
             "store_commit_seconds": server.store.writer.commit_seconds,
             "binds_bound": sum(bind.bound for bind in binds),
             "binds": len(binds),
-            "parts": {f"{count.kind} {count.state}": count.rows for count in counts},
-            "deliveries": {f"{count.kind} {count.state}": count.rows for count in deliveries},
+            "parts": waiting and _by_kind(waiting[0]),
+            "deliveries": waiting and _by_kind(waiting[1]),
             "deliveries_running": server.outbox.running,
             "reactor_lag_seconds": server.lag.last,
         }
     )
+
+
+async def _waiting(server: Server) -> tuple[list[Count], list[Count]] | None:
+    """What waits in the store; None while it cannot be read, which must not hide the rest."""
+    reading = server.store.read(_counts)
+    try:
+        return await reading.addTimeout(STORE_SECONDS, server.reactor)
+    except (StoreUnavailable, defer.TimeoutError):
+        return None
+
+
+def _counts(connection: Connection) -> tuple[list[Count], list[Count]]:
+    return operators.part_counts(connection), operators.delivery_counts(connection)
+
+
+def _by_kind(counts: list[Count]) -> dict[str, int]:
+    return {f"{count.kind} {count.state}": count.rows for count in counts}
 
 
 async def reload(server: Server, given: Given) -> Answer:
@@ -109,12 +133,19 @@ def version(server: Server, given: Given) -> Answer:
 
 async def kill_switch(server: Server, given: Given) -> Answer:
     """Stop, or let go on, everything that goes out to carriers."""
+    switch = server.kill_switch
     if "state" in given:
-        await server.kill_switch(choice(given, "state", ("on", "off")) == "on")
+        await switch.set(choice(given, "state", ("on", "off")) == "on")
     held = [name for name, upstream in server.upstreams().items() if upstream.held]
-    if not held:
-        return done("Sending goes on.", stopped=[])
-    return done(f"Nothing is sent to: {', '.join(held)}. What is accepted waits in the store.", stopped=held)
+    if not switch.on:
+        return done("Sending goes on.", on=False, stored=switch.stored, stopped=held)
+    sentence = f"Nothing is sent to: {', '.join(held) or 'anybody'}. What is accepted waits in the store."
+    if not switch.stored:
+        sentence += (
+            " The store is away: this is in force here, but not yet on other servers, nor over a restart; it "
+            "is stored as soon as the store is back."
+        )
+    return done(sentence, on=True, stored=switch.stored, stopped=held)
 
 
 async def audit_ls(server: Server, given: Given) -> Answer:

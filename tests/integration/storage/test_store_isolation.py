@@ -301,6 +301,7 @@ def test_every_table_that_can_be_somebodys_has_something_of_both(engine: Engine)
         "mail_seen",
         "orderly_end",
         "paused_target",
+        "probe",
         "receipt",
     }
     nobodys |= {"receipt_candidate", "sip_transaction", "forward_sent"}

@@ -340,3 +340,34 @@ async def test_a_read_that_finds_no_store_makes_the_writer_find_out(store: Store
     await store.writer.run("later", lambda _: None)
     assert store.writer.units == asked + 2
     assert store.writer.available
+
+
+@pytest_twisted.ensureDeferred
+async def test_only_a_commit_of_no_less_than_what_failed_shows_that_the_store_is_back(store: Store) -> None:
+    """On a disk that is all but full the small ones go through, one after another."""
+
+    def fail(_: Connection) -> None:
+        raise StoreUnavailable("on purpose")
+
+    async def lose(rows: int) -> None:
+        gated = Gate()
+        busy = store.writer.run("gate", gated)
+        gated.entered.wait(10)
+        lost = [store.writer.write(messages.insert(samples.mo())) for _ in range(rows)]
+        failing = store.writer.run("gone", fail)
+        gated.open()
+        await busy
+        for each in (*lost, failing):
+            with pytest.raises(StoreUnavailable):
+                await each
+
+    await lose(2)
+    await store.writer.run("small", lambda connection: connection.scalar(text("SELECT 1")))
+    await store.writer.write(messages.insert(samples.mo()))
+    assert not store.writer.available
+    await store.probe()
+    assert is_available(store.writer)
+    await lose(1)
+    assert not is_available(store.writer)
+    await store.writer.write(messages.insert(samples.mo()))
+    assert is_available(store.writer)

@@ -27,6 +27,17 @@ def test_pdus_by_command_and_status() -> None:
     }
 
 
+def test_statuses_that_a_carrier_makes_up_have_one_label() -> None:
+    counters = Counters()
+    for status in (0x58, 0x410, 0x411, 0xDEADBEEF):
+        counters.received[SUBMIT_SM_RESP] += 1
+        count_error(counters.errors_received, SUBMIT_SM_RESP, status)
+    assert by_status(counters.received, counters.errors_received) == {
+        ("submit_sm_resp", "ESME_RTHROTTLED"): 1,
+        ("submit_sm_resp", "other"): 3,
+    }
+
+
 def test_an_smsc_cannot_fill_the_memory_with_statuses_in_any_number_of_sessions() -> None:
     metrics = BindMetrics()
     for session in range(10):

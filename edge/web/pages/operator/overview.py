@@ -45,7 +45,7 @@ class Overview(CommandPage):
             ),
             rate=round(100 * sum(hour.delivered for hour in hours) / ended, 1) if ended else None,
             server=status.document if status.ok else {},
-            stopped=bool(isinstance(stopped.document, dict) and stopped.document.get("stopped")),
+            stopped=bool(isinstance(stopped.document, dict) and stopped.document.get("on")),
             **{"told": "", **more},
         )
 

@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 
 from edge.cli.binds import read
 from edge.metrics import RESPONSE_SECONDS, BindSnapshot
-from edge.web.metrics import MetricsSite
+from edge.web.metrics import MetricsSite, metric_names
 
 SNAPSHOT = BindSnapshot(
     name="carrier/transceiver/2",
@@ -117,6 +117,19 @@ def test_the_figures_of_the_server_are_there_under_their_names() -> None:
 )
 def test_there_is_nothing_else(request_line: bytes, status: int) -> None:
     assert ask(SNAPSHOT, request=request_line)[0].startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_each_sample_has_the_labels_that_are_documented() -> None:
+    """docs/metrics.md and the check of the alert rules are made from `metric_names`."""
+    _, text = ask(SNAPSHOT, figures={"trunkline_parts": [(("carrier", "sent"), 7)]})
+    names = metric_names()
+    seen = {}
+    for name, labels in samples(text):
+        if not name.startswith("process_"):
+            seen[name] = {label for label, _ in labels}
+            assert seen[name] == set(names[name].labels), name
+    assert seen["trunkline_bind_pdus_total"] == {"upstream", "bind", "direction", "command", "status"}
+    assert "le" in seen["trunkline_bind_response_seconds_bucket"]
 
 
 def test_the_command_reads_it_by_bind() -> None:
