@@ -12,6 +12,7 @@ cannot go, gets a notice in the thread (`edge.mail.notices`). A mail that comes 
 was lost, is known by what the same transaction kept of it.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
@@ -49,7 +50,11 @@ HOUR_MS = 3_600_000
 EXCERPT = 500
 NAMES_SHOWN = 10
 MAX_CANDIDATES = 10
+ALIKE_READ, MAX_ALIKE = 100, 3
+"""So many of one wording in an hour, and one more above the limit is a program's."""
 READ_AT_ONCE = 2  # a mail in pieces takes several times its octets, and others need the threads too
+
+_DIGITS = re.compile(r"\d+")
 
 TAKEN = Reply(250, "2.0.0 Taken")
 NO_REPLIES = Reply(550, "5.7.1 Replies are not taken here")
@@ -63,6 +68,8 @@ NOT_PROVEN = Reply(
 )
 NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
 NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
+TOO_MANY = Reply(450, "4.7.1 Too many messages in this conversation in a short time; try again later")
+ALIKE = Reply(550, "5.7.1 Too many messages like this one in a short time: wait, then send it again")
 STORE_AWAY = Reply(452, "4.3.1 The mail could not be stored; try again")
 UNREADABLE = Reply(554, "5.6.0 The mail has too many parts or headers to be read")
 BROKEN = Reply(451, "4.3.0 Something went wrong here; try again")
@@ -76,6 +83,7 @@ class Counters:
     repeated: int = 0
     automatic: int = 0
     refused: int = 0
+    put_off: int = 0
     notices: int = 0
     bounces: int = 0
     forwarded: int = 0
@@ -182,6 +190,8 @@ class Intake:
     def _say_dropped(self, error: Dropped, arrival: Arrival, found: Read, recipient: str) -> None:
         if error.reply.code == TAKEN.code:
             self.counters.automatic += 1
+        elif error.reply.code < 500:
+            self.counters.put_off += 1
         else:
             self.counters.refused += 1
         log.info(
@@ -303,8 +313,7 @@ class Intake:
         if problem is not None:
             await self._only_tell(case, *problem)
             return
-        if await self._too_many(case):
-            return
+        await self._not_too_many(case)
         draft = Draft(
             case.did.account_id,
             case.did.number,
@@ -343,18 +352,19 @@ class Intake:
     def _status_target(self, case: _Case) -> str | None:
         return None if case.author is None else status_target(case.author, case.read.message_id)
 
-    async def _too_many(self, case: _Case) -> bool:
-        """Are there more than a person writes? Said once for each time that it happens."""
-        minute, hour, told = await self._store.read(_recent, case.conversation.id, case.at)
+    async def _not_too_many(self, case: _Case) -> None:
+        """Above what a person writes, his server keeps the mail and brings it later. Only where it says what
+        others said shortly before is it refused for good: so ends what a program in disguise goes on with,
+        and its author, if it has one, is told by his own server.
+        """
+        minute, hour = await self._store.read(_recent, case.conversation.id, case.at)
         if minute < self._config.per_minute and hour < self._config.per_hour:
-            return False
-        if told:
-            raise Dropped("too_many", TAKEN)
-        sentence = (
-            "Not sent: too many messages in this conversation in a short time. Wait, then send it again."
-        )
-        await self._only_tell(case, "too_many", sentence)
-        return True
+            return
+        said = await self._store.read(mail.texts_sent, case.conversation.id, case.at - HOUR_MS, ALIKE_READ)
+        wording = _wording(case.read.reply.text)
+        if [_wording(text) for text in said].count(wording) >= MAX_ALIKE:
+            raise Dropped("too_many_alike", ALIKE)
+        raise Dropped("too_many", TOO_MANY)
 
     # -- what is told instead -----------------------------------------------------------------------
 
@@ -420,10 +430,14 @@ def _unsendable(found: Read) -> tuple[str, str] | None:
     return None
 
 
-def _recent(connection: Connection, conversation_id: int, at_ms: int) -> tuple[int, int, int]:
-    """Sent in the last minute, in the last hour, and whether "too many" was said in that hour."""
+def _recent(connection: Connection, conversation_id: int, at_ms: int) -> tuple[int, int]:
+    """Sent in the last minute, and in the last hour."""
     return (
-        mail.count_seen(connection, conversation_id, mail.SENT, at_ms - MINUTE_MS),
-        mail.count_seen(connection, conversation_id, mail.SENT, at_ms - HOUR_MS),
-        mail.count_seen(connection, conversation_id, "too_many", at_ms - HOUR_MS),
+        mail.count_sent(connection, conversation_id, at_ms - MINUTE_MS),
+        mail.count_sent(connection, conversation_id, at_ms - HOUR_MS),
     )
+
+
+def _wording(text: str) -> str:
+    """A text without what a program counts or dates it with."""
+    return " ".join(_DIGITS.sub("0", text).casefold().split())

@@ -450,18 +450,40 @@ def test_what_a_program_wrote_is_taken_and_goes_nowhere(office: Office, headers:
     assert office.notices() == []
 
 
-def test_more_than_a_person_writes(office: Office) -> None:
-    for number in range(20):
-        assert office.takes(reply(f"Message {number}")).code == 250
-    assert len(office.sent()) == 5
-    assert office.notices() == [("too_many", OWNER)], "said once"
-    office.rig.time.advance(61)
-    office.takes(reply("Later."))
-    assert len(office.sent()) == 6
-    for minute in range(20):
+WORDS = [
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "last",
+]  # fmt: skip
+
+
+def test_more_than_a_person_writes_comes_later(office: Office) -> None:
+    """His server keeps them: nothing is lost, and nobody has to be told."""
+    mails = [reply(f"This is number {word}.") for word in WORDS]
+    answers = [office.takes(message) for message in mails]
+    assert [answer.code for answer in answers] == [250] * 5 + [450] * 16
+    assert answers[-1].text.startswith("4.7.1 Too many")
+    assert (office.intake.counters.put_off, office.intake.counters.refused) == (16, 0)
+    while waiting := [item for item, answer in zip(mails, answers, strict=True) if answer.code == 450]:
         office.rig.time.advance(61)
-        office.takes(reply(f"Minute {minute}"))
-    assert len(office.sent()) == 20, "the limit of an hour"
+        mails, answers = waiting, [office.takes(message) for message in waiting]
+        if len(office.sent()) == 20:
+            break
+    assert [answer.code for answer in answers] == [250] * 5 + [450]
+    office.rig.time.advance(61)
+    assert office.takes(mails[-1]).code == 450, "the limit of an hour"
+    office.rig.time.advance(3_600)
+    assert office.takes(mails[-1]).code == 250
+    assert [text for _, _, text in office.sent()] == [f"This is number {word}." for word in WORDS]
+    assert office.notices() == []
+
+
+def test_a_program_in_disguise_comes_to_an_end(office: Office) -> None:
+    """It says the same again and again: its own server tells its author, if it has one."""
+    codes = [office.takes(reply(f"I am away until {number}:30.")).code for number in range(20)]
+    assert codes == [250] * 5 + [550] * 15
+    assert office.takes(reply("I am a person.")).code == 450
+    assert office.notices() == []
+    assert office.told == 0
 
 
 # -- new mail -------------------------------------------------------------------------------------
