@@ -241,7 +241,7 @@ class Intake:
     async def _replied(self, found: Read, proof: Proof, written: str) -> _Case:
         if self._config.replies == "off":
             raise Dropped("replies_off", NO_REPLIES)
-        conversation = await self._conversation([written, *found.places])
+        conversation = await self._conversation(written, found.places)
         did = None if conversation is None else self._did(conversation.did)
         if conversation is None or did is None or did.account_id != conversation.account_id:
             raise Dropped("no_valid_token", NO_TOKEN)
@@ -258,9 +258,15 @@ class Intake:
                 await _prove(proof, author)
         return self._case(did, conversation, author, found)
 
-    async def _conversation(self, places: list[str]) -> MailConversation | None:
-        """The conversation of the first token that is one of ours and not revoked."""
-        for candidate in islice(token.find(places), MAX_CANDIDATES):
+    async def _conversation(self, written: str, places: Sequence[str]) -> MailConversation | None:
+        """The conversation of the first token that is one of ours and not revoked.
+
+        Where something is ``written`` in the address, it says which: the other places may only mend it.
+        """
+        named = token.conversation_of(written)
+        for candidate in islice(token.find([written, *places]), MAX_CANDIDATES):
+            if written and candidate.conversation != named:
+                continue
             known = await self._store.read(mail.find_conversation, candidate.conversation)
             genuine = known is not None and self._ring.verifies(candidate, binding(known))
             if known is not None and genuine and known.revoked_at is None:

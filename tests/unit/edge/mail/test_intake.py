@@ -198,6 +198,22 @@ def test_an_altered_address_and_a_good_reference(office: Office) -> None:
     assert len(office.sent()) == 1
 
 
+def test_the_address_says_which_and_nothing_else_does(office: Office) -> None:
+    """A token that was revoked or mistyped sends the text to nobody else."""
+    with office.rig.store.engine.transaction() as conn:
+        made = mail.conversation(conn, office.rig.store.ids.next, office.rig.did(), "+12025550151", START_MS)
+        mail.revoke_conversation(conn, office.rig.account_id, DID, PEER, START_MS)
+    other = RING.make(made.id, binding(made))
+    everywhere = {"references": f"<{other}@{DOMAIN}>", "subject": f"Re: [#US{other}] x"}
+    mistyped = f"{other[:9]}{'b' if other[9] == 'a' else 'a'}{other[10:]}"
+    for written in (office.token, office.token[:-1], mistyped, other[1:], "hello", other[:12]):
+        assert office.takes(reply(**everywhere), to=f"sms+{written}@{DOMAIN}").code == 550
+    assert office.sent() == []
+    for written in (f"{other[:20]}{'b' if other[20] == 'a' else 'a'}{other[21:]}", other[:13]):
+        assert office.takes(reply(**everywhere), to=f"sms+{written}@{DOMAIN}").code == 250
+    assert {peer for _, peer, _ in office.sent()} == {"+12025550151"}
+
+
 def test_tokens_that_are_none(office: Office) -> None:
     other = MailConversation(office.conversation.id, office.conversation.account_id + 1, 1, DID, PEER, 0)
     flipped = ("b" if office.token[20] == "a" else "a").join([office.token[:20], office.token[21:]])
