@@ -32,12 +32,12 @@ from edge.mail.reading import Intricate, Read, read
 from edge.mail.writing import binding
 from edge.outbound import Accepted, Draft
 from protocols.mail import bounce, token
-from protocols.mail.address import Address
+from protocols.mail.address import Address, one_line
 from protocols.mail.bounce import Bounce
 from protocols.mail.smtp import Reply
 from protocols.mail.token import KeyRing
 from storage import mail
-from storage.errors import StoreUnavailable
+from storage.errors import Conflict, StoreUnavailable
 from storage.records import DeliveryState, Did, MailConversation, MailNotice, SeenMail
 from storage.statements import Write
 from storage.store import Store
@@ -105,7 +105,9 @@ class Dropped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A mail whose author may write to this conversation."""
+    """A mail whose author may write to this conversation. ``author`` is who may be told what became of it:
+    one of the DID's addresses; a mail to anybody else would take the token, and the blame, to a stranger.
+    """
 
     did: Did
     conversation: MailConversation
@@ -256,7 +258,8 @@ class Intake:
                 raise Dropped("foreign_author", NOT_YOURS)
             if self._config.replies == "authenticated":
                 await _prove(proof, author)
-        return self._case(did, conversation, author, found)
+        told = author if author is not None and author.key in known else None
+        return self._case(did, conversation, told, found)
 
     async def _conversation(self, written: str, places: Sequence[str]) -> MailConversation | None:
         """The conversation of the first token that is one of ours and not revoked.
@@ -333,8 +336,12 @@ class Intake:
         except Refused as error:
             await self._only_tell(case, error.code, f"Not sent: {error.sentence}")
             return
+        except Conflict:  # it came over two connections at once
+            if await self._seen(case):
+                return
+            raise
         self.counters.sent += 1
-        if case.read.reply.attachments:
+        if case.read.reply.attachments and case.author is not None:
             self._told()
 
     async def _seen(self, case: _Case) -> bool:
@@ -375,11 +382,19 @@ class Intake:
     # -- what is told instead -----------------------------------------------------------------------
 
     async def _only_tell(self, case: _Case, code: str, sentence: str) -> None:
-        """Keep that the mail was seen, and owe its author a notice."""
-        writes = mail.insert_seen(SeenMail(case.key, case.conversation.id, case.at, code))
-        if case.author is not None:
-            writes += mail.insert_notice(self._notice(case, code, sentence))
-        await self._store.writer.write(writes)
+        """Keep that the mail was seen, and owe its author a notice; or refuse it, where there is nobody to be
+        told but whoever brings it."""
+        if case.author is None:
+            raise Dropped(code, Reply(550, f"5.7.1 {one_line(sentence).encode('ascii', 'replace').decode()}"))
+        seen = SeenMail(case.key, case.conversation.id, case.at, code)
+        try:
+            await self._store.writer.write(
+                mail.insert_seen(seen) + mail.insert_notice(self._notice(case, code, sentence))
+            )
+        except Exception as error:
+            if self._store.engine.contradicted(error) and await self._seen(case):
+                return
+            raise
         self.counters.notices += 1
         log.info("mail_not_sent", code=code, did=case.did.number, message_id=case.read.message_id[:100])
         self._told()

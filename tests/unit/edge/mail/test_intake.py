@@ -298,6 +298,21 @@ def test_the_token_alone_is_enough_where_the_operator_says_so(inline_store: Inli
     assert office.takes(reply(), to=f"sms@{DOMAIN}").code == 550
 
 
+def test_a_stranger_is_never_written_to(inline_store: InlineStore, time: Time) -> None:
+    """Whoever has a token may name anybody in From: a notice would take the token to him."""
+    office = Office(inline_store, time, replies="token")
+    refused = office.takes(reply(f"\n> {MARKER}\n> hi\n", sender="victim@example.net"))
+    assert refused == Reply(550, "5.7.1 Not sent: there is no text above the quotation.")
+    assert office.takes(reply("x" * 50_000, sender="a@example.net, b@example.net")).code == 550
+    pictured = reply("See the picture.", sender="victim@example.net")
+    pictured.add_attachment(b"\xff\xd8", maintype="image", subtype="jpeg", filename="garden.jpg")
+    assert office.takes(pictured).code == 250
+    assert [row.status_callback for row in office.rig.stored()] == [None], "nor when it fails later"
+    assert (office.notices(), office.told) == ([], 0)
+    assert office.takes(reply(f"\n> {MARKER}\n> hi\n")).code == 250
+    assert office.notices() == [("empty", OWNER)]
+
+
 def test_no_replies_at_all(inline_store: InlineStore, time: Time) -> None:
     office = Office(inline_store, time, replies="off")
     assert office.takes(reply()).code == 550
@@ -445,6 +460,29 @@ def test_a_mail_that_comes_again_is_sent_once(office: Office) -> None:
     assert len(office.sent()) == 1
     other = reply(message_id=str(message["Message-ID"]), text="Another text under the same id.")
     assert office.takes(other).code == 250
+    assert len(office.sent()) == 2
+
+
+def test_the_same_mail_over_two_connections_at_once_is_sent_once(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for message in (reply(), reply(f"\n> {MARKER}\n> hi\n")):
+        office.rig.store.writer.held = True
+        arrival = Arrival(message.as_bytes(policy=SMTP), OWNER, THEIRS)
+        answers = [office.intake.take(arrival, [office.address]) for _ in range(3)]
+        office.rig.store.writer.release()
+        assert [success(answer)[0].code for answer in answers] == [250, 250, 250]
+    assert len(office.sent()) == 1
+    assert office.notices() == [("empty", OWNER)]
+    assert office.intake.counters.repeated == 4
+    assert "not_stored" not in capsys.readouterr().out
+
+
+def test_two_mails_without_a_message_id_are_two(office: Office) -> None:
+    """However alike: their dates and traces differ, and those of one that comes again do not."""
+    lines = ["From: owner@example.org", "Received: by mx.example.org id {}; today", "", "ok", ""]
+    for number in (1, 2, 1):
+        assert office.takes("\r\n".join(lines).format(number).encode()).code == 250
     assert len(office.sent()) == 2
 
 
