@@ -31,6 +31,9 @@ from storage.text import storable
 SENT = "sent"
 """The outcome of a mail that became a message."""
 
+SIGNATURE = "signature"
+"""The outcome of what a mail is known by beside its own key."""
+
 BOUNCED = "bounced"
 
 _INSERT_SEEN = hot_insert(mail_seen)
@@ -125,10 +128,9 @@ def revoke_conversation(connection: Connection, account_id: int, did: str, peer:
     return revoked.rowcount > 0
 
 
-def find_seen(connection: Connection, key: bytes) -> SeenMail | None:
-    """What became of this mail when it came before."""
-    row = connection.execute(select(mail_seen).where(mail_seen.c.key == key)).first()
-    return None if row is None else SeenMail._make(row)
+def was_seen(connection: Connection, keys: Sequence[bytes]) -> bool:
+    """Did a mail come before that is known by one of these?"""
+    return connection.execute(select(mail_seen.c.key).where(mail_seen.c.key.in_(keys))).first() is not None
 
 
 def insert_seen(record: SeenMail) -> list[Write]:

@@ -64,7 +64,9 @@ NO_TOKEN = Reply(
 NOT_YOURS = Reply(550, "5.7.1 You may not write here from this address")
 NO_AUTHOR = Reply(550, "5.7.1 From must be one plain address")
 NOT_PROVEN = Reply(
-    550, "5.7.1 The mail is not proven to be from its author: neither DKIM nor SPF of that domain"
+    550,
+    "5.7.1 The mail is not proven to be from its author: neither SPF of that domain,"
+    " nor a DKIM signature of these days that covers To",
 )
 NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
 NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
@@ -113,8 +115,16 @@ class _Case:
     conversation: MailConversation
     author: Address | None
     read: Read
-    key: bytes
+    keys: tuple[bytes, ...]
     at: int
+
+    def seen(self, outcome: str, message_id: int | None = None) -> list[Write]:
+        """What is kept of it: the first key says what it became, by the others it is known too."""
+        about, at = self.conversation.id, self.at
+        writes = mail.insert_seen(SeenMail(self.keys[0], about, at, outcome, message_id))
+        for mark in self.keys[1:]:
+            writes += mail.insert_seen(SeenMail(mark, about, at, mail.SIGNATURE))
+        return writes
 
 
 class Intake:
@@ -168,7 +178,7 @@ class Intake:
         except Exception as error:
             log.error("mail_not_read", error=repr(error))
             return [BROKEN for _ in recipients]
-        proof = Proof(self._authenticator, arrival, found.message)
+        proof = Proof(self._authenticator, arrival, found.message, self._wall_ms() // 1_000)
         return [await self._answer(arrival, found, proof, recipient) for recipient in recipients]
 
     async def _answer(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> Reply:
@@ -212,12 +222,12 @@ class Intake:
             case ToBounces(written):
                 said = bounce.read(found.message)
                 if said is None and found.automatic is None:  # a client that answers the envelope's sender
-                    await self._send(await self._replied(found, proof, ""))
+                    await self._send(await self._replied(found, proof, recipient, ""))
                 else:
                     await self._bounced(written, said)
             case ToConversation(written):
                 self._is_a_persons(found)
-                await self._send(await self._replied(found, proof, written))
+                await self._send(await self._replied(found, proof, recipient, written))
             case ToNumber() as wanted:
                 self._is_a_persons(found)
                 case = await self._began(found, proof, recipient, wanted)
@@ -240,7 +250,7 @@ class Intake:
 
     # -- which conversation, and whether the author may -------------------------------------------
 
-    async def _replied(self, found: Read, proof: Proof, written: str) -> _Case:
+    async def _replied(self, found: Read, proof: Proof, recipient: str, written: str) -> _Case:
         if self._config.replies == "off":
             raise Dropped("replies_off", NO_REPLIES)
         conversation = await self._conversation(written, found.places)
@@ -251,15 +261,17 @@ class Intake:
         if not known:
             raise Dropped("handler_off", NO_REPLIES)
         author = found.author if isinstance(found.author, Address) else None
+        marks: list[bytes] = []
         if self._config.replies != "token":
             if author is None:
                 raise Dropped("no_author", NO_AUTHOR)
             if author.key not in known:
                 raise Dropped("foreign_author", NOT_YOURS)
             if self._config.replies == "authenticated":
-                await _prove(proof, author)
+                await _prove(proof, author, _naming(found, recipient), by_host=True)
+                marks = proof.marks(author, recipient)
         told = author if author is not None and author.key in known else None
-        return self._case(did, conversation, told, found)
+        return self._case(did, conversation, told, found, marks)
 
     async def _conversation(self, written: str, places: Sequence[str]) -> MailConversation | None:
         """The conversation of the first token that is one of ours and not revoked.
@@ -288,18 +300,17 @@ class Intake:
         dids = [did for did in owned if wanted.did in (None, did.number)]
         if not dids:
             raise Dropped("foreign_author", NOT_YOURS)
-        naming = found.naming(recipient)
-        if naming is None:
-            raise Dropped("not_addressed", NOT_ADDRESSED)
+        naming, marks = _naming(found, recipient), []
         if self._config.new_mail == "authenticated":
-            await _prove(proof, found.author, covered=(naming,))
+            await _prove(proof, found.author, naming, by_host=False)
+            marks = proof.marks(found.author, recipient)
         did = dids[0]
         ids, now_ms = self._store.ids.next, self._wall_ms()
         conversation = await self._store.writer.run(
             "mail conversation",
             lambda connection: mail.conversation(connection, ids, did, wanted.number, now_ms),
         )
-        case = self._case(did, conversation, found.author, found)
+        case = self._case(did, conversation, found.author, found, marks)
         if len(dids) > 1:
             if await self._seen(case):
                 return None
@@ -310,8 +321,16 @@ class Intake:
             return None
         return case
 
-    def _case(self, did: Did, conversation: MailConversation, author: Address | None, found: Read) -> _Case:
-        return _Case(did, conversation, author, found, found.key(str(conversation.id)), self._wall_ms())
+    def _case(
+        self,
+        did: Did,
+        conversation: MailConversation,
+        author: Address | None,
+        found: Read,
+        marks: Sequence[bytes],
+    ) -> _Case:
+        keys = found.key(str(conversation.id)), *marks
+        return _Case(did, conversation, author, found, keys, self._wall_ms())
 
     # -- the SMS ----------------------------------------------------------------------------------
 
@@ -346,7 +365,7 @@ class Intake:
 
     async def _seen(self, case: _Case) -> bool:
         """Did this mail come before?"""
-        if await self._store.read(mail.find_seen, case.key) is None:
+        if not await self._store.read(mail.was_seen, case.keys):
             return False
         self.counters.repeated += 1
         log.info("mail_repeated", message_id=case.read.message_id[:100])
@@ -354,7 +373,7 @@ class Intake:
 
     def _kept(self, case: _Case, message_id: int) -> list[Write]:
         """What is stored with the message: that this mail was seen, and what could not be sent of it."""
-        writes = mail.insert_seen(SeenMail(case.key, case.conversation.id, case.at, mail.SENT, message_id))
+        writes = case.seen(mail.SENT, message_id)
         names = case.read.reply.attachments
         if names and case.author is not None:
             shown = ", ".join(names[:NAMES_SHOWN])
@@ -386,10 +405,9 @@ class Intake:
         told but whoever brings it."""
         if case.author is None:
             raise Dropped(code, Reply(550, f"5.7.1 {one_line(sentence).encode('ascii', 'replace').decode()}"))
-        seen = SeenMail(case.key, case.conversation.id, case.at, code)
         try:
             await self._store.writer.write(
-                mail.insert_seen(seen) + mail.insert_notice(self._notice(case, code, sentence))
+                case.seen(code) + mail.insert_notice(self._notice(case, code, sentence))
             )
         except Exception as error:
             if self._store.engine.contradicted(error) and await self._seen(case):
@@ -436,9 +454,18 @@ class Intake:
             log.warning("mail_bounced", delivery=delivery_id, detail=detail)
 
 
-async def _prove(proof: Proof, author: Address, covered: tuple[str, ...] = ()) -> None:
-    if not await proof.holds(author, covered):
+async def _prove(proof: Proof, author: Address, naming: str, by_host: bool) -> None:
+    if not await proof.holds(author, naming, by_host):
         raise Dropped("not_proven", NOT_PROVEN)
+
+
+def _naming(found: Read, recipient: str) -> str:
+    """The header in which the mail names us: one of the author's to somebody else, which that one or a third
+    sends here, does not."""
+    naming = found.naming(recipient)
+    if naming is None:
+        raise Dropped("not_addressed", NOT_ADDRESSED)
+    return naming
 
 
 def _unsendable(found: Read) -> tuple[str, str] | None:
