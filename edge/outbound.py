@@ -292,7 +292,8 @@ class Outbound:
         """Store the message and hand its parts to the upstream.
 
         ``also`` gives what a leg stores in the same transaction, from the message's id. Fires after the
-        commit; errback Refused (the draft is at fault) or Unavailable (nothing was stored).
+        commit; errback Refused (the draft is at fault), Unavailable (nothing was stored), or Conflict when
+        what ``also`` gives is there already.
         """
         if self.draining:
             return fail(Unavailable("The server is shutting down; send again in a moment."))
@@ -371,9 +372,7 @@ class Outbound:
         def not_committed(failure: Failure) -> list[Outcome]:
             for name, carrier in carriers.items():
                 carrier.abandoned([item.part.id for item in queued[name]], None)
-            error = failure.value
-            if also is not None and error is not None and self._store.engine.contradicted(error):
-                raise Conflict("What the leg keeps with the messages is there already.") from failure.value
+            self._contradicted(also, failure)
             self.refused.update(draft.leg for draft in drafts)
             not_stored(log, "messages_not_stored", failure, messages=len(drafts))
             raise Unavailable(
@@ -381,6 +380,11 @@ class Outbound:
             ) from failure.value
 
         return self._store.writer.write(writes).addCallbacks(committed, not_committed)
+
+    def _contradicted(self, also: object, failure: Failure) -> None:
+        error = failure.value
+        if also is not None and error is not None and self._store.engine.contradicted(error):
+            raise Conflict("What the leg keeps with the messages is there already.") from error
 
     @property
     def planner(self) -> Planner:
@@ -412,6 +416,7 @@ class Outbound:
 
         def not_committed(failure: Failure) -> Accepted:
             carrier.abandoned(part_ids, reservation)
+            self._contradicted(also, failure)
             self.refused[draft.leg] += 1
             not_stored(log, "message_not_stored", failure, leg=draft.leg)
             raise Unavailable(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Integer,
     Text,
@@ -24,11 +25,14 @@ from storage import deliveries
 from storage.ids import lowest_at
 from storage.records import DeliveryState, Did, MailConversation, MailNotice, SeenMail
 from storage.statements import Write, given, hot_insert, hot_update
-from storage.tables import Id, mail_conversation, mail_notice, mail_seen
+from storage.tables import Id, mail_conversation, mail_notice, mail_seen, message
 from storage.text import storable
 
 SENT = "sent"
 """The outcome of a mail that became a message."""
+
+SIGNATURE = "signature"
+"""The outcome of what a mail is known by beside its own key."""
 
 BOUNCED = "bounced"
 
@@ -124,10 +128,9 @@ def revoke_conversation(connection: Connection, account_id: int, did: str, peer:
     return revoked.rowcount > 0
 
 
-def find_seen(connection: Connection, key: bytes) -> SeenMail | None:
-    """What became of this mail when it came before."""
-    row = connection.execute(select(mail_seen).where(mail_seen.c.key == key)).first()
-    return None if row is None else SeenMail._make(row)
+def was_seen(connection: Connection, keys: Sequence[bytes]) -> bool:
+    """Did a mail come before that is known by one of these?"""
+    return connection.execute(select(mail_seen.c.key).where(mail_seen.c.key.in_(keys))).first() is not None
 
 
 def insert_seen(record: SeenMail) -> list[Write]:
@@ -135,14 +138,25 @@ def insert_seen(record: SeenMail) -> list[Write]:
     return [(_INSERT_SEEN, record)]
 
 
-def count_seen(connection: Connection, conversation_id: int, outcome: str, since_ms: int) -> int:
-    """Of one conversation, since then, with this outcome."""
-    query = select(func.count()).where(
+def count_sent(connection: Connection, conversation_id: int, since_ms: int) -> int:
+    """Mails of one conversation that became messages since then."""
+    query = select(func.count()).where(*_sent(conversation_id, since_ms))
+    return connection.scalar(query) or 0
+
+
+def texts_sent(connection: Connection, conversation_id: int, since_ms: int, limit: int) -> list[str]:
+    """What the last of these say, of at most ``limit``; those that were deleted say nothing."""
+    query = select(message.c.text).join(mail_seen, mail_seen.c.message_id == message.c.id)
+    newest = query.where(*_sent(conversation_id, since_ms)).order_by(mail_seen.c.received_at.desc())
+    return list(connection.scalars(newest.limit(limit)))
+
+
+def _sent(conversation_id: int, since_ms: int) -> tuple[ColumnElement[bool], ...]:
+    return (
         mail_seen.c.conversation_id == conversation_id,
         mail_seen.c.received_at >= since_ms,
-        mail_seen.c.outcome == outcome,
+        mail_seen.c.outcome == SENT,
     )
-    return connection.scalar(query) or 0
 
 
 def purge_seen(connection: Connection, before_ms: int, limit: int) -> int:

@@ -2,12 +2,18 @@
 
 The keys are asked for without blocking, then dkimpy judges the signature in a thread. A signature that covers
 only the beginning of the body (l=) proves nothing about the rest, so it proves nothing here.
+
+A signature goes on proving for whoever has the mail, so it counts only over the header that names us, while
+it is younger than what we remember of mails, and once. SPF holds only for what the author's own hosts bring.
 """
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import dkim
@@ -18,7 +24,8 @@ from edge.mail.names import LookupFailed, MailNames
 from protocols.mail import spf
 from protocols.mail.address import Address
 from protocols.mail.dkim import relaxed_body
-from protocols.mail.results import aligned, believed
+from protocols.mail.results import aligned, believed, brought_by
+from storage.retention import SEEN_MS
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +34,10 @@ MAX_HEADER = 10_000
 MAX_SIGNATURE = 4_096
 MAX_HEAD = 131_072
 """Octets of a signature, and of all headers, that dkimpy is given: it takes the square of them."""
+
+AHEAD_SECONDS = 86_400  # so wrong may another's clock be
+FRESH_SECONDS = SEEN_MS // 1_000 - AHEAD_SECONDS
+"""A mail that is older than this cannot be told from one that came before."""
 
 _NAME = re.compile(r"[a-z]+")
 _WHITE = re.compile(r"\s+")
@@ -51,6 +62,14 @@ class _Signature(NamedTuple):
     selector: str
     covers: frozenset[str]
     relaxed: bool
+    at: int | None
+    whole: bool
+    value: bytes
+
+    def holds_for(self, naming: str, now: int) -> bool:
+        """Is it over the whole mail, over the header that names us, and of these days?"""
+        fresh = self.at is not None and now - FRESH_SECONDS <= self.at <= now + AHEAD_SECONDS
+        return self.whole and naming.lower() in self.covers and fresh
 
 
 class Unproven(Exception):
@@ -66,34 +85,32 @@ class Authenticator:
         self._in_thread = in_thread
 
     async def proves(
-        self, arrival: Arrival, message: Message, author: Address, covered: Sequence[str] = ()
+        self, arrival: Arrival, message: Message, author: Address, naming: str, by_host: bool, now: int
     ) -> bool:
-        """Is the mail of its author's domain? A signature must cover the headers ``covered`` too.
+        """Is the mail of its author's domain, and was it written to us?
 
-        Raises Unproven when that cannot be told now.
+        ``naming`` is the header in which it names us, ``by_host``: SPF is proof enough, ``now`` in seconds
+        since the epoch. Raises Unproven when it cannot be told now.
         """
         if arrival.trusted and self._authserv_id:
             results = _headers(message, "Authentication-Results")
-            return believed(results, self._authserv_id, author.domain)
+            if not believed(results, self._authserv_id, author.domain):
+                return False
+            ours = brought_by(results, self._authserv_id, author.domain)
+            return ours or all(item.holds_for(naming, now) for item in signatures(message, author))
         try:
-            if await self._signed(arrival, message, author, covered):
+            if await self._signed(arrival, message, author, naming, now):
                 return True
-            return not covered and await self._from_there(arrival, author)
+            return by_host and await self._from_there(arrival, author)
         except LookupFailed as error:
             raise Unproven(str(error)) from error
 
     async def _signed(
-        self, arrival: Arrival, message: Message, author: Address, covered: Sequence[str]
+        self, arrival: Arrival, message: Message, author: Address, naming: str, now: int
     ) -> bool:
-        headers = _headers(message, "DKIM-Signature")
-        for index, header in enumerate(headers[:MAX_SIGNATURES]):
-            signature = _signature(index, header)
-            if signature is None or not aligned(author.domain, signature.domain):
-                continue
-            if not signature.covers.issuperset(name.lower() for name in covered):
-                continue
+        for signature in signatures(message, author)[:MAX_SIGNATURES]:
             name = f"{signature.selector}._domainkey.{signature.domain}"
-            if not name.isascii():
+            if not signature.holds_for(naming, now) or not name.isascii():
                 continue
             keys = await self._names.texts(name)
             if keys and await self._in_thread(lambda: _verified(arrival.octets, signature, keys[0])):  # noqa: B023
@@ -111,25 +128,43 @@ class Authenticator:
 class Proof:
     """I am the proof of one mail's author, made once however many recipients ask for it."""
 
-    def __init__(self, authenticator: Authenticator, arrival: Arrival, message: Message) -> None:
+    def __init__(self, authenticator: Authenticator, arrival: Arrival, message: Message, now: int) -> None:
         self._authenticator = authenticator
         self._arrival = arrival
         self._message = message
-        self._known: dict[tuple[str, ...], bool | Unproven] = {}
+        self._now = now
+        self._known: dict[tuple[str, bool], bool | Unproven] = {}
 
-    async def holds(self, author: Address, covered: tuple[str, ...] = ()) -> bool:
+    async def holds(self, author: Address, naming: str, by_host: bool) -> bool:
         """See `Authenticator.proves`."""
-        if covered not in self._known:
+        asked = naming, by_host
+        if asked not in self._known:
             try:
-                self._known[covered] = await self._authenticator.proves(
-                    self._arrival, self._message, author, covered
+                self._known[asked] = await self._authenticator.proves(
+                    self._arrival, self._message, author, naming, by_host, self._now
                 )
             except Unproven as error:
-                self._known[covered] = error
-        found = self._known[covered]
+                self._known[asked] = error
+        found = self._known[asked]
         if isinstance(found, Unproven):
             raise found
         return found
+
+    def marks(self, author: Address, recipient: str) -> list[bytes]:
+        """By what the mail is known to this recipient when somebody brings it again, whatever he changed of
+        it that was not signed."""
+        values = {item.value for item in signatures(self._message, author)[:MAX_SIGNATURES]} - {b""}
+        about = f"signature\0{recipient.lower()}\0".encode("utf-8", "surrogatepass")
+        return sorted(hashlib.sha256(about + value).digest() for value in values)
+
+
+def signatures(message: Message, author: Address) -> list[_Signature]:
+    """Those that speak for the author's domain. One that is too long to be read might, and is no good."""
+    dates = _headers(message, "Date")
+    found = [
+        _signature(place, header, dates) for place, header in enumerate(_headers(message, "DKIM-Signature"))
+    ]
+    return [item for item in found if not item.domain or aligned(author.domain, item.domain)]
 
 
 def _headers(message: Message, name: str) -> list[str]:
@@ -137,20 +172,42 @@ def _headers(message: Message, name: str) -> list[str]:
     return ["" if len(str(value)) > MAX_HEADER else str(value) for value in message.get_all(name, [])]
 
 
-def _signature(place: int, header: str) -> _Signature | None:
-    """What a signature says about itself; None for one that cannot prove anything."""
-    if len(header) > MAX_SIGNATURE:
-        return None
+def _signature(place: int, header: str, dates: Sequence[str]) -> _Signature:
+    """What a signature says about itself, of a mail with these Dates."""
     tags = {}
-    for piece in header.split(";"):
+    for piece in header.split(";") if len(header) <= MAX_SIGNATURE else ():
         name, equals, value = piece.partition("=")
         if equals and _NAME.fullmatch(name.strip()):
             tags[name.strip()] = _WHITE.sub("", value)
-    if "l" in tags or not tags.get("d") or not tags.get("s"):
-        return None
     covers = frozenset(tags.get("h", "").lower().split(":"))
-    relaxed = tags.get("c", "").lower().partition("/")[2] == "relaxed"
-    return _Signature(place, tags["d"].lower(), tags["s"], covers, relaxed)
+    return _Signature(
+        place=place,
+        domain=tags.get("d", "").lower(),
+        selector=tags.get("s", ""),
+        covers=covers,
+        relaxed=tags.get("c", "").lower().partition("/")[2] == "relaxed",
+        at=_made_at(tags.get("t", ""), dates if "date" in covers else ()),
+        whole="l" not in tags and bool(tags.get("d") and tags.get("s")),
+        value=_decoded(tags.get("b", "")),
+    )
+
+
+def _made_at(stamp: str, dates: Sequence[str]) -> int | None:
+    """When it was made, in seconds since the epoch: as it says (t=), else the Date that it covers."""
+    if stamp.isascii() and stamp.isdigit() and len(stamp) <= 12:
+        return int(stamp)
+    try:
+        return int(parsedate_to_datetime(dates[0]).timestamp()) if len(dates) == 1 else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _decoded(written: str) -> bytes:
+    """The octets, for these have more than one spelling."""
+    try:
+        return base64.b64decode(written)
+    except ValueError:
+        return b""
 
 
 def _verified(octets: bytes, signature: _Signature, key: bytes) -> bool:

@@ -12,6 +12,7 @@ cannot go, gets a notice in the thread (`edge.mail.notices`). A mail that comes 
 was lost, is known by what the same transaction kept of it.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
@@ -31,12 +32,12 @@ from edge.mail.reading import Intricate, Read, read
 from edge.mail.writing import binding
 from edge.outbound import Accepted, Draft
 from protocols.mail import bounce, token
-from protocols.mail.address import Address
+from protocols.mail.address import Address, one_line
 from protocols.mail.bounce import Bounce
 from protocols.mail.smtp import Reply
 from protocols.mail.token import KeyRing
 from storage import mail
-from storage.errors import StoreUnavailable
+from storage.errors import Conflict, StoreUnavailable
 from storage.records import DeliveryState, Did, MailConversation, MailNotice, SeenMail
 from storage.statements import Write
 from storage.store import Store
@@ -49,7 +50,11 @@ HOUR_MS = 3_600_000
 EXCERPT = 500
 NAMES_SHOWN = 10
 MAX_CANDIDATES = 10
+ALIKE_READ, MAX_ALIKE = 100, 3
+"""So many of one wording in an hour, and one more above the limit is a program's."""
 READ_AT_ONCE = 2  # a mail in pieces takes several times its octets, and others need the threads too
+
+_DIGITS = re.compile(r"\d+")
 
 TAKEN = Reply(250, "2.0.0 Taken")
 NO_REPLIES = Reply(550, "5.7.1 Replies are not taken here")
@@ -59,10 +64,14 @@ NO_TOKEN = Reply(
 NOT_YOURS = Reply(550, "5.7.1 You may not write here from this address")
 NO_AUTHOR = Reply(550, "5.7.1 From must be one plain address")
 NOT_PROVEN = Reply(
-    550, "5.7.1 The mail is not proven to be from its author: neither DKIM nor SPF of that domain"
+    550,
+    "5.7.1 The mail is not proven to be from its author: neither SPF of that domain,"
+    " nor a DKIM signature of these days that covers To",
 )
 NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
 NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
+TOO_MANY = Reply(450, "4.7.1 Too many messages in this conversation in a short time; try again later")
+ALIKE = Reply(550, "5.7.1 Too many messages like this one in a short time: wait, then send it again")
 STORE_AWAY = Reply(452, "4.3.1 The mail could not be stored; try again")
 UNREADABLE = Reply(554, "5.6.0 The mail has too many parts or headers to be read")
 BROKEN = Reply(451, "4.3.0 Something went wrong here; try again")
@@ -76,6 +85,7 @@ class Counters:
     repeated: int = 0
     automatic: int = 0
     refused: int = 0
+    put_off: int = 0
     notices: int = 0
     bounces: int = 0
     forwarded: int = 0
@@ -97,14 +107,24 @@ class Dropped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A mail whose author may write to this conversation."""
+    """A mail whose author may write to this conversation. ``author`` is who may be told what became of it:
+    one of the DID's addresses; a mail to anybody else would take the token, and the blame, to a stranger.
+    """
 
     did: Did
     conversation: MailConversation
     author: Address | None
     read: Read
-    key: bytes
+    keys: tuple[bytes, ...]
     at: int
+
+    def seen(self, outcome: str, message_id: int | None = None) -> list[Write]:
+        """What is kept of it: the first key says what it became, by the others it is known too."""
+        about, at = self.conversation.id, self.at
+        writes = mail.insert_seen(SeenMail(self.keys[0], about, at, outcome, message_id))
+        for mark in self.keys[1:]:
+            writes += mail.insert_seen(SeenMail(mark, about, at, mail.SIGNATURE))
+        return writes
 
 
 class Intake:
@@ -158,7 +178,7 @@ class Intake:
         except Exception as error:
             log.error("mail_not_read", error=repr(error))
             return [BROKEN for _ in recipients]
-        proof = Proof(self._authenticator, arrival, found.message)
+        proof = Proof(self._authenticator, arrival, found.message, self._wall_ms() // 1_000)
         return [await self._answer(arrival, found, proof, recipient) for recipient in recipients]
 
     async def _answer(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> Reply:
@@ -182,6 +202,8 @@ class Intake:
     def _say_dropped(self, error: Dropped, arrival: Arrival, found: Read, recipient: str) -> None:
         if error.reply.code == TAKEN.code:
             self.counters.automatic += 1
+        elif error.reply.code < 500:
+            self.counters.put_off += 1
         else:
             self.counters.refused += 1
         log.info(
@@ -200,12 +222,12 @@ class Intake:
             case ToBounces(written):
                 said = bounce.read(found.message)
                 if said is None and found.automatic is None:  # a client that answers the envelope's sender
-                    await self._send(await self._replied(found, proof, ""))
+                    await self._send(await self._replied(found, proof, recipient, ""))
                 else:
                     await self._bounced(written, said)
             case ToConversation(written):
                 self._is_a_persons(found)
-                await self._send(await self._replied(found, proof, written))
+                await self._send(await self._replied(found, proof, recipient, written))
             case ToNumber() as wanted:
                 self._is_a_persons(found)
                 case = await self._began(found, proof, recipient, wanted)
@@ -228,10 +250,10 @@ class Intake:
 
     # -- which conversation, and whether the author may -------------------------------------------
 
-    async def _replied(self, found: Read, proof: Proof, written: str) -> _Case:
+    async def _replied(self, found: Read, proof: Proof, recipient: str, written: str) -> _Case:
         if self._config.replies == "off":
             raise Dropped("replies_off", NO_REPLIES)
-        conversation = await self._conversation([written, *found.places])
+        conversation = await self._conversation(written, found.places)
         did = None if conversation is None else self._did(conversation.did)
         if conversation is None or did is None or did.account_id != conversation.account_id:
             raise Dropped("no_valid_token", NO_TOKEN)
@@ -239,18 +261,27 @@ class Intake:
         if not known:
             raise Dropped("handler_off", NO_REPLIES)
         author = found.author if isinstance(found.author, Address) else None
+        marks: list[bytes] = []
         if self._config.replies != "token":
             if author is None:
                 raise Dropped("no_author", NO_AUTHOR)
             if author.key not in known:
                 raise Dropped("foreign_author", NOT_YOURS)
             if self._config.replies == "authenticated":
-                await _prove(proof, author)
-        return self._case(did, conversation, author, found)
+                await _prove(proof, author, _naming(found, recipient), by_host=True)
+                marks = proof.marks(author, recipient)
+        told = author if author is not None and author.key in known else None
+        return self._case(did, conversation, told, found, marks)
 
-    async def _conversation(self, places: list[str]) -> MailConversation | None:
-        """The conversation of the first token that is one of ours and not revoked."""
-        for candidate in islice(token.find(places), MAX_CANDIDATES):
+    async def _conversation(self, written: str, places: Sequence[str]) -> MailConversation | None:
+        """The conversation of the first token that is one of ours and not revoked.
+
+        Where something is ``written`` in the address, it says which: the other places may only mend it.
+        """
+        named = token.conversation_of(written)
+        for candidate in islice(token.find([written, *places]), MAX_CANDIDATES):
+            if written and candidate.conversation != named:
+                continue
             known = await self._store.read(mail.find_conversation, candidate.conversation)
             genuine = known is not None and self._ring.verifies(candidate, binding(known))
             if known is not None and genuine and known.revoked_at is None:
@@ -269,18 +300,17 @@ class Intake:
         dids = [did for did in owned if wanted.did in (None, did.number)]
         if not dids:
             raise Dropped("foreign_author", NOT_YOURS)
-        naming = found.naming(recipient)
-        if naming is None:
-            raise Dropped("not_addressed", NOT_ADDRESSED)
+        naming, marks = _naming(found, recipient), []
         if self._config.new_mail == "authenticated":
-            await _prove(proof, found.author, covered=(naming,))
+            await _prove(proof, found.author, naming, by_host=False)
+            marks = proof.marks(found.author, recipient)
         did = dids[0]
         ids, now_ms = self._store.ids.next, self._wall_ms()
         conversation = await self._store.writer.run(
             "mail conversation",
             lambda connection: mail.conversation(connection, ids, did, wanted.number, now_ms),
         )
-        case = self._case(did, conversation, found.author, found)
+        case = self._case(did, conversation, found.author, found, marks)
         if len(dids) > 1:
             if await self._seen(case):
                 return None
@@ -291,8 +321,16 @@ class Intake:
             return None
         return case
 
-    def _case(self, did: Did, conversation: MailConversation, author: Address | None, found: Read) -> _Case:
-        return _Case(did, conversation, author, found, found.key(str(conversation.id)), self._wall_ms())
+    def _case(
+        self,
+        did: Did,
+        conversation: MailConversation,
+        author: Address | None,
+        found: Read,
+        marks: Sequence[bytes],
+    ) -> _Case:
+        keys = found.key(str(conversation.id)), *marks
+        return _Case(did, conversation, author, found, keys, self._wall_ms())
 
     # -- the SMS ----------------------------------------------------------------------------------
 
@@ -303,8 +341,7 @@ class Intake:
         if problem is not None:
             await self._only_tell(case, *problem)
             return
-        if await self._too_many(case):
-            return
+        await self._not_too_many(case)
         draft = Draft(
             case.did.account_id,
             case.did.number,
@@ -318,13 +355,17 @@ class Intake:
         except Refused as error:
             await self._only_tell(case, error.code, f"Not sent: {error.sentence}")
             return
+        except Conflict:  # it came over two connections at once
+            if await self._seen(case):
+                return
+            raise
         self.counters.sent += 1
-        if case.read.reply.attachments:
+        if case.read.reply.attachments and case.author is not None:
             self._told()
 
     async def _seen(self, case: _Case) -> bool:
         """Did this mail come before?"""
-        if await self._store.read(mail.find_seen, case.key) is None:
+        if not await self._store.read(mail.was_seen, case.keys):
             return False
         self.counters.repeated += 1
         log.info("mail_repeated", message_id=case.read.message_id[:100])
@@ -332,7 +373,7 @@ class Intake:
 
     def _kept(self, case: _Case, message_id: int) -> list[Write]:
         """What is stored with the message: that this mail was seen, and what could not be sent of it."""
-        writes = mail.insert_seen(SeenMail(case.key, case.conversation.id, case.at, mail.SENT, message_id))
+        writes = case.seen(mail.SENT, message_id)
         names = case.read.reply.attachments
         if names and case.author is not None:
             shown = ", ".join(names[:NAMES_SHOWN])
@@ -343,27 +384,35 @@ class Intake:
     def _status_target(self, case: _Case) -> str | None:
         return None if case.author is None else status_target(case.author, case.read.message_id)
 
-    async def _too_many(self, case: _Case) -> bool:
-        """Are there more than a person writes? Said once for each time that it happens."""
-        minute, hour, told = await self._store.read(_recent, case.conversation.id, case.at)
+    async def _not_too_many(self, case: _Case) -> None:
+        """Above what a person writes, his server keeps the mail and brings it later. Only where it says what
+        others said shortly before is it refused for good: so ends what a program in disguise goes on with,
+        and its author, if it has one, is told by his own server.
+        """
+        minute, hour = await self._store.read(_recent, case.conversation.id, case.at)
         if minute < self._config.per_minute and hour < self._config.per_hour:
-            return False
-        if told:
-            raise Dropped("too_many", TAKEN)
-        sentence = (
-            "Not sent: too many messages in this conversation in a short time. Wait, then send it again."
-        )
-        await self._only_tell(case, "too_many", sentence)
-        return True
+            return
+        said = await self._store.read(mail.texts_sent, case.conversation.id, case.at - HOUR_MS, ALIKE_READ)
+        wording = _wording(case.read.reply.text)
+        if [_wording(text) for text in said].count(wording) >= MAX_ALIKE:
+            raise Dropped("too_many_alike", ALIKE)
+        raise Dropped("too_many", TOO_MANY)
 
     # -- what is told instead -----------------------------------------------------------------------
 
     async def _only_tell(self, case: _Case, code: str, sentence: str) -> None:
-        """Keep that the mail was seen, and owe its author a notice."""
-        writes = mail.insert_seen(SeenMail(case.key, case.conversation.id, case.at, code))
-        if case.author is not None:
-            writes += mail.insert_notice(self._notice(case, code, sentence))
-        await self._store.writer.write(writes)
+        """Keep that the mail was seen, and owe its author a notice; or refuse it, where there is nobody to be
+        told but whoever brings it."""
+        if case.author is None:
+            raise Dropped(code, Reply(550, f"5.7.1 {one_line(sentence).encode('ascii', 'replace').decode()}"))
+        try:
+            await self._store.writer.write(
+                case.seen(code) + mail.insert_notice(self._notice(case, code, sentence))
+            )
+        except Exception as error:
+            if self._store.engine.contradicted(error) and await self._seen(case):
+                return
+            raise
         self.counters.notices += 1
         log.info("mail_not_sent", code=code, did=case.did.number, message_id=case.read.message_id[:100])
         self._told()
@@ -405,9 +454,18 @@ class Intake:
             log.warning("mail_bounced", delivery=delivery_id, detail=detail)
 
 
-async def _prove(proof: Proof, author: Address, covered: tuple[str, ...] = ()) -> None:
-    if not await proof.holds(author, covered):
+async def _prove(proof: Proof, author: Address, naming: str, by_host: bool) -> None:
+    if not await proof.holds(author, naming, by_host):
         raise Dropped("not_proven", NOT_PROVEN)
+
+
+def _naming(found: Read, recipient: str) -> str:
+    """The header in which the mail names us: one of the author's to somebody else, which that one or a third
+    sends here, does not."""
+    naming = found.naming(recipient)
+    if naming is None:
+        raise Dropped("not_addressed", NOT_ADDRESSED)
+    return naming
 
 
 def _unsendable(found: Read) -> tuple[str, str] | None:
@@ -420,10 +478,14 @@ def _unsendable(found: Read) -> tuple[str, str] | None:
     return None
 
 
-def _recent(connection: Connection, conversation_id: int, at_ms: int) -> tuple[int, int, int]:
-    """Sent in the last minute, in the last hour, and whether "too many" was said in that hour."""
+def _recent(connection: Connection, conversation_id: int, at_ms: int) -> tuple[int, int]:
+    """Sent in the last minute, and in the last hour."""
     return (
-        mail.count_seen(connection, conversation_id, mail.SENT, at_ms - MINUTE_MS),
-        mail.count_seen(connection, conversation_id, mail.SENT, at_ms - HOUR_MS),
-        mail.count_seen(connection, conversation_id, "too_many", at_ms - HOUR_MS),
+        mail.count_sent(connection, conversation_id, at_ms - MINUTE_MS),
+        mail.count_sent(connection, conversation_id, at_ms - HOUR_MS),
     )
+
+
+def _wording(text: str) -> str:
+    """A text without what a program counts or dates it with."""
+    return " ".join(_DIGITS.sub("0", text).casefold().split())

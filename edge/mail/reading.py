@@ -48,8 +48,10 @@ class Read:
     places: tuple[str, ...]
 
     def key(self, about: str) -> bytes:
-        """What tells this mail to a conversation from every other: its Message-ID and what it says."""
-        parts = (about, self.message_id or str(self.message.get("Date", "")), self.reply.text)
+        """What tells this mail to a conversation from every other: its Message-ID (without one, all of its
+        headers) and what it says."""
+        identity = self.message_id or "\n".join(f"{name}: {value}" for name, value in self.message.items())
+        parts = (about, identity, self.reply.text)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
 
     def naming(self, written: str) -> str | None:

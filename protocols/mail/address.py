@@ -20,9 +20,14 @@ _LABEL = re.compile(
     r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?"
 )
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# A From of one mailbox (RFC 5322 §3.4): what people are called, then the address in angle brackets.
+# A From of one mailbox (RFC 5322 §3.4): what people are called, then the address in angle brackets. Some have
+# no other name than that very address.
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_NAMED = re.compile(rf'(?:{_QUOTED}|[^"<>@,;:()\\])*<(?P<address>[^<>]*)>\s*')
+_COMMENT = r'\([^"<>@,;:()\\]*\)'
+_NAMED = re.compile(
+    rf'(?:(?:{_QUOTED}|{_COMMENT}|[^"<>@,;:()\\])*|(?P<quote>\'?)(?P<shown>[^\s"\'<>,;:()\\]+)(?P=quote)\s*)'
+    rf"<(?P<address>[^<>]*)>\s*(?:{_COMMENT}\s*)?"
+)
 _COMMENTED = re.compile(r"(?P<address>[^\s()<>]+)(?:\s+\([^()]*\))?\s*")
 
 
@@ -82,7 +87,10 @@ def sole_author(values: list[str]) -> Address:
     match = _NAMED.fullmatch(unfolded) or _COMMENTED.fullmatch(unfolded)
     if match is None:
         raise NotAnAddress("From is not one address")
-    return parse(match["address"].strip())
+    found, shown = match["address"].strip(), match.groupdict().get("shown")
+    if shown is not None and shown.lower() != found.lower():
+        raise NotAnAddress("From shows another address than it has")
+    return parse(found)
 
 
 def decoded(value: str) -> str:

@@ -41,6 +41,16 @@ def believed(headers: Iterable[str], authserv_id: str, author: str) -> bool:
     return False
 
 
+def brought_by(headers: Iterable[str], authserv_id: str, author: str) -> bool:
+    """Does that server say that a host of the author's domain brought the mail (SPF)?"""
+    return any(
+        result.method == "spf" and _speaks(result, author)
+        for identity, results in map(_read, headers)
+        if identity == authserv_id.lower()
+        for result in results
+    )
+
+
 def _speaks(result: Result, author: str) -> bool:
     if result.verdict != "pass":
         return False

@@ -20,6 +20,7 @@ MAX_CONVERSATION = (1 << 56) - 1
 MIN_KEY_OCTETS = 32
 
 _HEAD_OCTETS = 8
+_HEAD_CHARACTERS = 13  # that have the head's octets in them
 _MAC_OCTETS = 17
 _PURPOSE = b"trunkline reply token 1\0"
 # In the subject "[#US<token>]" the letters in front are of the token's own alphabet.
@@ -92,6 +93,19 @@ def find(places: Iterable[str]) -> Iterator[Token]:
             if token is not None and token not in seen:
                 seen.add(token)
                 yield token
+
+
+def conversation_of(text: str) -> int | None:
+    """The conversation that a token names, even one that was mistyped or cut behind its head; None when
+    this is none."""
+    head = text[:_HEAD_CHARACTERS].upper()
+    if len(head) < _HEAD_CHARACTERS:
+        return None
+    try:
+        octets = base64.b32decode(head.ljust(16, "A"))
+    except ValueError:
+        return None
+    return int.from_bytes(octets[1:_HEAD_OCTETS])
 
 
 def _mac(key: bytes, head: bytes, binding: bytes) -> bytes:

@@ -47,8 +47,8 @@ def test_a_conversation_is_made_once_and_anew_when_its_tokens_were_revoked(engin
 def test_a_mail_is_seen_once(engine: Engine) -> None:
     seen = SeenMail(b"k" * 32, 5, NOW, mail.SENT, 9)
     write(engine, mail.insert_seen(seen))
-    assert done(engine, mail.find_seen, seen.key) == seen
-    assert done(engine, mail.find_seen, b"x" * 32) is None
+    assert done(engine, mail.was_seen, [b"x" * 32, seen.key])
+    assert not done(engine, mail.was_seen, [b"x" * 32])
     with pytest.raises(Exception, match=r"(?i)unique"):
         write(engine, mail.insert_seen(seen))
 
@@ -58,14 +58,25 @@ def test_what_was_seen_is_counted_by_conversation_and_forgotten_in_time(engine: 
         [(5, NOW, "sent"), (5, NOW - 100, "sent"), (5, NOW, "empty"), (6, NOW, "sent"), (None, NOW, "sent")]
     ):
         write(engine, mail.insert_seen(SeenMail(bytes([number]), conversation, at, outcome)))
-    assert done(engine, mail.count_seen, 5, "sent", NOW - 100) == 2
-    assert done(engine, mail.count_seen, 5, "sent", NOW - 99) == 1
+    assert done(engine, mail.count_sent, 5, NOW - 100) == 2
+    assert done(engine, mail.count_sent, 5, NOW - 99) == 1
     write(engine, mail.insert_seen(SeenMail(b"older", 6, NOW - 200, "sent")))
     assert done(engine, mail.purge_seen, NOW, 1) == 1
-    assert done(engine, mail.find_seen, b"older") is None, "the oldest first"
+    assert not done(engine, mail.was_seen, [b"older"]), "the oldest first"
     assert done(engine, mail.purge_seen, NOW, 10) == 1
     assert done(engine, mail.purge_seen, NOW, 10) == 0
-    assert done(engine, mail.count_seen, 5, "sent", 0) == 1
+    assert done(engine, mail.count_sent, 5, 0) == 1
+
+
+def test_what_a_conversation_said_the_last_first(engine: Engine) -> None:
+    for number, text in enumerate(["old", "one", "two"]):
+        said = mo(text=text)
+        write(engine, messages.insert(said))
+        write(engine, mail.insert_seen(SeenMail(bytes([number]), 5, NOW + number, "sent", said.id)))
+    write(engine, mail.insert_seen(SeenMail(b"gone", 5, NOW + 9, "sent", 1)))
+    assert done(engine, mail.texts_sent, 5, NOW + 1, 10) == ["two", "one"]
+    assert done(engine, mail.texts_sent, 5, NOW + 1, 1) == ["two"], "at most so many"
+    assert done(engine, mail.texts_sent, 6, NOW, 10) == []
 
 
 def test_a_notice_is_due_until_it_is_sent(engine: Engine) -> None:

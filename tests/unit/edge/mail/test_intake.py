@@ -1,8 +1,10 @@
 """What comes in by mail: who may write, what becomes an SMS, what is answered, and what stops a loop."""
 
 from dataclasses import replace
+from email import message_from_string
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import formatdate
 from typing import Any, cast
 
 import dkim
@@ -15,7 +17,7 @@ from edge.config_reader import Secret
 from edge.dialect import Dialect
 from edge.directory import Directory
 from edge.mail.addresses import BOUNCE
-from edge.mail.authentication import Arrival, Authenticator
+from edge.mail.authentication import Arrival, Authenticator, signatures
 from edge.mail.intake import Intake
 from edge.mail.names import LookupFailed
 from edge.mail.owners import Owners
@@ -23,6 +25,7 @@ from edge.mail.postmaster import FORWARD_SECONDS, MAX_HOPS, NOT_NOW, Postmaster
 from edge.mail.writing import binding
 from edge.outbound import Outbound, Planner
 from edge.references import References
+from protocols.mail.address import Address
 from protocols.mail.dkim import Signer
 from protocols.mail.reply import MARKER
 from protocols.mail.smtp import Envelope, Reply, Verdict
@@ -198,6 +201,22 @@ def test_an_altered_address_and_a_good_reference(office: Office) -> None:
     assert len(office.sent()) == 1
 
 
+def test_the_address_says_which_and_nothing_else_does(office: Office) -> None:
+    """A token that was revoked or mistyped sends the text to nobody else."""
+    with office.rig.store.engine.transaction() as conn:
+        made = mail.conversation(conn, office.rig.store.ids.next, office.rig.did(), "+12025550151", START_MS)
+        mail.revoke_conversation(conn, office.rig.account_id, DID, PEER, START_MS)
+    other = RING.make(made.id, binding(made))
+    everywhere = {"references": f"<{other}@{DOMAIN}>", "subject": f"Re: [#US{other}] x"}
+    mistyped = f"{other[:9]}{'b' if other[9] == 'a' else 'a'}{other[10:]}"
+    for written in (office.token, office.token[:-1], mistyped, other[1:], "hello", other[:12]):
+        assert office.takes(reply(**everywhere), to=f"sms+{written}@{DOMAIN}").code == 550
+    assert office.sent() == []
+    for written in (f"{other[:20]}{'b' if other[20] == 'a' else 'a'}{other[21:]}", other[:13]):
+        assert office.takes(reply(**everywhere), to=f"sms+{written}@{DOMAIN}").code == 250
+    assert {peer for _, peer, _ in office.sent()} == {"+12025550151"}
+
+
 def test_tokens_that_are_none(office: Office) -> None:
     other = MailConversation(office.conversation.id, office.conversation.account_id + 1, 1, DID, PEER, 0)
     flipped = ("b" if office.token[20] == "a" else "a").join([office.token[:20], office.token[21:]])
@@ -282,14 +301,35 @@ def test_the_token_alone_is_enough_where_the_operator_says_so(inline_store: Inli
     assert office.takes(reply(), to=f"sms@{DOMAIN}").code == 550
 
 
+def test_a_stranger_is_never_written_to(inline_store: InlineStore, time: Time) -> None:
+    """Whoever has a token may name anybody in From: a notice would take the token to him."""
+    office = Office(inline_store, time, replies="token")
+    refused = office.takes(reply(f"\n> {MARKER}\n> hi\n", sender="victim@example.net"))
+    assert refused == Reply(550, "5.7.1 Not sent: there is no text above the quotation.")
+    assert office.takes(reply("x" * 50_000, sender="a@example.net, b@example.net")).code == 550
+    pictured = reply("See the picture.", sender="victim@example.net")
+    pictured.add_attachment(b"\xff\xd8", maintype="image", subtype="jpeg", filename="garden.jpg")
+    assert office.takes(pictured).code == 250
+    assert [row.status_callback for row in office.rig.stored()] == [None], "nor when it fails later"
+    assert (office.notices(), office.told) == ([], 0)
+    assert office.takes(reply(f"\n> {MARKER}\n> hi\n")).code == 250
+    assert office.notices() == [("empty", OWNER)]
+
+
 def test_no_replies_at_all(inline_store: InlineStore, time: Time) -> None:
     office = Office(inline_store, time, replies="off")
     assert office.takes(reply()).code == 550
     assert office.sent() == []
 
 
-def signed(message: EmailMessage, domain: str = "example.org") -> bytes:
-    return Signer(domain, "s1", KEY).signed(message.as_bytes(policy=SMTP), 1_700_000_000)
+def signed(message: EmailMessage, domain: str = "example.org", at_ms: int = START_MS) -> bytes:
+    return Signer(domain, "s1", KEY).signed(message.as_bytes(policy=SMTP), at_ms // 1_000)
+
+
+def signed_over(message: EmailMessage, *names: bytes, **tags: Any) -> bytes:
+    """A signature over these headers only."""
+    whole = message.as_bytes(policy=SMTP)
+    return bytes(dkim.sign(whole, b"s1", b"example.org", pem(KEY), include_headers=names, **tags)) + whole
 
 
 @pytest.fixture
@@ -298,7 +338,7 @@ def strict(inline_store: InlineStore, time: Time) -> Office:
 
 
 def test_a_signature_of_the_authors_domain_proves_him(strict: Office) -> None:
-    assert strict.takes(signed(reply()), peer=STRANGER).code == 250
+    assert strict.takes(signed(reply(to=strict.address)), peer=STRANGER).code == 250
     assert len(strict.sent()) == 1
 
 
@@ -312,32 +352,32 @@ def test_a_signature_over_lines_that_end_in_blanks(strict: Office, ways: tuple[b
 
 
 def test_so_does_spf(strict: Office) -> None:
-    assert strict.takes(reply(), peer=THEIRS).code == 250
-    assert strict.takes(reply(), peer=STRANGER).code == 550
-    assert strict.takes(reply(), peer=THEIRS, sender="x@example.net").code == 550
+    assert strict.takes(reply(to=strict.address), peer=THEIRS).code == 250
+    assert strict.takes(reply(to=strict.address), peer=STRANGER).code == 550
+    assert strict.takes(reply(to=strict.address), peer=THEIRS, sender="x@example.net").code == 550
     assert len(strict.sent()) == 1
 
 
 def test_the_address_of_our_own_server_proves_nothing(inline_store: InlineStore, time: Time) -> None:
     office = Office(inline_store, time, replies="authenticated", trusted=("192.0.2.0/24",))
-    assert office.takes(reply(), peer=THEIRS, trusted=True).code == 550
-    assert office.takes(signed(reply()), peer=THEIRS, trusted=True).code == 250
+    assert office.takes(reply(to=office.address), peer=THEIRS, trusted=True).code == 550
+    assert office.takes(signed(reply(to=office.address)), peer=THEIRS, trusted=True).code == 250
 
 
 def test_what_proves_nothing(strict: Office) -> None:
     strict.zone.known["s1._domainkey.example.net"] = record()
-    whole = reply().as_bytes(policy=SMTP)
+    whole = reply(to=strict.address).as_bytes(policy=SMTP)
     begun = dkim.sign(whole, b"s1", b"example.org", pem(KEY), length=True) + whole
     assert dkim.verify(begun, dnsfunc=lambda name, timeout=5: record()), "it would count, but for its l="
     tries: list[EmailMessage | bytes] = [
-        signed(reply(), "example.net"),
-        signed(reply()).replace(b"Yes", b"No!"),
+        signed(reply(to=strict.address), "example.net"),
+        signed(reply(to=strict.address)).replace(b"Yes", b"No!"),
         begun + b"and what somebody put behind it\r\n",
         begun,
-        reply(authentication_results="mx.here; dmarc=pass header.from=example.org"),
-        b"DKIM-Signature: v=1; nonsense\r\n" + reply().as_bytes(policy=SMTP),
-        b"DKIM-Signature: d=example.org; s=s1\r\n" + reply().as_bytes(policy=SMTP),
-        b"DKIM-Signature: d=example.org; s=nokey\r\n" + reply().as_bytes(policy=SMTP),
+        reply(to=strict.address, authentication_results="mx.here; dmarc=pass header.from=example.org"),
+        b"DKIM-Signature: v=1; nonsense\r\n" + reply(to=strict.address).as_bytes(policy=SMTP),
+        b"DKIM-Signature: d=example.org; s=s1\r\n" + reply(to=strict.address).as_bytes(policy=SMTP),
+        b"DKIM-Signature: d=example.org; s=nokey\r\n" + reply(to=strict.address).as_bytes(policy=SMTP),
     ]
     for octets in tries:
         assert strict.takes(octets, peer=STRANGER).text.startswith("5.7.1 The mail is not proven")
@@ -345,18 +385,107 @@ def test_what_proves_nothing(strict: Office) -> None:
 
 
 def test_our_own_server_is_believed_and_nobody_else(strict: Office) -> None:
-    said = reply(authentication_results="mx.here; dmarc=pass header.from=example.org")
+    said = reply(to=strict.address, authentication_results="mx.here; dmarc=pass header.from=example.org")
     assert strict.takes(said, peer="10.1.2.3", trusted=True).code == 250
-    denied = reply(authentication_results="mx.here; dmarc=fail header.from=example.org")
+    denied = reply(to=strict.address, authentication_results="mx.here; dmarc=fail header.from=example.org")
     assert strict.takes(denied, peer=THEIRS, trusted=True).code == 550
     assert len(strict.sent()) == 1
 
 
 def test_when_no_name_server_answers_it_is_tried_again(strict: Office) -> None:
     strict.zone.away = True
-    assert strict.takes(signed(reply())).code == 451
+    assert strict.takes(signed(reply(to=strict.address))).code == 451
     strict.zone.away = False
-    assert strict.takes(signed(reply())).code == 250
+    assert strict.takes(signed(reply(to=strict.address))).code == 250
+
+
+def test_a_mail_of_the_owners_to_somebody_else_is_no_reply(strict: Office) -> None:
+    """Whoever got it has it with its signature, and a token from a mail that was sent on."""
+    to_friend = signed(reply("Buy!", to="friend@example.net"))
+    assert strict.takes(to_friend, peer=STRANGER).text.startswith("5.7.1 To or Cc must name")
+    for added in ("To", "Cc"):
+        octets = f"{added}: {strict.address}\r\n".encode() + to_friend
+        assert strict.takes(octets, peer=STRANGER).code == 550
+    unsigned_to = signed(reply("Buy!")).replace(
+        b"\r\nFrom:", f"\r\nTo: {strict.address}\r\nFrom:".encode(), 1
+    )
+    assert strict.takes(unsigned_to, peer=STRANGER).code == 550
+    assert strict.takes(unsigned_to, peer=THEIRS).code == 250, "the owner's own server brings it"
+    assert len(strict.sent()) == 1
+
+
+def test_a_signed_reply_is_sent_once_whatever_is_changed_of_it(strict: Office) -> None:
+    message = reply("Once.", to=strict.address, message_id="<a@example.org>", date="today")
+    octets = signed_over(message, b"from", b"to", b"date")
+    value = octets[octets.index(b" b=") : octets.index(b"\r\nFrom:")]
+    others = [
+        octets,
+        octets.replace(b"<a@", b"<b@"),
+        octets.replace(b"Message-ID", b"X-Was"),
+        octets.replace(b"<a@", b"<c@").replace(value, value.rstrip(b"=") + b"=\r\n\t="),
+        octets.replace(b"text/plain", b"text/html"),
+    ]
+    for other in others:
+        strict.takes(other, peer=STRANGER)
+    assert [text for _, _, text in strict.sent()] == ["Once."]
+    assert strict.takes(signed(reply("Once.", to=strict.address)), peer=STRANGER).code == 250
+    assert len(strict.sent()) == 2
+
+
+def test_one_mail_to_two_conversations_is_sent_in_both(strict: Office) -> None:
+    with strict.rig.store.engine.transaction() as conn:
+        ids = strict.rig.store.ids.next
+        made = mail.conversation(conn, ids, strict.rig.did(), "+12025550151", START_MS)
+    both = [strict.address, f"sms+{RING.make(made.id, binding(made))}@{DOMAIN}"]
+    arrival = Arrival(signed(reply("Both.", to=", ".join(both))), OWNER, STRANGER)
+    assert [item.code for item in success(strict.intake.take(arrival, both))] == [250, 250]
+    assert [peer for _, peer, _ in strict.sent()] == [PEER, "+12025550151"]
+
+
+def test_a_signature_proves_no_longer_than_mails_are_remembered(strict: Office) -> None:
+    day = 86_400_000
+    for at_ms, code in ((START_MS - 8 * day, 550), (START_MS - 5 * day, 250), (START_MS + 2 * day, 550)):
+        octets = signed(reply("Old.", to=strict.address), at_ms=at_ms)
+        assert strict.takes(octets, peer=STRANGER).code == code
+
+
+@pytest.mark.parametrize(
+    ("signature", "headers", "at"),
+    [
+        ("h=from:date; t=1000000", "", 1_000_000),
+        ("h=from:Date", "", 1_000_000_000),
+        ("h=from", "", None),
+        ("h=from:date; t=x", "Date: x\n", None),
+        ("h=from:date; t=9999999999999", "Date: Sun, 09 Sep 2001 01:46:40 +0000\n", None),
+    ],
+)
+def test_when_a_signature_was_made(signature: str, headers: str, at: int | None) -> None:
+    """Its own time, else a Date that it covers and that is there once."""
+    dates = f"Date: Sun, 09 Sep 2001 01:46:40 +0000\n{headers}"
+    message = message_from_string(f"{dates}DKIM-Signature: d=example.org; s=s1; {signature}\n\nx")
+    (found,) = signatures(message, Address("owner", "example.org"))
+    assert found.at == at
+
+
+def test_our_own_server_says_who_signed_and_not_what(strict: Office) -> None:
+    """What its results do not say is looked for in the signatures, unless the author's server brought it."""
+    names = (b"from", b"date", b"subject", b"message-id")
+    passed = b"Authentication-Results: mx.here; dmarc=pass header.from=example.org"
+    spf = b"; spf=pass smtp.mailfrom=example.org"
+
+    def of(octets: bytes, results: bytes = passed) -> int:
+        return strict.takes(results + b"\r\n" + octets, peer="10.1.2.3", trusted=True).code
+
+    message = reply(to=strict.address, date=formatdate(START_MS / 1_000))
+    assert of(signed_over(message, *names)) == 550
+    assert of(signed_over(message, *names, b"to").replace(b" t=", b" l=0; t=")) == 550
+    padded = signed_over(message, *names).replace(b"\r\n h=", b"\r\n" + b" " * 5_000 + b"h=")
+    assert of(b"DKIM-Signature: " + b" " * 5_000 + b"v=1\r\n" + message.as_bytes(policy=SMTP)) == 550
+    assert of(padded) == 550
+    assert of(signed_over(message, *names, b"to")) == 250
+    assert of(signed_over(reply(to=strict.address), *names), passed + spf) == 250
+    assert of(reply(to="friend@example.net").as_bytes(policy=SMTP), passed + spf) == 550
+    assert len(strict.sent()) == 2
 
 
 # -- what cannot be sent --------------------------------------------------------------------------
@@ -432,6 +561,29 @@ def test_a_mail_that_comes_again_is_sent_once(office: Office) -> None:
     assert len(office.sent()) == 2
 
 
+def test_the_same_mail_over_two_connections_at_once_is_sent_once(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for message in (reply(), reply(f"\n> {MARKER}\n> hi\n")):
+        office.rig.store.writer.held = True
+        arrival = Arrival(message.as_bytes(policy=SMTP), OWNER, THEIRS)
+        answers = [office.intake.take(arrival, [office.address]) for _ in range(3)]
+        office.rig.store.writer.release()
+        assert [success(answer)[0].code for answer in answers] == [250, 250, 250]
+    assert len(office.sent()) == 1
+    assert office.notices() == [("empty", OWNER)]
+    assert office.intake.counters.repeated == 4
+    assert "not_stored" not in capsys.readouterr().out
+
+
+def test_two_mails_without_a_message_id_are_two(office: Office) -> None:
+    """However alike: their dates and traces differ, and those of one that comes again do not."""
+    lines = ["From: owner@example.org", "Received: by mx.example.org id {}; today", "", "ok", ""]
+    for number in (1, 2, 1):
+        assert office.takes("\r\n".join(lines).format(number).encode()).code == 250
+    assert len(office.sent()) == 2
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -450,18 +602,40 @@ def test_what_a_program_wrote_is_taken_and_goes_nowhere(office: Office, headers:
     assert office.notices() == []
 
 
-def test_more_than_a_person_writes(office: Office) -> None:
-    for number in range(20):
-        assert office.takes(reply(f"Message {number}")).code == 250
-    assert len(office.sent()) == 5
-    assert office.notices() == [("too_many", OWNER)], "said once"
-    office.rig.time.advance(61)
-    office.takes(reply("Later."))
-    assert len(office.sent()) == 6
-    for minute in range(20):
+WORDS = [
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "last",
+]  # fmt: skip
+
+
+def test_more_than_a_person_writes_comes_later(office: Office) -> None:
+    """His server keeps them: nothing is lost, and nobody has to be told."""
+    mails = [reply(f"This is number {word}.") for word in WORDS]
+    answers = [office.takes(message) for message in mails]
+    assert [answer.code for answer in answers] == [250] * 5 + [450] * 16
+    assert answers[-1].text.startswith("4.7.1 Too many")
+    assert (office.intake.counters.put_off, office.intake.counters.refused) == (16, 0)
+    while waiting := [item for item, answer in zip(mails, answers, strict=True) if answer.code == 450]:
         office.rig.time.advance(61)
-        office.takes(reply(f"Minute {minute}"))
-    assert len(office.sent()) == 20, "the limit of an hour"
+        mails, answers = waiting, [office.takes(message) for message in waiting]
+        if len(office.sent()) == 20:
+            break
+    assert [answer.code for answer in answers] == [250] * 5 + [450]
+    office.rig.time.advance(61)
+    assert office.takes(mails[-1]).code == 450, "the limit of an hour"
+    office.rig.time.advance(3_600)
+    assert office.takes(mails[-1]).code == 250
+    assert [text for _, _, text in office.sent()] == [f"This is number {word}." for word in WORDS]
+    assert office.notices() == []
+
+
+def test_a_program_in_disguise_comes_to_an_end(office: Office) -> None:
+    """It says the same again and again: its own server tells its author, if it has one."""
+    codes = [office.takes(reply(f"I am away until {number}:30.")).code for number in range(20)]
+    assert codes == [250] * 5 + [550] * 15
+    assert office.takes(reply("I am a person.")).code == 450
+    assert office.notices() == []
+    assert office.told == 0
 
 
 # -- new mail -------------------------------------------------------------------------------------
@@ -513,7 +687,7 @@ def test_an_old_mail_of_the_owners_cannot_be_sent_here_once_more(
     old = signed(new("friend@example.net"))
     assert office.takes(old, to=to, peer=STRANGER).code == 550
     assert office.takes(old.replace(b"friend@example.net", to.encode()), to=to, peer=STRANGER).code == 550
-    unsigned_to = signed(reply("Old.")).replace(b"From:", f"To: {to}\r\nFrom:".encode(), 1)
+    unsigned_to = signed(reply("Old.")).replace(b"\r\nFrom:", f"\r\nTo: {to}\r\nFrom:".encode(), 1)
     assert office.takes(unsigned_to, to=to, peer=STRANGER).code == 550
     assert office.sent() == []
     above = signed(new("friend@example.net"))
@@ -762,13 +936,14 @@ def test_an_author_is_proven_once_for_all_recipients(strict: Office) -> None:
 
     strict.zone.texts = texts  # type: ignore[method-assign]
     to = [strict.address, strict.address.replace("sms+", "SMS+"), f"sms@{DOMAIN}"]
-    arrival = Arrival(signed(reply(references=strict.address)), OWNER, STRANGER)
+    named = {"to": ", ".join(to), "references": strict.address}
+    arrival = Arrival(signed(reply(**named)), OWNER, STRANGER)
     replies = success(strict.intake.take(arrival, to))
     assert [item.code for item in replies] == [250, 250, 250]
     assert asked == ["s1._domainkey.example.org"]
     strict.zone.away = True
     asked.clear()
-    again = Arrival(signed(reply(references=strict.address)), OWNER, STRANGER)
+    again = Arrival(signed(reply(**named)), OWNER, STRANGER)
     replies = success(strict.intake.take(again, to))
     assert [item.code for item in replies] == [451, 451, 451]
     assert len(asked) == 1
