@@ -165,6 +165,9 @@ def test_the_second_factor(opened: Open, person: Person) -> None:
 def test_an_operator_stops_a_bind(opened: Open, boss: Person) -> None:
     page = opened(boss, "/operator/binds")
     page.get_by_role("button", name=re.compile("^Stop")).first.click()
+    expect(page.get_by_text("Nothing goes out or comes in by it until it is started again.")).to_be_visible()
+    assert barriers(page, "en") == []
+    page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("cell", name="stopped")).to_have_count(1)
     page.get_by_role("button", name=re.compile("^Start")).first.click()
     expect(page.get_by_role("cell", name="stopped")).to_have_count(0)

@@ -67,6 +67,7 @@ class Messages(MemberPage):
             newest=at == {"before": None, "after": None},
             paused=[record for record in failing if record.paused_at is not None],
             deleted=self._deleted(Fields(request)),
+            none_chosen=Fields(request).line("chosen") == "none",
         )
 
     def _deleted(self, fields: Fields) -> tuple[int, int] | None:
@@ -87,7 +88,7 @@ class Messages(MemberPage):
             return see_other(link.rstrip("?&"))
         chosen = fields.identifiers("message")
         if not chosen:
-            return see_other(link.rstrip("?&"))
+            return see_other(f"{link}chosen=none")
         deletion_id, count = await delete_chosen(self.portal, visitor, chosen)
         return see_other(f"{link}deleted={deletion_id}&count={count}")
 
