@@ -21,6 +21,18 @@ def is_ours(request: EdgeRequest, public_url: str) -> bool:
     return _authority(origin) in known - {""}
 
 
+def page_of(request: EdgeRequest, public_url: str) -> str | None:
+    """The path and query of the page of ours that a request comes from, when the browser says it."""
+    try:
+        page = urlsplit(request.getHeader("referer") or "")
+    except ValueError:
+        return None
+    known = {(request.getHeader("host") or "").lower(), _authority(public_url)}
+    if not page.path or page.netloc.lower() not in known - {""}:
+        return None
+    return f"{page.path}?{page.query}" if page.query else page.path
+
+
 def client_address(request: EdgeRequest, proxied: bool) -> str:
     """Who is at the other end.
 

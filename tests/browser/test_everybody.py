@@ -24,16 +24,28 @@ TALK = (
     "Until later.",
 )
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+NARROW = 320
+OF_LAYOUT = ["target-size", "scrollable-region-focusable", "page-has-heading-one", "empty-heading", "bypass"]
+"""The rules that may say another thing of a page where it is narrow."""
+LONG_NAMED = "+12025550152"
+UNBROKEN = "Wolfeschlegelsteinhausenbergerdorff" * 5
+STICKS_OUT = """() => [...document.querySelectorAll("body *")].filter((element) => {
+  const box = element.getBoundingClientRect();
+  if (!box.width || !box.height || (box.left >= 0 && box.right <= innerWidth + 1)) return false;
+  return !element.closest(".hidden, .skip, .wide, .top nav, .bar .actions, .name, .last, .chip");
+}).map((element) => element.outerHTML.slice(0, 120))"""
+"""What is partly out of sight, and in nothing that scrolls sideways."""
 SCHEMES = {"en": ("light", "dark"), "fr": ("light",), "es": ("dark",)}
 """Where each page is looked at, every time by all rules: a run takes a second, and there are many pages."""
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds on the page as it is now."""
+def violations(page: Page, rules: list[str] | None = None) -> list[str]:
+    """What axe finds on the page as it is now, by all our standards or by these rules alone."""
     if not page.evaluate("() => 'axe' in window"):
         # Evaluated in the page's world, not as an inline script: the policy of the page forbids those.
         page.evaluate(AXE.read_text("utf-8"))
-    found: Any = page.evaluate("rules => axe.run(document, { runOnly: rules })", STANDARDS)
+    wanted = {"type": "rule", "values": rules} if rules else STANDARDS
+    found: Any = page.evaluate("wanted => axe.run(document, { runOnly: wanted })", wanted)
     return [
         f"{item['id']}: {item['help']}: {node['html'][:160]}"
         for item in found["violations"]
@@ -51,6 +63,16 @@ def barriers(page: Page, language: str) -> list[str]:
     return found
 
 
+def narrows(page: Page) -> list[str]:
+    """What is wrong with the page at this width: what is cut off; and by axe, where that is narrow."""
+    found: list[str] = page.evaluate(STICKS_OUT)
+    wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    if wide > 0:
+        found.append(f"{wide} px too wide")
+    narrow = page.viewport_size is not None and page.viewport_size["width"] == NARROW
+    return found + (violations(page, OF_LAYOUT) if narrow else [])
+
+
 @pytest.fixture(scope="module")
 def lively(stage: Stage) -> Person:
     """Somebody with a bit of everything."""
@@ -65,6 +87,8 @@ def lively(stage: Stage) -> Person:
                 stage.put_part(conn, message, PartState.FAILED if number == 5 else PartState.DELIVERED)
     stage.history(person, 2, OTHER_PHONE, "See you at {} o’clock?")
     stage.history(person, 1, "ACME", "Your code is 123456")
+    stage.contact(person, UNBROKEN, LONG_NAMED)
+    stage.history(person, 2, LONG_NAMED, UNBROKEN)
     return person
 
 
@@ -74,6 +98,7 @@ def pages(stage: Stage, person: Person) -> dict[str, str]:
     return {
         "conversations": "/conversations",
         "conversation": f"/conversations/{person.did}/{PHONE}",
+        "conversation-long": f"/conversations/{person.did}/{LONG_NAMED}",
         "search": "/conversations?q=text&direction=mo",
         "new": "/new",
         "messages": "/messages",
@@ -122,15 +147,16 @@ def test_every_width(opened: Open, stage: Stage, lively: Person, complaints: Com
     complaints.allowed = "404"
     size = {"width": width, "height": WIDTHS[width]}
     PICTURES.mkdir(parents=True, exist_ok=True)
+    wrong = {}
     for language in LANGUAGES:
         page = opened(lively, viewport=size, locale=LANGUAGES[language])
         for name, path in pages(stage, lively).items():
             page.goto(path)
-            wide = page.evaluate("() => document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} wide in {language}"
+            wrong[f"{name} {language}"] = narrows(page)
             for scheme in ("light", "dark") if language == "en" else ():
                 page.emulate_media(color_scheme=scheme)
                 page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png")
+    assert {name: said for name, said in wrong.items() if said} == {}
 
 
 def test_the_keyboard_alone(opened: Open, stage: Stage, person: Person) -> None:

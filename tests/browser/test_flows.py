@@ -122,6 +122,8 @@ def test_somebody_is_added_and_may_only_look(opened: Open, stage: Stage, person:
     expect(reader.locator("main button")).to_have_text(["Find", "Apply"])
     page.goto("/account/users")
     page.get_by_role("button", name=f"Remove {login}").click()
+    expect(page.get_by_text(f"{login} is logged out everywhere")).to_be_visible()
+    page.get_by_role("button", name="Remove").click()
     reader.reload()
     expect(reader).to_have_title("Log in · Trunkline")
 
@@ -134,6 +136,9 @@ def test_a_key_is_made_and_revoked(opened: Open, stage: Stage, person: Person) -
     token = page.get_by_role("status").locator("code").inner_text()
     assert stage.server.call("GET", "/v1/messages", key=token)[0] == 200
     page.get_by_role("button", name="Revoke billing").click()
+    page.get_by_role("link", name="Leave it as it is").click()
+    page.get_by_role("button", name="Revoke billing").click()
+    page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("There is no key yet.")).to_be_visible()
     assert stage.server.call("GET", "/v1/messages", key=token)[0] == 401
 

@@ -36,6 +36,14 @@ def test_all_of_a_page_is_selected_at_once_and_stays_so_when_something_comes(
     expect(page.locator(".row .text")).to_have_text(["came later"])
 
 
+def test_to_delete_nothing_is_said(opened: Open, stage: Stage, person: Person) -> None:
+    stage.history(person, 2)
+    page = opened(person, "/messages?direction=mo")
+    page.get_by_role("button", name="Delete selected").click()
+    expect(page.get_by_role("alert")).to_have_text("Choose some messages first.")
+    expect(page.locator(".row")).to_have_count(1)
+
+
 def test_delete_all_asks_for_the_word(
     opened: Open, stage: Stage, person: Person, complaints: Complaints
 ) -> None:

@@ -7,13 +7,15 @@ from playwright.sync_api import Page, expect
 
 from edge import totp
 from edge.web.pages.navigation import ACCOUNT_TABS, OPERATOR_TABS
-from storage import contacts, inventory, numbers, sip_accounts, users
+from storage import accounts, contacts, inventory, numbers, opt_outs, sip_accounts, users
+from storage.contacts import MoreNumber
 from storage.inventory import FreeNumber
 from storage.sip_accounts import SipAccount
 from tests.browser.conftest import PICTURES, Complaints, Open
 from tests.browser.stage import OTHER_PHONE, PASSWORD, PHONE, Person, Stage, now_ms
-from tests.browser.test_everybody import LANGUAGES, WIDTHS, barriers
+from tests.browser.test_everybody import LANGUAGES, LONG_NAMED, UNBROKEN, WIDTHS, barriers, narrows
 
+SCOPES = "messages:read contacts:write deliveries:write"
 FREE = "+12025559{:03d}"
 
 
@@ -32,7 +34,16 @@ def boss(stage: Stage) -> Person:
         ann = contacts.put(conn, stage.ids.next, mine, PHONE, "Ann Example", now_ms(), notes="of the bicycle")
         contacts.put(conn, stage.ids.next, mine, OTHER_PHONE, "Ann (work)", now_ms())
         group = contacts.add_group(conn, stage.ids.next, mine, "Customers", now_ms())
-        contacts.set_groups(conn, mine, ann.id, [group.id])
+        unbroken = contacts.add_group(conn, stage.ids.next, mine, UNBROKEN, now_ms())
+        long = contacts.put(conn, stage.ids.next, mine, LONG_NAMED, UNBROKEN, now_ms(), notes=UNBROKEN)
+        contacts.set_groups(conn, mine, ann.id, [group.id, unbroken.id])
+        others = [MoreNumber(f"+1202555016{tail}", "work" if tail else "") for tail in range(4)]
+        contacts.set_more_numbers(conn, mine, ann.id, others)
+        contacts.set_more_numbers(conn, mine, long.id, [MoreNumber("+12025550170", UNBROKEN[:40])])
+        opt_outs.add(conn, stage.ids.next, mine, OTHER_PHONE, "user:boss", now_ms(), did=person.did)
+        accounts.add_key(
+            conn, stage.ids.next, mine, UNBROKEN[:100], "abcdefgh", "0" * 64, now_ms(), scopes=SCOPES
+        )
         phone = SipAccount(0, mine, "boss", "sip.test", "x", "y", "md5", (person.did,), now_ms())
         sip_accounts.add_sip_account(conn, stage.ids.next, phone)
     stage.history(person, 20)
@@ -73,18 +84,20 @@ def test_no_page_has_a_barrier(opened: Open, stage: Stage, boss: Person, languag
     assert {name: said for name, said in found.items() if said} == {}
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_width(opened: Open, stage: Stage, boss: Person, width: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "language"), [(320, "en"), (320, "fr"), (320, "es"), (768, "en"), (1440, "en")]
+)
+def test_every_width(opened: Open, stage: Stage, boss: Person, width: int, language: str) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page = opened(boss, "/account", viewport={"width": width, "height": WIDTHS[width]})
-    too_wide = {}
+    size = {"width": width, "height": WIDTHS[width]}
+    page = opened(boss, "/account", viewport=size, locale=LANGUAGES[language])
+    wrong = {}
     for name, path in pages(stage, boss).items():
         page.goto(path)
-        page.screenshot(path=PICTURES / f"{name}-{width}-light.png", full_page=True)
-        wide = page.evaluate("() => document.documentElement.scrollWidth")
-        if wide > width:
-            too_wide[name] = wide
-    assert too_wide == {}
+        wrong[name] = narrows(page)
+        if language == "en":
+            page.screenshot(path=PICTURES / f"{name}-{width}-light.png", full_page=True)
+    assert {name: said for name, said in wrong.items() if said} == {}
 
 
 def test_a_number_is_set_up_by_the_keyboard_alone(
@@ -152,6 +165,9 @@ def test_the_second_factor(opened: Open, person: Person) -> None:
 def test_an_operator_stops_a_bind(opened: Open, boss: Person) -> None:
     page = opened(boss, "/operator/binds")
     page.get_by_role("button", name=re.compile("^Stop")).first.click()
+    expect(page.get_by_text("Nothing goes out or comes in by it until it is started again.")).to_be_visible()
+    assert barriers(page, "en") == []
+    page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("cell", name="stopped")).to_have_count(1)
     page.get_by_role("button", name=re.compile("^Start")).first.click()
     expect(page.get_by_role("cell", name="stopped")).to_have_count(0)

@@ -1,4 +1,5 @@
-"""Pages with several forms. Each form says in its field or button ``do`` what is wanted.
+"""Pages with several forms. Each form says in its field or button ``do`` what is wanted; a button that is
+called ``ask`` instead wants the person asked first.
 
 What a person did wrong shows the page again, with the sentence at the field and what he had written; what is
 done is followed by a redirection, so that a reload does nothing twice. What is shown only once (a key) is
@@ -6,6 +7,7 @@ shown at once.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -21,7 +23,7 @@ from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage.errors import Conflict, NotFound
 
-__all__ = ["NO_SETBACK", "SAID", "ActionPage", "Doing", "Setback", "Wrong"]
+__all__ = ["NO_SETBACK", "SAID", "ActionPage", "Doing", "Question", "Setback", "Wrong"]
 
 T = TypeVar("T")
 
@@ -55,6 +57,17 @@ class Wrong(Exception):
 Doing = Callable[[EdgeRequest, Visitor], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something is done that is not easily undone, and what the button for it says.
+
+    Both are in the reader's language.
+    """
+
+    sentence: str
+    yes: str
+
+
 class ActionPage(MemberPage):
     """Subclasses have `actions`, by what ``do`` says, and `shown`, which shows the page.
 
@@ -71,6 +84,10 @@ class ActionPage(MemberPage):
         """The page; ``more`` is what an action adds, such as what is shown only once."""
         raise NotImplementedError
 
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """What to ask first. A button that wants it asked is called ``ask`` instead of ``do``."""
+        return None
+
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """GET."""
         try:
@@ -80,11 +97,13 @@ class ActionPage(MemberPage):
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """POST."""
-        doing = self.actions().get(Fields(request).line("do"))
+        fields = Fields(request)
+        asked = fields.line("ask")
+        doing = self.actions().get(asked or fields.line("do"))
         if doing is None:
             raise PageProblem(400, N_("This form does not say what is wanted."))
         try:
-            answer: Answer = await doing(request, visitor)
+            answer: Answer = await (self._ask if asked else doing)(request, visitor)
         except Wrong as error:
             sentence = visitor.locale.gettext(error.sentence) % error.values
             return await self.shown(request, visitor, Setback(error.status, sentence, error.field))
@@ -93,6 +112,23 @@ class ActionPage(MemberPage):
         except Conflict as error:
             return await self.shown(request, visitor, Setback(409, str(error)))
         return answer
+
+    async def _ask(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """The question, with everything that the form brought: the answer is the same form again."""
+        fields = Fields(request)
+        do, path = fields.line("ask"), request.path.decode("latin-1")
+        question = await self.question(request, visitor, do)
+        if question is None:
+            raise PageProblem(400, N_("This form does not say what is wanted."))
+        return self.portal.page(
+            "ask.html",
+            visitor,
+            question=question,
+            do=do,
+            path=path,
+            back=origin.page_of(request, self.portal.public_url) or path,
+            given=fields.given({"csrf", "ask", "do"}),
+        )
 
     def answer(
         self, template: str, request: EdgeRequest, visitor: Visitor, setback: Setback, **variables: Any

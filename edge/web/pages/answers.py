@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edge.web.headers import GUARDS, NO_STORE, PAGE_HEAD, PHRASES, Header, lines
+from edge.web.pages.locales import Locale
 from edge.web.request import EdgeRequest
 
 DATA_HEAD = lines((*GUARDS, NO_STORE, (b"Content-Type", b"application/json")))
@@ -65,6 +66,12 @@ class PageProblem(Exception):
     sentence: str
     headers: tuple[Header, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
+
+    def said(self, locale: Locale) -> str:
+        """The sentence, in the reader's language."""
+        sentence = locale.gettext(self.sentence)
+        # Without values a "%" in it, as an error may have, is one.
+        return sentence % self.values if self.values else sentence
 
     @property
     def title(self) -> str:

@@ -1,7 +1,7 @@
 """What people typed or a link says: text out of octets, checked before anything looks at it."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from edge.web import parameters
 from edge.web.api.members import parse_identifier
@@ -44,6 +44,15 @@ class Fields:
     def line(self, name: str) -> str:
         """The same for a field of one line: without white space around it, and nothing unprintable in it."""
         return "".join(filter(str.isprintable, self.text(name).strip()))
+
+    def given(self, but: Collection[str] = ()) -> list[tuple[str, str]]:
+        """Every value of every field, in the order they came in, without those of these names."""
+        pairs = [
+            (name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
+            for name, values in self._args.items()
+            for value in values
+        ]
+        return [(name, value) for name, value in pairs if name not in but]
 
     def lines(self, name: str) -> list[str]:
         """All values of a field that comes several times, as `line` gives one."""

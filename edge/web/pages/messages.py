@@ -70,6 +70,7 @@ class Messages(MemberPage):
             paused=[record for record in failing if record.paused_at is not None],
             deleted=await self._deleted(visitor, Fields(request)),
             undone=Fields(request).line("undone"),
+            none_chosen=Fields(request).line("chosen") == "none",
         )
 
     async def _deleted(self, visitor: Visitor, fields: Fields) -> tuple[int, int] | None:
@@ -89,7 +90,7 @@ class Messages(MemberPage):
             return see_other(f"{link}undone={'yes' if sum(back) else 'late'}")
         chosen = fields.identifiers("message")
         if not chosen:
-            return see_other(link.rstrip("?&"))
+            return see_other(f"{link}chosen=none")
         return see_other(f"{link}deleted={await delete_chosen(self.portal, visitor, chosen)}")
 
 

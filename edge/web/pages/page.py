@@ -1,6 +1,7 @@
 """What every page does the same way: methods, log-in, form tokens, errors."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from edge.web.pages.answers import Answer, PageProblem, not_found, retry_after, 
 from edge.web.pages.forms import Fields, take_parts
 from edge.web.pages.locales import N_
 from edge.web.pages.portal import Portal
+from edge.web.pages.sending import Setback
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage.errors import StoreUnavailable
@@ -64,7 +66,19 @@ class Page(Resource):
             found = PageProblem(503, error.sentence, (retry_after(error.retry_after),))
         except StoreUnavailable:
             found = PageProblem(503, STORE_AWAY, (retry_after(STORE_RETRY_SECONDS),))
-        return self.portal.problem(found, locale=self.portal.locale(request))
+        return self.problem(request, found)
+
+    def problem(
+        self, request: EdgeRequest, found: PageProblem, visitor: Visitor | None = None, field: str = ""
+    ) -> Answer:
+        """What is wrong: as a page, or for a script as the sentence that it shows beside its form."""
+        portal = self.portal
+        if not is_for_a_part(request):
+            return portal.problem(found, visitor, portal.locale(request))
+        locale = visitor.locale if visitor is not None else portal.locale(request)
+        setback = Setback(found.status, found.said(locale), field)
+        body = portal.render("setback.html", visitor, locale, setback=setback)
+        return Answer(body, found.status, found.headers)
 
     def _handler(self, request: EdgeRequest) -> Handler:
         handlers = {b"GET": self.get, b"HEAD": self.get, b"POST": self.post}
@@ -75,6 +89,11 @@ class Page(Resource):
         if request.method == b"POST" and not origin.is_ours(request, self.portal.public_url):
             raise PageProblem(403, FORM_TOO_OLD)
         return handler
+
+    def came_from(self, request: EdgeRequest) -> str:
+        """The page that a form was on: as the browser says, else where the form was sent to."""
+        own = "/" if self.get is None else request.uri.decode("latin-1")
+        return origin.page_of(request, self.portal.public_url) or own
 
 
 def _no_such_method(method: bytes, allowed: bytes) -> PageProblem:
@@ -116,17 +135,17 @@ class MemberPage(Page):
         visitor = await self._visitor(request)
         if visitor is None:
             return see_other(f"/login?next={quote(request.uri.decode('latin-1'), safe='/')}")
-        return await self._as(visitor, self._allowed(self.show, self.sees, request, visitor))
+        return await self._as(request, visitor, self._allowed(self.show, self.sees, request, visitor))
 
     async def post(self, request: EdgeRequest) -> Answer:
         """The form, from whoever may send it."""
         visitor = await self._visitor(request)
         if visitor is None:
-            return see_other("/login")
+            return see_other(f"/login?next={quote(self.came_from(request), safe='/')}")
         take_parts(request)
         if not Fields(request).holds("csrf", visitor.session.csrf_token):
-            return self.portal.problem(PageProblem(403, FORM_TOO_OLD), visitor)
-        return await self._as(visitor, self._allowed(self.submit, self.changes, request, visitor))
+            return self.problem(request, PageProblem(403, FORM_TOO_OLD), visitor, "csrf")
+        return await self._as(request, visitor, self._allowed(self.submit, self.changes, request, visitor))
 
     async def _allowed(
         self,
@@ -152,17 +171,24 @@ class MemberPage(Page):
                 renewing.addErrback(_not_renewed)
         return visitor
 
-    async def _as(self, visitor: Visitor, answering: Awaitable[Answer]) -> Answer:
+    async def _as(self, request: EdgeRequest, visitor: Visitor, answering: Awaitable[Answer]) -> Answer:
         """An error page of somebody who is logged in keeps its menu."""
         try:
             return await answering
         except PageProblem as problem:
-            return self.portal.problem(problem, visitor)
+            return self.problem(request, problem, visitor)
 
 
 def is_refresh(request: EdgeRequest) -> bool:
     """The page's script asks again, for a changing part only: nobody has done anything."""
     return request.method == b"GET" and bool(part(request))
+
+
+def is_for_a_part(request: EdgeRequest) -> bool:
+    """Does a script ask, that puts the answer into a page? A form that cannot be read is none of its."""
+    with suppress(PageProblem):
+        return bool(part(request))
+    return False
 
 
 def part(request: EdgeRequest) -> str:

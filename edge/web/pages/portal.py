@@ -129,12 +129,9 @@ class Portal:
         self, problem: PageProblem, visitor: Visitor | None = None, locale: Locale | None = None
     ) -> Answer:
         """The page that says what is wrong."""
-        said = (visitor.locale if visitor is not None else locale or ENGLISH).gettext
-        sentence = said(problem.sentence)
-        if problem.values:  # else a "%" in it, as an error may have, is one
-            sentence %= problem.values
-        title = said(TITLES.get(problem.status, problem.title))
-        body = self.render("problem.html", visitor, locale, title=title, sentence=sentence)
+        spoken = visitor.locale if visitor is not None else locale or ENGLISH
+        title = spoken.gettext(TITLES.get(problem.status, problem.title))
+        body = self.render("problem.html", visitor, locale, title=title, sentence=problem.said(spoken))
         return Answer(body, problem.status, problem.headers)
 
     def too_large(self, request: EdgeRequest, limit: int) -> tuple[int, bytes, bytes]:

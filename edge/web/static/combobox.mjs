@@ -3,6 +3,13 @@
 import { _ } from "./words.mjs";
 
 const WAIT_MS = 120;
+const WHOLE_DIGITS = 7;
+
+// Is this number what was typed, with or without what people leave out at its beginning?
+function isWhole(typed, number) {
+  const digits = typed.replace(/[\s().+\-/]/g, "").replace(/^0+/, "");
+  return /^\d+$/.test(digits) && digits.length >= WHOLE_DIGITS && number.endsWith(digits);
+}
 
 function combobox(input) {
   const list = document.createElement("ul");
@@ -16,7 +23,10 @@ function combobox(input) {
     input.setAttribute(name, value);
   }
   const source = document.getElementById("from");
-  let waiting = 0, at = -1;
+  let waiting = 0, at = -1, isChosen = false;
+  source?.addEventListener("change", () => {
+    isChosen = true;
+  });
 
   function open(on) {
     list.hidden = !on;
@@ -31,11 +41,16 @@ function combobox(input) {
     else input.setAttribute("aria-activedescendant", list.children[at].id);
   }
 
+  function propose(number) {
+    const did = [...(source?.options ?? [])].find((option) => option.value === number && !option.disabled);
+    if (did) source.value = did.value;
+  }
+
   function choose(item) {
     input.value = item.dataset.number;
-    const did = [...(source?.options ?? [])].find((option) => option.value === item.dataset.did && !option.disabled);
-    if (did) source.value = did.value;
+    propose(item.dataset.did);
     open(false);
+    input.dispatchEvent(new Event("change", { bubbles: true })); // not "input": nothing more is looked for
   }
 
   function show(found) {
@@ -46,7 +61,7 @@ function combobox(input) {
         item.setAttribute("role", "option");
         item.dataset.number = number;
         item.dataset.did = did ?? "";
-        item.textContent = `${name} ${number}`;
+        item.textContent = name && name !== number ? `${name} ${number}` : number;
         item.addEventListener("mousedown", (event) => {
           event.preventDefault();
           choose(item);
@@ -54,8 +69,10 @@ function combobox(input) {
         return item;
       }),
     );
-    open(found.length > 0);
+    open(found.length > 0 && document.activeElement === input);
     select(-1);
+    const meant = found.filter(({ number }) => isWhole(input.value, number));
+    if (meant.length === 1 && !isChosen) propose(meant[0].did);
   }
 
   input.addEventListener("input", () => {

@@ -3,11 +3,12 @@
 
 import { listOf, refreshThread, shown, unsent } from "./center.mjs";
 import { count } from "./counter.mjs";
-import { fill, put } from "./parts.mjs";
+import { fill } from "./parts.mjs";
+import { keep, kept, loggedOut, refused, untell } from "./unsent.mjs";
 import { _ } from "./words.mjs";
 
 const ALPHABETS = { GSM7: "GSM-7", UCS2: "UCS-2", LATIN1: "Latin-1", ASCII: "ASCII" };
-const DRAFT_MS = 800;
+const DRAFT_MS = 800, DRAFT_AGAIN_MS = 2_000, DRAFT_SELDOM_MS = 60_000;
 const TRIES = 2, AGAIN_MS = 1500;
 const thread = document.getElementById("thread");
 
@@ -73,16 +74,37 @@ function fit(text) {
 
 const form = document.getElementById("composer");
 const text = form?.elements.text;
-let saving = 0;
+let saving = 0, wait = DRAFT_AGAIN_MS;
 
 function fields(more) {
   return new URLSearchParams({ csrf: form.elements.csrf.value, ...more });
 }
 
-function keep() {
+// The draft, as the server has it for all of his devices. What it did not take is tried again.
+async function save() {
+  notLater();
+  const written = text.value;
+  const body = fields({ do: "draft", part: "draft", text: written });
+  const answer = await fetch(form.action, { method: "POST", body, keepalive: written.length < 20_000 }).catch(() => null);
+  if (answer?.ok && !answer.redirected) {
+    wait = DRAFT_AGAIN_MS;
+    if (text.value === written) keep(null);
+  } else if (answer?.redirected) loggedOut();
+  else if (answer?.status === 403) refused(answer);
+  else if (text.value === written) {
+    later(wait);
+    wait = Math.min(wait * 2, DRAFT_SELDOM_MS);
+  }
+}
+
+function later(ms) {
+  clearTimeout(saving);
+  saving = setTimeout(save, ms);
+}
+
+function notLater() {
   clearTimeout(saving);
   saving = 0;
-  return fetch(form.action, { method: "POST", body: fields({ do: "draft", part: "draft", text: text.value }), keepalive: text.value.length < 20_000 }).catch(() => {});
 }
 
 function bubble(written) {
@@ -109,18 +131,17 @@ async function deliver(item, written, key, tries = 1) {
   } catch {
     return again(item, written, key, tries);
   }
-  if (answer.redirected) return again(item, written, key, TRIES); // logged out: the text stays here
   if (answer.status === 503) return again(item, written, key, tries);
-  const html = await answer.text();
   unsent.delete(item);
   item.remove();
-  if (answer.ok) {
-    fill(thread, html, shown);
+  if (answer.ok && !answer.redirected) {
+    if (!text.value) keep(null);
+    fill(thread, await answer.text(), shown);
     return refreshThread(); // it may have been overtaken by one that knows more
   }
   text.value = text.value ? `${written}\n${text.value}` : written;
   text.dispatchEvent(new Event("input"));
-  put(document.getElementById("setback"), html);
+  return refused(answer);
 }
 
 // Nobody knows whether it arrived; the key sees to it that it goes once all the same.
@@ -147,22 +168,61 @@ if (form) {
     if (form.dataset.newest !== "yes") return; // an older page is shown: the answer leads to the newest
     event.preventDefault();
     const written = text.value, key = form.elements.key.value;
-    clearTimeout(saving);
-    saving = 0;
-    document.getElementById("setback").replaceChildren();
     text.value = "";
     text.dispatchEvent(new Event("input"));
-    clearTimeout(saving);
-    saving = 0;
+    notLater(); // it is no draft any more: the server sees to that
+    keep({ text: written, key });
     form.elements.key.value = newKey();
     text.focus();
     deliver(bubble(written), written, key);
   });
   text.addEventListener("input", () => {
-    clearTimeout(saving);
-    saving = setTimeout(keep, DRAFT_MS);
+    keep({ text: text.value });
+    later(DRAFT_MS);
   });
-  addEventListener("pagehide", () => saving && keep());
+  addEventListener("pagehide", () => saving && save());
+  const left = kept();
+  if (left && left.text !== text.value) {
+    text.value = left.text;
+    if (left.key) form.elements.key.value = left.key; // should it have arrived after all, it goes once
+    text.dispatchEvent(new Event("input"));
+  }
+  // The first message of a conversation has arrived: it is no more being written on the page that it was sent from.
+  if (location.hash && document.referrer && new URL(document.referrer).pathname === "/new") keep(null, "/new");
+}
+
+// -- the first message to somebody -----------------------------------------------------------------------------
+
+const first = document.getElementById("new");
+
+if (first) {
+  const names = ["to", "from", "text"];
+  const left = kept();
+  const untouched = !location.search && !first.elements.to.defaultValue && !first.elements.text.defaultValue;
+  if (left && untouched) {
+    const { from, to, text: area } = first.elements;
+    to.value = left.to;
+    area.value = left.text;
+    if ([...from.options].some((option) => option.value === left.from && !option.disabled)) from.value = left.from;
+    area.dispatchEvent(new Event("input"));
+  }
+  const keepAll = () => {
+    const written = Object.fromEntries(names.map((name) => [name, first.elements[name].value]));
+    keep(written.to || written.text ? written : null);
+  };
+  for (const event of ["input", "change"]) first.addEventListener(event, keepAll);
+}
+
+// -- every text ---------------------------------------------------------------------------------------------------
+
+// What was said of a field is no more true when it is changed.
+for (const field of document.querySelectorAll("#composer [name], #new [name]")) {
+  field.addEventListener("input", () => {
+    untell();
+    document.getElementById(`${field.name}-problem`)?.remove();
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  });
 }
 
 for (const area of document.querySelectorAll("form textarea[name=text]")) {

@@ -1,5 +1,7 @@
 // Parts of a page that are asked for anew and put in the place of what is shown: [data-part] has their address.
 
+import { loggedOut } from "./unsent.mjs";
+
 const GATHER_MS = 500, UNSEEN_MS = 10_000;
 const states = new Map();
 
@@ -62,7 +64,10 @@ export function fill(element, html, after = () => {}) {
 
 export async function ask(address, options = {}) {
   const answer = await fetch(address, { headers: { Accept: "text/html" }, ...options });
-  if (answer.redirected && new URL(answer.url).pathname === "/login") location.reload();
+  if (answer.redirected) {
+    loggedOut();
+    return null;
+  }
   return answer.ok ? answer.text() : null;
 }
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from edge.keys import EVERYTHING, PREVIOUS_MS, SCOPES, new_token, prefix_of, token_hash
 from edge.web.api.members import parse_identifier
-from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
+from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
 from edge.web.pages.answers import Answer, not_found
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
@@ -20,6 +20,7 @@ from storage.records import ApiKey, Role
 PATH = "/account/keys"
 DAY_MS = 86_400_000
 MAX_NAME = 100
+REVOKING = N_("Programs that use the key %(name)s are refused from now on.")
 ENDS = (
     ("", N_("never")),
     ("30", N_("in 30 days")),
@@ -54,6 +55,16 @@ class Keys(ActionPage):
     def actions(self) -> Mapping[str, Doing]:
         """See `ActionPage`."""
         return {"add": self._add, "rotate": self._rotate, "revoke": self._revoke}
+
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """See `ActionPage`."""
+        identity = parse_identifier(Fields(request).line("key"))
+        keys = await self.portal.services.store.read(accounts.list_keys, visitor.account_id)
+        found = next((key for key in keys if key.id == identity), None)
+        if do != "revoke" or found is None:
+            return None
+        said = visitor.locale.gettext
+        return Question(said(REVOKING) % {"name": found.name}, said(N_("Revoke")))
 
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any

@@ -13,7 +13,7 @@ from edge.sip import accounts as phones
 from edge.sip import provisioning
 from edge.web.api.members import parse_identifier
 from edge.web.headers import GUARDS, NO_STORE, lines
-from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
+from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
 from edge.web.pages.answers import Answer, File, not_found
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
@@ -29,6 +29,7 @@ from storage.sip_accounts import Digest, SipAccount
 
 PATH = "/account/phones"
 PASSWORD_OCTETS = 12
+REMOVING = N_("%(phone)s cannot register any more, and nothing rings there.")
 DIGESTS = (("md5", "MD5"), ("sha-256", "SHA-256"), ("both", "MD5 + SHA-256"))
 
 
@@ -108,6 +109,14 @@ class Phone(PhonePage):
     def actions(self) -> Mapping[str, Doing]:
         """See `ActionPage`."""
         return {"save": self._save, "password": self._password, "qr": self._qr, "remove": self._remove}
+
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """See `ActionPage`."""
+        if do != "remove":
+            return None
+        phone = await self.portal.services.store.read(sip_accounts.get, visitor.account_id, self._identity)
+        said = visitor.locale.gettext
+        return Question(said(REMOVING) % {"phone": phone.aor}, said(N_("Remove this phone")))
 
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from edge.web.api.members import parse_identifier
 from edge.web.pages.account.preferences import ROLES
-from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
+from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
 from edge.web.pages.answers import Answer, not_found
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
@@ -25,6 +25,7 @@ _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}", re.ASCII)
 ONLY_OWNER = N_("An account needs an owner, and this is the only one.")
 TAKEN = N_("This log-in is taken.")
 OF_OPERATORS = N_("Only an operator may change or remove an operator's log-in.")
+REMOVING = N_("%(login)s is logged out everywhere and cannot log in any more.")
 
 
 class Users(ActionPage):
@@ -40,6 +41,14 @@ class Users(ActionPage):
     def actions(self) -> Mapping[str, Doing]:
         """See `ActionPage`."""
         return {"add": self._add, "role": self._role, "password": self._password, "remove": self._remove}
+
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """See `ActionPage`."""
+        found = await self.portal.services.store.read(users.get, visitor.account_id, _user(request))
+        if do != "remove" or found is None:
+            return None
+        said = visitor.locale.gettext
+        return Question(said(REMOVING) % {"login": found.login}, said(N_("Remove")))
 
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any

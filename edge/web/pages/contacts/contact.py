@@ -10,7 +10,7 @@ from edge.contacts.book import MAX_LABEL, MAX_NAME, MAX_NOTES, MAX_NUMBERS
 from edge.errors import Refused
 from edge.policy.numbers import destination
 from edge.web.api.members import parse_identifier
-from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
+from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
 from edge.web.pages.answers import Answer, not_found
 from edge.web.pages.contacts.listed import PATH, Shown, with_all
 from edge.web.pages.forms import Fields
@@ -26,6 +26,7 @@ from storage.records import Role
 _DIGITS = re.compile(r"[0-9+().\-/\s]*")
 NO_NUMBER = N_("This is no telephone number.")
 TAKEN = N_("Another contact has this number.")
+REMOVING = N_("%(name)s leaves the phone book, with all numbers and notes. The messages stay.")
 
 
 class Edit(ActionPage):
@@ -40,6 +41,14 @@ class Edit(ActionPage):
     def actions(self) -> Mapping[str, Doing]:
         """See `ActionPage`."""
         return {"save": self._save, "remove": self._remove}
+
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """See `ActionPage`."""
+        item, _ = await self.portal.services.store.read(_read, visitor.account_id, self._identity)
+        if do != "remove" or item is None:
+            return None
+        said = visitor.locale.gettext
+        return Question(said(REMOVING) % {"name": item.contact.name}, said(N_("Remove")))
 
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any

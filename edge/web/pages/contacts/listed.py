@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection
 
 from edge.web.api.members import parse_identifier
-from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
+from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
 from edge.web.pages.answers import Answer, see_other
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
@@ -73,6 +73,18 @@ class Contacts(ActionPage):
     def actions(self) -> Mapping[str, Doing]:
         """See `ActionPage`."""
         return {"remove": self._remove, "merge": self._merge, "join": self._join}
+
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """See `ActionPage`."""
+        if do != "remove":
+            return None
+        count, locale = len(chosen(request)), visitor.locale
+        sentence = locale.ngettext(
+            "%(num)d contact leaves the phone book. The messages stay.",
+            "%(num)d contacts leave the phone book. The messages stay.",
+            count,
+        )
+        return Question(sentence % {"num": count}, locale.gettext(N_("Remove the chosen")))
 
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any

@@ -17,7 +17,7 @@ from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.numbers.listed import PATH as LIST
 from edge.web.pages.numbers.listed import path_of
-from edge.web.pages.numbers.words import ABOUT, VARIABLES, field_of, handler_word
+from edge.web.pages.numbers.words import ABOUT, VARIABLES, fault_word, field_of, handler_word
 from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
@@ -166,7 +166,8 @@ class Settings(ActionPage):
             try:
                 after = changing.change(conn, next_id, before, kind.name, settings, enabled, rules)
             except SettingError as error:
-                raise Wrong(error.field[:80], error.sentence.replace("%", "%%")) from None
+                sentence = fault_word(error, visitor.locale)
+                raise Wrong(error.field[:80], sentence.replace("%", "%%")) from None
             return before, after
 
         changed = await self.change(

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from edge.handlers.base import DIDHandler, Key
-from edge.web.pages.locales import N_, Locale
+from edge.handlers.base import DIDHandler, Key, SettingError
+from edge.web.pages.locales import DEFAULT_LANGUAGE, N_, Locale
 
 HANDLERS = {
     "portal": N_("Portal"),
@@ -51,6 +51,16 @@ CHOICES = {
     ),
     ("webhook", "format"): (("voipms", N_("as VoIP.ms")), ("standard", N_("Standard Webhooks, signed"))),
 }
+PAGE_FAULT = N_("Write the whole URL of a page on the internet, with no other variables than those below.")
+FAULTS = {
+    "email_to": N_("Write e-mail addresses, at most ten, with commas between."),
+    "forward_to": N_("Write the whole number of another phone, such as +12025550150."),
+    "callback_url": PAGE_FAULT,
+    "webhook_url": PAGE_FAULT,
+    "sip_aor": N_("Choose a phone of this account."),
+}
+"""What is wrong with a setting, by field. In English the handler's own sentence is shown: it knows more."""
+FAULT = N_("This cannot be set so.")
 VARIABLES = {
     "ID": N_("the message’s id, the same when it is asked again"),
     "TIMESTAMP": N_("when it came, in the server’s zone"),
@@ -81,6 +91,13 @@ class Field:
 def handler_word(kind: type[DIDHandler], locale: Locale) -> str:
     """Of a third party's handler its name."""
     return locale.gettext(HANDLERS[kind.name]) if kind.name in HANDLERS else kind.name
+
+
+def fault_word(error: SettingError, locale: Locale) -> str:
+    """Why a setting cannot be, as a sentence for people."""
+    if locale.language != DEFAULT_LANGUAGE:
+        return locale.gettext(FAULTS.get(error.field, FAULT))
+    return error.sentence[:1].upper() + error.sentence[1:]
 
 
 def field_of(

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edge.web.pages.actions import NO_SETBACK, Doing, Setback
+from edge.web.pages.actions import NO_SETBACK, Doing, Question, Setback
 from edge.web.pages.answers import Answer
 from edge.web.pages.charts import stacked
+from edge.web.pages.locales import N_
 from edge.web.pages.operator.commanding import CommandPage
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
@@ -13,6 +14,9 @@ from storage import operators
 
 HOUR_MS = 3_600_000
 HOURS = 24
+STOPPING = N_(
+    "No message of any account leaves any more until it is switched on again. What is accepted waits."
+)
 
 
 class Overview(CommandPage):
@@ -48,6 +52,13 @@ class Overview(CommandPage):
             stopped=bool(isinstance(stopped.document, dict) and stopped.document.get("on")),
             **{"told": "", **more},
         )
+
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """See `ActionPage`."""
+        if do != "stop-sending":
+            return None
+        said = visitor.locale.gettext
+        return Question(said(STOPPING), said(N_("Stop all sending")))
 
     async def _stop(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         await self.run(request, visitor, "kill-switch on")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge.web.pages.actions import NO_SETBACK, Doing, Setback
+from edge.web.pages.actions import NO_SETBACK, Doing, Question, Setback
 from edge.web.pages.answers import Answer, PageProblem
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
@@ -18,13 +18,17 @@ ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A command on one row, whose ``columns`` are its parameters; ``last`` are further words."""
+    """A command on one row, whose ``columns`` are its parameters; ``last`` are further words.
+
+    One that is a ``danger`` is asked about first, with what it ``means``.
+    """
 
     label: str
     command: str
     columns: tuple[str, ...]
     last: str = ""
     danger: bool = False
+    means: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,20 @@ class View:
     limited: bool = True
     cursor: str = ""
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The columns that a row's form brings: what its commands need, and what the row is known by."""
+        needed = [column for button in self.buttons for column in button.columns]
+        return tuple(dict.fromkeys((*needed, self.columns[0][0])))
+
 
 NUMBER, ACCOUNT, STATE, MESSAGE = N_("Number"), N_("Account"), N_("State"), N_("Message")
 UPSTREAM, HANDLER, TARGET, SINCE = N_("Upstream"), N_("Handler"), N_("Target"), N_("Since")
 ATTEMPTS, FROM, TO, OUTCOME = N_("Attempts"), N_("From"), N_("To"), N_("Outcome")
+STOPPED = N_("Nothing goes out or comes in by it until it is started again.")
+GIVEN_UP = N_("The message counts as failed and is not sent any more.")
+NO_MORE_TRIES = N_("The message is in the portal, but this handler does not get it any more.")
+FORGOTTEN = N_("What comes for this phone waits until it registers again.")
 
 TABLES = (
     View(
@@ -125,7 +139,7 @@ TABLES = (
         ),
         (
             Button(N_("Start"), "bind start", ("bind",)),
-            Button(N_("Stop"), "bind stop", ("bind",), danger=True),
+            Button(N_("Stop"), "bind stop", ("bind",), danger=True, means=STOPPED),
             Button(N_("Restart"), "bind restart", ("bind",)),
         ),
         limited=False,
@@ -144,7 +158,7 @@ TABLES = (
         ),
         (
             Button(N_("Start"), "bind start", ("upstream",)),
-            Button(N_("Stop"), "bind stop", ("upstream",), danger=True),
+            Button(N_("Stop"), "bind stop", ("upstream",), danger=True, means=STOPPED),
         ),
         limited=False,
     ),
@@ -165,7 +179,7 @@ TABLES = (
         (
             Button(N_("Send now"), "queue retry", ("message",)),
             Button(N_("Hold"), "queue hold", ("message",)),
-            Button(N_("Give up"), "queue cancel", ("message",), danger=True),
+            Button(N_("Give up"), "queue cancel", ("message",), danger=True, means=GIVEN_UP),
         ),
     ),
     View(
@@ -183,7 +197,7 @@ TABLES = (
         ),
         (
             Button(N_("Send again"), "indoubt resolve", ("part",), "resend"),
-            Button(N_("Give up"), "indoubt resolve", ("part",), "fail", danger=True),
+            Button(N_("Give up"), "indoubt resolve", ("part",), "fail", danger=True, means=GIVEN_UP),
         ),
     ),
     View(
@@ -201,7 +215,7 @@ TABLES = (
         ),
         (
             Button(N_("Try now"), "delivery retry", ("delivery",)),
-            Button(N_("Give up"), "delivery skip", ("delivery",), danger=True),
+            Button(N_("Give up"), "delivery skip", ("delivery",), danger=True, means=NO_MORE_TRIES),
         ),
     ),
     View(
@@ -237,7 +251,7 @@ TABLES = (
             ("reachable", N_("Reachable")),
             ("expires", N_("Expires")),
         ),
-        (Button(N_("Forget"), "sip kick", ("username",), danger=True),),
+        (Button(N_("Forget"), "sip kick", ("username",), danger=True, means=FORGOTTEN),),
         limited=False,
     ),
     View(
@@ -278,6 +292,16 @@ class Table(CommandPage):
         buttons = {f"button-{index}": self._pressed(item) for index, item in enumerate(view.buttons)}
         forms = {f"form-{index}": self._filled(item) for index, item in enumerate(view.forms)}
         return {**buttons, **forms}
+
+    async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
+        """Of a button that is dangerous: what it does, to which row."""
+        found = {f"button-{index}": item for index, item in enumerate(self._view.buttons)}.get(do)
+        if found is None:
+            return None
+        locale, (column, label) = visitor.locale, self._view.columns[0]
+        row = f"{locale.gettext(label)} {Fields(request).line(f'row_{column}')}"
+        sentence = locale.gettext(found.means) if found.means else ""
+        return Question(f"{row}. {sentence}".strip(), locale.gettext(found.label))
 
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any

@@ -32,10 +32,22 @@ def test_pages_are_for_people_who_are_logged_in(scene: Scene, page: str) -> None
     assert (reply.status, reply.headers["location"]) == (303, f"/login?next={quote(page, safe='/')}")
 
 
-@pytest.mark.parametrize("page", ["/new", "/logout", "/conversations/+12025550100/+447911123456"])
-def test_forms_are_for_people_who_are_logged_in(scene: Scene, page: str) -> None:
-    reply = scene.browser().post(page, text="x", to="+447911123456", from_="+12025550100")
-    assert (reply.status, reply.headers["location"]) == (303, "/login")
+@pytest.mark.parametrize(
+    ("page", "referer", "goal"),
+    [
+        ("/new", "", "/new"),
+        ("/logout", "", "/"),
+        ("/conversations/+12025550100/+447911123456", "", "/conversations/%2B12025550100/%2B447911123456"),
+        ("/logout", "http://127.0.0.1:8080/messages?q=a%20b", "/messages%3Fq%3Da%2520b"),
+        ("/new", "http://evil.example/messages", "/new"),
+        ("/new", "http://[/messages", "/new"),
+    ],
+)
+def test_forms_are_for_people_who_are_logged_in(scene: Scene, page: str, referer: str, goal: str) -> None:
+    browser = scene.browser()
+    browser.headers = {"Referer": referer} if referer else {}
+    reply = browser.post(page, text="x", to="+447911123456", from_="+12025550100")
+    assert (reply.status, reply.headers["location"]) == (303, f"/login?next={goal}")
     assert scene.outbox.drafts == []
 
 

@@ -60,7 +60,7 @@ def test_words_are_looked_up_with_their_plurals() -> None:
 def test_scripts_get_their_own_words_only() -> None:
     words = locale_of("fr", "UTC").script_words()
     assert words["One new message."] == "Un nouveau message."
-    assert "Log in" not in words
+    assert "Log out" not in words
     assert locale_of("en", "UTC").script_words() == {}
 
 

@@ -24,6 +24,7 @@ PAGES = (
 )  # fmt: skip
 OWNERS = {"/account/users", "/account/keys", "/account/retention", "/account/log", "/numbers/order"}
 OWN = {"/account", "/account/security"}
+ELEVEN = ",".join(f"{number}@example.net" for number in range(11))
 
 
 def csrf(browser: Browser, page: str = "/account") -> str:
@@ -253,3 +254,27 @@ def test_a_number_is_given_up_by_who_writes_it(
         free = inventory.find(conn, DID)
     assert free is not None
     assert (free.country, free.region, free.account_id) == ("US", "Washington D.C.", None)
+
+
+@pytest.mark.parametrize(
+    ("language", "handler", "written", "said"),
+    [
+        ("en", "forward", DID, "+12025550100 is the number itself; give a phone&#39;s."),
+        ("fr", "forward", DID, "Écrivez le numéro complet d’un autre téléphone, comme +12025550150."),
+        (
+            "en",
+            "email",
+            ",".join(f"{number}@example.net" for number in range(11)),
+            ">Expected 1 to 10 addresses.",
+        ),
+        ("es", "email", "100%", "Escriba direcciones de correo, diez como máximo, separadas por comas."),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told_in_the_readers_language(
+    member: Browser, language: str, handler: str, written: str, said: str
+) -> None:
+    member.headers["Accept-Language"] = language
+    given = {handler: "on", f"{handler}_to": written}
+    reply = member.post(PATH, csrf=csrf(member), do="handler", handler=handler, **given)
+    assert reply.status == 422
+    assert said in reply.text

@@ -157,7 +157,7 @@ def test_then_the_password_alone_opens_nothing(scene: Scene, member: Browser) ->
     half = browser.cookies["trunkline"]
     for page in ("/messages", "/new", "/account/security", "/account"):
         assert browser.get(page).headers["location"].startswith("/login")
-    assert browser.post(PATH, do="begin", csrf="x").headers["location"] == "/login"
+    assert browser.post(PATH, do="begin", csrf="x").headers["location"] == f"/login?next={PATH}"
     assert enter(browser, "123456").status == 403
     form = browser.get("/login-code?next=/new").text
     assert 'name="next" value="/new"' in form

@@ -117,3 +117,15 @@ def test_the_pipeline_names_the_fields_as_the_form_does(
     reply = member.fill("/new", "/new", to=destination, text=text)
     assert reply.status == error.http_status
     assert list(said_at(reply.text)) == [f"{field}-problem"]
+
+
+@pytest.mark.parametrize(("part", "whole"), [("thread", False), ("", True)])
+def test_a_script_gets_what_is_wrong_as_a_sentence_for_its_form(
+    scene: Scene, member: Browser, part: str, whole: bool
+) -> None:
+    reply = member.post(THREAD, csrf="of a log-in before", text="hello", part=part)
+    assert (reply.status, "<html" in reply.text) == (403, whole)
+    assert ('<p class="problem" data-setback="stale">This form is too old' in reply.text) is not whole
+    csrf = Form(THREAD, member.get(THREAD).text).fields["csrf"]
+    gone = member.post(THREAD, csrf=csrf, do="no such thing", part=part)
+    assert (gone.status, "<html" in gone.text, 'data-setback=""' in gone.text) == (404, whole, not whole)
