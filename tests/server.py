@@ -42,7 +42,11 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 
 def _lines(keys: Mapping[str, object]) -> str:
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return "".join(f"{_key(key)} = {json.dumps(value)}\n" for key, value in keys.items())
+
+
+def _key(key: str) -> str:
+    return key if key.isascii() else json.dumps(key)
 
 
 class Server:

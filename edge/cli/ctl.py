@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from edge.cli.common import FAILED, Failed, config_option, load
 from edge.console.ctl import Client
+from edge.console.dialogue import LEAVING, json_text
+from edge.console.language import LONGEST_LINE, TOO_LONG
 from edge.keys import new_operator_token, token_hash
 from edge.passwords import hash_password
 
 PROMPT = "trunkline> "
-LEAVING = ("quit", "exit", "logout")
+HELP = ("--help", "-h", "--usage")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--usage"]})
+@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def ctl(words: tuple[str, ...], config_file: Path, as_json: bool) -> None:
+@click.pass_context
+def ctl(context: click.Context, words: tuple[str, ...], config_file: Path, as_json: bool) -> None:
     """Say a command of the console to the running server (`ctl help` lists them); without one, a prompt."""
+    if words[:1] and words[0] in HELP:  # behind a command it is a word of it: a text may begin with -h
+        click.echo(context.get_help())
+        return
     config = load(config_file)
     if not config.console.socket:
         raise Failed("The console has no socket: console.socket is empty in the configuration.")
@@ -65,9 +70,17 @@ def operator_key(name: str) -> None:
 
 
 def _say(client: Client, line: str, as_json: bool) -> bool:
-    answer = client.ask({"line": line})
+    try:
+        if len(line) > LONGEST_LINE:
+            raise ValueError(TOO_LONG)
+        answer = client.ask({"line": line})
+    except OSError as error:
+        raise Failed(f"The server has not answered: {error.strerror or error}.") from error
+    except ValueError as error:
+        click.echo(f"error: {error}", err=True)
+        return False
     if as_json:
-        click.echo(orjson.dumps(answer["document"]))
+        click.echo(json_text(answer["document"]))
     else:
         click.echo(answer["text"] if answer["ok"] else f"error: {answer['text']}", err=not answer["ok"])
     return bool(answer["ok"])
@@ -78,7 +91,10 @@ def _talk(client: Client, as_json: bool) -> None:
 
     def complete(text: str, state: int) -> str | None:
         begun = readline.get_line_buffer()[: readline.get_endidx()]
-        words: list[Any] = client.ask({"complete": begun})["words"]
+        try:
+            words: list[Any] = client.ask({"complete": begun})["words"]
+        except (OSError, ValueError):  # the next line tells
+            return None
         return str(words[state]) if state < len(words) else None
 
     readline.set_completer(complete)

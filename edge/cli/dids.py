@@ -153,6 +153,16 @@ def parse_change(settings: tuple[str, ...]) -> DidChange:
     return DidChange(sms=None if sms is None else bool(sms), handlers=handlers)
 
 
+def is_secret(key: str) -> bool:
+    """Must the value of such a key not be written down? One that is misspelt counts too."""
+    return "secret" in key or key in {
+        f"{kind.name}_{known.name}"
+        for kind in registry.installed()
+        for known in kind.keys
+        if known.kind == "secret"
+    }
+
+
 def _known() -> dict[str, tuple[str, str, bool]]:
     """Every key: its handler, the handler's own key (none: its switch), and whether it takes on or off."""
     known: dict[str, tuple[str, str, bool]] = {"sms": ("", "", True)}

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from edge.console.language import Answer, Given, Misused
 from edge.tabular import table, when
+from edge.visible import escaped
 
 MAX_LIMIT = 1_000
 LARGEST = 2**53  # no id is above it
@@ -43,7 +44,7 @@ def shown(value: object) -> str:
         case float():
             return f"{value:.3f}"
         case _:
-            return str(value)
+            return escaped(str(value))
 
 
 def number(given: Given, name: str, default: int | None = None, most: int = LARGEST, least: int = 0) -> int:
@@ -78,7 +79,8 @@ def known(given: Given, name: str, of: Collection[str]) -> None:
     """For a list that is empty: is that so because this parameter names nothing there is? Raises Misused."""
     written = given.get(name)
     if written is not None and written not in of:
-        raise Misused(f"There is no {name} {written!r}; there are: {', '.join(sorted(of)) or 'none'}.")
+        there = f"there are: {', '.join(sorted(of))}" if of else "there are none"
+        raise Misused(f"There is no {name} {written!r}; {there}.")
 
 
 def time(at_ms: int | None) -> str | None:

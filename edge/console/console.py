@@ -11,12 +11,13 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from edge.console.language import Answer, Invocation, Language, Misused
 from edge.console.server import Server
 from edge.errors import Refused, Unavailable
+from edge.visible import escaped_lines
 from storage import audit
 from storage.errors import StoreError
 
 log = structlog.get_logger(__name__)
 
-ACTION = "console"
+ACTION, PYTHON = "console", "manhole"
 EXPECTED = (Misused, Refused, Unavailable, StoreError, OSError, CancelledError)
 """What a command may come to without a mistake of ours."""
 
@@ -62,7 +63,7 @@ class Console:
             answer = await self._run(invocation)
         except EXPECTED as error:
             return _failed(_sentence(error), getattr(error, "code", "refused"), invocation.as_json)
-        return Reply(True, answer.text, answer.document, invocation.as_json)
+        return _answered(answer, invocation.as_json)
 
     def complete(self, line: str) -> list[str]:
         """What the last word of a line may become."""
@@ -86,23 +87,29 @@ class Console:
                 f"The server made a mistake; it has been logged: {error!r}", "failed", invocation.as_json
             )
         self._note(operator, invocation.shown(), "done")
-        return Reply(True, answer.text, answer.document, invocation.as_json)
+        return _answered(answer, invocation.as_json)
 
     async def _run(self, invocation: Invocation) -> Answer:
         found: Answer | Awaitable[Answer] = invocation.command.run(self.server, invocation.given)
         return await found if isawaitable(found) else found
+
+    def note_python(self, operator: Operator, line: str) -> None:
+        """A line of the Python prompt, in the audit."""
+        self._store(operator, PYTHON, {"line": line})
 
     def _note(self, operator: Operator, what: str, outcome: str) -> None:
         """In the log always, in the store when it can be: with the store down the console must still work."""
         log.info(
             "console_command", operator=operator.name, where=operator.where, command=what, outcome=outcome
         )
+        self._store(operator, ACTION, {"command": what, "outcome": outcome})
+
+    def _store(self, operator: Operator, action: str, detail: dict[str, object]) -> None:
         now_ms, ids = self.server.wall_ms(), self.server.store.ids.next
 
         def write(conn: Connection) -> None:
-            detail = {"command": what, "outcome": outcome}
             who = f"operator:{operator.name}"
-            audit.note(conn, ids, None, who, ACTION, "server", now_ms, detail=detail, address=operator.where)
+            audit.note(conn, ids, None, who, action, "server", now_ms, detail=detail, address=operator.where)
 
         self.server.store.writer.run("audit of the console", write).addErrback(
             lambda failure: log.warning("audit_not_stored", error=failure.getErrorMessage())
@@ -113,5 +120,9 @@ def _sentence(error: BaseException) -> str:
     return getattr(error, "sentence", None) or str(error) or type(error).__name__
 
 
+def _answered(answer: Answer, as_json: bool) -> Reply:
+    return Reply(True, escaped_lines(answer.text), answer.document, as_json)
+
+
 def _failed(sentence: str, code: str, as_json: bool) -> Reply:
-    return Reply(False, sentence, {"error": code, "sentence": sentence}, as_json)
+    return Reply(False, escaped_lines(sentence), {"error": code, "sentence": sentence}, as_json)

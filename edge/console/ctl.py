@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from edge.console.console import Console, Operator, Reply
 from edge.console.dialogue import MOST_WAITING
+from edge.console.language import NOT_UTF8, TOO_LONG
 
 LONGEST_LINE = 65_536
 CLIENT_SECONDS = 600.0
@@ -45,6 +46,13 @@ class CtlProtocol(LineOnlyReceiver):
             self.transport.loseConnection()  # type: ignore[union-attr]
             return
         self._turn.run(self._one, line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """No request is so long: say so, and read no more."""
+        if not self._ended:
+            self._reply(Reply(False, TOO_LONG, None))
+            self._ended = True
+        self.transport.loseConnection()  # type: ignore[union-attr]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """What is under way goes on unheard; what waits is not begun."""
@@ -109,8 +117,12 @@ class Client:
         self._file = self._socket.makefile("rb")
 
     def ask(self, question: dict[str, str]) -> dict[str, Any]:
-        """One request, one answer."""
-        self._socket.sendall(orjson.dumps(question) + b"\n")
+        """One request, one answer. Raises OSError when the server is gone, ValueError for no Unicode."""
+        try:
+            asked = orjson.dumps(question)
+        except TypeError as error:
+            raise ValueError(NOT_UTF8) from error
+        self._socket.sendall(asked + b"\n")
         line = self._file.readline()
         if not line:
             raise ConnectionError("the server has closed the connection")

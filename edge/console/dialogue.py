@@ -2,12 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable
+from math import ceil
 
 import orjson
 from twisted.internet.defer import ensureDeferred
 
 from edge.console.console import Console, Operator, Reply
-from edge.console.login import Login
+from edge.console.language import NOT_UTF8, is_utf8
+from edge.console.login import Login, Verdict
+from edge.visible import escaped
 
 PROMPT = "trunkline> "
 TRIES = 3
@@ -18,7 +21,8 @@ LEAVING = frozenset({"quit", "exit", "logout"})
 class Dialogue:
     """I read lines and write text; ``login`` is None where the way here has proved who the operator is.
 
-    ``write`` takes text with plain newlines, ``close`` ends the connection. Lines that come while one is
+    ``write`` takes text with plain newlines, ``close`` ends the connection. Octets of a line that are not
+    UTF-8 are lone surrogates in it, and refused. Lines that come while one is
     carried out wait their turn, so a whole script may be pasted.
     """
 
@@ -115,14 +119,15 @@ class Dialogue:
             self._name = text
             return
         name, self._name = self._name, None
-        if await self._login.check(name, text, self._where):
+        verdict = await self._login.check(name, text, self._where)
+        if verdict.right:
             self.operator = Operator(name, self._where)
             return
         self._tries += 1
         if self._tries >= TRIES:
             self._end("Too many wrong passwords.\n")
         elif not self._closed:
-            self._write("That is not right.\n")
+            self._write(_why_not(verdict, is_utf8(name + text)))
 
     def _end(self, why: str) -> None:
         if not self._closed:
@@ -131,8 +136,21 @@ class Dialogue:
             self._close()
 
 
+def _why_not(verdict: Verdict, utf8: bool) -> str:
+    if not utf8:
+        return f"{NOT_UTF8}\n"
+    if verdict.wait_seconds > 0:
+        return f"Too many wrong passwords: this one was not looked at. Wait {ceil(verdict.wait_seconds)} s.\n"
+    return "That is not right.\n"
+
+
+def json_text(document: object) -> str:
+    """A document in one line that does a terminal no harm."""
+    return escaped(orjson.dumps(document, default=str).decode())
+
+
 def spoken(reply: Reply) -> str:
     """A reply as it is written, with its newline."""
     if reply.as_json:
-        return orjson.dumps(reply.document, default=str).decode() + "\n"
+        return json_text(reply.document) + "\n"
     return f"{reply.text}\n" if reply.ok else f"error: {reply.text}\n"

@@ -7,13 +7,22 @@
 Words may be shortened as long as they are clear: ``del l`` is ``delivery ls``.
 """
 
+import re
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "--json"
+HIDDEN = "***"
 LONGEST_LINE = 8_192
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab and the ends of lines
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what `surrogateescape` makes of other octets
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#]*@")
+
+TOO_LONG = f"A line has at most {LONGEST_LINE} characters."
+NOT_UTF8 = "The line has octets in it that are not UTF-8: set the terminal, or the file, to UTF-8."
 
 Given = Mapping[str, str]
 
@@ -33,14 +42,18 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter. ``named`` ones are written name=value and may be left out; a ``rest`` takes all words
-    that are left; a ``secret`` is never written down. ``values`` completes it, from the running server."""
+    that are left, joined by spaces, or ``quoted`` as a shell would, so that `shlex.split` has them again. A
+    ``secret`` is never written down; of others ``mask`` makes what may be. ``values`` completes it, from the
+    running server."""
 
     name: str
     help: str
     required: bool = True
     named: bool = False
     rest: bool = False
+    quoted: bool = False
     secret: bool = False
+    mask: "Callable[[str], str] | None" = None
     values: "Callable[[Any], Sequence[str]] | None" = None
 
     @property
@@ -50,6 +63,12 @@ class Parameter:
             return f"[{self.name}=…]"
         shown = self.name.upper() + ("…" if self.rest else "")
         return shown if self.required else f"[{shown}]"
+
+    def written(self, value: str) -> str:
+        """What was given, as it may be written down: without passwords, in URLs neither."""
+        if self.secret:
+            return HIDDEN
+        return _USER_INFO.sub(f"{HIDDEN}@", value if self.mask is None else self.mask(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +104,8 @@ class Invocation:
 
     def shown(self) -> str:
         """The line as it may be written down: without what is secret."""
-        hidden = {parameter.name for parameter in self.command.parameters if parameter.secret}
-        values = [f"{name}={'***' if name in hidden else value}" for name, value in self.given.items()]
+        known = {parameter.name: parameter for parameter in self.command.parameters}
+        values = [f"{name}={known[name].written(value)}" for name, value in self.given.items()]
         return " ".join([self.command.name, *map(shlex.quote, values)])
 
 
@@ -132,13 +151,17 @@ class Language:
         command = self._tree.get(path)
         return [] if command is None else _values(command, rest, last, server)
 
-    def help(self, line: str = "") -> str:
-        """Every command that begins with these words, with its parameters."""
-        words = _words(line)
-        path, rest = self._descend(words)
+    def found(self, line: str = "") -> list[Command]:
+        """Every command that begins with these words. Raises Misused when there is none."""
+        path, rest = self._descend(_words(line))
         found = [] if path is None or rest else self._under(path)
         if not found:
             raise Misused(f"There is no command {line!r}. `help` lists them.")
+        return found
+
+    def help(self, line: str = "") -> str:
+        """Every command that begins with these words, with its parameters."""
+        found = self.found(line)
         if len(found) == 1:
             command = found[0]
             lines = [command.usage, "", f"  {command.help}"]
@@ -183,9 +206,19 @@ class Language:
         raise Misused(f"{' '.join(path)!r} needs one more word: {', '.join(self._heads(path))}.")
 
 
+def is_utf8(text: str) -> bool:
+    """False for text that was made, by ``surrogateescape``, of octets that are something else."""
+    return _NOT_UTF8.search(text) is None
+
+
 def _words(line: str) -> list[str]:
     if len(line) > LONGEST_LINE:
-        raise Misused(f"A line has at most {LONGEST_LINE} characters.")
+        raise Misused(TOO_LONG)
+    if _NOT_UTF8.search(line):
+        raise Misused(NOT_UTF8)
+    control = _CONTROL.search(line)
+    if control is not None:
+        raise Misused(f"The line has a control character in it: U+{ord(control[0]):04X}.")
     try:
         return shlex.split(line)
     except ValueError as error:
@@ -212,7 +245,7 @@ def _given(command: Command, words: list[str]) -> dict[str, str]:
                 raise Misused(f"{parameter.name.upper()} is missing. Usage: {command.usage}")
             continue
         if parameter.rest:
-            given[parameter.name], left = " ".join(left), []
+            given[parameter.name], left = (shlex.join(left) if parameter.quoted else " ".join(left)), []
         else:
             given[parameter.name] = left.pop(0)
     if left:

@@ -1,6 +1,7 @@
 """Operators' passwords: hashes in the configuration, wrong ones wait longer and longer."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -15,6 +16,14 @@ log = structlog.get_logger(__name__)
 FREE_TRIES = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Was it the right password; if nobody looked, how long until somebody will."""
+
+    right: bool
+    wait_seconds: float = 0.0
+
+
 class Login:
     """I know ``operators``: name → argon2 hash. I am for all connections: a new one forgets nothing."""
 
@@ -23,15 +32,16 @@ class Login:
         self._reactor = reactor
         self._backoff = Backoff(FREE_TRIES, reactor.seconds)
 
-    def check(self, name: str, password: str, where: str) -> Deferred[bool]:
+    def check(self, name: str, password: str, where: str) -> Deferred[Verdict]:
         """Is it his password? Who has guessed wrong too often is refused for a while without a look.
 
         ``where`` ends with the port of the connection.
         """
         keys = (name, where.rpartition(":")[0])  # the port is another each time
-        if any(self._backoff.wait(key) > 0 for key in keys):
+        wait = max(map(self._backoff.wait, keys))
+        if wait > 0:
             self._tell(name, where, "too many wrong passwords: wait")
-            return succeed(False)
+            return succeed(Verdict(False, wait))
         for key in keys:
             self._backoff.failed(key)  # before the look, so that tries at the same moment count too
         hashed = self._operators().get(name, NOBODY)
@@ -39,14 +49,14 @@ class Login:
         looked: Deferred[bool] = deferToThreadPool(self._reactor, pool, verify, hashed, password)
         return looked.addCallback(self._looked, name, where, keys)
 
-    def _looked(self, right: bool, name: str, where: str, keys: tuple[str, str]) -> bool:
+    def _looked(self, right: bool, name: str, where: str, keys: tuple[str, str]) -> Verdict:
         if right:
             for key in keys:
                 self._backoff.forget(key)
             log.info("console_login", operator=name, where=where)
         else:
             self._tell(name, where, "wrong password")
-        return right
+        return Verdict(right)
 
     def _tell(self, name: str, where: str, why: str) -> None:
         log.warning("console_login_refused", operator=name[:64], where=where, reason=why)

@@ -14,8 +14,10 @@ from edge.console.commands import language
 from edge.console.console import Console
 from edge.console.ctl import CtlFactory
 from edge.console.login import Login
+from edge.console.manhole import manhole_shell
 from edge.console.server import Server
-from edge.console.ssh import Execute, Shell, console_shell, host_key, manhole_shell, ssh_factory
+from edge.console.sessions import Execute, Shell
+from edge.console.ssh import Listener, console_shell, host_key
 from edge.console.telnet import TelnetFactory
 from edge.crowd import AtMost
 from edge.endpoints import host_and_port
@@ -77,12 +79,13 @@ class ConsoleService:
         self._listen_ssh(where, "ssh", console_shell(self.console), self.console.execute)
 
     def _open_manhole(self, where: str) -> None:
-        self._listen_ssh(where, "manhole", manhole_shell(self._namespace))
+        self._listen_ssh(where, "manhole", manhole_shell(self._namespace, self.console.note_python))
         log.warning("manhole_open", listen=where)
 
     def _listen_ssh(self, where: str, name: str, shell: Shell, execute: Execute | None = None) -> None:
         key = host_key(Path(self._config.host_key))
-        self._listen(where, ssh_factory(key, Path(self._config.authorized_keys), name, shell, execute))
+        keys = Path(self._config.authorized_keys)
+        self._listen(where, Listener(key, keys, name, self._reactor, shell, execute))
 
     def stop(self) -> Deferred[Any]:
         """Listen no more; talks that are under way go on until the process ends."""

@@ -8,7 +8,6 @@ them itself.
 from collections.abc import Callable
 from typing import Any
 
-from twisted.conch.insults.insults import ServerProtocol
 from twisted.conch.telnet import ECHO, NAWS, SGA, TelnetProtocol, TelnetTransport
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ServerFactory
@@ -17,7 +16,7 @@ from twisted.python.failure import Failure
 from edge.console.console import Console
 from edge.console.dialogue import Dialogue
 from edge.console.login import Login
-from edge.console.terminal import Terminal
+from edge.console.terminal import Screen, Terminal
 from edge.crowd import place
 
 LONGEST_LINE = 16_384
@@ -35,11 +34,14 @@ class TelnetConsole(TelnetProtocol):
         self._clock = clock
         self._buffer = b""
         self._dialogue: Dialogue | None = None
-        self._terminal: ServerProtocol | None = None
+        self._terminal: Screen | None = None
+        self._size = (0, 0)
+        self._heard = clock.seconds()
         self._idle = clock.callLater(LOGIN_SECONDS, self._too_long)
 
     def connectionMade(self) -> None:
         """Greet, and offer what makes a terminal."""
+        self.transport.negotiationMap[NAWS] = self._resized
         self._dialogue = self._make(self._say, self.transport.loseConnection)
         self._dialogue.begin()
         for option in (ECHO, SGA):
@@ -64,9 +66,7 @@ class TelnetConsole(TelnetProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """What is no telnet command."""
-        seconds = IDLE_SECONDS if self._dialogue and self._dialogue.operator else LOGIN_SECONDS
-        if self._idle.active():
-            self._idle.reset(seconds)
+        self._heard = self._clock.seconds()
         if self._terminal is not None:
             self._terminal.dataReceived(_newlines(data, b"\r"))
             return
@@ -74,7 +74,7 @@ class TelnetConsole(TelnetProtocol):
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
             if self._dialogue is not None:
-                self._dialogue.line(line.decode("utf-8", "replace"))
+                self._dialogue.line(line.decode("utf-8", "surrogateescape"))
         if len(self._buffer) > LONGEST_LINE:
             self.transport.loseConnection()
 
@@ -88,15 +88,34 @@ class TelnetConsole(TelnetProtocol):
             self._dialogue.closed()
 
     def _say(self, text: str) -> None:
-        self.transport.write(text.replace("\n", "\r\n").encode())
+        self.transport.write(text.encode("utf-8", "replace"))  # which makes CR LF of a newline
 
     def _too_long(self) -> None:
+        """The time for the log-in is over, whatever was said meanwhile; after it, silence counts."""
+        if self._dialogue is not None and self._dialogue.operator is not None:
+            left = self._heard + IDLE_SECONDS - self._clock.seconds()
+            if left > 0:
+                self._idle = self._clock.callLater(left, self._too_long)
+                return
         self._say("\nNothing was said for too long.\n")
         self.transport.loseConnection()
 
     def _become_terminal(self, dialogue: Dialogue) -> None:
-        self._terminal = ServerProtocol(Terminal, dialogue.over)
+        """What was said before it was agreed stands behind the prompt."""
+        said, self._buffer = self._buffer, b""
+        self._terminal = Screen(b"\n", Terminal, dialogue.over, len(dialogue.prompt))
         self._terminal.makeConnection(self.transport)
+        self._terminal.terminalProtocol.terminalSize(*self._size)
+        self._terminal.dataReceived(said)
+
+    def _resized(self, octets: list[bytes]) -> None:
+        """Columns and rows, two octets each (RFC 1073)."""
+        if len(octets) != 4:
+            return
+        size = b"".join(octets)
+        self._size = int.from_bytes(size[:2]), int.from_bytes(size[2:])
+        if self._terminal is not None:
+            self._terminal.terminalProtocol.terminalSize(*self._size)
 
 
 class TelnetFactory(ServerFactory):

@@ -1,94 +1,187 @@
-"""A terminal: the dialogue with line editing, history and completion, over SSH or telnet."""
+"""A terminal: the dialogue with line editing, history and completion, over SSH or telnet, in UTF-8."""
 
+import re
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from os.path import commonprefix
+from typing import Any
 
-from twisted.conch.recvline import HistoricRecvLine
+from twisted.conch.insults.insults import ServerProtocol, TerminalProtocol
 
 from edge.console.dialogue import Dialogue
+from edge.console.editor import History, Line, flow
+from edge.console.language import LONGEST_LINE
+from edge.visible import escaped
 
-CTRL_C, CTRL_D, CTRL_L, CTRL_U = b"\x03", b"\x04", b"\x0c", b"\x15"
-MOST_HISTORY = 500
+CTRL_A, CTRL_C, CTRL_D, CTRL_E, CTRL_H, CTRL_L, CTRL_U = (bytes((ord(key) - 64,)) for key in "ACDEHLU")
+BELL = b"\a"
+COLUMNS = 80  # of a terminal that does not say
 
 MakeDialogue = Callable[[Callable[[str], None], Callable[[], None]], Dialogue]
 """Builds a dialogue from how to write and how to close."""
 
+_NOT_TYPED = re.compile("[\x00-\x1f\x7f-\x9f]")
+_OCTETS = re.compile("[\udc80-\udcff]")
 
-class Terminal(HistoricRecvLine):
-    """I edit lines for a `Dialogue`, which ``make`` builds from how to write and how to close."""
 
-    def __init__(self, make: MakeDialogue) -> None:
-        super().__init__()
+class Characters:
+    """I make characters of octets as they come, UTF-8 over as many reads as it takes.
+
+    Octets that are something else become lone surrogates, as ``surrogateescape`` has them: whoever reads the
+    line can tell, and refuse it, rather than lose them.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = getincrementaldecoder("utf-8")("surrogateescape")
+
+    def more(self, octets: bytes) -> str:
+        """What is whole now."""
+        return self._decoder.decode(octets)
+
+    def rest(self) -> str:
+        """What never became whole, since something else follows."""
+        return self._decoder.decode(b"", final=True)
+
+
+class Screen(ServerProtocol):
+    """The operator's screen: it is his, so it is not cleared when he comes or goes.
+
+    ``newline`` is what the way there wants for one: telnet's transport makes CR LF of LF by itself.
+    """
+
+    terminalProtocol: Any
+
+    def __init__(self, newline: bytes, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._newline = newline
+
+    def write(self, data: bytes) -> None:
+        """See `ITransport`."""
+        self.lastWrite = data
+        self.transport.write(data.replace(b"\n", self._newline))  # type: ignore[union-attr]
+
+    def loseConnection(self) -> None:
+        """See `ITransport`. What is on the screen stays to be read."""
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+
+class Terminal(TerminalProtocol):
+    """I edit lines for a `Dialogue`, which ``make`` builds from how to write and how to close.
+
+    ``column`` is where the cursor stands when I come in the middle of a talk: behind its prompt.
+    """
+
+    terminal: Any
+
+    def __init__(self, make: MakeDialogue, column: int = 0) -> None:
         self._make = make
         self._dialogue: Dialogue
+        self._line = Line()
+        self._history = History()
+        self._characters = Characters()
+        self._columns = COLUMNS
+        self._start = column  # the cell where the line begins, and where its cursor is
+        self._at = column
 
     def connectionMade(self) -> None:
         """The terminal is there."""
-        super().connectionMade()
-        self.keyHandlers.update(
-            {
-                CTRL_C: self.handle_INT,
-                CTRL_D: self.handle_EOF,
-                CTRL_L: self.handle_CLEAR,
-                CTRL_U: self.handle_KILL,
-            }
-        )
+        screen = self.terminal
+        self._keys: dict[bytes, Callable[[], None]] = {
+            screen.LEFT_ARROW: lambda: self._edit(self._line.left),
+            screen.RIGHT_ARROW: lambda: self._edit(self._line.right),
+            screen.HOME: lambda: self._edit(self._line.home),
+            screen.END: lambda: self._edit(self._line.end),
+            screen.DELETE: lambda: self._edit(self._line.delete),
+            screen.BACKSPACE: lambda: self._edit(self._line.backspace),
+            screen.UP_ARROW: lambda: self._recall(self._history.older(self._line.text)),
+            screen.DOWN_ARROW: lambda: self._recall(self._history.newer()),
+            screen.TAB: self._complete,
+            CTRL_A: lambda: self._edit(self._line.home),
+            CTRL_C: self._forget,
+            CTRL_D: self._leave,
+            CTRL_E: lambda: self._edit(self._line.end),
+            CTRL_H: lambda: self._edit(self._line.backspace),
+            CTRL_L: self._clear,
+            CTRL_U: lambda: self._edit(self._line.kill),
+            b"\r": self._return,
+            b"\n": self._return,
+        }
         self._dialogue = self._make(self.say, self.terminal.loseConnection)
-        self.terminal.reset()
         self._dialogue.begin()
 
     def connectionLost(self, reason: object) -> None:
         """The terminal is gone."""
         self._dialogue.closed()
-        super().connectionLost(reason)
+
+    def terminalSize(self, width: int, height: int) -> None:
+        """What is on the screen stays there; what is typed next is placed by the new width."""
+        columns = width or COLUMNS
+        self._start %= columns
+        self._columns = columns
+        self._at = flow(self._shown(self._line.before), self._start, columns)
 
     def say(self, text: str) -> None:
-        """Write text with plain newlines."""
-        self.terminal.write(text.replace("\n", "\r\n").encode())
+        """Write text with plain newlines; what is being typed moves behind it."""
+        self._erase()
+        self.terminal.write(text.encode("utf-8", "replace"))
+        *lines, last = text.split("\n")
+        self._start = flow(last, 0 if lines else self._start, self._columns) % self._columns
+        self._at = self._start
+        self._draw()
 
-    # -- what conch calls -------------------------------------------------------------------------
+    # -- keys -------------------------------------------------------------------------------------
 
-    def drawInputLine(self) -> None:
-        """The prompt is the dialogue's business; here only what was typed so far."""
-        if not self._dialogue.hidden:
-            self.terminal.write(b"".join(self.lineBuffer))
+    def keystrokeReceived(self, keyID: bytes, modifier: object) -> None:
+        """See `ITerminalProtocol`: a key by its name, or one octet of a character."""
+        if len(keyID) == 1 and keyID[0] >= 0x80:
+            self._typed(self._characters.more(keyID))
+            return
+        self._typed(self._characters.rest())
+        key = self._keys.get(keyID)
+        if key is not None and modifier is None:
+            key()
+        elif len(keyID) == 1 and modifier is None:
+            self._typed(keyID.decode("ascii"))
 
-    def characterReceived(self, ch: bytes, moreCharactersComing: bool) -> None:
-        """A key that is a character; a password is kept, not shown."""
-        if self._dialogue.hidden:
-            self.lineBuffer[self.lineBufferIndex : self.lineBufferIndex + 1] = [ch]
-            self.lineBufferIndex += 1
-        else:
-            super().characterReceived(ch, moreCharactersComing)
+    def unhandledControlSequence(self, seq: bytes) -> None:
+        """A key that has no meaning here."""
 
-    def handle_BACKSPACE(self) -> None:
-        """Also in a password."""
-        if self._dialogue.hidden:
-            if self.lineBufferIndex:
-                self.lineBufferIndex -= 1
-                del self.lineBuffer[self.lineBufferIndex]
-        else:
-            super().handle_BACKSPACE()
+    def _typed(self, text: str) -> None:
+        if not text:
+            return
+        if _NOT_TYPED.search(text) or len(self._line.text) + len(text) > LONGEST_LINE:
+            self.terminal.write(BELL)
+            return
+        if _OCTETS.search(text):
+            self.terminal.write(BELL)
+        if self._line.after and not self._dialogue.hidden:
+            self._edit(lambda: self._line.insert(text))
+            return
+        self._line.insert(text)
+        self._show(self._shown(text))
 
-    def handle_RETURN(self) -> None:
+    def _edit(self, change: Callable[[], None]) -> None:
+        self._erase()
+        change()
+        self._draw()
+
+    def _recall(self, line: str | None) -> None:
+        if line is not None and not self._dialogue.hidden:
+            self._edit(lambda: self._line.set(line))
+
+    def _return(self) -> None:
         """A line is done; a password never gets into the history."""
-        if self._dialogue.hidden:
-            line = b"".join(self.lineBuffer)
-            self.lineBuffer, self.lineBufferIndex = [], 0
-            self.terminal.nextLine()
-            self.lineReceived(line)
-        else:
-            del self.historyLines[:-MOST_HISTORY]
-            super().handle_RETURN()
+        self._to_end()
+        line, hidden = self._line.text, self._dialogue.hidden
+        self._new_line()
+        if not hidden and self._dialogue.operator is not None:
+            self._history.add(line)
+        self._dialogue.line(line)
 
-    def lineReceived(self, line: bytes) -> None:
-        """See `HistoricRecvLine`."""
-        self._dialogue.line(line.decode("utf-8", "replace"))
-
-    def handle_TAB(self) -> None:
+    def _complete(self) -> None:
         """Complete as far as it is clear, else show what there is."""
-        begun = b"".join(self.lineBuffer[: self.lineBufferIndex]).decode("utf-8", "replace")
-        found = self._dialogue.complete(begun)
+        begun = self._line.before
+        found = [] if self._dialogue.hidden else self._dialogue.complete(begun)
         if not found:
             return
         last = "" if not begun or begun[-1].isspace() else begun.split()[-1]
@@ -97,32 +190,80 @@ class Terminal(HistoricRecvLine):
         if len(found) == 1 and not common.endswith("="):
             more += " "
         if more:
-            for character in more.encode():
-                self.characterReceived(bytes((character,)), True)
+            self._typed(more)
         else:
-            self.terminal.nextLine()
-            self.say("  ".join(found) + "\n" + self._dialogue.prompt)
-            self.drawInputLine()
+            after = self._line.after
+            self._to_end()
+            self._new_line()
+            self.say(f"{escaped('  '.join(found))}\n{self._dialogue.prompt}")
+            self._edit(lambda: self._line.set(begun, after))
 
-    def handle_INT(self) -> None:
-        """Forget the line."""
-        self.lineBuffer, self.lineBufferIndex = [], 0
-        self.terminal.nextLine()
+    def _forget(self) -> None:
+        """Another line instead of this one."""
+        self._to_end()
+        self._new_line()
         self.say(self._dialogue.prompt)
 
-    def handle_EOF(self) -> None:
+    def _leave(self) -> None:
         """On an empty line: the end."""
-        if not self.lineBuffer:
-            self.terminal.nextLine()
+        if not self._line.text:
+            self._new_line()
             self.terminal.loseConnection()
 
-    def handle_CLEAR(self) -> None:
+    def _clear(self) -> None:
         """A clean screen."""
-        self.terminal.reset()
+        self._erase()
+        self.terminal.eraseDisplay()
+        self.terminal.cursorHome()
+        self._start = self._at = 0
         self.say(self._dialogue.prompt)
-        self.drawInputLine()
 
-    def handle_KILL(self) -> None:
-        """Take back what stands before the cursor."""
-        for _ in range(self.lineBufferIndex):
-            self.handle_BACKSPACE()
+    # -- the screen -------------------------------------------------------------------------------
+
+    def _shown(self, text: str) -> str:
+        """Nothing of a password; what is no character as the one for that."""
+        return "" if self._dialogue.hidden else _OCTETS.sub("\ufffd", text)
+
+    def _show(self, text: str) -> None:
+        """Write at the cursor."""
+        self.terminal.write(text.encode())
+        before, self._at = self._at, flow(text, self._at, self._columns)
+        if self._at > before and self._at % self._columns == 0:
+            self.terminal.write(b"\n")  # the cursor hangs behind the last column: into the next row with it
+
+    def _draw(self) -> None:
+        """The line from its beginning, and the cursor into its place."""
+        before, after = self._shown(self._line.before), self._shown(self._line.after)
+        self._show(before + after)
+        if after:
+            self._go(flow(before, self._start, self._columns))
+
+    def _erase(self) -> None:
+        """The cursor to the beginning of the line, and nothing behind it."""
+        if self._line.text and not self._dialogue.hidden:
+            self._go(self._start)
+            self.terminal.eraseToDisplayEnd()
+
+    def _go(self, cell: int) -> None:
+        """The cursor to a cell of the line."""
+        rows, column = self._at // self._columns - cell // self._columns, cell % self._columns
+        if rows > 0:
+            self.terminal.cursorUp(rows)
+        elif rows < 0:
+            self.terminal.cursorDown(-rows)
+        self.terminal.write(b"\r")
+        if column:
+            self.terminal.cursorForward(column)
+        self._at = cell
+
+    def _to_end(self) -> None:
+        """The cursor behind the line."""
+        if self._line.after and not self._dialogue.hidden:
+            self._line.end()
+            self._go(flow(self._shown(self._line.text), self._start, self._columns))
+
+    def _new_line(self) -> None:
+        """Below the line, which is done with; its cursor must be at its end."""
+        self._line = Line()
+        self.terminal.write(b"\n")
+        self._start = self._at = 0

@@ -35,3 +35,12 @@ def start_of(text: str, index: int, floor: int) -> int:
         floor = space
     around = next(match for match in regex.finditer(r"\X", text, pos=floor) if match.end() >= index)
     return index if around.end() == index else int(around.start())
+
+
+def split(text: str) -> list[str]:
+    """All clusters of a text."""
+    if plain(text):
+        return list(text)
+    import regex  # as above
+
+    return list(regex.findall(r"\X", text))

@@ -3,12 +3,16 @@
 from edge.console.answers import done, known, limit, number, rows, time
 from edge.console.language import Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
+from edge.handlers.base import MAX_SETTING
+from edge.http import urls
+from edge.http.errors import URLRefused
 from storage import endpoints, operators, paused
 from storage.endpoints import Endpoint
 from storage.records import DeliveryRecord
 
 EVERYTHING = "all"
 MOST_AT_ONCE = 1_000
+OF_URLS = frozenset({"callback", "webhook", "status"})  # whose deliveries' targets are URLs and nothing else
 
 
 async def deadletter_ls(server: Server, given: Given) -> Answer:
@@ -92,11 +96,26 @@ async def target_ls(server: Server, given: Given) -> Answer:
 async def target_pause(server: Server, given: Given) -> Answer:
     """Attempt nothing there until it is resumed."""
     known(given, "handler", server.outbox.handlers)
+    _check_target(server, given["handler"], given["url"])
     key = server.outbox.target_key(given["handler"], given["url"])
     now_ms, why = server.wall_ms(), given.get("why", "stopped by an operator")
     await server.store.writer.run("target paused", lambda conn: paused.pause(conn, key, why, now_ms))
     server.outbox.look()
     return done(f"Nothing is attempted at {key} until `target resume`; what is owed there waits.", target=key)
+
+
+def _check_target(server: Server, handler: str, target: str) -> None:
+    """Raises Misused for what no delivery can go to, so that nobody believes it stopped."""
+    if len(target) > MAX_SETTING:
+        raise Misused(f"url has at most {MAX_SETTING} characters.")
+    try:
+        if handler in OF_URLS:
+            urls.split(target)
+        server.outbox.handlers[handler].target_key(target)
+    except URLRefused as error:
+        raise Misused(f"{target!r} is no URL that a {handler} goes to: {error.detail}.") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise Misused(f"{target!r} is nothing that {handler} deliveries go to.") from error
 
 
 async def callback_pause(server: Server, given: Given) -> Answer:

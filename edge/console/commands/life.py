@@ -193,9 +193,9 @@ def help_command(language: Callable[[], Language]) -> Command:
     """`help`, which needs to know all commands."""
 
     def run(server: Server, given: Given) -> Answer:
-        text = language().help(given.get("command", ""))
-        commands = [{"usage": c.usage, "help": c.help} for c in language().commands]
-        return Answer(text, commands)
+        words = given.get("command", "")
+        commands = [{"usage": c.usage, "help": c.help} for c in language().found(words)]
+        return Answer(language().help(words), commands)
 
     command = Parameter("command", "the first words of a command", required=False, rest=True)
     return Command(("help",), "list the commands, or explain one", run, (command,))

@@ -1,6 +1,7 @@
 """Accounts, users, numbers, keys and opt-outs: the same desk that the command line works at."""
 
 import secrets
+import shlex
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -8,9 +9,9 @@ import click
 from twisted.internet.threads import deferToThreadPool
 
 from edge.cli.desk import Desk, DeskError, open_desk
-from edge.cli.dids import parse_change
+from edge.cli.dids import is_secret, parse_change
 from edge.console.answers import done, limit, rows, time
-from edge.console.language import Answer, Command, Given, Misused, Parameter
+from edge.console.language import HIDDEN, Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
 from edge.policy import numbers
 from storage import accounts, opt_outs
@@ -74,7 +75,7 @@ async def did_add(server: Server, given: Given) -> Answer:
 async def did_set(server: Server, given: Given) -> Answer:
     """Change what a number does."""
     try:
-        change = parse_change(tuple(given["settings"].split()))
+        change = parse_change(tuple(shlex.split(given["settings"])))
     except click.UsageError as error:
         raise Misused(error.format_message()) from error
     _, after = await at_desk(server, lambda desk: desk.set_did(given["number"], change))
@@ -183,6 +184,16 @@ async def at_desk(server: Server, work: Callable[[Desk], T]) -> T:
     return found
 
 
+def _masked(settings: str) -> str:
+    """The settings of a DID without its secrets."""
+
+    def shown(word: str) -> str:
+        key, equals, _ = word.partition("=")
+        return f"{key}={HIDDEN}" if equals and is_secret(key) else word
+
+    return shlex.join(map(shown, shlex.split(settings)))
+
+
 def _added(new: bool) -> str:
     return "added" if new else "is there already"
 
@@ -191,7 +202,9 @@ ACCOUNT = Parameter("account", "the account's name")
 OF_ACCOUNT = Parameter("account", "of this one only", named=True)
 LOGIN = Parameter("login", "the name to log in with")
 NUMBER = Parameter("number", "a telephone number")
-SETTINGS = Parameter("settings", "KEY=VALUE …, as in `trunkline did set`", rest=True)
+SETTINGS = Parameter(
+    "settings", "KEY=VALUE …, as in `trunkline did set`", rest=True, quoted=True, mask=_masked
+)
 KEY = Parameter("key", "the key's name")
 LIMIT = Parameter("limit", "how many rows, 50 if not said", named=True)
 SOME = Parameter("limit", "how many rows, all if not said", named=True)

@@ -16,6 +16,7 @@ from tests.server import Server, free_port
 DID, OTHER = "+12025550100", "+12025550101"
 PHONE = "+12025550150"
 PASSWORD = "open sesame"
+FOREIGNER, FOREIGN_PASSWORD = "jürgen", "schlüssel €"
 OPERATOR_KEY = "op_" + "5" * 40
 
 
@@ -69,7 +70,10 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
             "authorized_keys": str(folder / "authorized_keys"),
             "host_key": str(folder / "keys" / "host_key"),
         },
-        "console.operators": {"alice": hash_password(PASSWORD)},
+        "console.operators": {
+            "alice": hash_password(PASSWORD),
+            FOREIGNER: hash_password(FOREIGN_PASSWORD),
+        },
         "console.api_keys": {"bob": token_hash(OPERATOR_KEY)},
         "simulator": {
             "system_id": "trunk",

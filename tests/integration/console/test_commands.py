@@ -1,8 +1,10 @@
 """Every command at least once, by the socket that `trunkline ctl` uses, on a running server."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import pytest
 from edge.console.commands import language
 from edge.console.ctl import Client
 from edge.console.dialogue import MOST_WAITING
-from storage import accounts, inventory, numbers
+from storage import accounts, inventory, numbers, receipts
 from storage.engines import open_engine
+from storage.records import ReceiptRecord
 from tests.integration.console.conftest import DID, PHONE, Ways
 from tests.server import until
 
@@ -107,7 +110,7 @@ WRONG = [
     ("delivery ls handler=weebhook", "There is no handler 'weebhook'"),
     ("target pause weebhook https://a.example/x", "There is no handler 'weebhook'"),
     ("callback resume https://a.example/x", "is not stopped"),
-    ("sip reg username=nobody", "There is no username 'nobody'"),
+    ("sip reg username=nobody", "There is no username 'nobody'; there are none."),
     ("did ls account=nobody", "nobody"),
     ("bind trace carrier seconds=0", "seconds must be at least 1"),
     ("log tail lines=0", "lines must be at least 1"),
@@ -141,6 +144,12 @@ WRONG = [
     ("backup here.db", "the whole path"),
     ("kill-switch maybe", "state must be on or off"),
     ("log level loud", "level must be debug or info"),
+    ("callback pause notaurl", "begins with http"),
+    ("callback pause http://[::1", "is no URL"),
+    ("callback pause http://x:99999/", "is no URL"),
+    (f"target pause webhook https://a.example/{'x' * 5_000}", "at most 4000 characters"),
+    ("target pause imdn nonsense", "is nothing that imdn deliveries go to"),
+    (f"did set {DID} 'callback_url=http://a.example/?b=c d'", "has no spaces"),
     ("make coffee", "'make' is no command"),
 ]
 
@@ -230,6 +239,65 @@ def test_an_order_is_decided_by_one_operator_only(client: Client, ways: Ways) ->
     say(client, f"number withdraw {number}")
     engine.close()
     other.close()
+
+
+def test_settings_are_taken_as_they_are_quoted_and_their_secrets_kept(client: Client, ways: Ways) -> None:
+    say(client, "did add test +12025550155")
+    url = "https://bob@shop.example/in"
+    assert "no user name" in refused(
+        client, f"did set +12025550155 callback_url={url.replace('@', ':hunter1@')}"
+    )
+    line = "did set +12025550155 'callback_url=https://shop.example/in?a={MESSAGE}' sms=on"
+    assert say(client, f"{line} 'callback_secret=hunter number 22'")["sms"] is True
+    found: list[Any] = []
+
+    def noted() -> bool:
+        found[:] = [entry["detail"].get("command", "") for entry in say(client, "audit limit=50")]
+        return any("callback_secret" in command for command in found)
+
+    until(noted, "it is in the audit")
+    (shown,) = (command for command in found if "callback_secret" in command)
+    assert "shop.example/in?a={MESSAGE}" in shown
+    assert "sms=on" in shown
+    for text in ("".join(found), ways.server.log.read_text()):
+        assert "hunter" not in text
+        assert "shop.example" in text
+    engine = open_engine(f"sqlite:///{ways.server.folder}/store.db")
+    with engine.transaction() as conn:
+        did = numbers.find_did(conn, "+12025550155")
+    engine.close()
+    assert did is not None
+    assert did.handlers["callback"].settings["secret"] == "hunter number 22"
+
+
+def test_a_carrier_cannot_write_on_the_operators_screen(client: Client, ways: Ways) -> None:
+    engine = open_engine(f"sqlite:///{ways.server.folder}/store.db")
+    now_ms = round(time.time() * 1000)
+    receipt = ReceiptRecord(7, "carrier", "\x1b[2J\u202e7", "DELIVRD", None, b"", now_ms)
+    with engine.transaction() as conn:
+        assert receipts.store_and_match(conn, receipt, [receipt.smsc_message_id], None, now_ms) is None
+    engine.close()
+    answer = client.ask({"line": "receipts unmatched"})
+    assert "\\u001b[2J\\u202e7" in answer["text"]
+    assert all(line.isprintable() for line in answer["text"].split("\n"))
+    assert answer["document"][0]["smsc_id"] == "\x1b[2J\u202e7", "programs get what it is"
+    assert "\\u001b[2J\\u202e7" in ctl(ways, "receipts", "unmatched", "--json").stdout
+
+
+def test_help_of_some_commands_for_programs(client: Client) -> None:
+    found = say(client, "help bind --json")
+    assert [entry["usage"].split()[1] for entry in found if entry["usage"].startswith("bind ")] == [
+        "start",
+        "stop",
+        "restart",
+        "trace",
+    ]
+    assert len(found) == 4
+
+
+def test_a_control_character_is_refused_and_no_mistake(client: Client, ways: Ways) -> None:
+    assert "control character in it: U+0000" in refused(client, "account add nul\x00byte")
+    assert "console_command_failed" not in ways.server.log.read_text()
 
 
 def test_a_target_is_paused_and_resumed(client: Client) -> None:
@@ -343,6 +411,58 @@ def test_trunkline_ctl(ways: Ways) -> None:
     assert "bound_trx" in ended.stdout
     assert "store_waiting" not in ended.stdout, "after quit nothing is said"
     assert (ways.socket.stat().st_mode & 0o777) == 0o600
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_ctl_explains_itself(ways: Ways, word: str) -> None:
+    ended = ctl(ways, word)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Say a command of the console" in ended.stdout
+
+
+def test_ctl_explains_what_it_cannot_say(ways: Ways) -> None:
+    ended = ctl(ways, "send", DID, PHONE, "x" * 70_000)
+    assert (ended.returncode, ended.stderr) == (1, "error: A line has at most 8192 characters.\n")
+    command = [str(Path(sys.executable).parent / "trunkline"), "ctl", "-c", str(ways.server.config)]
+    other = subprocess.run(
+        [*map(str.encode, command), b"account", b"add", b"gr\xfc\xdfe"],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (other.returncode, other.stdout) == (1, b"")
+    assert b"not UTF-8" in other.stderr
+
+
+def test_a_request_without_end_is_answered(ways: Ways) -> None:
+    client = ways.client()
+    client._socket.sendall(b"x" * 70_000)
+    assert "at most 8192" in json.loads(client._file.readline())["text"]
+    assert client._file.read() == b""
+    client.close()
+
+
+def test_ctl_says_when_the_server_goes(tmp_path: Path) -> None:
+    """A server that dies before it answers: once for a command, once at the prompt."""
+    config = tmp_path / "trunkline.toml"
+    config.write_text(f'[console]\nsocket = "{tmp_path}/dying.sock"\n')
+    command = [str(Path(sys.executable).parent / "trunkline"), "ctl", "-c", str(config)]
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "dying.sock"))
+        listening.listen()
+        for words, said in ((["status"], b""), ([], b"status\nbinds\n")):
+            asking = subprocess.Popen(
+                [*command, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            assert asking.stdin is not None
+            asking.stdin.write(said)
+            asking.stdin.flush()
+            accepted, _ = listening.accept()
+            accepted.recv(1_000)
+            accepted.close()
+            _, told = asking.communicate(timeout=120)
+            assert asking.returncode == 1
+            assert told == b"trunkline: The server has not answered: the server has closed the connection.\n"
 
 
 def test_without_a_server_ctl_says_so(ways: Ways, tmp_path: Path) -> None:

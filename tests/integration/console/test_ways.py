@@ -1,6 +1,9 @@
 """The ways in: netcat, telnet, OpenSSH, the Python prompt; and who is kept out."""
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +13,18 @@ import pexpect
 import pytest
 
 from edge.console.commands import language
-from tests.integration.console.conftest import DID, OPERATOR_KEY, OTHER, PASSWORD, PHONE, Ways
+from storage import messages
+from storage.engines import open_engine
+from tests.integration.console.conftest import (
+    DID,
+    FOREIGN_PASSWORD,
+    FOREIGNER,
+    OPERATOR_KEY,
+    OTHER,
+    PASSWORD,
+    PHONE,
+    Ways,
+)
 from tests.integration.console.test_commands import SIMPLE, WRONG
 from tests.provision import KEY
 from tests.server import until
@@ -23,9 +37,13 @@ PATIENCE = 60
 
 def netcat(ways: Ways, said: str) -> str:
     """What a client hears that negotiates nothing and says all its lines at once."""
+    return netcat_octets(ways, said.encode()).decode("utf-8", "replace")
+
+
+def netcat_octets(ways: Ways, said: bytes) -> bytes:
     command = ["nc", "-w", "30", "127.0.0.1", str(ways.telnet)]
-    heard = subprocess.run(command, input=said.encode(), capture_output=True, timeout=PATIENCE, check=False)
-    return heard.stdout.decode("utf-8", "replace")
+    heard = subprocess.run(command, input=said, capture_output=True, timeout=PATIENCE, check=False)
+    return heard.stdout
 
 
 def spawn(*command: str) -> "pexpect.spawn[str]":
@@ -38,6 +56,100 @@ def test_netcat_negotiates_nothing_and_works(ways: Ways) -> None:
     heard = netcat(ways, f"alice\n{PASSWORD}\nversion --json\nnonsense\nquit\n")
     assert '"store":"sqlite"' in heard
     assert "error: 'nonsense' is no command" in heard
+
+
+def test_a_newline_is_cr_lf(ways: Ways) -> None:
+    """RFC 854; to a client that negotiates nothing, and to one that has agreed to the echo."""
+    agreed = b"\xff\xfd\x01\xff\xfd\x03\xff\xfb\x1f"
+    for said in (b"", agreed):
+        heard = netcat_octets(ways, said + f"alice\r\n{PASSWORD}\r\nversion\r\nquit\r\n".encode())
+        assert b"twisted" in heard
+        assert heard.count(b"\n") == heard.count(b"\r\n")
+        assert b"\r\r" not in heard
+
+
+def test_what_is_not_utf8_is_refused_on_a_plain_line(ways: Ways) -> None:
+    heard = netcat_octets(ways, f"alice\n{PASSWORD}\n".encode() + b"account add gr\xfc\xdfe\nquit\n")
+    assert b"not UTF-8" in heard
+
+
+SENTENCE = "cost 5€ über 漢字"
+
+
+def text_of(ways: Ways, message: int) -> str:
+    """As the store has it."""
+    engine = open_engine(f"sqlite:///{ways.server.folder}/store.db")
+    try:
+        with engine.transaction() as conn:
+            found = messages.find(conn, message)
+    finally:
+        engine.close()
+    assert found is not None
+    return found.message.text
+
+
+def test_any_script_by_telnet(ways: Ways) -> None:
+    """Log-in, password and text of other letters; the greeting is there before a key is pressed."""
+    talk = spawn("telnet", "127.0.0.1", str(ways.telnet))
+    talk.expect("lists the commands")
+    talk.expect("operator: ")
+    talk.send(f"{FOREIGNER}\r")
+    talk.expect("password: ")
+    talk.send(f"{FOREIGN_PASSWORD}x\x7f\r")
+    talk.expect(PROMPT)
+    talk.send(f"send {DID} {PHONE} {SENTENCE}€\x7f\r")
+    talk.expect(r"Message (\d+) to")
+    assert isinstance(talk.match, re.Match)
+    assert text_of(ways, int(talk.match[1])) == SENTENCE
+    talk.send("quit\r")
+    talk.expect(pexpect.EOF)
+    assert "unhandled keyID" not in ways.server.log.read_text()
+
+
+class Tmux:
+    """A real terminal, read as it shows itself."""
+
+    def __init__(self, folder: Path, *command: str) -> None:
+        self._socket = folder / "tmux.sock"
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", shlex.join(command))
+
+    def _tmux(self, *arguments: str) -> str:
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        command = ["tmux", "-u", "-S", str(self._socket), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=True, env=environment
+        ).stdout
+
+    def type(self, text: str) -> None:
+        self._tmux("send-keys", "-l", text)
+
+    def press(self, *keys: str) -> None:
+        self._tmux("send-keys", *keys)
+
+    def shown(self) -> str:
+        return self._tmux("capture-pane", "-p")
+
+    def close(self) -> None:
+        self._tmux("kill-server")
+
+
+def test_any_script_by_openssh_in_a_terminal(ways: Ways, tmp_path: Path) -> None:
+    screen = Tmux(tmp_path, *ssh(ways, ways.ssh, ways.key))
+    try:
+        until(lambda: screen.shown().rstrip().endswith(PROMPT.strip()), "a prompt before a key is pressed")
+        assert "lists the commands" in screen.shown()
+        assert ">>>" not in screen.shown()
+        screen.type(f"send {DID} {PHONE} {SENTENCE}€字")
+        screen.press("BSpace", "BSpace")
+        until(
+            lambda: screen.shown().rstrip().endswith(f"{PROMPT}send {DID} {PHONE} {SENTENCE}"),
+            "what was typed is seen",
+        )
+        screen.press("Enter")
+        found = until(lambda: re.search(r"Message (\d+) to", screen.shown()), "it is queued")
+        assert text_of(ways, int(found[1])) == SENTENCE
+    finally:
+        screen.close()
 
 
 def test_telnet_edits_completes_and_remembers(ways: Ways) -> None:
@@ -202,6 +314,35 @@ def test_ssh_carries_out_one_command(ways: Ways) -> None:
     assert (ended.returncode, ended.stdout) == (1, "error: There is no message 7.\n")
 
 
+def test_ssh_without_a_terminal_carries_out_lines(ways: Ways) -> None:
+    command = ssh(ways, ways.ssh, ways.key)
+    command[command.index("-tt")] = "-T"
+    for said, status in (("version --json\nbinds", 0), ("nonsense\nversion --json\nquit\nstatus\n", 1)):
+        ended = subprocess.run(
+            command, input=said, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert ended.returncode == status, ended.stderr
+        assert '"store":"sqlite"' in ended.stdout
+        assert PROMPT not in ended.stdout
+        assert ("bound_trx" in ended.stdout) == (status == 0)
+        assert "store_waiting" not in ended.stdout, "after quit nothing is said"
+    command[command.index(str(ways.ssh))] = str(ways.manhole)
+    ended = subprocess.run(
+        command, input="1\n", capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "error: there is only a terminal here\n")
+    for port in (ways.ssh, ways.manhole):
+        command = ssh(ways, port, ways.key, "purge")
+        subprocess.run(command, input=b"x\n" * 1_000, capture_output=True, timeout=PATIENCE, check=False)
+    assert "AssertionError" not in ways.server.log.read_text(), "a command reads nothing, and minds nothing"
+
+
+def test_a_goodbye_is_no_error(ways: Ways) -> None:
+    for _ in range(2):
+        subprocess.run(ssh(ways, ways.ssh, ways.key, "version"), timeout=PATIENCE, check=True)
+    assert "disconnected by user" not in ways.server.log.read_text()
+
+
 def test_ssh_is_a_terminal(ways: Ways) -> None:
     first, *rest = ssh(ways, ways.ssh, ways.key)
     talk = spawn(first, *rest)
@@ -221,7 +362,8 @@ def test_ssh_without_the_key_is_refused(ways: Ways, port: str) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 255
     assert "Permission denied (publickey)" in ended.stderr
-    assert "unknown key" in ways.server.log.read_text()
+    refused = [line for line in ways.server.log.read_text().splitlines() if "unknown key" in line]
+    assert json.loads(refused[-1])["where"].startswith(f"{port} 127.0.0.1:")
 
 
 def test_the_manhole_is_python_and_audited(ways: Ways) -> None:
@@ -230,9 +372,19 @@ def test_the_manhole_is_python_and_audited(ways: Ways) -> None:
     talk.expect(">>> ")
     talk.send("service.name * 2\r")
     talk.expect("trunklinetrunkline")
+    talk.send("'ü€x\x7f\x7f漢'\r")
+    talk.expect_exact("漢'\r\n'ü漢'\r\n")
     talk.send("\x04")
     talk.expect(pexpect.EOF)
     assert '"manhole_line"' in ways.server.log.read_text()
+    client = ways.client()
+
+    def lines() -> list[Any]:
+        found = client.ask({"line": "audit limit=50"})["document"]
+        return [entry["detail"]["line"] for entry in found if entry["action"] == "manhole"]
+
+    until(lambda: lines() == ["'ü漢'", "service.name * 2"], "the lines are in the audit")
+    client.close()
 
 
 def test_the_host_key_is_this_installations_own(ways: Ways) -> None:

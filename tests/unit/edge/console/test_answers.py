@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.console.answers import LARGEST, choice, known, limit, number
+from edge.console.answers import LARGEST, choice, fields, known, limit, number, rows
 from edge.console.language import Misused
 
 
@@ -49,5 +49,17 @@ def test_a_name_of_something_that_there_is() -> None:
     known({"upstream": "acme"}, "upstream", {"acme": 1})
     with pytest.raises(Misused, match=r"There is no upstream 'acm'; there are: acme, other\."):
         known({"upstream": "acm"}, "upstream", ["other", "acme"])
-    with pytest.raises(Misused, match="there are: none"):
+    with pytest.raises(Misused, match=r"There is no upstream 'acm'; there are none\."):
         known({"upstream": "acm"}, "upstream", [])
+
+
+HOSTILE = "\x1b[2J\x9b31m\u202eevil\r\n0 all is well"
+HARMLESS = "\\u001b[2J\\u009b31m\\u202eevil\\u000d\\u000a0 all is well"
+
+
+def test_what_others_wrote_cannot_move_the_cursor() -> None:
+    row = {"smsc_id": HOSTILE, "names": [HOSTILE]}
+    for answer in (rows([row]), fields(row)):
+        assert answer.text.count(HARMLESS) == 2
+        assert all(line.isprintable() for line in answer.text.split("\n"))
+    assert rows([row]).document == [row], "programs get what it is"

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from edge.console.console import Operator, Reply
 from edge.console.dialogue import MOST_WAITING, Dialogue
-from edge.console.login import FREE_TRIES, Login
+from edge.console.login import FREE_TRIES, Login, Verdict
 from edge.passwords import hash_password
 
 
@@ -34,9 +34,9 @@ class Passwords:
         self.known = known
         self.asked: list[tuple[str, str, str]] = []
 
-    def check(self, name: str, password: str, where: str) -> Deferred[bool]:
+    def check(self, name: str, password: str, where: str) -> Deferred[Verdict]:
         self.asked.append((name, password, where))
-        return succeed(self.known.get(name) == password)
+        return succeed(Verdict(self.known.get(name) == password))
 
 
 class Talk:
@@ -146,7 +146,11 @@ def hashed() -> str:
 
 
 def answer(login: Login, name: str, password: str, where: str = "telnet 127.0.0.1:1") -> bool:
-    found: list[bool] = []
+    return verdict(login, name, password, where).right
+
+
+def verdict(login: Login, name: str, password: str, where: str = "telnet 127.0.0.1:1") -> Verdict:
+    found: list[Verdict] = []
     login.check(name, password, where).addCallback(found.append)
     return found[0]
 
@@ -178,3 +182,25 @@ def test_an_ipv6_address_that_guesses_is_not_every_ipv6_address(hashed: str) -> 
         assert not answer(login, f"nobody{number}", "guess", f"telnet [::1]:{number}")
     assert not answer(login, "alice", "sesame", "telnet [::1]:9")
     assert answer(login, "alice", "sesame", "telnet [2001:db8::1]:9")
+
+
+def test_who_must_wait_is_told_so(hashed: str) -> None:
+    clock = Threads()
+    login = Login(lambda: {"alice": hashed}, clock)
+    for _ in range(FREE_TRIES + 1):
+        assert verdict(login, "alice", "guess") == Verdict(False)
+    clock.advance(0.5)
+    assert verdict(login, "alice", "sesame") == Verdict(False, 0.5)
+    talk = Talk(login=login)
+    talk.heard()
+    talk.dialogue.line("alice")
+    talk.dialogue.line("sesame")
+    assert "this one was not looked at. Wait 1 s." in talk.said
+
+
+def test_a_document_cannot_move_the_cursor() -> None:
+    talk = Talk(operator=ALICE)
+    talk.heard()
+    talk.dialogue.line("x --json")
+    talk.console.answer("\x9b2J\u202e", as_json=True)
+    assert talk.heard() == '{"said":"\\u009b2J\\u202e"}\ntrunkline> '

@@ -16,12 +16,14 @@ NAME = Parameter("name", "whose", values=lambda server: ["alice", "albert", "bob
 LIMIT = Parameter("limit", "how many", named=True)
 COLOUR = Parameter("colour", "which", named=True, values=lambda server: ["red", "green"])
 WORDS = Parameter("text", "what", rest=True, secret=True)
+QUOTED = Parameter("settings", "what", rest=True, quoted=True, mask=lambda value: value.replace("c", "*"))
 SMALL = Language(
     (
         Command(("queue", "ls"), "list", run, (LIMIT, COLOUR)),
         Command(("queue", "show"), "show", run, (NAME,)),
         Command(("query",), "ask", run, (Parameter("what", "it", required=False),)),
         Command(("send",), "say", run, (NAME, WORDS)),
+        Command(("set",), "change", run, (NAME, QUOTED)),
     )
 )
 
@@ -38,6 +40,8 @@ SMALL = Language(
         ("query 'two words'", "query", {"what": "two words"}),
         ("send bob hello  you 'and me'", "send", {"name": "bob", "text": "hello you and me"}),
         ("  send   bob é😀 ", "send", {"name": "bob", "text": "é😀"}),
+        ("send bob 'two\nlines\tof it'", "send", {"name": "bob", "text": "two\nlines\tof it"}),
+        ("set bob x='a b' y=c", "set", {"name": "bob", "settings": "'x=a b' y=c"}),
     ],
 )
 def test_a_line_is_understood(line: str, name: str, given: dict[str, str]) -> None:
@@ -51,7 +55,7 @@ def test_a_line_is_understood(line: str, name: str, given: dict[str, str]) -> No
     ("line", "sentence"),
     [
         ("", "There is no command"),
-        ("delete", "'delete' is no command: queue, query, send"),
+        ("delete", "'delete' is no command: queue, query, send, set"),
         ("que", "'que' is no command: queue, query"),
         ("queue", "'queue' needs one more word: ls, show"),
         ("queue drop", "'drop' after 'queue' is no command: ls, show"),
@@ -61,6 +65,10 @@ def test_a_line_is_understood(line: str, name: str, given: dict[str, str]) -> No
         ("queue ls limit=3 colour=red limit=4", "limit= is there twice"),
         ("send 'bob", "quotes do not match"),
         ("x" * 10_000, "at most 8192 characters"),
+        ("send bob 'nul \x00'", "a control character in it: U+0000"),
+        ("send bob \x1b[2J", "U+001B"),
+        ("send bob \x9b", "U+009B"),
+        ("send bob gr\udcfc\udcdfe", "not UTF-8"),
     ],
 )
 def test_what_is_not_understood_is_explained(line: str, sentence: str) -> None:
@@ -72,10 +80,34 @@ def test_what_is_secret_is_not_shown() -> None:
     assert SMALL.parse("send bob my pin is 1234").shown() == "send name=bob 'text=***'"
 
 
+def test_what_is_masked_is_shown_in_part() -> None:
+    assert SMALL.parse("set bob x='a b' y=c").shown() == "set name=bob 'settings='\"'\"'x=a b'\"'\"' y=*'"
+
+
+def test_a_password_in_a_url_is_not_shown() -> None:
+    line = "queue show https://user:p@ss@shop.example/x?a=b@c"
+    assert SMALL.parse(line).shown() == "queue show 'name=https://***@shop.example/x?a=b@c'"
+
+
+@pytest.mark.parametrize(
+    ("line", "secret", "rest"),
+    [
+        ("did set 1 webhook_secret=hunter22 sms=on", "hunter22", "sms=on"),
+        ("did set 1 'callback_secret=two words'", "two words", "callback_secret="),
+        ("did set 1 callback_url=http://bob:hunter22@a.example/x?y=z", "hunter22", "a.example/x?y=z"),
+        ("did set 1 webhok_secrets=hunter22", "hunter22", "webhok_secrets="),
+    ],
+)
+def test_secrets_of_handlers_are_not_shown(line: str, secret: str, rest: str) -> None:
+    shown = language().parse(line).shown()
+    assert secret not in shown
+    assert rest in shown
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("", ["query", "queue", "send"]),
+        ("", ["query", "queue", "send", "set"]),
         ("qu", ["query", "queue"]),
         ("queue ", ["ls", "show"]),
         ("queue s", ["show"]),
