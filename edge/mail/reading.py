@@ -15,7 +15,7 @@ from email.utils import collapse_rfc2231_value
 from itertools import count
 from typing import Any
 
-from protocols.mail import address, body, reply, screening
+from protocols.mail import address, charsets, reply, screening
 from protocols.mail.address import Address, NotAnAddress, one_line
 from protocols.mail.reply import Reply
 
@@ -113,7 +113,7 @@ class _Part(Message):
         if param.lower() != "charset" or found is failobj:
             return found
         name = collapse_rfc2231_value(found)
-        return name if body.is_charset(name) else failobj
+        return name if charsets.is_charset(name) else failobj
 
 
 def read(octets: bytes, envelope_sender: str) -> Read:

@@ -1,37 +1,46 @@
 """The text of a mail as its writer sees it: parts, encodings, charsets, format=flowed (RFC 2045, 3676)."""
 
-import codecs
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
 from email.message import Message
 from typing import NamedTuple
 
-from protocols.mail import html
+from protocols.mail import charsets, html
 
 MAX_PARTS = 200
 MAX_TEXT = 1 << 18
 """Octets of text that are read, and of HTML, of all parts together: far more than an SMS takes, and soon done
 with whatever they are."""
 
-_LAST_RESORT = "windows-1252"
-# Codecs that are no charset of mail; decoding the first two takes the square of the length.
-_NO_CHARSETS = frozenset({"punycode", "idna", "undefined", "unicode-escape", "raw-unicode-escape"})
+STUFFED = "\u2060"
+"""In front of a line that begins with ">" and is no quotation, as format=flowed can say (RFC 3676 §4.4)."""
 
-
+_PLAIN = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
+_ENRICHED = frozenset({"text/enriched", "text/richtext"})
 _SIGNATURES = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
 _SEALED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_PARAMETERS = re.compile(r"<param>[^<]{0,500}</param>", re.IGNORECASE)
+_COMMAND = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
+_NEWLINES = re.compile(r"\n+")
 _PGP_SEALED = "-----BEGIN PGP MESSAGE-----"
 _PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\n"
 _PGP_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
 _PGP_END = "-----END PGP SIGNATURE-----"
+_BORDER = re.compile(
+    rb"^--([A-Za-z0-9'()+_,./:=?-]{1,70})[ \t]*\r?\n(?=[A-Za-z-]{1,40}:|\r?\n)", re.MULTILINE
+)
+_UNSEEN = str.maketrans(dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0x2063, 0xFEFF, 0x034F, 0x00AD], None))
 _PGP_HEADERS = re.compile(r"(?:[A-Za-z]++:[^\n]*\n)*+\n")
 
 
 class Body(NamedTuple):
     """``text`` has the newlines of Unix; ``attachments`` are the names of what is no text, as sent.
 
+    ``other`` is the same text as the mail's HTML has it, where it has both.
     ``sealed``: the text is encrypted, or within a signature of S/MIME that hides it (RFC 8551 §3.5.2).
     The signature beside a text is no attachment.
     """
@@ -39,49 +48,130 @@ class Body(NamedTuple):
     text: str
     attachments: tuple[str, ...]
     sealed: bool = False
+    other: str = ""
 
 
 def read(message: Message) -> Body:
-    """The text/plain parts in order; where there are none, the HTML ones as text. Never raises."""
-    plain, rich, attachments = _Pieces(), _Pieces(), []
-    sealed = False
-    for part in _leaves(message):
-        kind = part.get_content_type()
-        if kind in _SEALED:
-            sealed = True
-        elif kind in _SIGNATURES:
-            continue
-        elif part.get_content_disposition() == "attachment" or kind not in ("text/plain", "text/html"):
-            attachments.append(part.get_filename() or kind)
-        elif kind == "text/plain":
-            plain.add(part, _plain)
-        else:
-            rich.add(part, _rich)
-    pieces = plain.found if any(piece.strip() for piece in plain.found) else rich.found
-    text = "\n".join(piece.strip("\n") for piece in pieces)
-    sealed = sealed or text.lstrip().startswith(_PGP_SEALED)
-    return Body("" if sealed else _unarmoured(text), tuple(attachments), sealed)
+    """The text of all parts in order, of each the plain version if there are two. Never raises."""
+    reader = _Reader()
+    reader.read(_bounded(message))
+    text, other = (_joined(reader.texts, plain_first) for plain_first in (True, False))
+    sealed = reader.sealed or text.lstrip().startswith(_PGP_SEALED)
+    if sealed:
+        return Body("", tuple(reader.attachments), sealed=True)
+    return Body(_unarmoured(text), tuple(reader.attachments), other="" if other == text else other)
 
 
-class _Pieces:
-    """The text of parts of one kind, of not more than MAX_TEXT octets in all."""
+@dataclass(slots=True)
+class _Text:
+    """One text, and the versions that there are of it."""
+
+    plain: list[str] = field(default_factory=list)
+    rich: list[str] = field(default_factory=list)
+
+    def version(self, plain_first: bool) -> list[str]:
+        """The wanted one, if there is anything in it."""
+        versions = (self.plain, self.rich) if plain_first else (self.rich, self.plain)
+        return next((found for found in versions if any(map(_is_seen, found))), [])
+
+
+def _joined(texts: list[_Text], plain_first: bool) -> str:
+    pieces = [piece.rstrip("\n") for text in texts for piece in text.version(plain_first)]
+    return "\n".join(pieces).strip("\n")
+
+
+def _is_seen(piece: str) -> bool:
+    return bool(piece.translate(_UNSEEN).strip())
+
+
+class _Reader:
+    """I gather the texts of a mail, of each kind not more than MAX_TEXT octets, and what else it has."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
-        self._left = MAX_TEXT
+        self.texts: list[_Text] = []
+        self.attachments: list[str] = []
+        self.sealed = False
+        self._left = {"plain": MAX_TEXT, "rich": MAX_TEXT}
 
-    def add(self, part: Message, text_of: Callable[[Message, str], str]) -> None:
-        """One part more, as ``text_of`` reads what it holds."""
-        if self._left <= 0:
+    def read(self, message: Message) -> None:
+        """All parts; of a mail in a mail nothing but that it is there."""
+        waiting: list[tuple[Message, _Text | None]] = [(message, None)]
+        for _ in range(MAX_PARTS):
+            if not waiting:
+                return
+            part, text = waiting.pop(0)
+            if part.get_content_maintype() == "multipart" and part.is_multipart():
+                if part.get_content_type() == "multipart/alternative" and text is None:
+                    text = _Text()
+                    self.texts.append(text)
+                inner: object = part.get_payload()
+                assert isinstance(inner, list)
+                waiting[:0] = [(piece, text) for piece in inner if isinstance(piece, Message)]
+            else:
+                self._leaf(part, text, root=part is message)
+
+    def _leaf(self, part: Message, text: _Text | None, root: bool) -> None:
+        kind = part.get_content_type()
+        if kind in _SEALED:
+            self.sealed = True
+        elif kind in _SIGNATURES:
             return
-        octets = part.get_payload(decode=True)
-        if not isinstance(octets, bytes):
-            return
-        if len(octets) > self._left:
-            octets = octets[: octets.rfind(b"\n", 0, self._left) + 1 or self._left]
-            self._left = 0
-        self._left -= len(octets)
-        self.found.append(text_of(part, _decoded(part, octets)))
+        elif kind not in _VERSIONS or _is_attached(part, text, root):
+            self.attachments.append(part.get_filename() or kind)
+        else:
+            if text is None:
+                text = _Text()
+                self.texts.append(text)
+            version, text_of = _VERSIONS[kind]
+            found = self._decoded(part, version, text_of)
+            if found is not None:
+                (text.plain if version == "plain" else text.rich).append(found)
+
+    def _decoded(self, part: Message, version: str, text_of: Callable[[Message, str], str]) -> str | None:
+        left = self._left[version]
+        octets = _octets(part) if left > 0 else None
+        if octets is None:
+            return None
+        if len(octets) > left:
+            octets = octets[: octets.rfind(b"\n", 0, left) + 1 or left]
+            left = 0
+        self._left[version] = max(0, left - len(octets))
+        return text_of(part, _unix(charsets.decoded(octets, str(part.get_content_charset() or ""))))
+
+
+def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
+    """Is it a file? What has a name is, but for a version of a text and for the whole mail."""
+    disposition = part.get_content_disposition()
+    if root or (disposition is None and text is not None):
+        return disposition == "attachment"
+    return disposition == "attachment" or part.get_filename() is not None
+
+
+def _octets(part: Message) -> bytes | None:
+    """What a part holds; its transfer encoding may be in quotes or have blanks around it."""
+    named = str(part.get("Content-Transfer-Encoding", ""))
+    encoding = named.partition(";")[0].strip("\"' \t\r\n")
+    if encoding != named:
+        inner, part = part, Message()
+        part["Content-Transfer-Encoding"] = encoding
+        part.set_payload(inner.get_payload())
+    octets = part.get_payload(decode=True)
+    return octets if isinstance(octets, bytes) else None
+
+
+def _bounded(message: Message) -> Message:
+    """The mail, read by the border that its parts have where it names none, or another one."""
+    if message.get_content_maintype() != "multipart" or message.is_multipart():
+        return message
+    payload = _octets(message) or b""
+    border = _BORDER.search(payload)
+    if border is None:
+        return message
+    head = b'Content-Type: %s; boundary="%s"\n\n' % (message.get_content_type().encode(), border[1])
+    try:
+        return message_from_bytes(head + payload, _class=type(message))
+    except RecursionError:
+        return message
 
 
 def _unarmoured(text: str) -> str:
@@ -106,42 +196,15 @@ def _unarmoured(text: str) -> str:
     return "".join([*pieces, text[place:]])
 
 
-def _leaves(message: Message) -> Iterator[Message]:
-    """The parts that hold something; of a mail in a mail nothing but that it is there."""
-    waiting = [message]
-    for _ in range(MAX_PARTS):
-        if not waiting:
-            return
-        part = waiting.pop(0)
-        if part.get_content_maintype() == "multipart" and part.is_multipart():
-            inner: object = part.get_payload()
-            assert isinstance(inner, list)
-            waiting[:0] = [piece for piece in inner if isinstance(piece, Message)]
-        else:
-            yield part
-
-
-def is_charset(name: str) -> bool:
-    """May a text be in it?"""
-    try:
-        return codecs.lookup(name).name not in _NO_CHARSETS
-    except (LookupError, ValueError):
-        return False
-
-
-def _decoded(part: Message, octets: bytes) -> str:
-    """In the charset that the part names, if there is one and it can be; else in one that can."""
-    for charset in (str(part.get_content_charset() or "utf-8"), "utf-8"):
-        try:
-            if is_charset(charset):
-                return _unix(octets.decode(charset))
-        except (LookupError, ValueError):
-            continue
-    return _unix(octets.decode(_LAST_RESORT, "replace"))
-
-
 def _unix(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _enriched(part: Message, text: str) -> str:
+    """RFC 1896: one newline is a blank, more are one less; "<<" is "<"."""
+    text = _PARAMETERS.sub("", text)
+    text = _COMMAND.sub(lambda found: "<" if found[0] == "<<" else "", text)
+    return _NEWLINES.sub(lambda found: found[0][1:] or " ", text)
 
 
 def _rich(part: Message, text: str) -> str:
@@ -161,7 +224,10 @@ def _flowed(lines: list[str], delsp: bool) -> Iterator[str]:
         content = line.lstrip(">")
         depth = len(line) - len(content)
         content = content.removeprefix(" ")  # space-stuffing
-        if held_depth >= 0 and depth != held_depth:
+        if not depth and content.startswith(">"):
+            content = STUFFED + content
+        # A line that begins a signature belongs to no other (§4.3).
+        if held_depth >= 0 and (depth != held_depth or content == "-- "):
             yield _quoted(held_depth, held)
             held, held_depth = "", -1
         soft = content.endswith(" ") and content != "-- "
@@ -176,3 +242,10 @@ def _flowed(lines: list[str], delsp: bool) -> Iterator[str]:
 
 def _quoted(depth: int, content: str) -> str:
     return f"{'>' * depth} {content}" if depth else content
+
+
+_VERSIONS: dict[str, tuple[str, Callable[[Message, str], str]]] = {
+    **dict.fromkeys(_PLAIN, ("plain", _plain)),
+    **dict.fromkeys(_ENRICHED, ("rich", _enriched)),
+    "text/html": ("rich", _rich),
+}

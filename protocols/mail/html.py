@@ -10,6 +10,10 @@ _BLOCKS = frozenset(
 )
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
 _SILENT = frozenset({"head", "script", "style", "title", "template", "object"})
+_HIDDEN = re.compile(
+    r"(?:^|;)\s*(?:display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden)", re.IGNORECASE
+)
+_MAX_STYLE = 2_000
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _GAPS = re.compile(r"\n{3,}")
 _MAX_DEPTH = 500
@@ -53,17 +57,20 @@ class _Reader:
         self._line: list[str] = []
         self._quotes = 0
         self._silent = 0
+        self._hidden_at = 0  # the depth of the element that hides all within it, 0 for none
         self._verbatim = 0
 
     def text(self) -> str:
         """All that was read."""
         self._end_line()
-        lines = [f"{'> ' * min(depth, _MAX_QUOTES)}{line.strip()}".rstrip() for depth, line in self._lines]
+        lines = [f"{'> ' * min(depth, _MAX_QUOTES)}{_stripped(line)}" for depth, line in self._lines]
         return _GAPS.sub("\n\n", "\n".join(lines)).strip("\n")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins."""
         self.depth += 1
+        if not self._hidden_at and _is_hidden(attributes):
+            self._hidden_at = self.depth
         if tag in _SILENT:
             self._silent += 1
         elif tag == "br":
@@ -72,11 +79,13 @@ class _Reader:
             self._end_line()
             self._quotes += tag == "blockquote"
             self._verbatim += tag == "pre"
-        elif tag == "img" and not self._silent:
+        elif tag == "img" and not self._silent and not self._hidden_at:
             self._add(attributes.get("alt", ""))  # emoji of webmail are pictures with their character
 
     def end(self, tag: str) -> None:
         """An element ends."""
+        if self.depth == self._hidden_at:
+            self._hidden_at = 0
         self.depth -= 1
         if tag in _SILENT:
             self._silent = max(0, self._silent - 1)
@@ -89,7 +98,7 @@ class _Reader:
 
     def data(self, data: str) -> None:
         """Text, or a piece of it."""
-        if self._silent:
+        if self._silent or self._hidden_at:
             return
         if self._verbatim:
             first, *more = data.split("\n")
@@ -118,3 +127,14 @@ class _Reader:
         if "".join(self._line).strip():
             self._break()
         self._line = []
+
+
+def _stripped(line: str) -> str:
+    """Without the blanks at both ends, but of what begins a signature (RFC 3676 §4.3)."""
+    bare = line.strip()
+    return "-- " if bare == "--" and line.lstrip() != bare else bare
+
+
+def _is_hidden(attributes: dict[str, str]) -> bool:
+    """Is it nothing that a reader sees?"""
+    return "hidden" in attributes or _HIDDEN.search((attributes.get("style") or "")[:_MAX_STYLE]) is not None

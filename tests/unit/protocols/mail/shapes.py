@@ -1,12 +1,14 @@
 """Replies in the shapes that mail clients give them, written for these tests: none is anybody's mail.
 
-A shape takes the answer and the language of the client and makes the octets of the whole mail.
+A shape takes the answer, the language of the client and what is answered, and makes the octets of the whole
+mail. What is answered is our notification, or a reply to it (`answered`).
 """
 
-from collections.abc import Callable
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
 from html import escape
+from typing import NamedTuple, Protocol
 
 from protocols.mail.reply import MARKER
 
@@ -19,7 +21,22 @@ Are you at home? I would bring the parcel: the big one, from 24.11. at 15:00.
 From +12025550150 to 2025550100"""
 LANGUAGES = ("en", "fr", "es", "de")
 
-Shape = Callable[[str, str], bytes]
+
+class Original(NamedTuple):
+    """What is answered: who wrote it, and the text. ``html`` is the same for clients that write HTML."""
+
+    name: str
+    address: str
+    subject: str
+    text: str
+    html: str
+
+
+class Shape(Protocol):
+    """A mail client."""
+
+    def __call__(self, answer: str, language: str, original: Original = ..., /) -> bytes: ...
+
 
 GMAIL = {
     "en": "On Tue, Nov 24, 2026 at 3:04 PM {n} <{a}> wrote:",
@@ -87,8 +104,8 @@ K9_SIGNATURE = {
 }
 
 
-def intro(lines: dict[str, str], language: str) -> str:
-    return lines[language].format(n=NAME, a=ADDRESS)
+def intro(lines: dict[str, str], language: str, original: Original) -> str:
+    return lines[language].format(n=original.name, a=original.address)
 
 
 def quoted(text: str, mark: str = "> ") -> str:
@@ -119,94 +136,105 @@ def paragraphs(text: str, tag: str = "div") -> str:
     )
 
 
-def notice_html() -> str:
-    return paragraphs(NOTICE)
+OURS = Original(NAME, ADDRESS, SUBJECT, NOTICE, paragraphs(NOTICE))
 
 
-def gmail(answer: str, language: str) -> bytes:
+def answered(octets: bytes, name: str, address: str) -> Original:
+    """A reply in one of the shapes, as what is answered."""
+    message = message_from_bytes(octets)
+    payload = message.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    text = payload.decode().replace("\r\n", "\n").strip("\n")
+    html = text if message.get_content_type() == "text/html" else paragraphs(text)
+    return Original(name, address, f"Re: {SUBJECT}", text, html)
+
+
+def gmail(answer: str, language: str, original: Original = OURS) -> bytes:
     """The introduction broken before the address, as Gmail does at 80 characters."""
-    lines = intro(GMAIL, language).replace(f" <{ADDRESS}>", f" <\n{ADDRESS}>")
-    return mail(f"{answer}\n\n{lines}\n\n{quoted(NOTICE)}\n").as_bytes()
+    lines = intro(GMAIL, language, original).replace(f" <{original.address}>", f" <\n{original.address}>")
+    return mail(f"{answer}\n\n{lines}\n\n{quoted(original.text)}\n").as_bytes()
 
 
-def gmail_html(answer: str, language: str) -> bytes:
+def gmail_html(answer: str, language: str, original: Original = OURS) -> bytes:
     body = (
         f'<div dir="ltr">{paragraphs(answer)}</div><br>'
         f'<div class="gmail_quote"><div dir="ltr" class="gmail_attr">'
-        f'{escape(intro(GMAIL, language))}<br></div><blockquote class="gmail_quote" style="margin:0">'
-        f"{notice_html()}</blockquote></div>"
+        f"{escape(intro(GMAIL, language, original))}<br></div>"
+        f'<blockquote class="gmail_quote" style="margin:0">{original.html}</blockquote></div>'
     )
     return only_html(body)
 
 
-def headers(language: str, bold: str = "") -> str:
+def headers(language: str, original: Original) -> str:
     names, date, _ = OUTLOOK[language]
     space = "\u00a0" if language == "fr" else ""
-    values = (f"{NAME} <{ADDRESS}>", date, "Owner <owner@example.org>", SUBJECT)
-    return "\n".join(f"{bold}{name}{space}:{bold} {value}" for name, value in zip(names, values, strict=True))
+    values = (f"{original.name} <{original.address}>", date, "Owner <owner@example.org>", original.subject)
+    return "\n".join(f"{name}{space}: {value}" for name, value in zip(names, values, strict=True))
 
 
-def outlook_desktop(answer: str, language: str) -> bytes:
-    return mail(f"{answer}\n\n{headers(language)}\n\n{NOTICE}\n").as_bytes()
+def outlook_desktop(answer: str, language: str, original: Original = OURS) -> bytes:
+    return mail(f"{answer}\n\n{headers(language, original)}\n\n{original.text}\n").as_bytes()
 
 
-def outlook_desktop_html(answer: str, language: str) -> bytes:
-    rows = "<br>".join(escape(line) for line in headers(language).split("\n"))
+def outlook_desktop_html(answer: str, language: str, original: Original = OURS) -> bytes:
+    rows = "<br>".join(escape(line) for line in headers(language, original).split("\n"))
     border = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0in 0in 0in"
     return only_html(
         f'<html><head><style>p.MsoNormal {{margin:0in}}</style></head><body><div class="WordSection1">'
         f'{paragraphs(answer, "p")}<div><div style="{border}"><p class="MsoNormal">{rows}</p></div></div>'
-        f"{notice_html()}</div></body></html>"
+        f"{original.html}</div></body></html>"
     )
 
 
-def outlook_web(answer: str, language: str) -> bytes:
+def outlook_web(answer: str, language: str, original: Original = OURS) -> bytes:
     rule = "_" * 32
-    return mail(f"{answer}\n\n{rule}\n{headers(language)}\n\n{NOTICE}\n").as_bytes()
+    return mail(f"{answer}\n\n{rule}\n{headers(language, original)}\n\n{original.text}\n").as_bytes()
 
 
-def outlook_ios(answer: str, language: str) -> bytes:
+def outlook_ios(answer: str, language: str, original: Original = OURS) -> bytes:
     line = OUTLOOK[language][2]
-    return mail(f"{answer}\n\n{line}\n{'_' * 32}\n{headers(language)}\n\n{NOTICE}\n").as_bytes()
-
-
-def apple_mail(answer: str, language: str) -> bytes:
-    return mail(f"{answer}\n\n{quoted(intro(APPLE, language))}\n> \n{quoted(NOTICE)}\n").as_bytes()
-
-
-def ios(answer: str, language: str) -> bytes:
     return mail(
-        f"{answer}\n\n{IPHONE[language]}\n\n{quoted(intro(APPLE, language))}\n> \n{quoted(NOTICE, '> ')}\n"
+        f"{answer}\n\n{line}\n{'_' * 32}\n{headers(language, original)}\n\n{original.text}\n"
     ).as_bytes()
 
 
-def ios_html(answer: str, language: str) -> bytes:
+def apple_mail(answer: str, language: str, original: Original = OURS) -> bytes:
+    return mail(
+        f"{answer}\n\n{quoted(intro(APPLE, language, original))}\n> \n{quoted(original.text)}\n"
+    ).as_bytes()
+
+
+def ios(answer: str, language: str, original: Original = OURS) -> bytes:
+    introduced = f"{quoted(intro(APPLE, language, original))}\n> \n{quoted(original.text, '> ')}"
+    return mail(f"{answer}\n\n{IPHONE[language]}\n\n{introduced}\n").as_bytes()
+
+
+def ios_html(answer: str, language: str, original: Original = OURS) -> bytes:
     return only_html(
         f'<html><head></head><body dir="auto">{paragraphs(answer)}<br id="lineBreakAtBeginningOfSignature">'
         f'<div dir="ltr">{IPHONE[language]}</div><div dir="ltr"><br><blockquote type="cite">'
-        f"{escape(intro(APPLE, language))}<br><br></blockquote></div>"
-        f'<blockquote type="cite"><div dir="ltr">{notice_html()}</div></blockquote></body></html>'
+        f"{escape(intro(APPLE, language, original))}<br><br></blockquote></div>"
+        f'<blockquote type="cite"><div dir="ltr">{original.html}</div></blockquote></body></html>'
     )
 
 
-def thunderbird(answer: str, language: str) -> bytes:
+def thunderbird(answer: str, language: str, original: Original = OURS) -> bytes:
     """format=flowed: long lines end in a space and go on in the next one."""
     flowed = "\n".join(_soft(line) for line in answer.split("\n"))
-    text = f"{flowed}\n\n{intro(THUNDERBIRD, language)}\n{quoted(NOTICE)}\n"
+    text = f"{flowed}\n\n{intro(THUNDERBIRD, language, original)}\n{quoted(original.text)}\n"
     message = mail("")
     message.set_content(text, params={"format": "flowed"})
     return message.as_bytes()
 
 
-def yahoo(answer: str, language: str) -> bytes:
-    lines = quoted(NOTICE, " > ")
-    return mail(f" {answer}\n\n{intro(YAHOO, language)}\n \n{lines}\n  ").as_bytes()
+def yahoo(answer: str, language: str, original: Original = OURS) -> bytes:
+    lines = quoted(original.text, " > ")
+    return mail(f" {answer}\n\n{intro(YAHOO, language, original)}\n \n{lines}\n  ").as_bytes()
 
 
-def k9(answer: str, language: str) -> bytes:
-    return mail(
-        f"{answer}\n\n-- \n{K9_SIGNATURE[language]}\n\n{intro(K9, language)}\n{quoted(NOTICE, '>')}\n"
-    ).as_bytes()
+def k9(answer: str, language: str, original: Original = OURS) -> bytes:
+    introduced = f"{intro(K9, language, original)}\n{quoted(original.text, '>')}"
+    return mail(f"{answer}\n\n-- \n{K9_SIGNATURE[language]}\n\n{introduced}\n").as_bytes()
 
 
 def _soft(line: str) -> str:

@@ -17,13 +17,13 @@ FIELDS = {
 }  # fmt: skip
 
 
-def replies() -> dict[str, str]:
+def templates() -> dict[str, str]:
     _, *pieces = FILE.read_text("utf-8").split("\n== ")
     named = (piece.partition("\n")[::2] for piece in pieces)
-    return {name: text.replace("␠", " ").format(**FIELDS) for name, text in named}
+    return {name: text.replace("␠", " ") for name, text in named}
 
 
-REPLIES = replies()
+REPLIES = {name: text.format(**FIELDS) for name, text in templates().items()}
 
 
 @pytest.mark.parametrize("client", sorted(REPLIES))
@@ -74,7 +74,7 @@ def test_more_lines_than_a_signature_has_are_none() -> None:
         (
             f"See below.\n\nOn Tue, Nov 24, 2026 at 3:04 PM {NAME} <\n{ADDRESS}> wrote:\n\n> {MARKER}\n>\n"
             "> Are you at home?\nYes!\n> I would bring it.\nGood.\n",
-            "See below.\nYes!\nGood.",
+            "See below.\n\nYes!\nGood.",
         ),
     ],
 )

@@ -1,0 +1,160 @@
+"""The text of a mail: which parts are it, in which charset, and what of it a reader sees."""
+
+from email import message_from_bytes
+from email.message import Message
+
+import pytest
+
+from protocols.mail import body, reply
+
+HEAD = "MIME-Version: 1.0\n"
+
+
+def mail(content: str | bytes, kind: str, more: str = "") -> Message:
+    octets = content.encode() if isinstance(content, str) else content
+    return message_from_bytes(f"{HEAD}Content-Type: {kind}\n{more}\n".encode() + octets)
+
+
+def parts(*pieces: str, border: str = "b") -> str:
+    return "".join(f"--{border}\n{piece}\n" for piece in pieces) + f"--{border}--\n"
+
+
+PLAIN, HTML = "Content-Type: text/plain; charset=utf-8\n\n", "Content-Type: text/html; charset=utf-8\n\n"
+QUOTED = "> Are you at home?\n> I would bring the parcel.\n"
+MIXED, ALTERNATIVE = "multipart/mixed; boundary=b", "multipart/alternative; boundary=b"
+
+
+@pytest.mark.parametrize("plain", ["\u200b\n", "\u00a0\n", " \n", QUOTED, f"\ufeff\n{QUOTED}"])
+def test_the_html_has_the_answer_and_the_text_has_not(plain: str) -> None:
+    html = "<p>At <b>five</b></p><blockquote>Are you at home?</blockquote>"
+    assert reply.read(mail(parts(PLAIN + plain, HTML + html), ALTERNATIVE)).text == "At five"
+
+
+def test_the_text_is_preferred_where_both_have_it() -> None:
+    found = body.read(mail(parts(f"{PLAIN}Text.\n", f"{HTML}<p>Page.</p>"), ALTERNATIVE))
+    assert (found.text, found.other) == ("Text.", "Page.")
+
+
+def test_a_page_with_a_text_of_a_gateway_below() -> None:
+    footer = f"{PLAIN}\n--\nThis mail was scanned.\n"
+    assert reply.read(mail(parts(f"{HTML}<p>The answer</p>", footer), MIXED)).text == "The answer"
+    signed = parts(f"{HTML}<p>The answer</p>", f"{PLAIN}Scanned.\n")
+    assert reply.read(mail(signed, MIXED)).text == "The answer\nScanned."
+
+
+def test_a_page_around_a_picture_in_one_version_and_the_text_in_the_other() -> None:
+    page = parts(
+        f"{HTML}<p>one</p>",
+        "Content-Type: image/png; name=x.png\nContent-Disposition: inline; filename=x.png\n\nx\n",
+        f"{HTML}<p>two</p>",
+        border="c",
+    )
+    both = parts(f"{PLAIN}one two\n", f"Content-Type: multipart/mixed; boundary=c\n\n{page}")
+    found = body.read(mail(both, ALTERNATIVE))
+    assert found == ("one two", ("x.png",), False, "one\ntwo")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'Content-Type: text/plain; name="pay.txt"\nContent-Disposition: inline; filename="pay.txt"',
+        'Content-Type: text/plain; name="pay.txt"',
+        "Content-Type: text/plain\nContent-Disposition: inline; filename=pay.txt",
+        "Content-Type: text/html; name=pay.txt\nContent-Disposition: inline",
+        "Content-Type: text/plain\nContent-Disposition: attachment; filename=pay.txt",
+    ],
+)
+def test_a_text_that_has_a_name_is_a_file(head: str) -> None:
+    found = reply.read(mail(parts(f"{PLAIN}Hi.\n", f"{head}\n\nann 1, bob 2\n"), MIXED))
+    assert found == ("Hi.", ("pay.txt",), False)
+
+
+def test_a_mail_that_is_one_text_with_a_name_is_no_file_if_it_does_not_say_so() -> None:
+    assert reply.read(mail("Hi.\n", "text/plain; name=hi.txt")).text == "Hi."
+    attached = mail("Hi.\n", "text/plain", "Content-Disposition: attachment; filename=hi.txt\n")
+    assert reply.read(attached) == ("", ("hi.txt",), False)
+
+
+@pytest.mark.parametrize(
+    ("charset", "octets", "text"),
+    [
+        ("iso-8859-1", "it’s 5€".encode("cp1252"), "it’s 5€"),
+        ("us-ascii", "it’s 5€".encode("cp1252"), "it’s 5€"),
+        ("us-ascii", "it’s 5€".encode(), "it’s 5€"),
+        ("gb2312", "你好，€".encode("gb18030"), "你好，€"),
+        ("gbk", "你好，𠮷".encode("gb18030"), "你好，𠮷"),
+        ("ks_c_5601-1987", "안녕 똠".encode("cp949"), "안녕 똠"),
+        ("euc-kr", "안녕 똠".encode("cp949"), "안녕 똠"),
+        ("shift_jis", "①髙橋".encode("cp932"), "①髙橋"),
+        ("iso-2022-jp", b"\x1b$B-!$G$9\x1b(B 1", "①です 1"),
+        ("iso-2022-jp", b"\x1b$B|b66\x1b(B", "髙橋"),
+        ("iso-2022-jp", "です".encode("iso2022_jp"), "です"),
+        ("iso-8859-8-i", "שלום".encode("iso-8859-8"), "שלום"),
+        ("windows-874", "สวัสดี".encode("cp874"), "สวัสดี"),
+        ("tis-620", "สวัสดี…".encode("cp874"), "สวัสดี…"),
+        ("iso-8859-9", "şey…".encode("cp1254"), "şey…"),
+        ("unicode-1-1-utf-8", "é".encode(), "é"),
+        ('" utf-8 "', "é".encode(), "é"),
+        ("utf-8", "it’s 5€".encode("cp1252"), "it’s 5€"),
+        ("utf-8", "Grüße aus München 😀 ".encode() + b"\xff!", "Grüße aus München 😀 \ufffd!"),
+        ("x-klingon", "é".encode(), "é"),
+        ("hex", b"6869", "6869"),
+    ],
+)
+def test_charsets_as_they_are_meant(charset: str, octets: bytes, text: str) -> None:
+    message = mail(octets, f"text/plain; charset={charset}", "Content-Transfer-Encoding: 8bit\n")
+    assert body.read(message).text == text
+
+
+@pytest.mark.parametrize("encoding", ["base64 ", '"base64"', "BASE64", " Base64 ; x=y"])
+def test_a_transfer_encoding_however_it_is_written(encoding: str) -> None:
+    message = mail("aMOp\n", "text/plain; charset=utf-8", f"Content-Transfer-Encoding: {encoding}\n")
+    before = message.as_bytes()
+    assert body.read(message).text == "hé"
+    assert message.as_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flowed", "text"),
+    [
+        ("hi \n-- \nme\n", "hi"),
+        (" >not a quote\n >> nor this\nFrom here\n", ">not a quote\n>> nor this\nFrom here"),
+        (" >one \n >two\n", ">one >two"),
+        ("one \ntwo\n> quoted\n", "one two"),
+    ],
+)
+def test_flowed_lines(flowed: str, text: str) -> None:
+    assert reply.read(mail(flowed, "text/plain; format=flowed")).text == text
+    assert reply.read(mail(flowed, "text/plain; format=flowed; delsp=no")).text == text
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        '<div style="display:none">tracked</div>',
+        '<div style="color:red; DISPLAY : none !important">tracked <b>twice</b> <img alt="x"></div>',
+        '<span style="mso-hide:all">tracked</span>',
+        "<p hidden>tracked</p>",
+        '<img style="display:none" alt="tracked">',
+        '<div style="display:none"><div>a</div><br>tracked</div>',
+    ],
+)
+def test_what_html_does_not_show(hidden: str) -> None:
+    assert body.read(mail(f"<p>Hello</p>{hidden}<p>there</p>", "text/html")).text == "Hello\n\nthere"
+
+
+def test_a_signature_in_html() -> None:
+    page = "<div>Yes</div><div>-- </div>" + "<div>a line of it</div>" * 9
+    assert reply.read(mail(page, "text/html")).text == "Yes"
+
+
+def test_texts_that_are_neither_plain_nor_html() -> None:
+    assert body.read(mail("<bold>hi</bold> a<<b\nand\n\nso\n", "text/enriched")).text == "hi a<b and\nso "
+    assert body.read(mail("hi *there*\n", "text/markdown; charset=utf-8")).text == "hi *there*"
+    assert body.read(mail("BEGIN:VCARD\n", "text/x-vcard")).attachments == ("text/x-vcard",)
+
+
+@pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed; boundary=zz"])
+def test_parts_whose_border_is_not_named(kind: str) -> None:
+    assert reply.read(mail(parts(f"{PLAIN}hé\n"), kind)).text == "hé"
+    assert reply.read(mail("nothing here\n", kind)) == ("", ("multipart/mixed",), False)
