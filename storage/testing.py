@@ -49,9 +49,9 @@ class InlineWriter:
         """As `storage.writer.Writer.write`."""
         return self._submit(Unit("write", Deferred(), writes))
 
-    def run(self, description: str, fn: Callable[[Connection], T]) -> Deferred[T]:
+    def run(self, description: str, fn: Callable[[Connection], T], proves: bool = False) -> Deferred[T]:
         """As `storage.writer.Writer.run`."""
-        return self._submit(Unit(description, Deferred(), fn=fn))
+        return self._submit(Unit(description, Deferred(), fn=fn, proves=proves))
 
     def collect(
         self, description: str, fn: Callable[[Connection, list[Item]], Sequence[T]], item: Item
