@@ -96,7 +96,7 @@ class Users(ActionPage):
             except Conflict:
                 raise Wrong("", ONLY_OWNER, 409) from None
 
-        await self.change(request, visitor, "user.role", identity, change, role=str(role))
+        await self.change(request, visitor, "user.role", _login, change, role=str(role))
         return self.done(PATH)
 
     async def _password(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -110,7 +110,7 @@ class Users(ActionPage):
         def change(conn: Connection) -> User:
             return users.set_password(conn, visitor.account_id, identity, hashed)
 
-        made = await self.change(request, visitor, "user.password", identity, change)
+        made = await self.change(request, visitor, "user.password", _login, change)
         return await self.shown(request, visitor, made=made, password=password)
 
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -124,8 +124,12 @@ class Users(ActionPage):
             except Conflict:
                 raise Wrong("", ONLY_OWNER, 409) from None
 
-        await self.change(request, visitor, "user.remove", identity, change)
+        await self.change(request, visitor, "user.remove", _login, change)
         return self.done(PATH, "removed")
+
+
+def _login(user: User) -> str:
+    return user.login
 
 
 def _user(request: EdgeRequest) -> int:
