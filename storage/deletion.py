@@ -24,10 +24,19 @@ _A_MINUTE_MS = 60_000
 
 
 def begin(
-    connection: Connection, ids: IdSource, account_id: int, actor: str, subject: str, now_ms: int
+    connection: Connection,
+    ids: IdSource,
+    account_id: int,
+    actor: str,
+    subject: str,
+    now_ms: int,
+    *,
+    address: str | None = None,
 ) -> int:
-    """A new deletion: its id, noted in the audit with what it is of."""
-    return audit.note(connection, ids.next, account_id, actor, "message.delete", subject, now_ms)
+    """A new deletion: its id, noted in the audit with what it is of and from where it was wanted."""
+    return audit.note(
+        connection, ids.next, account_id, actor, "message.delete", subject, now_ms, address=address
+    )
 
 
 def delete_selected(

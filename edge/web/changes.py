@@ -21,7 +21,10 @@ def noted(
     detail: Mapping[str, object],
     address: str | None,
 ) -> Callable[[Connection], T]:
-    """Do it, then note it; what raises is not noted, since it changes nothing."""
+    """Do it, then note it; what raises is not noted, since it changes nothing.
+
+    A ``subject`` that is known only when it is done is a function of the result.
+    """
 
     def run(connection: Connection) -> T:
         result = fn(connection)
@@ -31,7 +34,7 @@ def noted(
             account_id,
             actor,
             action,
-            str(subject),
+            str(subject(result) if callable(subject) else subject),
             now_ms,
             detail=detail,
             address=address,

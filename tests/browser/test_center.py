@@ -343,3 +343,22 @@ def test_a_number_that_is_none_is_said_at_its_field(
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_value("nobody")
     expect(page.get_by_role("textbox", name="Text")).to_have_value("hello")
+
+
+def test_a_number_that_is_typed_whole_proposes_the_did_of_the_last_word(
+    opened: Open, stage: Stage, person: Person
+) -> None:
+    stage.contact(person, "Ann Example", PHONE)
+    second = person.dids[1]
+    stage.history(person, 1, did=second.number, did_id=second.id)
+    page = opened(person, "/new")
+    source = page.get_by_role("combobox", name="From", exact=True)
+    page.get_by_label("To", exact=True).fill(PHONE[1:5])
+    expect(page.get_by_role("option", name="Ann Example")).to_be_visible()
+    expect(source).to_have_value(person.did)
+    page.get_by_label("To", exact=True).fill(PHONE)
+    expect(source).to_have_value(second.number)
+    source.select_option(person.did)  # what is chosen by hand stays
+    page.get_by_label("To", exact=True).fill(PHONE[2:])
+    expect(page.get_by_role("option", name="Ann Example")).to_be_visible()
+    expect(source).to_have_value(person.did)

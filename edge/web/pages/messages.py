@@ -8,6 +8,7 @@ from twisted.web.resource import Resource
 
 from edge.matrix import matrix
 from edge.outbound import Draft
+from edge.web import origin
 from edge.web.api.members import parse_identifier
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, PageProblem, not_found, see_other
@@ -91,7 +92,7 @@ class Messages(MemberPage):
         chosen = fields.identifiers("message")
         if not chosen:
             return see_other(f"{link}chosen=none")
-        return see_other(f"{link}deleted={await delete_chosen(self.portal, visitor, chosen)}")
+        return see_other(f"{link}deleted={await delete_chosen(self.portal, request, visitor, chosen)}")
 
 
 class DeleteAll(MemberPage):
@@ -114,7 +115,7 @@ class DeleteAll(MemberPage):
             return await self._ask(request, visitor, 422)
         up_to = max(fields.identifiers("up_to"), default=0)
         wanted = Wanted.read(request, self._region)
-        return see_other(f"/messages?deleted={await self._delete(visitor, wanted, up_to)}")
+        return see_other(f"/messages?deleted={await self._delete(request, visitor, wanted, up_to)}")
 
     async def _ask(self, request: EdgeRequest, visitor: Visitor, status: int) -> Answer:
         wanted = Wanted.read(request, self._region)
@@ -127,15 +128,18 @@ class DeleteAll(MemberPage):
     def _word(self, visitor: Visitor) -> str:
         return visitor.locale.gettext("delete")
 
-    async def _delete(self, visitor: Visitor, wanted: Wanted, up_to: int) -> int:
+    async def _delete(self, request: EdgeRequest, visitor: Visitor, wanted: Wanted, up_to: int) -> int:
         services, writer = self.portal.services, self.portal.services.store.writer
         account_id, now_ms = visitor.account_id, services.wall_ms()
         number = await services.store.read(number_of, account_id, wanted.peer)
         meant = wanted.filter(visitor.locale, number, up_to)
         subject = f"all ({wanted.query})" if wanted.query else "all"
+        address = origin.client_address(request, bool(self.portal.public_url))
         deletion_id = await writer.run(
             "delete messages",
-            lambda conn: deletion.begin(conn, services.store.ids, account_id, visitor.actor, subject, now_ms),
+            lambda conn: deletion.begin(
+                conn, services.store.ids, account_id, visitor.actor, subject, now_ms, address=address
+            ),
         )
 
         if wanted.q:
@@ -189,7 +193,7 @@ class Message(MemberPage):
         if do == "resend":
             return await self._resend(visitor, fields)
         if do == "delete":
-            deletion_id = await delete_chosen(self.portal, visitor, [self._identity])
+            deletion_id = await delete_chosen(self.portal, request, visitor, [self._identity])
             return see_other(f"/messages?deleted={deletion_id}")
         for delivery_id in fields.identifiers("delivery"):
             await self._act(visitor, do, delivery_id)
@@ -227,13 +231,16 @@ class Message(MemberPage):
             raise PageProblem(409, "The delivery is in another state by now; look at it again.")
 
 
-async def delete_chosen(portal: Portal, visitor: Visitor, chosen: list[int]) -> int:
+async def delete_chosen(portal: Portal, request: EdgeRequest, visitor: Visitor, chosen: list[int]) -> int:
     """Out of sight at once, from the store after half a minute: the deletion."""
     services, now_ms = portal.services, portal.services.wall_ms()
+    address = origin.client_address(request, bool(portal.public_url))
 
     def delete(conn: Connection) -> int:
         subject = f"{len(chosen)} selected"
-        found = deletion.begin(conn, services.store.ids, visitor.account_id, visitor.actor, subject, now_ms)
+        found = deletion.begin(
+            conn, services.store.ids, visitor.account_id, visitor.actor, subject, now_ms, address=address
+        )
         deletion.delete_selected(conn, visitor.account_id, chosen, found, now_ms)
         return found
 

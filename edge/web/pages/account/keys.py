@@ -125,19 +125,20 @@ class Keys(ActionPage):
             mine = visitor.account_id
             return accounts.rotate_key(conn, mine, identity, prefix_of(token), token_hash(token), until_ms)
 
-        made = await self.change(request, visitor, "key.rotate", identity, change)
+        made = await self.change(request, visitor, "key.rotate", lambda key: key.name, change)
         return await self._with(request, visitor, made, token)
 
     async def _revoke(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         identity, now_ms = _key(request), self.portal.services.wall_ms()
 
-        def change(conn: Connection) -> None:
+        def change(conn: Connection) -> str:
             held = accounts.get_key(conn, visitor.account_id, identity)
             if held is None:
                 raise NotFound("There is no such key.")
             accounts.revoke_key(conn, visitor.account_id, held.name, now_ms)
+            return held.name
 
-        await self.change(request, visitor, "key.revoke", identity, change)
+        await self.change(request, visitor, "key.revoke", lambda name: name, change)
         await self.refreshed()
         return self.done(PATH, "removed")
 

@@ -153,7 +153,7 @@ class Phone(PhonePage):
             phones.silence(conn, next_id, held, set(held.dids) - set(dids))
             return phones.add(conn, next_id, replace(held, dids=dids, digest=digest))
 
-        await self.change(request, visitor, "sip_account.change", self._identity, change)
+        await self.change(request, visitor, "sip_account.change", _aor, change)
         await self.refreshed()
         return self.done(f"{PATH}/{self._identity}")
 
@@ -168,7 +168,7 @@ class Phone(PhonePage):
                 conn, next_id, replace(held, ha1_md5=fresh.ha1_md5, ha1_sha256=fresh.ha1_sha256)
             )
 
-        await self.change(request, visitor, "sip_account.password", self._identity, change)
+        await self.change(request, visitor, "sip_account.password", _aor, change)
         await self.refreshed()
         return await self.shown(request, visitor, password=password)
 
@@ -183,11 +183,12 @@ class Phone(PhonePage):
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         next_id = self.portal.services.store.ids.next
 
-        def change(conn: Connection) -> None:
+        def change(conn: Connection) -> SipAccount:
             held = sip_accounts.get(conn, visitor.account_id, self._identity)
             phones.remove(conn, next_id, held.username, held.domain)
+            return held
 
-        await self.change(request, visitor, "sip_account.remove", self._identity, change)
+        await self.change(request, visitor, "sip_account.remove", _aor, change)
         await self.refreshed()
         return self.done(PATH, "removed")
 
@@ -214,6 +215,10 @@ class Provision(Page):
             raise not_found()
         text = provisioning.linphone(phone, known[0], config.default_expires_seconds)
         return File(text, head=lines((*GUARDS, NO_STORE, (b"Content-Type", b"application/xml"))))
+
+
+def _aor(phone: SipAccount) -> str:
+    return phone.aor
 
 
 def _digest(request: EdgeRequest) -> Digest:

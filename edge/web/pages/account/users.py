@@ -102,7 +102,7 @@ class Users(ActionPage):
             except Conflict:
                 raise Wrong("", ONLY_OWNER, 409) from None
 
-        await self.change(request, visitor, "user.role", identity, change, role=str(role))
+        await self.change(request, visitor, "user.role", _login, change, role=str(role))
         return self.done(PATH)
 
     async def _password(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -116,7 +116,7 @@ class Users(ActionPage):
             _may_change(visitor, users.get(conn, visitor.account_id, identity))
             return users.set_password(conn, visitor.account_id, identity, hashed)
 
-        made = await self.change(request, visitor, "user.password", identity, change)
+        made = await self.change(request, visitor, "user.password", _login, change)
         return await self.shown(request, visitor, made=made, password=password)
 
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -131,7 +131,7 @@ class Users(ActionPage):
             except Conflict:
                 raise Wrong("", ONLY_OWNER, 409) from None
 
-        await self.change(request, visitor, "user.remove", identity, change)
+        await self.change(request, visitor, "user.remove", _login, change)
         return self.done(PATH, "removed")
 
 
@@ -140,6 +140,10 @@ def _may_change(visitor: Visitor, held: User | None) -> None:
         raise not_found()
     if held.operator and not visitor.user.operator:
         raise Wrong("", OF_OPERATORS, 403)
+
+
+def _login(user: User) -> str:
+    return user.login
 
 
 def _user(request: EdgeRequest) -> int:

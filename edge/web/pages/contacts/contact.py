@@ -102,11 +102,13 @@ class Edit(ActionPage):
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         identity = self._identity
 
-        def change(conn: Connection) -> None:
-            if identity is None or not contacts.remove(conn, visitor.account_id, [identity]):
+        def change(conn: Connection) -> str:
+            held = None if identity is None else contacts.get(conn, visitor.account_id, identity)
+            if held is None or not contacts.remove(conn, visitor.account_id, [held.id]):
                 raise NotFound("There is no such contact.")
+            return held.number
 
-        await self.change(request, visitor, "contact.remove", identity, change)
+        await self.change(request, visitor, "contact.remove", lambda number: number, change)
         return self.done(PATH, "removed")
 
     def _number(self, written: str, field: str) -> str:

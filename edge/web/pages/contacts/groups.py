@@ -58,7 +58,7 @@ class Groups(ActionPage):
             except Conflict:
                 raise Wrong("name", N_("Another group has this name."), 409) from None
 
-        await self.change(request, visitor, "group.rename", identity, change)
+        await self.change(request, visitor, "group.rename", name, change)
         return self.done(PATH)
 
     async def _remove(self, request: EdgeRequest, visitor: Visitor) -> Answer:

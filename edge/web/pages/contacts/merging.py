@@ -50,7 +50,9 @@ class Merge(ActionPage):
         def change(conn: Connection) -> Contact:
             return contacts.merge(conn, visitor.account_id, kept, ids, now_ms)
 
-        await self.change(request, visitor, "contact.merge", kept, change, others=len(ids) - 1)
+        await self.change(
+            request, visitor, "contact.merge", lambda held: held.number, change, others=len(ids) - 1
+        )
         return self.done(PATH, "merged")
 
 

@@ -8,6 +8,7 @@ from edge.web.pages.answers import Answer
 from edge.web.pages.charts import stacked
 from edge.web.pages.locales import N_
 from edge.web.pages.operator.commanding import CommandPage
+from edge.web.pages.operator.words import figures
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import operators
@@ -48,7 +49,9 @@ class Overview(CommandPage):
                 ("delivered", "failed", "waiting"),
             ),
             rate=round(100 * sum(hour.delivered for hour in hours) / ended, 1) if ended else None,
-            server=status.document if status.ok else {},
+            server=figures(status.document, visitor.locale)
+            if status.ok and isinstance(status.document, dict)
+            else {},
             stopped=bool(isinstance(stopped.document, dict) and stopped.document.get("on")),
             **{"told": "", **more},
         )

@@ -8,6 +8,7 @@ from edge.web.pages.actions import NO_SETBACK, Doing, Question, Setback
 from edge.web.pages.answers import Answer, PageProblem
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
+from edge.web.pages.operator import words
 from edge.web.pages.operator.commanding import CommandPage, line_of
 from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
@@ -318,6 +319,7 @@ class Table(CommandPage):
         if isinstance(found, dict):  # of several lists, the first
             found = next((value for value in found.values() if isinstance(value, list)), [])
         rows, is_more = found[:ROWS], len(found) > ROWS
+        locale = visitor.locale
         return self.answer(
             "operator/table.html",
             request,
@@ -327,6 +329,8 @@ class Table(CommandPage):
             tab=f"/{view.path}",
             path=self._path,
             rows=rows,
+            cell=lambda name, value: words.cell(name, value, locale),
+            moment=words.moment,
             shown_only=len(rows) if is_more and not view.cursor else 0,
             older=rows[-1][view.cursor] if is_more and view.cursor else None,
             unable="" if reply.ok else reply.text,

@@ -307,7 +307,7 @@ def test_a_store_that_fails_at_the_register_wakes_later(net: Net, phone: Phone, 
         gone = StoreUnavailable("gone for a moment")
         return fail(gone) if description.startswith("wake") else run(description, fn)
 
-    net.store.writer.run = refuse_to_wake  # type: ignore[method-assign]
+    net.store.writer.run = refuse_to_wake  # type: ignore[method-assign,assignment]
     phone.register(Expires="7200")
     net.store.writer.run = run  # type: ignore[method-assign]
     assert net.state(delivery)[0] == "pending"
