@@ -11,10 +11,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    LargeBinary,
     Text,
     delete,
+    exists,
     func,
     insert,
+    literal,
     literal_column,
     select,
     update,
@@ -24,7 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from storage import deliveries
 from storage.ids import lowest_at
 from storage.records import DeliveryState, Did, MailConversation, MailNotice, SeenMail
-from storage.statements import Write, given, hot_insert, hot_update
+from storage.statements import Write, given, hot_insert, hot_insert_from, hot_update
 from storage.tables import Id, mail_conversation, mail_notice, mail_seen, message
 from storage.text import storable
 
@@ -34,9 +37,26 @@ SENT = "sent"
 SIGNATURE = "signature"
 """The outcome of what a mail is known by beside its own key."""
 
+AUTHOR = "author"
+"""The outcome of what says that somebody has written for an account; it is kept."""
+
 BOUNCED = "bounced"
 
 _INSERT_SEEN = hot_insert(mail_seen)
+_KNOW_AUTHOR = hot_insert_from(
+    insert(mail_seen).from_select(
+        ["key", "conversation_id", "received_at", "outcome"],
+        select(
+            given("author_key", LargeBinary()),
+            given("conversation", Id),
+            given("at", BigInteger()),
+            literal(AUTHOR, Text()),
+        ).where(~exists().where(mail_seen.c.key == given("author_key", LargeBinary()))),
+    ),
+    "author_key",
+    "conversation",
+    "at",
+)
 _INSERT_NOTICE = hot_insert(mail_notice)
 _UPDATE_NOTICE = hot_update(
     update(mail_notice)
@@ -138,6 +158,17 @@ def insert_seen(record: SeenMail) -> list[Write]:
     return [(_INSERT_SEEN, record)]
 
 
+def know_author(key: bytes, conversation_id: int, at_ms: int) -> list[Write]:
+    """The write that keeps when an author first wrote for an account; ``key`` stands for both."""
+    return [(_KNOW_AUTHOR, (key, conversation_id, at_ms))]
+
+
+def known_since(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """When these authors first wrote, of those that did."""
+    query = select(mail_seen.c.key, mail_seen.c.received_at).where(mail_seen.c.key.in_(keys))
+    return {row.key: row.received_at for row in connection.execute(query)}
+
+
 def count_sent(connection: Connection, conversation_id: int, since_ms: int) -> int:
     """Mails of one conversation that became messages since then."""
     query = select(func.count()).where(*_sent(conversation_id, since_ms))
@@ -161,7 +192,7 @@ def _sent(conversation_id: int, since_ms: int) -> tuple[ColumnElement[bool], ...
 
 def purge_seen(connection: Connection, before_ms: int, limit: int) -> int:
     """Forget at most ``limit`` of the oldest mail that came before then; how much that was."""
-    old = select(mail_seen.c.key).where(mail_seen.c.received_at < before_ms)
+    old = select(mail_seen.c.key).where(mail_seen.c.received_at < before_ms, mail_seen.c.outcome != AUTHOR)
     keys = list(connection.scalars(old.order_by(mail_seen.c.received_at).limit(limit)))
     return connection.execute(delete(mail_seen).where(mail_seen.c.key.in_(keys))).rowcount
 

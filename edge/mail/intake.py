@@ -26,7 +26,7 @@ from edge.errors import Refused, Unavailable
 from edge.handlers.email import status_target
 from edge.mail.addresses import BOUNCE, Addresses, ToBounces, ToConversation, ToNumber, ToPostmaster
 from edge.mail.authentication import Arrival, Authenticator, InThread, Proof, Unproven
-from edge.mail.owners import Owners, addresses_of
+from edge.mail.owners import Owners, addresses_of, author_key
 from edge.mail.postmaster import Postmaster
 from edge.mail.reading import Intricate, Read, read
 from edge.mail.writing import binding
@@ -69,6 +69,9 @@ NOT_PROVEN = Reply(
     " nor a DKIM signature of these days that covers To",
 )
 NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
+WHICH_NUMBER = Reply(
+    550, "5.7.1 Several customers have your address: write to <number>+<your number>@ this domain, once"
+)
 NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
 TOO_MANY = Reply(450, "4.7.1 Too many messages in this conversation in a short time; try again later")
 ALIKE = Reply(550, "5.7.1 Too many messages like this one in a short time: wait, then send it again")
@@ -119,11 +122,14 @@ class _Case:
     at: int
 
     def seen(self, outcome: str, message_id: int | None = None) -> list[Write]:
-        """What is kept of it: the first key says what it became, by the others it is known too."""
+        """What is kept of it: the first key says what it became, by the others it is known too. Of a first
+        message, that its author writes for this account."""
         about, at = self.conversation.id, self.at
         writes = mail.insert_seen(SeenMail(self.keys[0], about, at, outcome, message_id))
         for mark in self.keys[1:]:
             writes += mail.insert_seen(SeenMail(mark, about, at, mail.SIGNATURE))
+        if outcome == mail.SENT and self.author is not None:
+            writes += mail.know_author(author_key(self.did.account_id, self.author), about, at)
         return writes
 
 
@@ -304,6 +310,7 @@ class Intake:
         if self._config.new_mail == "authenticated":
             await _prove(proof, found.author, naming, by_host=False)
             marks = proof.marks(found.author, recipient)
+        dids = await self._of_one_account(found.author, dids)
         did = dids[0]
         ids, now_ms = self._store.ids.next, self._wall_ms()
         conversation = await self._store.writer.run(
@@ -320,6 +327,19 @@ class Intake:
             await self._only_tell(case, "ambiguous", sentence)
             return None
         return case
+
+    async def _of_one_account(self, author: Address, dids: list[Did]) -> list[Did]:
+        """Every customer may name any address, so of several the one counts for whom its owner wrote first;
+        the numbers of the others are not even said."""
+        keys = {did.account_id: author_key(did.account_id, author) for did in dids}
+        if len(keys) == 1:
+            return dids
+        since = await self._store.read(mail.known_since, [*keys.values()])
+        known = [account_id for account_id, key in keys.items() if key in since]
+        if not known:
+            raise Dropped("several_accounts", WHICH_NUMBER)
+        first = min(known, key=lambda account_id: since[keys[account_id]])
+        return [did for did in dids if did.account_id == first]
 
     def _case(
         self,

@@ -1,5 +1,6 @@
 """Whose address is whose: the DIDs that a mail's author may write as."""
 
+import hashlib
 from functools import lru_cache
 
 from edge.directory import Directory
@@ -16,6 +17,11 @@ def addresses_of(did: Did) -> frozenset[str]:
     if setting is None or not setting.enabled:
         return frozenset()
     return frozenset(map(_key, EmailHandler.targets(setting.settings, "")))
+
+
+def author_key(account_id: int, author: Address) -> bytes:
+    """By what it is kept that somebody has written for an account."""
+    return hashlib.sha256(f"author\0{account_id}\0{author.key}".encode()).digest()
 
 
 @lru_cache(maxsize=10_000)

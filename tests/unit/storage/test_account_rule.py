@@ -64,6 +64,7 @@ WITHOUT = {
     "mail.claim_notices": MAIL,
     "mail.count_sent": MAIL,
     "mail.find_conversation": MAIL,
+    "mail.known_since": MAIL,
     "mail.purge_notices": UPKEEP,
     "mail.purge_seen": UPKEEP,
     "mail.record_bounce": MAIL,

@@ -30,7 +30,7 @@ from protocols.mail.dkim import Signer
 from protocols.mail.reply import MARKER
 from protocols.mail.smtp import Envelope, Reply, Verdict
 from protocols.mail.token import KeyRing
-from storage import mail, messages, numbers
+from storage import accounts, mail, messages, numbers
 from storage.records import DeliveryState, MailConversation
 from storage.tables import mail_notice, mail_seen, part
 from storage.testing import InlineStore
@@ -71,7 +71,8 @@ class Numbers:
 
     def known_numbers(self) -> list[str]:
         with self._rig.store.engine.snapshot() as conn:
-            return [found.number for found in numbers.list_dids(conn, self._rig.account_id)]
+            owners = [found.id for found in accounts.list_accounts(conn)]
+            return [found.number for owner in owners for found in numbers.list_dids(conn, owner)]
 
     def did(self, number: str) -> Any:
         return self._rig.find(number)
@@ -678,6 +679,42 @@ def test_with_several_numbers_the_author_says_which(office: Office) -> None:
     assert office.takes(new(foreign), to=foreign).code == 550
 
 
+@pytest.mark.parametrize("theirs", ["+12025550001", "+12025550199"])
+def test_another_customer_who_names_the_address_changes_nothing(office: Office, theirs: str) -> None:
+    """Nor is his number said, nor does he see what is written."""
+    to = f"2025550150@{DOMAIN}"
+    assert office.takes(new(to, "Before."), to=to).code == 250
+    with office.rig.store.engine.transaction() as conn:
+        ids = office.rig.store.ids.next
+        other = accounts.add_account(conn, ids, "other", START_MS).id
+        numbers.add_did(conn, ids, other, theirs, START_MS)
+    office.rig.sets(theirs, to=f"{OWNER},boss@example.net")
+    office.rig.time.advance(10)
+    explicit = f"12025550150+{theirs[1:]}@{DOMAIN}"
+    assert office.takes(new(explicit, "Theirs."), to=explicit).code == 250, "he may, if he says so"
+    assert office.takes(new(to, "After."), to=to).code == 250
+    assert [(did, text) for did, _, text in office.sent()] == [
+        (DID, "Before."), (theirs, "Theirs."), (DID, "After."),
+    ]  # fmt: skip
+    assert office.notices() == []
+
+
+def test_who_wrote_for_none_of_several_customers_says_his_number_once(office: Office) -> None:
+    with office.rig.store.engine.transaction() as conn:
+        ids = office.rig.store.ids.next
+        other = accounts.add_account(conn, ids, "other", START_MS).id
+        numbers.add_did(conn, ids, other, SECOND, START_MS)
+    office.rig.sets(SECOND, to=OWNER)
+    to = f"2025550150@{DOMAIN}"
+    refused = office.takes(new(to), to=to)
+    assert (refused.code, refused.text[:23]) == (550, "5.7.1 Several customers")
+    assert not set("0123456789") & set(refused.text[6:]), "no number is said"
+    assert office.takes(reply()).code == 250, "a reply says it too"
+    assert office.takes(new(to, "Now."), to=to).code == 250
+    assert [did for did, _, _ in office.sent()] == [DID, DID]
+    assert office.notices() == []
+
+
 def test_an_old_mail_of_the_owners_cannot_be_sent_here_once_more(
     inline_store: InlineStore, time: Time
 ) -> None:
@@ -890,7 +927,7 @@ def test_nothing_is_said_before_the_commit(office: Office) -> None:
 def test_the_message_and_that_it_was_seen_are_one_transaction(office: Office) -> None:
     office.takes(reply())
     with office.rig.store.engine.snapshot() as conn:
-        (seen,) = conn.execute(mail_seen.select()).all()
+        (seen,) = conn.execute(mail_seen.select().where(mail_seen.c.outcome != mail.AUTHOR)).all()
     assert seen.message_id == office.rig.stored()[0].id
     assert (seen.conversation_id, seen.outcome) == (office.conversation.id, "sent")
     assert office.rig.store.writer.batches == 1
