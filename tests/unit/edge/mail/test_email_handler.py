@@ -213,6 +213,16 @@ def test_who_wrote_to_somebody_who_opted_out_meanwhile_is_told_that(rig: Rig) ->
     assert rig.sent.mails[0]["X-SMS-Outcome"] == "opted_out"
 
 
+def test_who_wrote_what_was_given_up_is_told_that_no_carrier_said_so(rig: Rig) -> None:
+    job = rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
+    with rig.store.engine.transaction() as conn:
+        given_up = part_of(job.message, rig.store.ids.next(), 1, state=PartState.FAILED)
+        conn.execute(part.insert(), given_up._asdict())
+    rig.work(job)
+    said = rig.sent.mails[0].get_content()
+    assert ("It was given up." in said, "The carrier said" in said) == (True, False)
+
+
 # -- settings -------------------------------------------------------------------------------------
 
 
