@@ -41,6 +41,7 @@ EVENTS: Mapping[str, str] = {
     "opt_outs_fresh_again": "They were read.",
     "upstreams_not_read": "Which upstreams the store names could not be read; it is tried again.",
     "mailbox_mail_not_read": "One mail of the mailbox cannot be read; it is flagged and left there.",
+    "mailbox_mail_not_marked": "A mail of the mailbox was taken and cannot be marked; it is looked at again.",
     "bind_renewed": "A link on which nothing was answered was closed and bound anew.",
     "bind_stalled": "So many requests are without an answer that nothing more is sent on this link.",
     "upstream_not_started": "Another server holds this upstream; it is asked for again.",

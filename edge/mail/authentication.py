@@ -47,13 +47,15 @@ InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How a mail came. ``trusted``: from a server whose Authentication-Results count."""
+    """How a mail came. ``trusted``: from a server whose Authentication-Results count. Not ``whole``: these
+    are its headers, the rest is too large."""
 
     octets: bytes = field(repr=False)
     sender: str
     peer: str
     hello: str = ""
     trusted: bool = False
+    whole: bool = True
 
 
 class _Signature(NamedTuple):

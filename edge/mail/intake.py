@@ -76,6 +76,7 @@ NOT_NOW = Reply(451, "4.7.0 The author cannot be proven now; try again")
 TOO_MANY = Reply(450, "4.7.1 Too many messages in this conversation in a short time; try again later")
 ALIKE = Reply(550, "5.7.1 Too many messages like this one in a short time: wait, then send it again")
 STORE_AWAY = Reply(452, "4.3.1 The mail could not be stored; try again")
+TOO_LARGE = Reply(552, "5.3.4 The mail is too large")
 UNREADABLE = Reply(554, "5.6.0 The mail has too many parts or headers to be read")
 BROKEN = Reply(451, "4.3.0 Something went wrong here; try again")
 
@@ -176,7 +177,9 @@ class Intake:
 
     async def _take(self, arrival: Arrival, recipients: Sequence[str]) -> list[Reply]:
         try:
-            found = await self._reading.run(self._in_thread, lambda: read(arrival.octets, arrival.sender))
+            found = await self._reading.run(
+                self._in_thread, lambda: read(arrival.octets, arrival.sender, arrival.whole)
+            )
         except Intricate as error:
             self.counters.refused += len(recipients)
             log.info("mail_dropped", reason="unreadable", detail=str(error), peer=arrival.peer)
@@ -249,6 +252,8 @@ class Intake:
 
     async def _forward(self, arrival: Arrival, found: Read) -> None:
         assert self._postmaster is not None
+        if not found.whole:
+            raise Dropped("too_large", TOO_LARGE)
         refusal = await self._postmaster.forward(arrival, found.message)
         if refusal is not None:
             raise Dropped("not_forwarded", refusal)
@@ -273,11 +278,16 @@ class Intake:
                 raise Dropped("no_author", NO_AUTHOR)
             if author.key not in known:
                 raise Dropped("foreign_author", NOT_YOURS)
-            if self._config.replies == "authenticated":
+            if self._config.replies == "authenticated" and self._provable(found):
                 await _prove(proof, author, _naming(found, recipient), by_host=True)
                 marks = proof.marks(author, recipient)
         told = author if author is not None and author.key in known else None
         return self._case(did, conversation, told, found, marks)
+
+    def _provable(self, found: Read) -> bool:
+        """A signature cannot be verified without the body. Nothing is sent of such a mail, and only an
+        address of the DID's is told so."""
+        return found.whole or bool(self._config.authserv_id)
 
     async def _conversation(self, written: str, places: Sequence[str]) -> MailConversation | None:
         """The conversation of the first token that is one of ours and not revoked.
@@ -490,6 +500,8 @@ def _naming(found: Read, recipient: str) -> str:
 
 def _unsendable(found: Read) -> tuple[str, str] | None:
     """Why nothing in this mail can be an SMS: a code and a sentence."""
+    if not found.whole:
+        return "too_large", "Not sent: the mail is too large. Send it again without attachments."
     if found.reply.sealed:
         return "encrypted", "Not sent: the mail is encrypted. Send it again without encryption."
     if not found.reply.text:

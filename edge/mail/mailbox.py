@@ -1,23 +1,26 @@
 """Replies from a mailbox elsewhere: looked at by IMAP over TLS (RFC 3501, RFC 8314) every so often.
 
 A mail is fetched without being marked, taken, and marked as seen when it is stored; after a crash in between
-it comes again, and is known. What was refused is flagged too, for whoever looks after the mailbox: there is
-no session to say it in, and a mail to a stranger would be the next nuisance.
+it comes again, and is known. For how long it is known is no matter, since nothing is taken from a folder in
+which nothing can be marked. What was refused is flagged too, for whoever looks after the mailbox: there is no
+session to say it in, and a mail to a stranger would be the next nuisance. Of one that is too large the head
+is taken, so that an author who is the DID's own is told.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
 from email.utils import getaddresses
 from typing import Any
 
 import structlog
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionClosed
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.mail import imap4
+from twisted.python.failure import Failure
 
 from edge import tls
 from edge.config_mail import IMAPConfig
@@ -39,12 +42,17 @@ _PLACES = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
 SEEN, FLAGGED = "\\Seen", "\\Flagged"
 
 
+class NothingMarked(Exception):
+    """The folder is there to be read only."""
+
+
 class Client(imap4.IMAP4Client):
-    """Twisted's, which says when it has been greeted."""
+    """Twisted's, which says when it has been greeted, and why it is gone: ``lost``."""
 
     def __init__(self) -> None:
         super().__init__()
         self.greeted: Deferred[None] = Deferred()
+        self.lost: Failure | None = None
 
     def serverGreeting(self, caps: object) -> None:
         """See IMAP4Client."""
@@ -52,9 +60,15 @@ class Client(imap4.IMAP4Client):
 
     def connectionLost(self, reason: Any = connectionDone) -> None:
         """See IMAP4Client, which leaves who waits for the greeting waiting."""
+        self.lost = reason
         super().connectionLost(reason)
         if not self.greeted.called:
             self.greeted.errback(reason)
+
+    def sendCommand(self, cmd: imap4.Command) -> Deferred[Any]:
+        """See IMAP4Client, which has forgotten how when the connection is lost."""
+        sent: Deferred[Any] = fail(self.lost) if self.lost is not None else super().sendCommand(cmd)
+        return sent
 
 
 class Mailbox:
@@ -69,6 +83,7 @@ class Mailbox:
         self._max_octets = max_octets
         self._reactor = reactor
         self._failing = False
+        self._later: set[str] = set()
         self._poll = LoopingCall(self.look)
         self._poll.clock = reactor
 
@@ -103,11 +118,27 @@ class Mailbox:
             await client.login(self._config.username.encode(), self._config.password.reveal().encode())
             await client.select(self._config.folder)
             found = await client.search(imap4.Query(unseen=True, unflagged=True), uid=True)
-            for uid in found[:AT_ONCE]:
-                await self._take_or_leave(client, str(uid))
+            await self._take_all(client, [str(uid) for uid in found])
             await client.logout()
         finally:
-            client.transport.abortConnection()
+            if client.lost is None:
+                client.transport.abortConnection()
+
+    async def _take_all(self, client: Any, uids: list[str]) -> None:
+        """As many as one look takes; those that an earlier one left come last, to be in nobody's way."""
+        self._later &= set(uids)
+        if uids:
+            await self._can_be_marked(client, uids[0])
+        for uid in sorted(uids, key=self._later.__contains__)[:AT_ONCE]:
+            if not await self._take_or_leave(client, uid):
+                self._later.add(uid)
+
+    async def _can_be_marked(self, client: Any, uid: str) -> None:
+        """Taking a flag away that is not there changes nothing, and is refused where flags are not ours."""
+        try:
+            await client.removeFlags(uid, [FLAGGED], uid=True)
+        except imap4.IMAP4Exception as error:
+            raise NothingMarked(f"its mails cannot be marked as seen: {error}") from error
 
     async def _connect(self) -> Any:
         plain = HostnameEndpoint(
@@ -117,32 +148,51 @@ class Mailbox:
         client: Any = await wrapClientTLS(options, plain).connect(Factory.forProtocol(Client))
         return client
 
-    async def _take_or_leave(self, client: Any, uid: str) -> None:
-        """One mail. What goes wrong with it is said, and it is flagged, not seen: the others have their
-        turn."""
+    async def _take_or_leave(self, client: Any, uid: str) -> bool:
+        """One mail; False: it comes up again. What goes wrong with it is said, and it is flagged, not seen:
+        the others have their turn."""
         try:
-            await self._take(client, uid)
-        except (ConnectionClosed, CancelledError):
+            flags = await self._take(client, uid)
+        except CancelledError:
             raise
         except Exception as error:  # whatever a server or a mail can make of Twisted's parser
+            if client.lost is not None:
+                raise
             log.error("mailbox_mail_not_read", host=self._config.host, uid=uid, error=repr(error))
-            await client.addFlags(uid, [FLAGGED], uid=True)
+            flags = [FLAGGED]
+        return bool(flags) and await self._marked(client, uid, flags)
 
-    async def _take(self, client: Any, uid: str) -> None:
+    async def _marked(self, client: Any, uid: str, flags: list[str]) -> bool:
+        try:
+            await client.addFlags(uid, flags, uid=True)
+        except imap4.IMAP4Exception as error:
+            log.error("mailbox_mail_not_marked", host=self._config.host, uid=uid, error=str(error))
+            return False
+        return True
+
+    async def _take(self, client: Any, uid: str) -> list[str]:
+        """How it is to be marked."""
         sizes = await client.fetchSize(uid, uid=True)
         size = next((int(item["RFC822.SIZE"]) for item in sizes.values()), 0)
         if size > self._max_octets:
             log.warning("mail_too_large", octets=size)
-            await client.addFlags(uid, [SEEN, FLAGGED], uid=True)
-            return
+            return await self._take_head(client, uid)
         found = await client.fetchSpecific(uid, uid=True, peek=True)
         octets = next((_octets(items) for items in found.values()), None)
         if octets is None:
-            return  # somebody has taken it away
-        replies = await self._intake.take(*self._arrival(octets))
-        flags = flags_for(replies)
-        if flags:
-            await client.addFlags(uid, flags, uid=True)
+            return []  # somebody has taken it away
+        return flags_for(await self._intake.take(*self._arrival(octets)))
+
+    async def _take_head(self, client: Any, uid: str) -> list[str]:
+        found = await client.fetchSpecific(
+            uid, uid=True, headerType="HEADER", peek=True, offset=0, length=MAX_HEAD
+        )
+        octets = next((_octets(items) for items in found.values()), None)
+        if octets is None:
+            return []
+        arrival, recipients = self._arrival(octets)
+        replies = await self._intake.take(replace(arrival, whole=False), recipients)
+        return flags_for(replies) and [SEEN, FLAGGED]
 
     def _arrival(self, octets: bytes) -> tuple[Arrival, list[str]]:
         message = message_from_bytes(octets[:MAX_HEAD].partition(b"\r\n\r\n")[0])

@@ -38,7 +38,8 @@ class Intricate(ValueError):
 @dataclass(frozen=True, slots=True)
 class Read:
     """``author`` is the one address of From, or why there is none. ``automatic``: no person wrote it, and
-    how that is known. ``places`` may hold the conversation's token, the best first."""
+    how that is known. ``places`` may hold the conversation's token, the best first. Not ``whole``: it is the
+    head of a mail that is too large."""
 
     message: Message
     author: Address | NotAnAddress
@@ -46,6 +47,7 @@ class Read:
     reply: Reply
     message_id: str
     places: tuple[str, ...]
+    whole: bool = True
 
     def key(self, about: str) -> bytes:
         """What tells this mail to a conversation from every other: its Message-ID (without one, all of its
@@ -116,7 +118,7 @@ class _Part(Message):
         return name if charsets.is_charset(name) else failobj
 
 
-def read(octets: bytes, envelope_sender: str) -> Read:
+def read(octets: bytes, envelope_sender: str, whole: bool = True) -> Read:
     """Everything that is to be known of a mail. Raises Intricate, and nothing else."""
     message = parse(octets)
     try:
@@ -131,6 +133,7 @@ def read(octets: bytes, envelope_sender: str) -> Read:
         reply=reply.read(message),
         message_id=one_line(" ".join(_all(message, "Message-ID")[:1]))[:MAX_MESSAGE_ID],
         places=(references, address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])),
+        whole=whole,
     )
 
 

@@ -297,16 +297,18 @@ def test_replies_from_a_mailbox_elsewhere(sqlite_url: str, tmp_path: Path) -> No
             "ca_file": str(dovecot.certificate),
             "poll_seconds": 0.5,
         }
-        server = MailServer(tmp_path, sqlite_url, imap=imap)
+        server = MailServer(tmp_path, sqlite_url, imap=imap, max_octets=65_536)
         latin = TEXT.replace("Message-ID", "Content-Type: text/plain; charset=iso-8859-1\nMessage-ID")
         dovecot.deliver("good", (latin % ("1", "Schöne Grüße")).encode("latin-1"))
         dovecot.deliver("again", (latin % ("1", "Schöne Grüße")).encode("latin-1"))
         dovecot.deliver("forged", (TEXT % ("2", "forged")).replace(OWNER, "evil@example.net").encode())
+        dovecot.deliver("large", (TEXT % ("4", "x" * 70 + "\n") * 2_000).encode())
         utf = TEXT.replace("Message-ID", "Content-Type: text/plain; charset=utf-8\nMessage-ID")
         with running(server):
             until(lambda: "Schöne Grüße" in server.received(), f"the phone has it (log: {server.log})")
             dovecot.deliver("later", (utf % ("3", "später 😀")).encode())
             until(lambda: "später 😀" in server.received(), "the phone has the other")
-            expected = {"good": "S", "again": "S", "forged": "FS", "later": "S"}
+            expected = {"good": "S", "again": "S", "forged": "FS", "large": "FS", "later": "S"}
             until(lambda: dovecot.flags() == expected, f"the marks: {dovecot.flags()}")
             assert sorted(server.received()) == ["Schöne Grüße", "später 😀"]
+            assert server.notices() == ["too_large"]

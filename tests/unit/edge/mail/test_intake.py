@@ -525,6 +525,24 @@ def test_attachments_are_named_as_not_sent(office: Office) -> None:
     assert office.sentence().endswith("garden.jpg.")
 
 
+@pytest.mark.parametrize("level", ["sender", "authenticated"])
+def test_whoever_wrote_too_much_is_told(inline_store: InlineStore, time: Time, level: str) -> None:
+    """By what can be known of the head alone, and nobody but the DID's addresses."""
+    office = Office(inline_store, time, replies=level, postmaster=OPERATOR)
+
+    def of(message: EmailMessage, to: str) -> int:
+        arrival = Arrival(message.as_bytes(policy=SMTP), OWNER, "", trusted=True, whole=False)
+        return success(office.intake.take(arrival, [to]))[0].code
+
+    message = reply("The head has no text.", to=office.address)
+    assert [of(message, office.address) for _ in range(2)] == [250, 250]
+    assert office.notices() == [("too_large", OWNER)]
+    assert of(reply(sender="evil@example.net", to=office.address), office.address) == 550
+    assert of(reply(to=f"sms@{DOMAIN}"), f"sms@{DOMAIN}") == 550
+    assert of(reply(), f"postmaster@{DOMAIN}") == 552
+    assert (len(office.notices()), office.sent(), office.rig.sent.envelopes) == (1, [], [])
+
+
 def test_a_sender_that_is_a_name_cannot_be_answered(office: Office) -> None:
     with office.rig.store.engine.transaction() as conn:
         named = mail.conversation(conn, office.rig.store.ids.next, office.rig.did(), "ACME", START_MS)

@@ -5,14 +5,17 @@ from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import fail, succeed
+from twisted.internet.error import ConnectionLost
+from twisted.internet.testing import StringTransport
 from twisted.mail import imap4
+from twisted.python.failure import Failure
 
 from edge.config_mail import IMAPConfig
 from edge.config_reader import Secret
 from edge.mail.authentication import Arrival
-from edge.mail.mailbox import FLAGGED, SEEN, Mailbox, flags_for
+from edge.mail.mailbox import FLAGGED, SEEN, Client, Mailbox, flags_for
 from protocols.mail.smtp import Reply
-from tests.deferreds import success
+from tests.deferreds import failure, success
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN
 
@@ -54,18 +57,27 @@ def test_how_a_mail_is_marked(replies: list[Reply], flags: list[str]) -> None:
 
 
 class Elsewhere:
-    """A mailbox: what is in it by UID, and how each is marked. One mail is too much for Twisted's parser."""
+    """A mailbox: what is in it by UID, and how each is marked. One mail is too much for Twisted's parser.
 
-    def __init__(self, mails: dict[str, bytes]) -> None:
+    ``fixed`` mails cannot be marked, and nothing can where there are ``readers`` only. Once ``goes`` is
+    fetched, the server is gone.
+    """
+
+    def __init__(
+        self, mails: dict[str, bytes], fixed: str = "", readers: bool = False, goes: str = ""
+    ) -> None:
         self.mails = mails
         self.flags: dict[str, set[str]] = {uid: set() for uid in mails}
+        self.fixed, self.readers, self.goes = fixed, readers, goes
         self.greeted = succeed(None)
+        self.lost: Failure | None = None
         self.transport = self
 
     def abortConnection(self) -> None:
-        pass
+        assert self.lost is None, "Twisted's TLS cannot"
 
     def login(self, *_: bytes) -> Any:
+        self.lost = None
         return succeed(None)
 
     def select(self, _: str) -> Any:
@@ -81,25 +93,61 @@ class Elsewhere:
     def fetchSize(self, which: str, uid: bool) -> Any:
         return succeed({1: {"RFC822.SIZE": str(len(self.mails[which]))}})
 
-    def fetchSpecific(self, which: str, uid: bool, peek: bool) -> Any:
-        if self.mails[which].startswith(b"BAD"):
+    def fetchSpecific(
+        self,
+        which: str,
+        uid: bool,
+        peek: bool,
+        headerType: str | None = None,
+        offset: int = 0,
+        length: int | None = None,
+    ) -> Any:
+        if which == self.goes:
+            self.lost = Failure(ConnectionLost())
+            return fail(self.lost)
+        octets = self.mails[which]
+        if octets.startswith(b"BAD"):
             return fail(imap4.MismatchedNesting("((("))
-        return succeed({1: [["BODY", [], self.mails[which].decode("latin-1")]]})
+        if headerType == "HEADER":
+            octets = octets.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        return succeed({1: [["BODY", [], octets[offset:][:length].decode("latin-1")]]})
+
+    def removeFlags(self, which: str, flags: list[str], uid: bool) -> Any:
+        return self._stored(which, self.flags[which] - set(flags))
 
     def addFlags(self, which: str, flags: list[str], uid: bool) -> Any:
-        self.flags[which] |= set(flags)
+        if which == self.fixed:
+            return fail(imap4.IMAP4Exception(b"no room"))
+        return self._stored(which, self.flags[which] | set(flags))
+
+    def _stored(self, which: str, flags: set[str]) -> Any:
+        if self.readers:
+            return fail(imap4.IMAP4Exception(b"read-only"))
+        self.flags[which] = flags
         return succeed(None)
 
 
 class Desk:
-    """An intake that takes everything."""
+    """An intake that takes everything, except that it is told later of mails with this word in them."""
 
-    def __init__(self) -> None:
+    def __init__(self, later: bytes = b"LATER") -> None:
         self.taken: list[tuple[Arrival, list[str]]] = []
+        self.later = later
 
     def take(self, arrival: Arrival, recipients: list[str]) -> Any:
         self.taken.append((arrival, recipients))
-        return succeed([TAKEN])
+        return succeed([LATER if self.later in arrival.octets else TAKEN])
+
+    def texts(self) -> list[bytes]:
+        """The last line of each mail that came."""
+        return [arrival.octets.rpartition(b"\r\n\r\n")[2] for arrival, _ in self.taken]
+
+
+def mailbox_of(there: Elsewhere, desk: Desk, max_octets: int = 1_000_000) -> Mailbox:
+    config = IMAPConfig(host="localhost", username="sms", password=Secret("x"))
+    mailbox = Mailbox(config, ADDRESSES, cast(Any, desk), max_octets, Time())
+    mailbox._connect = lambda: succeed(there)  # type: ignore[method-assign,assignment,return-value]
+    return mailbox
 
 
 def test_one_bad_mail_does_not_stop_the_mailbox() -> None:
@@ -110,12 +158,74 @@ def test_one_bad_mail_does_not_stop_the_mailbox() -> None:
     good = f"Return-Path: <a@b.example>\r\nTo: sms+abc@{DOMAIN}\r\n\r\nhi\r\n".encode()
     there = Elsewhere({"1": b"BAD", "2": b"Subject: x\r\n" + nested, "3": good})
     desk = Desk()
-    config = IMAPConfig(host="localhost", username="sms", password=Secret("x"))
-    mailbox = Mailbox(config, ADDRESSES, cast(Any, desk), 1_000_000, Time())
-    mailbox._connect = lambda: succeed(there)  # type: ignore[method-assign,assignment,return-value]
-    success(mailbox.look())
+    success(mailbox_of(there, desk).look())
     assert there.flags == {"1": {FLAGGED}, "2": {SEEN}, "3": {SEEN}}
     assert [(arrival.sender, to) for arrival, to in desk.taken] == [
         ("unknown", [f"sms@{DOMAIN}"]),
         ("a@b.example", [f"sms+abc@{DOMAIN}"]),
     ]
+
+
+def test_nothing_is_taken_from_a_folder_in_which_nothing_can_be_marked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It would be taken again when it is forgotten."""
+    there = Elsewhere({"1": b"\r\n\r\nhi", "2": b"\r\n\r\nho"}, readers=True)
+    desk = Desk()
+    mailbox = mailbox_of(there, desk)
+    for _ in range(2):
+        success(mailbox.look())
+    assert desk.taken == []
+    assert capsys.readouterr().out.count("cannot be marked as seen") == 1
+    there.readers = False
+    success(mailbox.look())
+    assert there.flags == {"1": {SEEN}, "2": {SEEN}}
+
+
+def test_what_comes_up_again_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail that cannot be marked, and those that are for later: the others have their turn first."""
+    monkeypatch.setattr("edge.mail.mailbox.AT_ONCE", 3)
+    mails = {str(uid): b"\r\n\r\nLATER" for uid in range(1, 4)} | {"4": b"\r\n\r\nno", "5": b"\r\n\r\nhi"}
+    there = Elsewhere(mails, fixed="4")
+    desk = Desk()
+    mailbox = mailbox_of(there, desk)
+    for _ in range(2):
+        success(mailbox.look())
+    assert desk.texts() == [b"LATER", b"LATER", b"LATER", b"no", b"hi", b"LATER"]
+    assert [uid for uid, flags in there.flags.items() if flags] == ["5"]
+    desk.later = b"nothing"
+    for _ in range(2):
+        success(mailbox.look())
+    assert [uid for uid, flags in there.flags.items() if not flags] == ["4"]
+
+
+def test_a_server_that_goes_leaves_its_mails_for_the_next_look(capsys: pytest.CaptureFixture[str]) -> None:
+    there = Elsewhere({str(uid): b"\r\n\r\n%d" % uid for uid in range(4)}, goes="1")
+    desk = Desk()
+    mailbox = mailbox_of(there, desk)
+    success(mailbox.look())
+    said = capsys.readouterr().out
+    assert (said.count("mailbox_not_read"), said.count("mailbox_mail_not_read")) == (1, 0)
+    assert there.flags == {"0": {SEEN}, "1": set(), "2": set(), "3": set()}
+    there.goes = ""
+    success(mailbox.look())
+    assert desk.texts() == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_client_whose_server_has_gone_says_so() -> None:
+    client = Client()
+    client.makeConnection(StringTransport())
+    under_way = client.login(b"sms", b"secret")
+    client.connectionLost(Failure(ConnectionLost()))
+    for waiting in (client.greeted, under_way, client.addFlags("1", [SEEN], uid=True)):
+        failure(waiting, ConnectionLost)
+
+
+def test_of_a_mail_that_is_too_large_the_head_is_taken() -> None:
+    head = f"From: a@b.example\r\nTo: sms+abc@{DOMAIN}\r\n".encode()
+    there = Elsewhere({"1": head + b"\r\n" + b"x" * 2_000, "2": head + b"X: LATER\r\n\r\n" + b"x" * 2_000})
+    desk = Desk()
+    success(mailbox_of(there, desk, 1_000).look())
+    (arrival, to), _ = desk.taken
+    assert (arrival.octets, arrival.whole, to) == (head + b"\r\n", False, [f"sms+abc@{DOMAIN}"])
+    assert there.flags == {"1": {SEEN, FLAGGED}, "2": set()}
