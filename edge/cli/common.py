@@ -13,6 +13,7 @@ from edge.cli.desk import Desk, DeskError, open_desk
 from edge.config import Config, ConfigError
 from edge.errors import Refused, Unavailable
 from edge.layout import MixedInstallation
+from edge.visible import escaped, escaped_lines
 from storage.errors import StoreError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,8 +91,8 @@ def load(config_file: Path) -> Config:
 
 
 def say(as_json: bool, sentence: str, document: object) -> None:
-    """Answer, in one of the two ways."""
-    click.echo(json.dumps(document, ensure_ascii=False) if as_json else sentence)
+    """Answer, in one of the two ways; what others wrote cannot move the cursor of a terminal."""
+    click.echo(escaped(json.dumps(document, ensure_ascii=False)) if as_json else escaped_lines(sentence))
 
 
 def on_off(switch: object) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import readline
 import shlex
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,8 @@ def _talk(client: Client, as_json: bool) -> None:
             return None
         return str(words[state]) if state < len(words) else None
 
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a line of other octets is refused, the rest goes on
     readline.set_completer(complete)
     readline.set_completer_delims(" ")
     readline.parse_and_bind("tab: complete")

@@ -1,4 +1,8 @@
-"""A terminal: the dialogue with line editing, history and completion, over SSH or telnet, in UTF-8."""
+"""A terminal: the dialogue with line editing, history and completion, over SSH or telnet, in UTF-8.
+
+What conch calls a terminal (keys, the screen) is used; its lines (`RecvLine`) are not: they drop what is not
+ASCII, count octets for characters, and clear the screen.
+"""
 
 import re
 from codecs import getincrementaldecoder
@@ -15,6 +19,7 @@ from edge.visible import escaped
 
 CTRL_A, CTRL_C, CTRL_D, CTRL_E, CTRL_H, CTRL_L, CTRL_U = (bytes((ord(key) - 64,)) for key in "ACDEHLU")
 BELL = b"\a"
+MOST_OF_A_KEY = 64  # octets of what a terminal sends for one
 COLUMNS = 80  # of a terminal that does not say
 
 MakeDialogue = Callable[[Callable[[str], None], Callable[[], None]], Dialogue]
@@ -54,6 +59,12 @@ class Screen(ServerProtocol):
     def __init__(self, newline: bytes, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._newline = newline
+
+    def dataReceived(self, data: bytes) -> None:
+        """See `IProtocol`. A key that has no end is no key."""
+        super().dataReceived(data)
+        if self.state == b"bracket-escaped" and len(self.escBuf) > MOST_OF_A_KEY:
+            self.loseConnection()
 
     def write(self, data: bytes) -> None:
         """See `ITransport`."""

@@ -342,8 +342,9 @@ def test_all_is_audited_and_nothing_secret_is(client: Client, ways: Ways) -> Non
 
     def audited() -> list[Any]:
         found = say(client, "audit limit=50")
-        outcomes = {entry["detail"]["outcome"] for entry in found if entry["action"] == "console"}
-        return found if {"done", "misused"} <= outcomes else []
+        noted = [entry["detail"] for entry in found if entry["action"] == "console"]
+        sent = any(detail["command"].startswith("send ") for detail in noted)
+        return found if sent and "misused" in {detail["outcome"] for detail in noted} else []
 
     entries = until(audited, "both are in the audit")
     said = [entry["detail"] for entry in entries if entry["action"] == "console"]
@@ -432,6 +433,11 @@ def test_ctl_explains_what_it_cannot_say(ways: Ways) -> None:
     )
     assert (other.returncode, other.stdout) == (1, b"")
     assert b"not UTF-8" in other.stderr
+    other = subprocess.run(
+        command, input=b"account add gr\xfc\xdfe\nversion\n", capture_output=True, timeout=120, check=False
+    )
+    assert b"not UTF-8" in other.stderr
+    assert b"twisted" in other.stdout, "the next line is carried out"
 
 
 def test_a_request_without_end_is_answered(ways: Ways) -> None:

@@ -133,6 +133,23 @@ class Tmux:
         self._tmux("kill-server")
 
 
+def test_telnet_in_a_terminal_shows_what_to_do(ways: Ways, tmp_path: Path) -> None:
+    screen = Tmux(tmp_path, "telnet", "127.0.0.1", str(ways.telnet))
+    try:
+        until(lambda: screen.shown().rstrip().endswith("operator:"), "a prompt before a key is pressed")
+        assert "lists the commands" in screen.shown()
+        screen.type(f"{FOREIGNER}ü")
+        screen.press("BSpace", "Enter")
+        until(lambda: screen.shown().rstrip().endswith("password:"), "the name is taken")
+        screen.type(FOREIGN_PASSWORD)
+        screen.press("Enter")
+        until(lambda: screen.shown().rstrip().endswith(PROMPT.strip()), "logged in")
+        assert f"operator: {FOREIGNER}\n" in screen.shown()
+        assert FOREIGN_PASSWORD not in screen.shown()
+    finally:
+        screen.close()
+
+
 def test_any_script_by_openssh_in_a_terminal(ways: Ways, tmp_path: Path) -> None:
     screen = Tmux(tmp_path, *ssh(ways, ways.ssh, ways.key))
     try:

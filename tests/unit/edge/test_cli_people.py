@@ -76,3 +76,12 @@ def test_numbers_on_offer(shell: Shell) -> None:
     shell("did", "add", "--account", "acme", FREE)
     assert shell.json("number", "list") == [], "somebody has it now"
     assert not shell.json("number", "withdraw", FREE)["changed"]
+
+
+def test_a_name_cannot_turn_the_line_round(shell: Shell) -> None:
+    name = "\u202eemca"
+    for words in (("account", "add", name), ("account", "list"), ("account", "list", "--json")):
+        shown = shell(*words).stdout
+        assert "\\u202eemca" in shown
+        assert all(line.isprintable() for line in shown.split("\n"))
+    assert name in [item["name"] for item in shell.json("account", "list")]

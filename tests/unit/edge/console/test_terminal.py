@@ -214,6 +214,18 @@ def test_a_line_has_an_end() -> None:
     assert seat.lines == ["x" * LONGEST_LINE]
 
 
+def test_a_key_without_end_is_the_end() -> None:
+    seat = Seat()
+    seat.keys(b"\x1b[" + b"1" * 100)
+    assert seat.transport.disconnecting
+
+
+def test_a_key_in_two_reads() -> None:
+    seat = Seat()
+    seat.keys(b"ab\x1b", b"[", b"D", b"\x1b[200~c\x1b[201~\x1b[5~\r")
+    assert seat.lines == ["acb"]
+
+
 def test_the_history_comes_back_whole() -> None:
     seat = Seat()
     seat.keys("für\r".encode(), b"nonsense\r")
