@@ -69,7 +69,9 @@ FAMILIES: Mapping[str, Family] = {
     "trunkline_receipts": _counter("Receipts: matched, unmatched, not_stored.", "upstream", "result"),
     "trunkline_upstream_up": _gauge("1 while messages can be sent.", "upstream"),
     "trunkline_upstream_held": _gauge("1 while an operator has stopped all sending.", "upstream"),
-    "trunkline_parts_waiting": _gauge("Parts in the store that are not done.", "upstream", "state"),
+    "trunkline_parts_waiting": _gauge(
+        "Parts in the store that are not done; kept: by queue hold.", "upstream", "state"
+    ),
     "trunkline_parts_oldest_seconds": _gauge("How long the oldest has been due.", "upstream", "state"),
     "trunkline_deliveries_waiting": _gauge("Deliveries that are owed, or dead letters.", "handler", "state"),
     "trunkline_deliveries_oldest_seconds": _gauge("How long the oldest is due.", "handler", "state"),

@@ -49,6 +49,7 @@ class Output:
         self._file: BinaryIO | None = None
         self._render = json_line
         self._lock = threading.Lock()
+        self._torn = False
         self._last: deque[str] = deque(maxlen=KEPT_LINES)
         self._second = -1
         self._second_text = ""
@@ -59,6 +60,7 @@ class Output:
         with self._lock:
             stale, self._file = self._file, fresh
             self._stream = fresh or stdout
+            self._torn = False
             self._render = json_line if config.format == "json" else text_line
             self.level = LEVELS[config.level]
             self.messages = config.messages
@@ -98,11 +100,22 @@ class Output:
         with self._lock:
             if self._stream is None:
                 return
+            if self._torn:  # what a full disk left of a line must not spoil the next one
+                data = b"\n" + data
             try:
-                self._stream.write(data)
+                count = self._written(self._stream, data)
                 self._stream.flush()
             except (OSError, ValueError):
                 self.lost += 1
+                return
+            self.lost += count < len(data)
+            if count:
+                self._torn = count < len(data)
+
+    def _written(self, stream: Any, data: bytes) -> int:
+        """How many octets went out: a file without a buffer may take fewer, and only this says so."""
+        count = stream.write(data)
+        return 0 if count is None else int(count)  # None: a pipe that takes nothing now
 
     def _now(self) -> str:
         second, millisecond = divmod(self._wall_ms(), 1000)

@@ -46,6 +46,7 @@ def makeService(options: Options) -> IService:
     """Everything that can be found wrong before the start ends the process here: a configuration that is
     not valid with status 2, a store that is not durable or not at this release's schema with status 1. For a
     store that is away and will be back the service waits."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again; see _take_signals
     layout.check()
     try:
         config = configuration.load(options["config"])

@@ -4,19 +4,22 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, and_, case, func, literal_column, or_, select, update
+from sqlalchemy import Connection, Row, case, func, literal_column, or_, select, update
 
 from storage import progress
 from storage.ids import lowest_at
 from storage.messages import delivery_record, part_record
-from storage.parts import NOT_FINAL, ON_ITS_WAY
+from storage.parts import IS_DOUBTFUL, IS_KEPT, NOT_FINAL, ON_ITS_WAY
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord, PartFlag, PartRecord, PartState
 from storage.tables import delivery, message, part
 
 MAX_LIMIT = 1_000
 WAITING = (PartState.QUEUED, PartState.HELD)
 
-PART_STATES = tuple(state.value for state in PartState if not state.final and state is not PartState.SENT)
+KEPT = "kept"
+"""What a held part is counted as that an operator keeps: nothing is to be decided."""
+
+PART_STATES = ("queued", "sending", "in_doubt", "held", KEPT)
 """Of parts that are not done."""
 
 DELIVERY_STATES = (DeliveryState.PENDING.value, DeliveryState.FAILED.value)
@@ -40,14 +43,15 @@ class Count(NamedTuple):
 
 
 def part_counts(connection: Connection) -> list[Count]:
-    """The parts that are not done, by upstream and state."""
-    query = (
-        select(part.c.upstream, part.c.state, func.count(), func.min(part.c.due_at))
-        .where(part.c.state.in_(PART_STATES))
-        .group_by(part.c.upstream, part.c.state)
-        .order_by(part.c.upstream, part.c.state)
-    )
-    return [Count(*row) for row in connection.execute(query)]
+    """The parts that are not done, by upstream and state (`KEPT` is apart)."""
+    counted = func.count(), func.min(part.c.due_at)
+    others = [state for state in PART_STATES if state not in (PartState.HELD, KEPT)]
+    query = select(part.c.upstream, part.c.state, *counted).where(part.c.state.in_(others))
+    found = [Count(*row) for row in connection.execute(query.group_by(part.c.upstream, part.c.state))]
+    held = select(part.c.upstream, IS_KEPT, *counted).where(part.c.state == PartState.HELD.value)
+    for upstream, kept, rows, oldest in connection.execute(held.group_by(part.c.upstream, IS_KEPT)):
+        found.append(Count(upstream, KEPT if kept else PartState.HELD.value, rows, oldest))
+    return sorted(found, key=lambda count: (count.kind or "", count.state))
 
 
 def delivery_counts(connection: Connection) -> list[Count]:
@@ -87,7 +91,11 @@ def hold(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Let the parts of a message that wait stay until they are retried; their ids. Those that are on their
     way stay too if they come back."""
     _mark(connection, held, PartFlag.KEPT)
-    return _change(connection, held, (PartState.QUEUED,), {"state": PartState.HELD.value}, now_ms)
+    kept: dict[str, object] = {
+        "state": PartState.HELD.value,
+        "flags": part.c.flags.bitwise_or(int(PartFlag.KEPT)),
+    }
+    return _change(connection, held, (PartState.QUEUED,), kept, now_ms)
 
 
 def cancel(connection: Connection, held: Held, now_ms: int) -> list[int]:
@@ -99,16 +107,15 @@ def cancel(connection: Connection, held: Held, now_ms: int) -> list[int]:
 
 def retry(connection: Connection, held: Held, now_ms: int) -> list[int]:
     """Make the waiting parts of a message due now; a held one that an SMSC may have is flagged. Their ids."""
-    doubtful = and_(part.c.state == PartState.HELD.value, part.c.sent_at.is_not(None))
     free = part.c.flags.bitwise_and(~int(PartFlag.KEPT))
-    connection.execute(update(part).where(part.c.message_id == held.message_id).values(flags=free))
-    flagged = part.c.flags.bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))
     values = {
         "state": PartState.QUEUED.value,
         "due_at": now_ms,
-        "flags": case((doubtful, flagged), else_=part.c.flags),
+        "flags": case((IS_DOUBTFUL, free.bitwise_or(int(PartFlag.POSSIBLE_DUPLICATE))), else_=free),
     }
-    return _change(connection, held, WAITING, values, now_ms)
+    ids = _change(connection, held, WAITING, values, now_ms)
+    connection.execute(update(part).where(part.c.message_id == held.message_id).values(flags=free))
+    return ids
 
 
 def _mark(connection: Connection, held: Held, flag: PartFlag) -> None:

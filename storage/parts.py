@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     exists,
     literal_column,
+    not_,
     or_,
     select,
     text,
@@ -38,6 +39,12 @@ from storage.tables import PART_OPEN, PART_PASSING, Id, message, part
 NOT_FINAL = part.c.state.not_in(sorted(PartState.FINAL))
 # A doubt is settled once: what the upstream answered meanwhile, or a receipt told, is not taken back.
 ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
+
+IS_KEPT = part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0
+IS_DOUBTFUL = or_(
+    part.c.state == PartState.IN_DOUBT.value, and_(part.c.state == PartState.HELD.value, not_(IS_KEPT))
+)
+"""The SMSC may or may not have it. What an operator keeps is held too, and in no doubt."""
 
 
 class QueuedPart(NamedTuple):
@@ -97,13 +104,12 @@ _RECORD_FAILED = hot_update(
 # What was decided of its message while a part was on its way, its coming back does not undo.
 _DECIDED = int(PartFlag.DROPPED | PartFlag.KEPT)
 _IS_DROPPED = part.c.flags.bitwise_and(int(PartFlag.DROPPED)) != 0
-_IS_KEPT = part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0
 _REQUEUE = hot_update(
     _change(
         *ON_ITS_WAY,
         state=case(
             (_IS_DROPPED, PartState.FAILED.value),
-            (_IS_KEPT, PartState.HELD.value),
+            (IS_KEPT, PartState.HELD.value),
             else_=PartState.QUEUED.value,
         ),
         final_at=case((_IS_DROPPED, given("now", BigInteger())), else_=None),
@@ -122,6 +128,7 @@ _HOLD = hot_update(
         *ON_ITS_WAY,
         state=case((_IS_DROPPED, PartState.FAILED.value), else_=PartState.HELD.value),
         final_at=case((_IS_DROPPED, given("now", BigInteger())), else_=None),
+        flags=part.c.flags.bitwise_and(~int(PartFlag.KEPT)),
     ),
     "part_id",
     "now",
@@ -202,9 +209,8 @@ def unanswered(connection: Connection, upstream: str) -> list[QueuedPart]:
 
 
 def doubtful(connection: Connection, upstream: str, limit: int) -> list[QueuedPart]:
-    """The parts of an upstream that it may or may not have (in doubt or held), oldest first."""
-    states = (PartState.IN_DOUBT, PartState.HELD)
-    query = _with_numbers().where(part.c.upstream == upstream, text(PART_OPEN), part.c.state.in_(states))
+    """The parts of an upstream that it may or may not have, oldest first."""
+    query = _with_numbers().where(part.c.upstream == upstream, text(PART_OPEN), IS_DOUBTFUL)
     return _queued_parts(connection, query.order_by(part.c.id).limit(limit))
 
 
@@ -225,9 +231,9 @@ class Decided(NamedTuple):
 
 
 def decide(connection: Connection, part_ids: Sequence[int], now_ms: int, *, resend: bool) -> list[Decided]:
-    """An operator decides parts in doubt or held: send them again, flagged, or give them up as failed, and
-    with them what is left of their messages. Those that were so."""
-    chosen = part.c.id.in_(part_ids), part.c.state.in_((PartState.IN_DOUBT, PartState.HELD))
+    """An operator decides parts in doubt: send them again, flagged, or give them up as failed, and with them
+    what is left of their messages. Those that were so."""
+    chosen = part.c.id.in_(part_ids), IS_DOUBTFUL
     query = select(part.c.id, part.c.message_id, part.c.upstream).where(*chosen).order_by(part.c.id)
     found = [Decided(*row) for row in connection.execute(query.with_for_update())]
     values: dict[str, Any] = {"state": PartState.FAILED.value, "final_at": now_ms}

@@ -151,7 +151,7 @@ async def indoubt_resolve(server: Server, given: Given) -> Answer:
     else:
         decided = await server.doubts.give_up([identity])
     if not decided:
-        raise Misused(f"Part {identity} is not in doubt (any more).")
+        raise Misused(f"Part {identity} is not in doubt (any more). For what is kept: queue retry or cancel.")
     return done(f"Part {identity}: {given['verdict']}.", parts=decided)
 
 

@@ -1,10 +1,12 @@
 """The log: three sources, one output, nothing that misleads the eye."""
 
+import errno
 import io
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -105,6 +107,36 @@ def test_a_log_that_cannot_be_written_costs_lines_only(stdout: Lines) -> None:
     logger.info("gone")
     logger.info("gone too")
     assert log.output.lost == 2
+
+
+class Full(Lines):
+    """A disk with so much room; when it is full it takes what fits of a line, then nothing."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, data: Any, /) -> int:
+        taken = bytes(data)[: self.room]
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= len(taken)
+        return super().write(taken)
+
+
+def test_what_a_full_disk_left_of_a_line_does_not_spoil_the_next(stdout: Lines) -> None:
+    disk = Full(150)
+    logger = configured(disk)
+    for number in range(3):
+        logger.info("message_received", id=number)
+    assert log.output.lost == 2
+    disk.room = 1_000
+    logger.info("message_received", id=7)
+    logger.info("message_received", id=8)
+    whole, torso, *after = disk.lines()
+    assert json.loads(whole)["id"] == 0
+    assert len(torso) < len(whole)
+    assert [json.loads(line)["id"] for line in after] == [7, 8]
 
 
 def test_nothing_is_written_before_it_is_said_where(stdout: Lines) -> None:
