@@ -138,7 +138,8 @@ class _Page:
         for found in _MARKER.finditer(text):
             line += text.count("\n", start, found.start())
             start = found.start()
-            places.setdefault(line, start - (text.rfind("\n", 0, start) + 1))
+            if line not in places:
+                places[line] = start - (text.rfind("\n", 0, start) + 1)
         if not places:
             return {}
         last = max(places)
@@ -246,19 +247,25 @@ class _Page:
         return self._after(end) if ours else _Beginning(end, True, True)
 
     def _fields(self, at: int) -> tuple[int, list[tuple[str, str]]]:
-        """The header lines from here on, each as name and value, and where they end; one may be broken."""
+        """The header lines from here on, each as name and value, and where they end.
+
+        One may be broken in two, as of a table's cells; behind a From with an address they may be paragraphs.
+        """
         fields: list[tuple[str, str]] = []
-        end, number = at, at
-        while number < min(len(self._lines), at + _HEADER_LINES):
-            if self._marked[number] or not self._bare[number] or number in self._markers:
+        end, broken = at, ""
+        for number in range(at, min(len(self._lines), at + _HEADER_LINES)):
+            if self._marked[number] or number in self._markers:
                 break
             header = _HEADER.fullmatch(self._bare[number])
             if header is not None:
+                if broken:
+                    fields[-1] = (fields[-1][0], f"{fields[-1][1]} {broken}")
                 fields.append((header["name"].strip().lower(), header["value"] or ""))
-                end = number + 1
-            elif number > end or not fields:
+                end, broken = number + 1, ""
+            elif not fields or number > end or not (self._bare[number] or _is_from(*fields[0])):
                 break
-            number += 1
+            else:
+                broken = self._bare[number]
         return end, fields
 
     # -- lines that are marked ----------------------------------------------------------------------
@@ -309,6 +316,10 @@ def _next_of(lines: list[str]) -> list[int]:
     for number in range(len(lines) - 2, -1, -1):
         following[number] = number + 1 if lines[number + 1].strip() else following[number + 1]
     return following
+
+
+def _is_from(name: str, value: str) -> bool:
+    return _ROLES.get(name) == "from" and _ADDRESS.search(value) is not None
 
 
 def _broken_off(line: str) -> str | None:

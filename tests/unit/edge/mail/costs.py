@@ -66,6 +66,18 @@ REPLIES = [
     long("@ 12:12 <>()") + "\n##- -##",
     long("From: x\n"),
     long("a: b\n"),
+    long("From: <a@b> 2024 12:30\n"),
+    long("From:\n\n"),
+    long("On 2024 12:30 <a@b> wrote:\n"),
+    long("On 2024 12:30 <a@b> wrote: x\n"),
+    long("On 2024 12:30 a wrote\n", ":"),
+    long("> 2024 12:30 <a@b> wrote:\n"),
+    long("2024 12:30 " + "[a@" * 120 + ":\n"),
+    long("-----Original Message-----\n"),
+    long("---- " + "a-" * 180 + "----\n"),
+    long("##--##"),
+    long("##--##\n"),
+    long("\u20602024:\n"),
     long("From:" + " " * 390 + "\n"),
     long("gesendet von "),
     long("sent from my \n"),
@@ -100,6 +112,9 @@ PAGES = [
         "<script>",
         "<table><tr><td>",
         "<a b=c d=e>",
+        "<a style=;; hidden>",
+        "<param>",
+        "<<",
     )
 ] + [
     "&#" + long("1"),
@@ -134,6 +149,8 @@ for number, text in enumerate(REPLIES):
     reply.strip(text)
     mail(text)
     mail(text, "text/plain; format=flowed; delsp=yes")
+    mail(text, "text/enriched")
+    mail(text, "multipart/mixed")
 for number, text in enumerate(PAGES):
     print("page", number, flush=True)
     html.to_text(text)
@@ -164,6 +181,7 @@ for charset in ("punycode", "idna", "unicode_escape", "utf-7", "utf-16", "hz", "
     print("charset", charset, flush=True)
     mail(long("a.&-\\"), f"text/plain; charset={charset}")
     mail(long("é-"), f"text/plain; charset={charset}")
+    mail(long("\x1b$B!"), f"text/plain; charset={charset}")
     mail(long("é-"), f"application/x; charset*=utf-8''{charset}")
     mail("x", f"text/plain; name*={charset}''{long('%61')}")
 for number, text in enumerate(
@@ -177,10 +195,18 @@ for number, text in enumerate(
 ):
     print("parts", number, flush=True)
     mail(text, "multipart/mixed; boundary=b")
+    mail(text, "multipart/mixed")
 for number, head in enumerate([b"X:" + b" a\r\n" * 90_000, b"X: y\r\n" * 90_000]):
     print("head", number, flush=True)
     with suppress(Intricate):
         read(head + b"\r\nhi", "a@b.example")
+for number, text in enumerate([long("("), "(" * 200 + "a)" * 200, "Auto reply " * 50, "read:" + " " * 490]):
+    print("automatic", number, flush=True)
+    with suppress(Intricate):
+        read(
+            f"From: a@b.example\r\nAuto-Submitted: {text}\r\nSubject: {text}\r\n\r\nhi".encode(),
+            "a@b.example",
+        )
 for number, octets in enumerate(
     [
         b"From: a@b.example\r\n\r\n" + (b" " * K64 + b"x\r\n") * 4,
