@@ -91,7 +91,12 @@ def _is_writable(value: str) -> bool:
     if not value:
         return True
     path = Path(value)
-    return os.access(path, os.W_OK) and path.is_file() if path.exists() else os.access(path.parent, os.W_OK)
+    if path.exists():
+        return os.access(path, os.W_OK) and path.is_file()
+    folder = path.parent
+    while not (path.is_absolute() or folder.exists()):  # what is missing below ours is made
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 def _is_store(value: str) -> bool:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 import structlog
@@ -28,6 +29,14 @@ DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "critical": ERROR}
 KEPT_LINES = 1_000
 _NAMES = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error"}
+
+
+def open_file(name: str) -> BinaryIO:
+    """The file of the log, for its end; a folder of it that is below ours is made. Raises OSError."""
+    path = Path(name)
+    if not path.is_absolute():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("ab", buffering=0)
 
 
 class Output:
@@ -56,7 +65,7 @@ class Output:
 
     def open(self, config: LogConfig, stdout: BinaryIO) -> None:
         """Begin to write as ``config`` says; a file is opened afresh, so a rotated one is let go."""
-        fresh = open(config.file, "ab", buffering=0) if config.file else None  # noqa: SIM115
+        fresh = open_file(config.file) if config.file else None
         with self._lock:
             stale, self._file = self._file, fresh
             self._stream = fresh or stdout

@@ -124,7 +124,7 @@ class Reloading:
         prepared.do += [use.renewed() for use in server.contexts()]
         logs = wanted.config.log
         if logs.file:
-            open(logs.file, "ab").close()
+            logging.open_file(logs.file).close()
         # Also when it is as before: the file may have been rotated.
         prepared.do.append(lambda: logging.configure(logs))
         if "metrics" in wanted.tables:

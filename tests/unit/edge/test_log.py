@@ -17,7 +17,7 @@ from twisted.logger import ILogObserver, LogLevel
 from twisted.python.failure import Failure
 
 from edge import log
-from edge.config import LogConfig
+from edge.config import LogConfig, parse
 from edge.hops import hop
 from edge.log_lines import json_line, text_line
 from edge.log_masking import masked
@@ -99,6 +99,19 @@ def test_a_file_is_opened_afresh_so_that_it_may_be_rotated(stdout: Lines, tmp_pa
     log.configure(LogConfig(), stdout)
     logger.info("three")
     assert [event["event"] for event in stdout.events()] == ["three"]
+
+
+def test_the_folder_of_a_log_below_ours_is_made(
+    stdout: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of the store is: `var/` is not there before the first start."""
+    monkeypatch.chdir(tmp_path)
+    text = '[log]\nfile = "var/log/events.json"\n'
+    config = parse(text.encode(), tmp_path / "t.toml", {})
+    assert not (tmp_path / "var").exists(), "a look at the file makes nothing"
+    configured(stdout, file=config.log.file).info("message_received", id=7)
+    assert json.loads((tmp_path / "var/log/events.json").read_text())["id"] == 7
+    log.configure(LogConfig(), stdout)
 
 
 def test_a_log_that_cannot_be_written_costs_lines_only(stdout: Lines) -> None:
