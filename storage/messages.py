@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, select, update
 
 from storage import events
 from storage import text as storable
@@ -20,6 +20,7 @@ from storage.records import (
     MessageRecord,
     MessageStatus,
     MessageView,
+    PartFlag,
     PartRecord,
     PartState,
 )
@@ -75,12 +76,27 @@ def _raised(record: MessageRecord) -> Write:
 
 
 def status_of(record: MessageRecord, parts: Sequence[PartRecord]) -> MessageStatus:
-    """What the parts make of their message."""
-    return status_of_states(record.direction, {part.state for part in parts})
+    """What the parts make of their message. One that an operator holds waits, and is in no doubt."""
+    return status_of_states(record.direction, {_state_to_tell(part) for part in parts})
+
+
+def _state_to_tell(part: PartRecord) -> PartState:
+    kept = part.state is PartState.HELD and part.flags & PartFlag.KEPT
+    return PartState.QUEUED if kept else part.state
+
+
+STATE_TO_TELL = case(
+    (
+        and_(part.c.state == PartState.HELD.value, part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0),
+        PartState.QUEUED.value,
+    ),
+    else_=part.c.state,
+).label("state")
+"""The same in a query."""
 
 
 def status_of_states(direction: Direction, states: AbstractSet[PartState]) -> MessageStatus:
-    """The same from the states alone."""
+    """What the states of its parts, as they are told, make of a message."""
     if direction == "mo":
         return MessageStatus.RECEIVED
     if states & {PartState.FAILED, PartState.EXPIRED}:

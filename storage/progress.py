@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, Connection, Text, bindparam, insert, literal, select
 
 from storage.events import INSERT_EVENT
-from storage.messages import status_of_states
+from storage.messages import STATE_TO_TELL, status_of_states
 from storage.records import MessageStatus, PartRecord, PartState
 from storage.statements import Row, Statement, Write, execute, given, hot_insert_from
 from storage.tables import Id, event, message, part
@@ -53,7 +53,7 @@ _MESSAGES = (
     # Two that change different parts of one message: the later looks when the earlier has committed.
     .with_for_update(of=message, key_share=True)
 )
-_STATES = select(part.c.message_id, part.c.state).where(
+_STATES = select(part.c.message_id, STATE_TO_TELL).where(
     part.c.message_id.in_(bindparam("ids", expanding=True))
 )
 

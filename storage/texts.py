@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 from storage import media
 from storage.history import Filter
 from storage.media import MediaPlace
-from storage.messages import status_of_states
+from storage.messages import STATE_TO_TELL, status_of_states
 from storage.records import Direction, MessageFlag, MessageStatus, PartState
 from storage.tables import message, part
 
@@ -91,7 +91,7 @@ def _states(connection: Connection, message_ids: Sequence[int]) -> dict[int, set
     found: dict[int, set[PartState]] = {}
     for start in range(0, len(message_ids), 1_000):
         some = message_ids[start : start + 1_000]
-        query = select(part.c.message_id, part.c.state).where(part.c.message_id.in_(some))
+        query = select(part.c.message_id, STATE_TO_TELL).where(part.c.message_id.in_(some))
         for row in connection.execute(query):
             found.setdefault(row.message_id, set()).add(PartState(row.state))
     return found

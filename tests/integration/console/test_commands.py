@@ -180,7 +180,9 @@ def test_the_kill_switch_keeps_what_is_accepted(client: Client, ways: Ways) -> N
     assert len(say(client, f"queue cancel {sent[2]}")["parts"]) == 1
     assert len(say(client, f"queue retry {sent[3]}")["parts"]) == 1
     assert "waits for carrier already" in refused(client, f"queue move {sent[0]} carrier")
-    (kept,) = (part["id"] for part in say(client, f"queue show {sent[1]}")["parts"])
+    shown = say(client, f"queue show {sent[1]}")
+    assert shown["status"] == "queued", "and so its owner is told"
+    (kept,) = (part["id"] for part in shown["parts"])
     assert say(client, "indoubt ls") == [], "what was never sent is in no doubt"
     assert "is not in doubt" in refused(client, f"indoubt resolve {kept} resend")
     assert say(client, "status")["parts"]["carrier kept"] == 1
