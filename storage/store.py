@@ -82,7 +82,7 @@ class Store:
 
     def _suspect(self, failure: Failure) -> Failure:
         """What cannot be read can hardly be written: the writer finds out, and says so once."""
-        asking = self.writer.started and self.writer.available and not self._released
+        asking = self.writer.available and not self._released
         if failure.check(StoreUnavailable) and asking:
             self.probe().addErrback(lambda _: None)
         return failure

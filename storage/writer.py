@@ -86,12 +86,13 @@ class Writer:
 
     @property
     def available(self) -> bool:
-        """Is none stuck, and was since the last batch that failed one committed that proves something?
+        """Is there a thread, none stuck, and was since the last batch that failed one committed that proves
+        something?
 
         On a disk that is all but full a small one may be committed where no message is: only one of no fewer
         rows, or `Store.probe`, shows that the store is back.
         """
-        return self._failed_rows is None and not self._stalled()
+        return self.started and self._failed_rows is None and not self._stalled()
 
     @property
     def commit_seconds(self) -> float:
