@@ -22,7 +22,7 @@ from tests.server import Server, free_port
 PASSWORD = "correct horse battery"
 PHONE = "+12025550150"
 OTHER_PHONE = "+12025550151"
-PEOPLE = 60
+PEOPLE = 99
 HOUR_MS = 3_600_000
 
 
