@@ -362,3 +362,11 @@ def test_a_number_that_is_typed_whole_proposes_the_did_of_the_last_word(
     page.get_by_label("To", exact=True).fill(PHONE[2:])
     expect(page.get_by_role("option", name="Ann Example")).to_be_visible()
     expect(source).to_have_value(person.did)
+
+
+def test_so_does_a_number_that_is_no_contact(opened: Open, stage: Stage, person: Person) -> None:
+    second = person.dids[1]
+    stage.history(person, 1, did=second.number, did_id=second.id)
+    page = opened(person, "/new")
+    page.get_by_label("To", exact=True).fill(PHONE)
+    expect(page.get_by_role("combobox", name="From", exact=True)).to_have_value(second.number)

@@ -124,6 +124,27 @@ def test_a_number_is_set_up_by_the_keyboard_alone(
     expect(field).to_have_value("ann@example.net")
 
 
+def test_a_key_of_the_webhook_is_made_replaced_and_dropped(
+    opened: Open, stage: Stage, person: Person
+) -> None:
+    page = opened(person, f"/numbers/{person.did}")
+    card = page.get_by_role("region", name="Webhook")
+    card.get_by_label("On", exact=True).check()
+    card.get_by_label("URL").fill(f"{stage.base}/simulator/callback")
+    card.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved.")
+    shown = []
+    for _ in range(2):
+        card.get_by_role("button", name="Make a new key").click()
+        key = card.locator("code", has_text="whsec_")
+        expect(key).not_to_have_text(shown[-1] if shown else "")
+        shown.append(key.inner_text())
+    expect(card.get_by_text("keys sign what is sent.")).to_be_visible()
+    card.get_by_role("button", name="Drop the older key").click()
+    expect(card.get_by_text("key signs what is sent.")).to_be_visible()
+    expect(card.get_by_text("whsec_")).to_have_count(0)
+
+
 def test_contacts_are_merged(opened: Open, stage: Stage, person: Person) -> None:
     stage.contact(person, "Ann", PHONE)
     stage.contact(person, "Ann (work)", OTHER_PHONE)
