@@ -237,7 +237,7 @@ async def delete_chosen(portal: Portal, request: EdgeRequest, visitor: Visitor, 
     address = origin.client_address(request, bool(portal.public_url))
 
     def delete(conn: Connection) -> int:
-        subject = f"{len(chosen)} selected"
+        subject = str(len(chosen))  # with the action it says what was done, in any language
         found = deletion.begin(
             conn, services.store.ids, visitor.account_id, visitor.actor, subject, now_ms, address=address
         )
