@@ -57,7 +57,6 @@ _HEADER = re.compile(r"\*?(?P<name>[^\W\d_][^:<>@*]{0,30}?)\s?:\*?(?:\s(?P<value
 _RULE = re.compile(r"[_=-]{5,}|(?:- ){3,}-?")
 _WORDED = re.compile(r"[-_=]{4,}[^-_=].*[-_=]{4,}:?")
 _FORWARDED = re.compile(words.FORWARDED, re.IGNORECASE)
-_RULED_LINES = 6
 
 
 class _Beginning(NamedTuple):
@@ -208,18 +207,22 @@ class _Page:
         return count
 
     def _ruled(self, at: int) -> _Beginning | None:
-        """A rule with words in it, or such words with a colon, above another mail."""
-        below = self._bare[at + 1 : at + 1 + _RULED_LINES]
+        """A rule with words in it, or such words with a colon, above another mail.
+
+        Words that are no mail client's may be a heading: then another mail must begin directly below them.
+        """
         line = self._bare[at]
-        if not _forwards(line) and not (
-            _is_worded(line) and any(_is_ours(said) or _BRACKETED.search(said) for said in (line, *below))
-        ):
+        certain = _forwards(line) or (_is_worded(line) and _names_somebody(line))
+        if not certain and not _is_worded(line):
             return None
         following = self._next[at]
         if following == len(self._lines):
-            return _Beginning(at + 1, True, True)
+            return _Beginning(at + 1, True, True) if certain else None
         intro = self._intros.get(following)
-        return intro if intro is not None and intro.sure else self._headers(following) or self._after(at + 1)
+        found = intro if intro is not None and intro.sure else self._headers(following)
+        if found is not None:
+            return found
+        return self._after(at + 1) if certain or following in self._markers else None
 
     def _after(self, end: int) -> _Beginning:
         """The quotation is what is marked below, or else all of it."""
@@ -387,6 +390,10 @@ def _is_rule(line: str) -> bool:
 def _is_worded(line: str) -> bool:
     """ "----- … -----" """
     return _WORDED.fullmatch(line) is not None
+
+
+def _names_somebody(line: str) -> bool:
+    return _is_ours(line) or _BRACKETED.search(line) is not None
 
 
 def _forwards(line: str) -> bool:
