@@ -14,7 +14,7 @@ from twisted.conch.insults.insults import ServerProtocol, TerminalProtocol
 
 from edge.console.dialogue import Dialogue
 from edge.console.editor import History, Line, flow
-from edge.console.language import LONGEST_LINE
+from edge.console.language import LONGEST_LINE, TOO_LONG
 from edge.visible import escaped
 
 CTRL_A, CTRL_C, CTRL_D, CTRL_E, CTRL_H, CTRL_L, CTRL_U = (bytes((ord(key) - 64,)) for key in "ACDEHLU")
@@ -62,7 +62,12 @@ class Screen(ServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol`. A key that has no end is no key."""
+        talk = self.terminalProtocol if isinstance(self.terminalProtocol, Terminal) else None
+        if talk is not None:
+            talk.gather()
         super().dataReceived(data)
+        if talk is not None:
+            talk.settle()
         if self.state == b"bracket-escaped" and len(self.escBuf) > MOST_OF_A_KEY:
             self.loseConnection()
 
@@ -93,6 +98,16 @@ class Terminal(TerminalProtocol):
         self._columns = COLUMNS
         self._start = column  # the cell where the line begins, and where its cursor is
         self._at = column
+        self._gathering = self._undrawn = self._cut = False
+
+    def gather(self) -> None:
+        """Many keys come at once, as of a paste: what stands behind the cursor is drawn when all are here."""
+        self._gathering = True
+
+    def settle(self) -> None:
+        """That were all."""
+        self._gathering = False
+        self._draw_again()
 
     def connectionMade(self) -> None:
         """The terminal is there."""
@@ -126,6 +141,7 @@ class Terminal(TerminalProtocol):
 
     def terminalSize(self, width: int, height: int) -> None:
         """What is on the screen stays there; what is typed next is placed by the new width."""
+        self._draw_again()
         columns = width or COLUMNS
         self._start %= columns
         self._columns = columns
@@ -134,6 +150,7 @@ class Terminal(TerminalProtocol):
     def say(self, text: str) -> None:
         """Write text with plain newlines; what is being typed moves behind it."""
         self._erase()
+        self._undrawn = False
         self.terminal.write(text.encode("utf-8", "replace"))
         *lines, last = text.split("\n")
         self._start = flow(last, 0 if lines else self._start, self._columns) % self._columns
@@ -160,7 +177,9 @@ class Terminal(TerminalProtocol):
     def _typed(self, text: str) -> None:
         if not text:
             return
-        if _NOT_TYPED.search(text) or len(self._line.text) + len(text) > LONGEST_LINE:
+        too_long = len(self._line.text) + len(text) > LONGEST_LINE
+        if too_long or _NOT_TYPED.search(text):
+            self._cut = self._cut or too_long
             self.terminal.write(BELL)
             return
         if _OCTETS.search(text):
@@ -169,22 +188,29 @@ class Terminal(TerminalProtocol):
             self._edit(lambda: self._line.insert(text))
             return
         self._line.insert(text)
-        self._show(self._shown(text))
+        if not self._undrawn:
+            self._show(self._shown(text))
 
     def _edit(self, change: Callable[[], None]) -> None:
-        self._erase()
+        if not self._undrawn:
+            self._erase()
         change()
-        self._draw()
+        self._undrawn = True
+        if not self._gathering:
+            self._draw_again()
 
     def _recall(self, line: str | None) -> None:
         if line is not None and not self._dialogue.hidden:
             self._edit(lambda: self._line.set(line))
 
     def _return(self) -> None:
-        """A line is done; a password never gets into the history."""
+        """A line is done; a password never gets into the history. What was cut is not carried out."""
         self._to_end()
-        line, hidden = self._line.text, self._dialogue.hidden
+        line, hidden, cut = self._line.text, self._dialogue.hidden, self._cut
         self._new_line()
+        if cut:
+            self.say(f"{TOO_LONG}\n{self._dialogue.prompt}")
+            return
         if not hidden and self._dialogue.operator is not None:
             self._history.add(line)
         self._dialogue.line(line)
@@ -242,6 +268,11 @@ class Terminal(TerminalProtocol):
         if self._at > before and self._at % self._columns == 0:
             self.terminal.write(b"\n")  # the cursor hangs behind the last column: into the next row with it
 
+    def _draw_again(self) -> None:
+        if self._undrawn:
+            self._undrawn = False
+            self._draw()
+
     def _draw(self) -> None:
         """The line from its beginning, and the cursor into its place."""
         before, after = self._shown(self._line.before), self._shown(self._line.after)
@@ -269,6 +300,7 @@ class Terminal(TerminalProtocol):
 
     def _to_end(self) -> None:
         """The cursor behind the line."""
+        self._draw_again()
         if self._line.after and not self._dialogue.hidden:
             self._line.end()
             self._go(flow(self._shown(self._line.text), self._start, self._columns))
@@ -276,5 +308,6 @@ class Terminal(TerminalProtocol):
     def _new_line(self) -> None:
         """Below the line, which is done with; its cursor must be at its end."""
         self._line = Line()
+        self._undrawn = self._cut = False
         self.terminal.write(b"\n")
         self._start = self._at = 0

@@ -96,7 +96,8 @@ class Export(MemberPage):
 
 
 def _read(text: str) -> Iterator[Person]:
-    return vcard.read(text) if "BEGIN:VCARD" in text[:10_000].upper() else sheet.read(text)
+    begins = text.lstrip("\ufeff \t\r\n")[:11].upper()
+    return vcard.read(text) if begins == "BEGIN:VCARD" else sheet.read(text)
 
 
 def _people(conn: Connection, account_id: int) -> list[Any]:

@@ -87,7 +87,7 @@ def _figure(name: str, value: object, locale: Locale) -> str:
         if name == "up_seconds":
             return _duration(int(value), locale)
         return f"{locale.number(value)} s" if name.endswith("_seconds") else locale.number(value)
-    return "–" if value is None else locale.gettext(STATES.get(str(value), str(value)))
+    return "–" if value in (None, "") else locale.gettext(STATES.get(str(value), str(value)))
 
 
 def _of(key: str, locale: Locale) -> str:

@@ -211,7 +211,19 @@ def test_control_characters_are_not_typed() -> None:
 def test_a_line_has_an_end() -> None:
     seat = Seat()
     seat.keys(b"x" * (LONGEST_LINE + 10), b"\r")
-    assert seat.lines == ["x" * LONGEST_LINE]
+    assert seat.lines == [], "what was cut is not carried out"
+    seat.keys(b"version", b"\r")
+    assert seat.lines == ["version"]
+
+
+def test_a_paste_into_a_long_line_is_drawn_once() -> None:
+    seat = Seat()
+    seat.keys(b"x" * 2_000, b"\x01")
+    written = len(seat.transport.value())
+    seat.keys(b"ab" * 500)
+    assert len(seat.transport.value()) - written < 10_000
+    seat.keys(b"\r")
+    assert seat.lines == ["ab" * 500 + "x" * 2_000]
 
 
 def test_a_key_without_end_is_the_end() -> None:

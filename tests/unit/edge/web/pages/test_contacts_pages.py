@@ -134,6 +134,11 @@ def upload(browser: Browser, name: str, content: bytes) -> Reply:
     return browser._send("POST", "/contacts/import", body, kind)
 
 
+def test_what_a_cell_says_makes_no_vcard_of_a_table(scene: Scene, member: Browser) -> None:
+    rows = "name,number,notes\nBEGIN:VCARD,+12025550401,see BEGIN:VCARD\nBen,+12025550402,\n"
+    assert "2 contacts added" in upload(member, "people.csv", rows.encode()).text
+
+
 def test_a_file_comes_in_and_goes_out(scene: Scene, member: Browser) -> None:
     card = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Zoé\r\nTEL;TYPE=work:+12025550160\r\nTEL:none\r\nEND:VCARD\r\n"
     reply = upload(member, "people.vcf", card.encode())

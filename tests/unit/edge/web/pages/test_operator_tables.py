@@ -121,6 +121,7 @@ def test_the_figures_of_the_server_have_names_and_units() -> None:
         "parts": {"carrier in_doubt": 1200},
         "deliveries": {},
         "of_tomorrow": None,
+        "not_ready": "",
     }
     assert words.figures(document, locale_of("es", "UTC")) == {
         "Acepta tráfico": "sí",
@@ -130,4 +131,5 @@ def test_the_figures_of_the_server_have_names_and_units() -> None:
         "Partes en espera": "carrier en duda: 1.200",
         "Entregas en espera o fallidas": "–",
         "of_tomorrow": "–",
+        "not_ready": "–",
     }
