@@ -133,7 +133,7 @@ def test_a_key_of_the_webhook_is_made_replaced_and_dropped(
     card.get_by_label("URL").fill(f"{stage.base}/simulator/callback")
     card.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved.")
-    shown = []
+    shown: list[str] = []
     for _ in range(2):
         card.get_by_role("button", name="Make a new key").click()
         key = card.locator("code", has_text="whsec_")
