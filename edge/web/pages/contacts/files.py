@@ -105,16 +105,20 @@ def _people(conn: Connection, account_id: int) -> list[Any]:
 
 
 def _text(request: EdgeRequest) -> str:
-    """Of the file, else of the field. Files are in UTF-8, old ones in Latin 1."""
+    """Of the file, else of the field, without NUL, which no store takes."""
     try:
         given = read(request)
     except Unreadable:
         raise Wrong("file", N_("The file cannot be read.")) from None
     if "file" in given.files:
-        octets = given.files["file"].content
-        try:
-            return octets.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            is_wide = octets[:2] in (b"\xff\xfe", b"\xfe\xff")
-            return octets.decode("utf-16" if is_wide else "latin-1", "replace")
-    return given.values.get("text", "").encode("utf-8", "replace").decode()
+        return _decoded(given.files["file"].content).replace("\0", "")
+    return given.values.get("text", "").encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _decoded(octets: bytes) -> str:
+    """Files are in UTF-8, old ones in Windows' Western letters, which have Latin 1's in them."""
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        is_wide = octets[:2] in (b"\xff\xfe", b"\xfe\xff")
+        return octets.decode("utf-16" if is_wide else "cp1252", "replace")

@@ -139,6 +139,12 @@ def test_what_a_cell_says_makes_no_vcard_of_a_table(scene: Scene, member: Browse
     assert "2 contacts added" in upload(member, "people.csv", rows.encode()).text
 
 
+def test_letters_of_windows_and_no_nul(scene: Scene, member: Browser) -> None:
+    rows = "name,number\nO\u2019Brien \u2013 \u20ac,+12025550401\nA\0b,+12025550402\n"
+    assert "2 contacts added" in upload(member, "people.csv", rows.encode("cp1252")).text
+    assert sorted(item.name for item in people(scene)) == ["Ab", "O\u2019Brien \u2013 \u20ac"]
+
+
 def test_a_file_comes_in_and_goes_out(scene: Scene, member: Browser) -> None:
     card = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Zoé\r\nTEL;TYPE=work:+12025550160\r\nTEL:none\r\nEND:VCARD\r\n"
     reply = upload(member, "people.vcf", card.encode())
