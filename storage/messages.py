@@ -85,12 +85,9 @@ def _state_to_tell(part: PartRecord) -> PartState:
     return PartState.QUEUED if kept else part.state
 
 
+IS_KEPT = part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0
 STATE_TO_TELL = case(
-    (
-        and_(part.c.state == PartState.HELD.value, part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0),
-        PartState.QUEUED.value,
-    ),
-    else_=part.c.state,
+    (and_(part.c.state == PartState.HELD.value, IS_KEPT), PartState.QUEUED.value), else_=part.c.state
 ).label("state")
 """The same in a query."""
 

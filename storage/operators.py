@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, case, func, literal_column, or_, select,
 
 from storage import progress
 from storage.ids import lowest_at
-from storage.messages import delivery_record, part_record
-from storage.parts import IS_DOUBTFUL, IS_KEPT, NOT_FINAL, ON_ITS_WAY
+from storage.messages import IS_KEPT, delivery_record, part_record
+from storage.parts import IS_DOUBTFUL, NOT_FINAL, ON_ITS_WAY
 from storage.records import DeliveryRecord, DeliveryState, MessageRecord, PartFlag, PartRecord, PartState
 from storage.tables import delivery, message, part
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from storage import progress
-from storage.messages import part_record
+from storage.messages import IS_KEPT, part_record
 from storage.progress import NOT_TAKEN
 from storage.records import PartFlag, PartRecord, PartState
 from storage.statements import Write, execute_all, given, hot_update
@@ -40,7 +40,6 @@ NOT_FINAL = part.c.state.not_in(sorted(PartState.FINAL))
 # A doubt is settled once: what the upstream answered meanwhile, or a receipt told, is not taken back.
 ON_ITS_WAY = (PartState.SENDING, PartState.IN_DOUBT)
 
-IS_KEPT = part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0
 IS_DOUBTFUL = or_(
     part.c.state == PartState.IN_DOUBT.value, and_(part.c.state == PartState.HELD.value, not_(IS_KEPT))
 )

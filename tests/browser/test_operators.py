@@ -1,19 +1,21 @@
 """What operators do, by the mouse: the queue, doubts, dead letters, bans, orders, and the audit of it."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from storage import inventory, messages, numbers, sip_accounts, users
 from storage.inventory import FreeNumber
-from storage.records import DeliveryState, MessageRecord, PartFlag, PartState
+from storage.records import DeliveryState, PartFlag, PartState
 from storage.sip_accounts import SipAccount
 from storage.statements import execute_all
 from tests.browser.conftest import Open
-from tests.browser.stage import HOUR_MS, PHONE, Person, Stage, now_ms
+from tests.browser.stage import HOUR_MS, Person, Stage, now_ms
+from tests.desk import Desk
 from tests.guessing import guess
-from tests.samples import delivery_of, mo, mt, part_of
+from tests.samples import delivery_of, mo
 
 FREE = "+12025558123"
 GUESSES = 6
@@ -27,27 +29,17 @@ def boss(stage: Stage, person: Person) -> Person:
     return person
 
 
-def message_of(stage: Stage, person: Person, record: MessageRecord) -> MessageRecord:
-    return record._replace(
-        id=stage.ids.next(), account_id=person.account.id, did_id=person.dids[0].id, upstream="carrier"
-    )
-
-
-def sent(stage: Stage, person: Person, state: PartState, **more: object) -> int:
-    """A message with one part in this state."""
-    record = message_of(stage, person, mt(text="waits", did=person.did, peer=PHONE, created_at=now_ms()))
-    part = part_of(record, id=stage.ids.next(), upstream="carrier", state=state, due_at=now_ms())
-    with stage.writing() as conn:
-        execute_all(conn, messages.insert(record, [part._replace(**more)]))  # type: ignore[arg-type]
-    return record.id
+@pytest.fixture
+def desk(stage: Stage, boss: Person) -> Desk:
+    return Desk(stage.engine, boss.dids[0], stage.ids)
 
 
 def row(page: Page, of: object) -> Locator:
     return page.get_by_role("row").filter(has_text=str(of))
 
 
-def test_the_queue(opened: Open, stage: Stage, boss: Person) -> None:
-    waits = sent(stage, boss, PartState.QUEUED, due_at=now_ms() + HOUR_MS)
+def test_the_queue(opened: Open, boss: Person, desk: Desk) -> None:
+    waits, _ = desk.sent("waits", PartState.QUEUED, due_at=now_ms() + HOUR_MS)
     page = opened(boss, "/operator/queue")
     row(page, waits).get_by_role("button", name="Hold").click()
     expect(row(page, waits)).to_contain_text(re.compile("held|kept"))
@@ -61,10 +53,10 @@ def test_the_queue(opened: Open, stage: Stage, boss: Person) -> None:
     expect(page.get_by_role("row").filter(has_text="queue cancel").first).to_contain_text(str(waits))
 
 
-def test_doubts(opened: Open, stage: Stage, boss: Person) -> None:
-    doubtful = {"flags": PartFlag.HOLD, "sent_at": now_ms(), "attempts": 1}
-    again = sent(stage, boss, PartState.IN_DOUBT, **doubtful)
-    lost = sent(stage, boss, PartState.IN_DOUBT, **doubtful)
+def test_doubts(opened: Open, boss: Person, desk: Desk) -> None:
+    doubtful: dict[str, Any] = {"flags": PartFlag.HOLD, "sent_at": now_ms(), "attempts": 1}
+    again, _ = desk.sent("perhaps", PartState.IN_DOUBT, **doubtful)
+    lost, _ = desk.sent("perhaps not", PartState.IN_DOUBT, **doubtful)
     page = opened(boss, "/operator/in-doubt")
     row(page, again).get_by_role("button", name="Send again").click()
     expect(row(page, again)).to_have_count(0)
@@ -75,9 +67,9 @@ def test_doubts(opened: Open, stage: Stage, boss: Person) -> None:
     expect(page.get_by_text("may have been sent twice").first).to_be_visible()
 
 
-def test_a_dead_letter(opened: Open, stage: Stage, boss: Person) -> None:
+def test_a_dead_letter(opened: Open, stage: Stage, boss: Person, desk: Desk) -> None:
     target = f"{stage.base}/simulator/callback?m={{MESSAGE}}"
-    record = message_of(stage, boss, mo(text="dead", did=boss.did, peer=PHONE, created_at=now_ms()))
+    record = desk.message(mo, "dead")
     letter = delivery_of(
         record, id=stage.ids.next(), target=target, state=DeliveryState.FAILED, attempts=9
     )._replace(account_id=boss.account.id, did_id=boss.dids[0].id)

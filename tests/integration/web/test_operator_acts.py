@@ -1,34 +1,27 @@
 """What an operator does about queues, dead letters, doubts, bans and numbers: each seen where it shows."""
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from edge.cli import trunkline
 from storage import messages, numbers
-from storage.engines import Engine, open_engine
+from storage.engines import open_engine
 from storage.ids import IdSource
-from storage.records import DeliveryState, Did, MessageRecord, PartFlag, PartState
+from storage.records import DeliveryState, Did, PartFlag, PartState
+from tests.desk import Desk, now_ms
 from tests.guessing import guess
-from tests.integration.web.test_operator_area import PASSWORD, Person
+from tests.integration.web.test_operator_area import Person, add_users
 from tests.provision import provision
-from tests.samples import delivery_of, mo, mt, part_of
+from tests.samples import delivery_of, mo
 from tests.server import Server, free_port, until
 from tests.storing import read, written
 
 pytestmark = pytest.mark.integration
 
-DID, FREE, PEER = "+12025550100", "+12025550191", "+12025550150"
+DID, FREE = "+12025550100", "+12025550191"
 HOUR_MS = 3_600_000
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         },
     }
     with Server(folder, url, smpp, tables=tables) as running:
-        for login, *options in (("boss", "--operator"), ("ann",)):
-            command = ["user", "add", "--account", "test", *options, login, "--password-stdin"]
-            environment = {"TRUNKLINE_CONFIG": str(running.config)}
-            result = CliRunner().invoke(trunkline, command, input=f"{PASSWORD}\n", env=environment)
-            assert result.exit_code == 0, result.output
+        add_users(running, ("boss", "--operator"), ("ann",))
         running.start()
         yield running
 
@@ -66,34 +55,12 @@ def ann(server: Server) -> Person:
     return Person(server.http_port).log_in("ann")
 
 
-class Desk:
-    """The server's store, written beside it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.ids = IdSource(14, now_ms)
-        did: Did | None = read(engine, numbers.find_did, DID)
-        assert did is not None
-        self.did = did
-
-    def message(self, kind: Any, text: str) -> MessageRecord:
-        """Of the account, made now; not stored yet."""
-        record: MessageRecord = kind(text=text, did=DID, peer=PEER, created_at=now_ms(), upstream="carrier")
-        return record._replace(id=self.ids.next(), account_id=self.did.account_id, did_id=self.did.id)
-
-    def sent(self, text: str, state: PartState, **more: Any) -> tuple[str, str]:
-        """A message with one part in this state: the ids of both."""
-        message = self.message(mt, text)
-        part = part_of(message, id=self.ids.next(), upstream="carrier", state=state, due_at=now_ms())
-        part = part._replace(**more)
-        written(self.engine, messages.insert(message, [part]))
-        return str(message.id), str(part.id)
-
-
 @pytest.fixture(scope="module")
 def desk(server: Server) -> Iterator[Desk]:
     engine = open_engine(f"sqlite:///{server.folder}/store.db")
-    yield Desk(engine)
+    did: Did | None = read(engine, numbers.find_did, DID)
+    assert did is not None
+    yield Desk(engine, did, IdSource(14, now_ms))
     engine.close()
 
 

@@ -66,6 +66,15 @@ class Person:
         return self
 
 
+def add_users(server: Server, *users: tuple[str, ...]) -> None:
+    """People of the account, by the command; each is a log-in with options."""
+    for login, *options in users:
+        command = ["user", "add", "--account", "test", *options, login, "--password-stdin"]
+        environment = {"TRUNKLINE_CONFIG": str(server.config)}
+        result = CliRunner().invoke(trunkline, command, input=f"{PASSWORD}\n", env=environment)
+        assert result.exit_code == 0, result.output
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("operator")
@@ -83,11 +92,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "mail": {"domain": "sms.test", "reply_keys": f"1:{'0a' * 32}"},
     }
     with Server(folder, url, smpp, tables=tables) as running:
-        for login, *options in (("boss", "--operator"), ("ann",), ("bob", "--role", "read-only")):
-            command = ["user", "add", "--account", "test", *options, login, "--password-stdin"]
-            environment = {"TRUNKLINE_CONFIG": str(running.config)}
-            result = CliRunner().invoke(trunkline, command, input=f"{PASSWORD}\n", env=environment)
-            assert result.exit_code == 0, result.output
+        add_users(running, ("boss", "--operator"), ("ann",), ("bob", "--role", "read-only"))
         running.start()
         yield running
 

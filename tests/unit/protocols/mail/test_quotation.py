@@ -136,6 +136,9 @@ KEPT = [
     "> 5 people are coming",
     "From: me\nTo: you\nSubject: dinner\nlet us eat",
     "**Important**",
+    "Hello Ann,\n\n==== ORDER ====\n2 pizzas\n1 cola",
+    "----- IMPORTANT -----\nDo not come today.",
+    "Hello\n----- my address -----\nAnn <ann@example.org>\nHigh Street 5",
     "On Monday at 10:30 Bob wrote: call me",
 ]
 QUOTATIONS = {
