@@ -49,7 +49,7 @@ def test_the_log_has_words_and_names(scene: Scene, member: Browser) -> None:
     assert rows(member) == [
         ["demo", "utilisateur supprimé", "ann", "", "192.0.2.1"],
         ["demo", "rôle modifié", "ann", "rôle: lecture seule", "192.0.2.1"],
-        ["demo", "messages supprimés", "1 selected", "", "192.0.2.1"],
+        ["demo", "messages supprimés", "1", "", "192.0.2.1"],
         ["une commande sur le serveur", "rôle modifié", str(ann.id), "", "–"],
     ]
 
