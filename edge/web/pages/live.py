@@ -35,7 +35,7 @@ class Live(MemberPage):
         self.open: dict[int, int] = {}
 
     async def get(self, request: EdgeRequest) -> Answer:
-        """204 for whose log-in has ended: a browser does not ask again (HTML, 9.2), nor complain of a page."""
+        """204 for whose log-in has ended: a browser asks no more (HTML, 9.2), nor complains of a page."""
         answer = await super().get(request)
         return Answer(status=204) if answer.status == 303 else answer
 
