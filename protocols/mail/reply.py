@@ -10,7 +10,6 @@ from email.message import Message
 from typing import NamedTuple
 
 from protocols.mail import body, quotation, words
-from protocols.mail.token import CHARACTERS
 
 MARKER = "##- Write your answer above this line -##"
 """In every mail of ours, in front of what may be quoted back."""
@@ -25,7 +24,6 @@ _UNSEEN = str.maketrans({"\u00a0": " ", "\u200b": None, "\u2060": None, "\u2063"
 _BLANKS = re.compile(r"\n{3,}")
 _MAX_TAGLINE = 200
 _TAGLINE = re.compile(rf"\s*(?:{words.TAGLINE})\s*", re.IGNORECASE)
-_TOKEN = re.compile(rf"(?<=\+)[A-Za-z2-7]{{{CHARACTERS}}}(?=@)|(?<=#US)[A-Za-z2-7]{{{CHARACTERS}}}\b")
 
 
 class Reply(NamedTuple):
@@ -47,11 +45,11 @@ def read(message: Message) -> Reply:
 
 
 def strip(text: str) -> str:
-    """The answer in a mail's text. Whoever has a token may use it, so none is ever sent."""
+    """The answer in a mail's text."""
     pieces = _ended(quotation.written(text.lstrip("\ufeff")))
     tidy = [_without_tail(piece) for piece in pieces]
     answer = tidy if any(piece.strip() for piece in tidy) else pieces
-    return _TOKEN.sub("…", _BLANKS.sub("\n\n", "\n".join(answer)).strip())
+    return _BLANKS.sub("\n\n", "\n".join(answer)).strip()
 
 
 def _ended(pieces: list[str]) -> list[str]:
