@@ -30,9 +30,10 @@ from edge.mail.owners import Owners
 from edge.mail.postmaster import Postmaster
 from edge.mail.reading import Intricate, Read, read
 from edge.mail.tokens import Tokens
-from edge.outbound import Accepted, Draft
+from edge.outbound import MAX_CHARACTERS, Accepted, Draft
 from protocols.mail import bounce
 from protocols.mail.address import one_line
+from protocols.mail.body import CUT
 from protocols.mail.bounce import Bounce
 from protocols.mail.smtp import Reply
 from storage import mail
@@ -337,6 +338,8 @@ def _unsendable(case: Case) -> tuple[str, str] | None:
     if not found.reply.text:
         extra = "; attachments cannot be sent" if found.reply.attachments else ""
         return "empty", f"Not sent: there is no text above the quotation{extra}."
+    if CUT in found.reply.text or len(found.reply.text) > MAX_CHARACTERS:
+        return "text_too_long", f"Not sent: a text has {MAX_CHARACTERS} characters at most."
     return None
 
 

@@ -97,6 +97,40 @@ def test_encrypted_too_long_and_refused(office: Office) -> None:
     assert office.sent() == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("plain", "x" * 40_001),
+        ("plain", "some words\n" * 40_000),
+        ("html", "<p>some words</p>\n" * 30_000),
+        ("html", f"<style>{'p {} ' * 60_000}</style><p>Yes.</p>"),
+    ],
+)
+def test_more_than_can_be_sent_is_said_to_be_so_and_never_cut(office: Office, kind: str, text: str) -> None:
+    message = reply()
+    message.set_content(text, subtype=kind)
+    assert office.takes(message).code == 250
+    assert (office.notices(), office.sent()) == ([("text_too_long", OWNER)], [])
+    assert office.sentence() == "Not sent: a text has 40000 characters at most."
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "answer"),
+    [
+        ("plain", "Yes.\n\nOn 2026-11-24 12:30 Ann <a@example.org> wrote:\n" + "> words\n" * 60_000, "Yes."),
+        ("html", "<p>Yes.</p><blockquote>" + "<p>words</p>\n" * 40_000 + "</blockquote>", "Yes."),
+        ("html", f"<p>a</p><img src='data:image/png;base64,{'QUJD' * 99_000}'><p>b</p>", "a\n\nb"),
+    ],
+)
+def test_what_is_below_an_answer_may_be_as_long_as_it_is(
+    office: Office, kind: str, text: str, answer: str
+) -> None:
+    message = reply()
+    message.set_content(text, subtype=kind)
+    assert office.takes(message).code == 250
+    assert office.sent() == [(DID, PEER, answer)]
+
+
 def test_attachments_are_named_as_not_sent(office: Office) -> None:
     message = reply("See the picture.")
     message.add_attachment(b"\xff\xd8", maintype="image", subtype="jpeg", filename="garden.jpg")
