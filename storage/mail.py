@@ -4,7 +4,7 @@ Which delivery a bounce is about says its address (a token made of the delivery'
 for that; the loop limits count what was seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -131,6 +131,12 @@ def find_conversation(connection: Connection, conversation_id: int) -> MailConve
     query = select(mail_conversation).where(mail_conversation.c.id == conversation_id)
     row = connection.execute(query).first()
     return None if row is None else MailConversation(*row)
+
+
+def find_conversations(connection: Connection, ids: Collection[int]) -> dict[int, MailConversation]:
+    """Those of these that there are, revoked or not, by their ids."""
+    query = select(mail_conversation).where(mail_conversation.c.id.in_(ids))
+    return {row.id: MailConversation(*row) for row in connection.execute(query)}
 
 
 def revoke_conversation(connection: Connection, account_id: int, did: str, peer: str, now_ms: int) -> bool:

@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 from protocols.mail import charsets, html
 
-MAX_PARTS = 200
+MAX_PARTS = 10_000  # more than a mail's borders allow it (`edge.mail.reading`)
 MAX_TEXT = 1 << 18
-"""Octets of text that are read, and of HTML, of all parts together: far more than an SMS takes, and soon done
-with whatever they are."""
+"""Octets of text that are read, and of HTML, of all parts together. Soon done with, and far more than an SMS
+takes: the answer may stand below all that is quoted, and between all that HTML says of its looks."""
+
+CUT = "\ufdd1"
+"""Where more than that followed. What has it when all that is quoted is gone is not the whole answer."""
 
 STUFFED = "\u2060"
 """In front of a line that begins with ">" and is no quotation, as format=flowed can say (RFC 3676 §4.4)."""
@@ -23,6 +26,7 @@ _SIGNATURES = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
 _SEALED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_PICTURE = re.compile(rb"data:image/[a-z0-9.+-]{1,40};base64,[A-Za-z0-9+/=%\s]*+", re.IGNORECASE)
 _PARAMETERS = re.compile(r"<param>[^<]{0,500}</param>", re.IGNORECASE)
 _COMMAND = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
 _NEWLINES = re.compile(r"\n+")
@@ -95,18 +99,18 @@ class _Reader:
 
     def read(self, message: Message) -> None:
         """All parts; of a mail in a mail nothing but that it is there."""
-        waiting: list[tuple[Message, _Text | None]] = [(message, None)]
+        waiting: list[tuple[Message, _Text | None]] = [(message, None)]  # the next one last
         for _ in range(MAX_PARTS):
             if not waiting:
                 return
-            part, text = waiting.pop(0)
+            part, text = waiting.pop()
             if part.get_content_maintype() == "multipart" and part.is_multipart():
                 if part.get_content_type() == "multipart/alternative" and text is None:
                     text = _Text()
                     self.texts.append(text)
                 inner: object = part.get_payload()
                 assert isinstance(inner, list)
-                waiting[:0] = [(piece, text) for piece in inner if isinstance(piece, Message)]
+                waiting += [(piece, text) for piece in reversed(inner) if isinstance(piece, Message)]
             else:
                 self._leaf(part, text, root=part is message)
 
@@ -132,11 +136,15 @@ class _Reader:
         octets = _octets(part) if left > 0 else None
         if octets is None:
             return None
+        if text_of is _rich:
+            octets = _PICTURE.sub(b"", octets)
+        end = ""
         if len(octets) > left:
             octets = octets[: octets.rfind(b"\n", 0, left) + 1 or left]
-            left = 0
+            left, end = 0, CUT
         self._left[version] = max(0, left - len(octets))
-        return text_of(part, _unix(charsets.decoded(octets, str(part.get_content_charset() or ""))))
+        text = _unix(charsets.decoded(octets, str(part.get_content_charset() or "")))
+        return text_of(part, text.rstrip("\n") + end if end else text)
 
 
 def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
@@ -208,7 +216,8 @@ def _enriched(part: Message, text: str) -> str:
 
 
 def _rich(part: Message, text: str) -> str:
-    return html.to_text(text)
+    page = text.removesuffix(CUT)
+    return html.to_text(page, CUT if page != text else "")
 
 
 def _plain(part: Message, text: str) -> str:

@@ -10,7 +10,6 @@ from email.message import Message
 from typing import NamedTuple
 
 from protocols.mail import body, quotation, words
-from protocols.mail.token import CHARACTERS
 
 MARKER = "##- Write your answer above this line -##"
 """In every mail of ours, in front of what may be quoted back."""
@@ -25,7 +24,11 @@ _UNSEEN = str.maketrans({"\u00a0": " ", "\u200b": None, "\u2060": None, "\u2063"
 _BLANKS = re.compile(r"\n{3,}")
 _MAX_TAGLINE = 200
 _TAGLINE = re.compile(rf"\s*(?:{words.TAGLINE})\s*", re.IGNORECASE)
-_TOKEN = re.compile(rf"(?<=\+)[A-Za-z2-7]{{{CHARACTERS}}}(?=@)|(?<=#US)[A-Za-z2-7]{{{CHARACTERS}}}\b")
+_WORD = re.compile(r"[a-z]+|[^\W\d_]+")
+_ADDED = re.compile(r"https?://\S+|\[[^\[\]\n]{0,200}\]")
+"""What programs put into a text that a page does not show: where a link leads to, the name of a picture."""
+
+_PAGE_WORD = "html"
 
 
 class Reply(NamedTuple):
@@ -42,16 +45,27 @@ class Reply(NamedTuple):
 def read(message: Message) -> Reply:
     """The answer in a mail. Never raises."""
     written = body.read(message)
-    text = strip(written.text) or strip(written.other)
+    text = strip(written.text)
+    if written.other and not (text and _is_said(text, written.other)):
+        text = strip(written.other) or text
     return Reply(text, written.attachments, written.sealed)
 
 
+def _is_said(text: str, page: str) -> bool:
+    """Does a mail's page say what its text does? Where it does not, the text is a program's, as "This message
+    is in HTML": what the writer saw is the page."""
+    own = " ".join(word for word in _ADDED.sub(" ", text.lower()).split() if "@" not in word)
+    said = set(_WORD.findall(own))
+    shown = set(_WORD.findall(page.lower()))
+    return len(said & shown) * 2 >= len(said) and (_PAGE_WORD in shown or _PAGE_WORD not in said)
+
+
 def strip(text: str) -> str:
-    """The answer in a mail's text. Whoever has a token may use it, so none is ever sent."""
+    """The answer in a mail's text."""
     pieces = _ended(quotation.written(text.lstrip("\ufeff")))
     tidy = [_without_tail(piece) for piece in pieces]
     answer = tidy if any(piece.strip() for piece in tidy) else pieces
-    return _TOKEN.sub("…", _BLANKS.sub("\n\n", "\n".join(answer)).strip())
+    return _BLANKS.sub("\n\n", "\n".join(answer)).strip()
 
 
 def _ended(pieces: list[str]) -> list[str]:
