@@ -153,9 +153,10 @@ def parse_change(settings: tuple[str, ...]) -> DidChange:
     return DidChange(sms=None if sms is None else bool(sms), handlers=handlers)
 
 
-def is_secret(key: str) -> bool:
-    """Must the value of such a key not be written down? One that is misspelt counts too."""
-    return "secret" in key or key in {
+def may_be_shown(key: str) -> bool:
+    """May the value of such a key be written down? Not of a secret, nor of what is no key: it may be a secret
+    under a name that is misspelt."""
+    return key in _known() and key not in {
         f"{kind.name}_{known.name}"
         for kind in registry.installed()
         for known in kind.keys

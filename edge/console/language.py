@@ -19,6 +19,7 @@ LONGEST_LINE = 8_192
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab and the ends of lines
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what `surrogateescape` makes of other octets
+_SETTING = re.compile(r"\A([A-Za-z_]\w*)=.*", re.DOTALL)
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#]*@")
 
 TOO_LONG = f"A line has at most {LONGEST_LINE} characters."
@@ -65,9 +66,15 @@ class Parameter:
         return shown if self.required else f"[{shown}]"
 
     def written(self, value: str) -> str:
-        """What was given, as it may be written down: without passwords, in URLs neither."""
+        """What was given, as it may be written down: without passwords, in URLs neither.
+
+        KEY=VALUE in the place of something else is a mistake, such as a setting without its number: of that
+        the key alone is written.
+        """
         if self.secret:
             return HIDDEN
+        if self.mask is None and not self.named:
+            value = _SETTING.sub(rf"\1={HIDDEN}", value)
         return _USER_INFO.sub(f"{HIDDEN}@", value if self.mask is None else self.mask(value))
 
 

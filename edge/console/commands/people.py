@@ -9,7 +9,7 @@ import click
 from twisted.internet.threads import deferToThreadPool
 
 from edge.cli.desk import Desk, DeskError, open_desk
-from edge.cli.dids import is_secret, parse_change
+from edge.cli.dids import may_be_shown, parse_change
 from edge.console.answers import done, limit, rows, time
 from edge.console.language import HIDDEN, Answer, Command, Given, Misused, Parameter
 from edge.console.server import Server
@@ -185,11 +185,13 @@ async def at_desk(server: Server, work: Callable[[Desk], T]) -> T:
 
 
 def _masked(settings: str) -> str:
-    """The settings of a DID without its secrets."""
+    """The settings of a DID: of those that it has, without the secrets; of anything else nothing."""
 
     def shown(word: str) -> str:
         key, equals, _ = word.partition("=")
-        return f"{key}={HIDDEN}" if equals and is_secret(key) else word
+        if may_be_shown(key):
+            return word
+        return f"{key}={HIDDEN}" if equals else HIDDEN
 
     return shlex.join(map(shown, shlex.split(settings)))
 

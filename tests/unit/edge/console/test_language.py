@@ -96,6 +96,14 @@ def test_a_password_in_a_url_is_not_shown() -> None:
         ("did set 1 'callback_secret=two words'", "two words", "callback_secret="),
         ("did set 1 callback_url=http://bob:hunter22@a.example/x?y=z", "hunter22", "a.example/x?y=z"),
         ("did set 1 webhok_secrets=hunter22", "hunter22", "webhok_secrets="),
+        ("did set 1 Webhook_Secret=hunter22 sms=on", "hunter22", "Webhook_Secret="),
+        ("did set 1 webhook_sercet=hunter22", "hunter22", "webhook_sercet="),
+        ("did set 1 WEBHOOK_SECRET=hunter22", "hunter22", "WEBHOOK_SECRET="),
+        ("did set 1 ' webhook_secret=hunter22'", "hunter22", "webhook_secret="),
+        ("did set 1 webhook_secret = hunter22 webhook=on", "hunter22", "webhook=on"),
+        ("did set 1 webhook_secret hunter22", "hunter22", "settings="),
+        ("did set webhook_secret=hunter22 webhook=on", "hunter22", "number=webhook_secret="),
+        ("did set 1 email=on email_to=a@b.example", "hunter22", "email=on email_to=a@b.example"),
     ],
 )
 def test_secrets_of_handlers_are_not_shown(line: str, secret: str, rest: str) -> None:
