@@ -63,14 +63,14 @@ def barriers(page: Page, language: str) -> list[str]:
     return found
 
 
-def narrows(page: Page) -> list[str]:
-    """What is wrong with the page at this width: what is cut off; and by axe, where that is narrow."""
+def narrows(page: Page, rules: list[str] | None = OF_LAYOUT) -> list[str]:
+    """What is wrong with the page at this width: what is cut off; and by these of axe, where it is narrow."""
     found: list[str] = page.evaluate(STICKS_OUT)
     wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
     if wide > 0:
         found.append(f"{wide} px too wide")
     narrow = page.viewport_size is not None and page.viewport_size["width"] == NARROW
-    return found + (violations(page, OF_LAYOUT) if narrow else [])
+    return found + (violations(page, rules) if narrow else [])
 
 
 @pytest.fixture(scope="module")
