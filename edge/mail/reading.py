@@ -125,16 +125,23 @@ def read(octets: bytes, envelope_sender: str, whole: bool = True) -> Read:
         author: Address | NotAnAddress = address.sole_author(_all(message, "From"))
     except NotAnAddress as error:
         author = error
-    references = " ".join(_all(message, "References") + _all(message, "In-Reply-To"))[-MAX_REFERENCES:]
     return Read(
         message=message,
         author=author,
         automatic=screening.automatic(message, envelope_sender),
         reply=reply.read(message),
         message_id=one_line(" ".join(_all(message, "Message-ID")[:1]))[:MAX_MESSAGE_ID],
-        places=(references, address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])),
+        places=(*_references(message), address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])),
         whole=whole,
     )
+
+
+def _references(message: Message) -> tuple[str, str]:
+    """What it answers, and what that answered, the nearest first (RFC 5322 §3.6.4): a mail that was put into
+    another thread has the references of that too."""
+    nearest = " ".join(_all(message, "In-Reply-To"))[:MAX_REFERENCES]
+    older = " ".join(_all(message, "References"))[-MAX_REFERENCES:]
+    return nearest, " ".join(reversed(older.split()))
 
 
 def _all(message: Message, name: str) -> list[str]:

@@ -272,6 +272,17 @@ def test_a_program_in_disguise_comes_to_an_end(office: Office) -> None:
     assert office.told == 0
 
 
+def test_a_program_in_disguise_is_not_told_for_ever(office: Office) -> None:
+    """It answers each notice, and what it says cannot be sent."""
+    with office.rig.store.engine.transaction() as conn:
+        numbers.set_did(conn, office.rig.store.ids.next, DID, sms_enabled=False)
+    codes = [office.takes(reply(f"Ticket {number} is open.")).code for number in range(30)]
+    assert codes == [250] * 20 + [550] * 10
+    assert office.notices() == [("sms_disabled", OWNER)] * 20
+    office.rig.time.advance(3_601)
+    assert office.takes(reply()).code == 250
+
+
 # -- recipients -----------------------------------------------------------------------------------
 
 
