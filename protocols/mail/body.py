@@ -205,7 +205,8 @@ def _unarmoured(text: str) -> str:
 
 
 def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """Its lines as Unix has them, without NUL, which no mail may hold (RFC 5322 §4)."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
 def _enriched(part: Message, text: str) -> str:

@@ -211,6 +211,7 @@ def test_what_proves_nothing(strict: Office) -> None:
         signed(reply(to=strict.address)).replace(b"Yes", b"No!"),
         begun + b"and what somebody put behind it\r\n",
         begun,
+        dkim.sign(whole, b"s1", b"example.org", pem(KEY), signature_algorithm=b"rsa-sha1") + whole,
         reply(to=strict.address, authentication_results="mx.here; dmarc=pass header.from=example.org"),
         b"DKIM-Signature: v=1; nonsense\r\n" + reply(to=strict.address).as_bytes(policy=SMTP),
         b"DKIM-Signature: d=example.org; s=s1\r\n" + reply(to=strict.address).as_bytes(policy=SMTP),

@@ -257,6 +257,12 @@ def test_texts_that_are_neither_plain_nor_html() -> None:
     assert body.read(mail("BEGIN:VCARD\n", "text/x-vcard")).attachments == ("text/x-vcard",)
 
 
+def test_a_nul_is_no_text() -> None:
+    assert reply.read(mail("\0a\0b\0", "text/plain")).text == "ab"
+    assert reply.read(mail("\0\0", "text/plain")).text == ""
+    assert reply.read(mail("<p>\0a</p>", "text/html")).text == "a"
+
+
 @pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed; boundary=zz"])
 def test_parts_whose_border_is_not_named(kind: str) -> None:
     assert reply.read(mail(parts(f"{PLAIN}hé\n"), kind)).text == "hé"
