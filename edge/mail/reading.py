@@ -110,8 +110,11 @@ class _Part(Message):
     def get_param(
         self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
     ) -> Any:
-        """See `email.message.Message`, which decodes by this: what is no charset is not there."""
+        """See `email.message.Message`, which decodes by this: what is no charset is not there, nor is a value
+        in it decoded (RFC 2231 §4)."""
         found = super().get_param(param, failobj, header, unquote)
+        if isinstance(found, tuple) and not charsets.is_charset(found[0] or "us-ascii"):
+            found = found[2]
         if param.lower() != "charset" or found is failobj:
             return found
         name = collapse_rfc2231_value(found)

@@ -503,6 +503,19 @@ def test_what_costs_a_reader_his_time_is_not_read_to_its_end(office: Office) -> 
     assert [text for _, _, text in office.sent()][-1] == "words"
 
 
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined"])
+def test_a_mail_whose_parameters_are_in_no_charset(office: Office, charset: str) -> None:
+    """It was answered 451, and came again for days."""
+    kind = f"Content-Type: multipart/mixed; boundary*={charset}''b%ff"
+    lines = [f"From: {OWNER}", f"Message-ID: <{charset}@x>", kind, "", "--b\xff", "", "Yes.", "--b\xff--", ""]
+    assert office.takes("\r\n".join(lines).encode("latin-1")).code == 250
+    file = f"Content-Disposition: attachment; filename*={charset}''%61%ff"
+    lines = [f"From: {OWNER}", f"Message-ID: <{charset}2@x>", "Content-Type: multipart/mixed; boundary=b"]
+    lines += ["", "--b", "", "No.", "--b", file, "", "x", "--b--", ""]
+    assert office.takes("\r\n".join(lines).encode()).code == 250
+    assert office.sent()[-1][2] == "No."
+
+
 def test_what_is_no_mail_at_all(office: Office) -> None:
     for octets in (b"", b"\r\n", b"\xff\xfe\r\n", b"From\r\n\r\n", b":" * 10_000):
         assert office.takes(octets).code == 550
