@@ -181,6 +181,16 @@ def count_sent(connection: Connection, conversation_id: int, since_ms: int) -> i
     return connection.scalar(query) or 0
 
 
+def count_told(connection: Connection, conversation_id: int, since_ms: int) -> int:
+    """Mails of one conversation since then whose author was told that nothing was sent."""
+    query = select(func.count()).where(
+        mail_seen.c.conversation_id == conversation_id,
+        mail_seen.c.received_at >= since_ms,
+        mail_seen.c.outcome.not_in((SENT, SIGNATURE, AUTHOR)),
+    )
+    return connection.scalar(query) or 0
+
+
 def texts_sent(connection: Connection, conversation_id: int, since_ms: int, limit: int) -> list[str]:
     """What the last of these say, of at most ``limit``; those that were deleted say nothing."""
     query = select(message.c.text).join(mail_seen, mail_seen.c.message_id == message.c.id)

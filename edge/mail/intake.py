@@ -279,6 +279,9 @@ class Intake:
         told but whoever brings it."""
         if case.author is None:
             raise Dropped(code, Reply(550, f"5.7.1 {one_line(sentence).encode('ascii', 'replace').decode()}"))
+        told = await self._store.read(mail.count_told, case.conversation.id, case.at - HOUR_MS)
+        if told >= self._config.per_hour:  # who answers notices all the same is a program that hides it
+            raise Dropped("too_many_alike", ALIKE)
         try:
             await self._store.writer.write(
                 case.seen(code) + mail.insert_notice(self._notice(case, code, sentence))

@@ -118,10 +118,10 @@ class _Reader:
         kind = part.get_content_type()
         if kind in _SEALED:
             self.sealed = True
-        elif kind in _SIGNATURES:
+        elif kind in _SIGNATURES or _is_another_version(part, text):
             return
         elif kind not in _VERSIONS or _is_attached(part, text, root):
-            self.attachments.append(part.get_filename() or kind)
+            self.attachments.append(_name_of(part) or kind)
         else:
             if text is None:
                 text = _Text()
@@ -147,12 +147,31 @@ class _Reader:
         return text_of(part, text.rstrip("\n") + end if end else text)
 
 
+def _is_another_version(part: Message, text: _Text | None) -> bool:
+    """Is it the same text for programs that we are not, as AMP, or an invitation that the text tells of?"""
+    nameless = part.get_content_disposition() is None and _name_of(part) is None
+    return (
+        text is not None
+        and nameless
+        and part.get_content_maintype() == "text"
+        and part.get_content_type() not in _VERSIONS
+    )
+
+
+def _name_of(part: Message) -> str | None:
+    """The name of a file; of one that says that it is in what is no charset, only that there is one."""
+    try:
+        return part.get_filename()
+    except ValueError:  # Python decodes with any codec that is named
+        return "file"
+
+
 def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
     """Is it a file? What has a name is, but for a version of a text and for the whole mail."""
     disposition = part.get_content_disposition()
     if root or (disposition is None and text is not None):
         return disposition == "attachment"
-    return disposition == "attachment" or part.get_filename() is not None
+    return disposition == "attachment" or _name_of(part) is not None
 
 
 def _octets(part: Message) -> bytes | None:
@@ -205,7 +224,8 @@ def _unarmoured(text: str) -> str:
 
 
 def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """Its lines as Unix has them, without NUL, which no mail may hold (RFC 5322 §4)."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
 def _enriched(part: Message, text: str) -> str:

@@ -33,6 +33,20 @@ def test_the_token_is_found_wherever_it_was_left(office: Office, place: str) -> 
     assert len(office.sent()) == 1
 
 
+def test_of_several_conversations_the_nearest_is_answered(office: Office) -> None:
+    """Mails that somebody put into one thread, as by sending one on in an answer to another."""
+    with office.rig.store.engine.transaction() as conn:
+        made = mail.conversation(conn, office.rig.store.ids.next, office.rig.did(), "+12025550151", START_MS)
+    older, newer = f"<{office.token}.1f@{DOMAIN}>", f"<{RING.make(made.id, binding(made))}.2f@{DOMAIN}>"
+    for headers in (
+        {"references": f"{older} {newer}"},
+        {"references": f"{newer} {older}", "in_reply_to": newer},
+        {"in_reply_to": newer, "subject": f"Re: [#US{office.token}] Message sent to 2025550100"},
+    ):
+        assert office.takes(reply(**headers), to=f"sms@{DOMAIN}").code == 250
+    assert [peer for _, peer, _ in office.sent()] == ["+12025550151"] * 3
+
+
 def test_an_altered_address_and_a_good_reference(office: Office) -> None:
     altered = f"sms+{office.token[:-1]}@{DOMAIN}"
     assert office.takes(reply(references=f"<{office.token}@{DOMAIN}>"), to=altered).code == 250
@@ -197,6 +211,7 @@ def test_what_proves_nothing(strict: Office) -> None:
         signed(reply(to=strict.address)).replace(b"Yes", b"No!"),
         begun + b"and what somebody put behind it\r\n",
         begun,
+        dkim.sign(whole, b"s1", b"example.org", pem(KEY), signature_algorithm=b"rsa-sha1") + whole,
         reply(to=strict.address, authentication_results="mx.here; dmarc=pass header.from=example.org"),
         b"DKIM-Signature: v=1; nonsense\r\n" + reply(to=strict.address).as_bytes(policy=SMTP),
         b"DKIM-Signature: d=example.org; s=s1\r\n" + reply(to=strict.address).as_bytes(policy=SMTP),

@@ -272,6 +272,17 @@ def test_a_program_in_disguise_comes_to_an_end(office: Office) -> None:
     assert office.told == 0
 
 
+def test_a_program_in_disguise_is_not_told_for_ever(office: Office) -> None:
+    """It answers each notice, and what it says cannot be sent."""
+    with office.rig.store.engine.transaction() as conn:
+        numbers.set_did(conn, office.rig.store.ids.next, DID, sms_enabled=False)
+    codes = [office.takes(reply(f"Ticket {number} is open.")).code for number in range(30)]
+    assert codes == [250] * 20 + [550] * 10
+    assert office.notices() == [("sms_disabled", OWNER)] * 20
+    office.rig.time.advance(3_601)
+    assert office.takes(reply()).code == 250
+
+
 # -- recipients -----------------------------------------------------------------------------------
 
 
@@ -490,6 +501,19 @@ def test_what_costs_a_reader_his_time_is_not_read_to_its_end(office: Office) -> 
     for octets in (head + tags, head + subject):
         assert office.takes(octets).code == 250
     assert [text for _, _, text in office.sent()][-1] == "words"
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined"])
+def test_a_mail_whose_parameters_are_in_no_charset(office: Office, charset: str) -> None:
+    """It was answered 451, and came again for days."""
+    kind = f"Content-Type: multipart/mixed; boundary*={charset}''b%ff"
+    lines = [f"From: {OWNER}", f"Message-ID: <{charset}@x>", kind, "", "--b\xff", "", "Yes.", "--b\xff--", ""]
+    assert office.takes("\r\n".join(lines).encode("latin-1")).code == 250
+    file = f"Content-Disposition: attachment; filename*={charset}''%61%ff"
+    lines = [f"From: {OWNER}", f"Message-ID: <{charset}2@x>", "Content-Type: multipart/mixed; boundary=b"]
+    lines += ["", "--b", "", "No.", "--b", file, "", "x", "--b--", ""]
+    assert office.takes("\r\n".join(lines).encode()).code == 250
+    assert office.sent()[-1][2] == "No."
 
 
 def test_what_is_no_mail_at_all(office: Office) -> None:

@@ -257,6 +257,27 @@ def test_texts_that_are_neither_plain_nor_html() -> None:
     assert body.read(mail("BEGIN:VCARD\n", "text/x-vcard")).attachments == ("text/x-vcard",)
 
 
+@pytest.mark.parametrize("kind", ["text/x-amp-html", "text/watch-html", "text/calendar; method=REQUEST"])
+def test_a_version_of_the_text_that_is_not_read_is_no_attachment(kind: str) -> None:
+    other = f"Content-Type: {kind}\n\nx\n"
+    assert reply.read(mail(parts(f"{PLAIN}Hi.\n", other), ALTERNATIVE)) == ("Hi.", (), False)
+    named = f"Content-Type: {kind}\nContent-Disposition: attachment; filename=x.ics\n\nx\n"
+    assert reply.read(mail(parts(f"{PLAIN}Hi.\n", named), ALTERNATIVE)).attachments == ("x.ics",)
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "zip", "x-unknown"])
+def test_a_name_in_what_is_no_charset(charset: str) -> None:
+    file = f"Content-Type: image/png\nContent-Disposition: attachment; filename*={charset}''%61%2e%ff\n\nx\n"
+    found = reply.read(mail(parts(f"{PLAIN}Hi.\n", file), MIXED))
+    assert (found.text, len(found.attachments)) == ("Hi.", 1)
+
+
+def test_a_nul_is_no_text() -> None:
+    assert reply.read(mail("\0a\0b\0", "text/plain")).text == "ab"
+    assert reply.read(mail("\0\0", "text/plain")).text == ""
+    assert reply.read(mail("<p>\0a</p>", "text/html")).text == "a"
+
+
 @pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed; boundary=zz"])
 def test_parts_whose_border_is_not_named(kind: str) -> None:
     assert reply.read(mail(parts(f"{PLAIN}hé\n"), kind)).text == "hé"
