@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from storage.errors import Conflict, NotFound
 from storage.pages import bounded
 from storage.tables import contact, contact_group, contact_membership, contact_number, phonebook_entry
+from storage.text import storable
 from storage.words import fold
 
 MAX_LIMIT = 1_000
@@ -61,6 +62,7 @@ def put(
     notes: str = "",
 ) -> Contact:
     """The contact of this number, made or renamed."""
+    name, notes = storable(name), storable(notes)
     found = of_number(connection, account_id, number)
     if found is None:
         added = Contact(next_id(), account_id, number, name, fold(name), notes, now_ms, now_ms)
@@ -86,6 +88,7 @@ def change(
         other = of_number(connection, account_id, number)
         if other is not None and other.id != contact_id:
             raise Conflict(f"The number {number} is another contact's.")
+    name, notes = (None if text is None else storable(text) for text in (name, notes))
     given = {"number": number, "name": name, "notes": notes, "folded": None if name is None else fold(name)}
     values = {column: value for column, value in given.items() if value is not None}
     connection.execute(
