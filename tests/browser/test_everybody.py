@@ -35,6 +35,10 @@ STICKS_OUT = """() => [...document.querySelectorAll("body *")].filter((element) 
   return !element.closest(".hidden, .skip, .wide, .top nav, .bar .actions, .name, .last, .chip");
 }).map((element) => element.outerHTML.slice(0, 120))"""
 """What is partly out of sight, and in nothing that scrolls sideways."""
+CUT_ON_PAPER = """() => [...document.querySelectorAll(".scroll, .wide, .composer, main button")].filter(
+  (element) => element.checkVisibility() &&
+    (element.matches(".composer, button") || element.scrollHeight > element.clientHeight + 1)
+).map((element) => element.outerHTML.slice(0, 120))"""
 SCHEMES = {"en": ("light", "dark"), "fr": ("light",), "es": ("dark",)}
 """Where each page is looked at, every time by all rules: a run takes a second, and there are many pages."""
 
@@ -71,6 +75,14 @@ def narrows(page: Page) -> list[str]:
         found.append(f"{wide} px too wide")
     narrow = page.viewport_size is not None and page.viewport_size["width"] == NARROW
     return found + (violations(page, OF_LAYOUT) if narrow else [])
+
+
+def unprintable(page: Page) -> list[str]:
+    """What would be cut off on paper, or be there to be pressed."""
+    page.emulate_media(media="print")
+    found: list[str] = page.evaluate(CUT_ON_PAPER)
+    page.emulate_media(media="screen")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +164,7 @@ def test_every_width(opened: Open, stage: Stage, lively: Person, complaints: Com
         page = opened(lively, viewport=size, locale=LANGUAGES[language])
         for name, path in pages(stage, lively).items():
             page.goto(path)
-            wrong[f"{name} {language}"] = narrows(page)
+            wrong[f"{name} {language}"] = narrows(page) + (unprintable(page) if language == "en" else [])
             for scheme in ("light", "dark") if language == "en" else ():
                 page.emulate_media(color_scheme=scheme)
                 page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png")
