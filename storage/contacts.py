@@ -203,7 +203,8 @@ def set_more_numbers(
         other = of_number(connection, account_id, item.number)
         if other is not None:
             raise Conflict(f"The number {item.number} is another contact's.")
-        connection.execute(insert(contact_number).values([account_id, item.number, contact_id, item.label]))
+        row = [account_id, item.number, contact_id, storable(item.label)]
+        connection.execute(insert(contact_number).values(row))
 
 
 def merge(
@@ -275,6 +276,7 @@ def add_group(
     connection: Connection, next_id: Callable[[], int], account_id: int, name: str, now_ms: int
 ) -> Group:
     """The group of this name, made if it is not there."""
+    name = storable(name)
     query = select(contact_group).where(
         contact_group.c.account_id == account_id, contact_group.c.name == name
     )
@@ -295,6 +297,7 @@ def groups(connection: Connection, account_id: int) -> list[Group]:
 def rename_group(connection: Connection, account_id: int, group_id: int, name: str) -> Group:
     """The group under another name. Raises NotFound, Conflict when another one has it."""
     _own_group(connection, account_id, group_id)
+    name = storable(name)
     for other in groups(connection, account_id):
         if other.name == name and other.id != group_id:
             raise Conflict(f"Another group is called {name}.")

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from storage import export
 from storage.records import PartState
@@ -25,6 +25,7 @@ TALK = (
 )
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NARROW = 320
+AT_200_PERCENT: ViewportSize = {"width": 640, "height": 360}
 OF_LAYOUT = ["target-size", "scrollable-region-focusable", "page-has-heading-one", "empty-heading", "bypass"]
 """The rules that may say another thing of a page where it is narrow."""
 LONG_NAMED = "+12025550152"
@@ -148,6 +149,11 @@ def test_dialogs_have_no_barrier(opened: Open, lively: Person) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     assert barriers(page, "en") == []
+    page.keyboard.press("Escape")
+    page.set_viewport_size(AT_200_PERCENT)
+    thread = page.get_by_role("log").bounding_box()
+    assert thread is not None
+    assert thread["height"] > AT_200_PERCENT["height"] / 3, "some messages are to be seen"
 
 
 def test_the_pages_of_the_api_have_no_barrier(opened: Open) -> None:

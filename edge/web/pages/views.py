@@ -100,6 +100,12 @@ def day(context: Context, ms: int) -> str:
 
 
 @pass_context
+def date(context: Context, ms: int) -> str:
+    """The day itself, where it is still read on another one: on paper."""
+    return _locale(context).day(ms)
+
+
+@pass_context
 def number(context: Context, value: float) -> str:
     """With the language's separators."""
     return _locale(context).number(value)
@@ -203,6 +209,7 @@ def pending(state: DeliveryState) -> bool:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "brief": brief,
+    "date": date,
     "day": day,
     "deliveries_words": deliveries_words,
     "excerpt": excerpt,

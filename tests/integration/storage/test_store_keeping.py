@@ -16,6 +16,7 @@ from storage import (
     retention,
     usage,
 )
+from storage.contacts import MoreNumber
 from storage.engines import Engine
 from storage.errors import NotFound
 from storage.ids import lowest_at, time_of
@@ -88,8 +89,13 @@ def test_a_first_draft_is_one_and_takes_any_text(engine: Engine) -> None:
     assert read(engine, drafts.first, owner.id, ann.id) == ("", "", "")
     assert read(engine, drafts.get, owner.id, ann.id, DID, PEER) == "of the conversation"
     done(engine, contacts.put, ids.next, owner.id, PEER, "A\0nn", NOW, notes="\0")
-    (ann_too,) = read(engine, contacts.listed, owner.id)
-    assert (ann_too.name, ann_too.notes) == ("A\N{SYMBOL FOR NULL}nn", "\N{SYMBOL FOR NULL}")
+    (found,) = read(engine, contacts.listed, owner.id)
+    assert (found.name, found.notes) == ("A\N{SYMBOL FOR NULL}nn", "\N{SYMBOL FOR NULL}")
+    done(engine, contacts.set_more_numbers, owner.id, found.id, [MoreNumber(f"{PEER}1", "\0")])
+    (more,) = read(engine, contacts.more_numbers, owner.id, [found.id])[found.id]
+    assert more.label == "\N{SYMBOL FOR NULL}"
+    group = done(engine, contacts.add_group, ids.next, owner.id, "\0", NOW)
+    assert done(engine, contacts.rename_group, owner.id, group.id, "a\0").name == "a\N{SYMBOL FOR NULL}"
 
 
 def test_a_step_looks_at_no_more_messages_than_it_may_remove(
