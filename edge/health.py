@@ -18,13 +18,15 @@ DISK_SECONDS = 5.0
 class Health:
     """I look at the store and its disk from time to time, from `start` to `stop`.
 
-    ``ready`` is what the service says of itself: started, and not on its way to the end.
+    ``ready`` is what the service says of itself: started, and not on its way to the end; ``store_awaited``:
+    its start goes no further until there is a store.
     """
 
     def __init__(
         self, store: Store, upstreams: Callable[[], Mapping[str, Upstream]], disk: Disk, clock: IReactorTime
     ) -> None:
         self.ready = False
+        self.store_awaited = False
         self.disk = disk
         self.startup = Startup(clock.seconds)
         self._store = store
@@ -65,7 +67,7 @@ class Health:
 
     def _reasons(self) -> Iterator[str]:
         if not self.startup.finished:
-            yield "the server is starting"
+            yield "the server is starting" + (": it waits for the store" if self.store_awaited else "")
         if self.draining:
             yield "the server is shutting down"
         if not self._store.writer.available:

@@ -1,7 +1,8 @@
 """The server as one Twisted service: built from a configuration, started, drained, stopped.
 
-Start: HTTP's port → store → claims → console → directory → SIP, outbox → upstreams: what the last run left is
-restored and settled → binds → mail. Until all of it is done traffic is refused for now.
+Start: HTTP's port → store (while it is awaited: console) → claims → console → directory → SIP, outbox →
+upstreams: what the last run left is restored and settled → binds → mail. Until all of it is done traffic is
+refused for now.
 Stop: send nothing new, refuse what comes → wait for what is on the wire (at most `drain_seconds`) → answer
 all that was taken → unbind → close the connections of HTTP → flush → close.
 """
@@ -22,7 +23,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from edge import hops, outgoing
@@ -76,6 +77,7 @@ from edge.reloading import Reloading
 from edge.simulator import Simulator
 from edge.sip.locating import DNS
 from edge.sip.service import SipEdge
+from edge.store_opening import open_store
 from edge.supervisor import TAKING, Supervisor
 from edge.tls import files_digest
 from edge.turn import Turn
@@ -86,7 +88,6 @@ from edge.web.site import EdgeSite, make_site
 from protocols.sms import packing
 from storage.claims import of_server
 from storage.engines import file_of
-from storage.errors import StoreUnavailable
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -100,7 +101,6 @@ READ_AGAIN_SECONDS = 1.0
 ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a connection is to end
 SPANS_SECONDS = 5.0  # for what a collector has not taken when the server ends
 MOST_SCRAPES = 20  # connections to /metrics at a time
-STORE_AGAIN_SECONDS = 2.0
 WAIT_SECONDS = 60.0  # so long a supervisor is asked to wait for a start that waits for the store, each time
 
 
@@ -482,8 +482,9 @@ class TrunklineService(Service):
 
     async def _start(self) -> None:
         self.health.startup.begin("store")
-        if not await self._open_store():
+        if not await open_store(self.store, self.clock, lambda: bool(self.running), self._store_awaited):
             return
+        self.health.store_awaited = False
         self.health.start()
         await self._holder.take(of_server(self.store.engine, self.config.server.node))
         self.console.start()
@@ -515,25 +516,12 @@ class TrunklineService(Service):
         log.info("server_ready", listen=self.config.http.listen, upstreams=list(self.lines))
         self.supervisor.ready(TAKING)
 
-    async def _open_store(self) -> bool:
-        """Wait for a store that is away and will be back; False when the server is to end first."""
-        told = False
-        while self.running:
-            try:
-                await self.store.open()
-            except StoreUnavailable as error:
-                if not self.running:
-                    return False
-                if not self.store.engine.may_return(error):
-                    raise
-                if not told:
-                    log.error("store_awaited", error=str(error))
-                told = True
-                self.supervisor.waiting("Waiting for the store", WAIT_SECONDS)
-                await deferLater(self.clock, STORE_AGAIN_SECONDS)
-            else:
-                return bool(self.running)
-        return False
+    def _store_awaited(self) -> None:
+        """Whoever asks is told; the console can be asked meanwhile."""
+        if not self.health.store_awaited:
+            self.health.store_awaited = True
+            self.console.start()
+        self.supervisor.waiting("Waiting for the store", WAIT_SECONDS)
 
     async def start_lines(self, lines: Iterable[Line]) -> None:
         """Restore what all hold before the first may bring more: a long message may lie with several."""

@@ -28,7 +28,7 @@ from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
-EXIT_BAD_CONFIG = 2
+EXIT_BAD_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again helps nobody, see the systemd unit
 EXIT_FAILED = 1
 GARBAGE_THRESHOLDS = (50_000, 20, 50)
 PRIVATE = 0o077  # the store and the log hold what people wrote to each other
@@ -44,7 +44,7 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """Everything that can be found wrong before the start ends the process here: a configuration that is
-    not valid with status 2, a store that is not durable or not at this release's schema with status 1. For a
+    not valid with status 78, a store that is not durable or not at this release's schema with status 1. For a
     store that is away and will be back the service waits."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again; see _take_signals
     layout.check()

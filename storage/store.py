@@ -118,7 +118,9 @@ class Store:
             self.ids.raise_floor(highest_id(connection))
 
     def _refused(self, failure: Failure) -> Failure:
-        if not failure.check(StoreUnavailable):
+        if failure.check(StoreUnavailable):
+            self.writer.store_is_away()
+        else:
             self._release()
         return failure
 

@@ -59,6 +59,7 @@ class Writer:
         self._waiting: list[Unit] = []
         self._wake = threading.Condition()
         self._idle = False
+        self._away = False
         self._stopping = False
         self._ended = False
         self._to_tell: list[Deferred[None]] = []
@@ -125,8 +126,14 @@ class Writer:
         """
         return self._submit(Unit(description, Deferred(), fn=fn, item=item, collected=True))
 
+    def store_is_away(self) -> None:
+        """It could not be opened: until `start` what is handed in is refused, as with a store that goes away
+        later. Who waits for an answer would else get it when he has long gone."""
+        self._away = True
+
     def start(self) -> None:
         """Start the thread. Units handed in before are committed first."""
+        self._away = False
         self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
         self._thread.start()
 
@@ -153,6 +160,8 @@ class Writer:
     def _submit(self, unit: Unit) -> Deferred[Any]:
         if self._stopping:
             return fail(_closed())
+        if self._away:
+            return fail(StoreUnavailable("The store is away; nothing was handed in."))
         if self._stalled():
             self._tell_gone(StoreUnavailable("The store has stopped answering."), 0)
             return fail(StoreUnavailable("The store has stopped answering; nothing was handed in."))

@@ -18,8 +18,9 @@ from edge.cli.inventory import number
 from edge.cli.keeping import erase, export_command, retention_group
 from edge.cli.messages import explain, send
 from edge.cli.sip_accounts import sip_account
+from edge.entry import main
 
-__all__ = ["main", "trunkline"]
+__all__ = ["main", "trunkline"]  # main: scripts of an installation from before there was edge.entry
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -91,8 +92,3 @@ def check_config(config_file: Path, as_json: bool) -> None:
     if not names:
         sentence += ", so nothing can be sent; add an [[upstream]] table"
     say(as_json, f"{sentence} ({', '.join(names) or 'none'}).", {"good": True, "upstreams": names})
-
-
-def main() -> None:
-    """The console script."""
-    trunkline()

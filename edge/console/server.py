@@ -12,6 +12,7 @@ from edge.config import Config
 from edge.deliveries import Outbox
 from edge.directory import Directory
 from edge.doubts import Doubts
+from edge.errors import Unavailable
 from edge.interventions import Interventions
 from edge.kill_switch import KillSwitch
 from edge.lag import Lag
@@ -49,6 +50,11 @@ class Server:
     reload: Callable[[], Deferred[Reloaded]]
     drain: Callable[[], None]
     kill_switch: KillSwitch
+
+    def must_run(self) -> None:
+        """Raises Unavailable until the start is over, and when the end has begun."""
+        if self.outbound.draining:
+            raise Unavailable("The server is starting, or ending: `status` says what it waits for.")
 
     def binds(self) -> dict[str, Bind]:
         """Every bind by its name."""

@@ -1,7 +1,7 @@
 """Where the console listens, as configured: UNIX socket, telnet, SSH, and the Python prompt if wanted."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from twisted.conch.ssh.keys import BadKeyError
@@ -38,14 +38,15 @@ class ConsoleService:
         self._config = config
         self._reactor = reactor
         self._namespace = namespace
-        self._ports: list[IListeningPort] = []
+        self._ports: dict[str, IListeningPort] = {}  # by the name of the way
 
     def configure(self, config: ConsoleConfig) -> None:
         """Other operators, from the next log-in on; where I listen stays."""
         self._config = config
 
     def start(self) -> None:
-        """Open every way; one that cannot be opened is told in the log, and the server runs without it."""
+        """Open every way that is not open; one that cannot be is told in the log, and the server runs without
+        it."""
         config = self._config
         ways = {
             "socket": (config.socket, self._open_socket),
@@ -54,44 +55,48 @@ class ConsoleService:
             "manhole": (config.manhole, self._open_manhole),
         }
         for name, (where, open_way) in ways.items():
-            if not where:
+            if not where or name in self._ports:
                 continue
             try:
-                open_way(where)
+                self._ports[name] = open_way(where)
             except (CannotListenError, OSError, BadKeyError) as error:
                 log.error("console_not_open", way=name, at=where, reason=str(error))
 
-    def _open_socket(self, where: str) -> None:
+    def _open_socket(self, where: str) -> IListeningPort:
         path = Path(where)
         path.parent.mkdir(parents=True, exist_ok=True)
         # wantPID: a socket that a killed server left behind is replaced, one that is in use is not.
-        self._ports.append(
-            self._reactor.listenUNIX(
-                str(path), AtMost(MOST_CONNECTIONS, CtlFactory(self.console)), mode=OWNER_ONLY, wantPID=True
-            )
+        factory = AtMost(MOST_CONNECTIONS, CtlFactory(self.console))
+        return cast(
+            IListeningPort, self._reactor.listenUNIX(str(path), factory, mode=OWNER_ONLY, wantPID=True)
         )
 
-    def _open_telnet(self, where: str) -> None:
+    def _open_telnet(self, where: str) -> IListeningPort:
         login = Login(lambda: dict(self._config.operators), self._reactor)
-        self._listen(where, TelnetFactory(self.console, login, self._reactor))
+        return self._listen(where, TelnetFactory(self.console, login, self._reactor))
 
-    def _open_ssh(self, where: str) -> None:
-        self._listen_ssh(where, "ssh", console_shell(self.console), self.console.execute)
+    def _open_ssh(self, where: str) -> IListeningPort:
+        return self._listen_ssh(where, "ssh", console_shell(self.console), self.console.execute)
 
-    def _open_manhole(self, where: str) -> None:
-        self._listen_ssh(where, "manhole", manhole_shell(self._namespace, self.console.note_python))
+    def _open_manhole(self, where: str) -> IListeningPort:
+        port = self._listen_ssh(where, "manhole", manhole_shell(self._namespace, self.console.note_python))
         log.warning("manhole_open", listen=where)
+        return port
 
-    def _listen_ssh(self, where: str, name: str, shell: Shell, execute: Execute | None = None) -> None:
+    def _listen_ssh(
+        self, where: str, name: str, shell: Shell, execute: Execute | None = None
+    ) -> IListeningPort:
         key = host_key(Path(self._config.host_key))
         keys = Path(self._config.authorized_keys)
-        self._listen(where, Listener(key, keys, name, self._reactor, shell, execute))
+        return self._listen(where, Listener(key, keys, name, self._reactor, shell, execute))
 
     def stop(self) -> Deferred[Any]:
         """Listen no more; talks that are under way go on until the process ends."""
-        ports, self._ports = self._ports, []
-        return DeferredList([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
+        ports, self._ports = self._ports, {}
+        ending = [maybeDeferred(port.stopListening) for port in ports.values()]
+        return DeferredList(ending, consumeErrors=True)
 
-    def _listen(self, where: str, factory: Any) -> None:
+    def _listen(self, where: str, factory: Any) -> IListeningPort:
         host, port = host_and_port(where)
-        self._ports.append(self._reactor.listenTCP(port, AtMost(MOST_CONNECTIONS, factory), interface=host))
+        bounded = AtMost(MOST_CONNECTIONS, factory)
+        return cast(IListeningPort, self._reactor.listenTCP(port, bounded, interface=host))

@@ -17,7 +17,8 @@ from edge.console.editor import History, Line, flow
 from edge.console.language import LONGEST_LINE, TOO_LONG
 from edge.visible import escaped
 
-CTRL_A, CTRL_C, CTRL_D, CTRL_E, CTRL_H, CTRL_L, CTRL_U = (bytes((ord(key) - 64,)) for key in "ACDEHLU")
+CTRL_LEFT, CTRL_RIGHT = (b"\x1b[1;5D", b"\x1b[5D"), (b"\x1b[1;5C", b"\x1b[5C")
+ALT_LEFT, ALT_RIGHT = b"\x1b[1;3D", b"\x1b[1;3C"
 BELL = b"\a"
 MOST_OF_A_KEY = 64  # octets of what a terminal sends for one
 COLUMNS = 80  # of a terminal that does not say
@@ -111,27 +112,8 @@ class Terminal(TerminalProtocol):
 
     def connectionMade(self) -> None:
         """The terminal is there."""
-        screen = self.terminal
-        self._keys: dict[bytes, Callable[[], None]] = {
-            screen.LEFT_ARROW: lambda: self._edit(self._line.left),
-            screen.RIGHT_ARROW: lambda: self._edit(self._line.right),
-            screen.HOME: lambda: self._edit(self._line.home),
-            screen.END: lambda: self._edit(self._line.end),
-            screen.DELETE: lambda: self._edit(self._line.delete),
-            screen.BACKSPACE: lambda: self._edit(self._line.backspace),
-            screen.UP_ARROW: lambda: self._recall(self._history.older(self._line.text)),
-            screen.DOWN_ARROW: lambda: self._recall(self._history.newer()),
-            screen.TAB: self._complete,
-            CTRL_A: lambda: self._edit(self._line.home),
-            CTRL_C: self._forget,
-            CTRL_D: self._leave,
-            CTRL_E: lambda: self._edit(self._line.end),
-            CTRL_H: lambda: self._edit(self._line.backspace),
-            CTRL_L: self._clear,
-            CTRL_U: lambda: self._edit(self._line.kill),
-            b"\r": self._return,
-            b"\n": self._return,
-        }
+        self._keys = self._own_keys()
+        self._words = self._word_keys()
         self._dialogue = self._make(self.say, self.terminal.loseConnection)
         self._dialogue.begin()
 
@@ -159,20 +141,73 @@ class Terminal(TerminalProtocol):
 
     # -- keys -------------------------------------------------------------------------------------
 
+    def _own_keys(self) -> dict[bytes, Callable[[], None]]:
+        """The keys as readline has them, by conch's names."""
+        screen, line = self.terminal, self._editing
+        back, back_space = line(Line.left), line(Line.backspace)
+        return {
+            screen.LEFT_ARROW: back,
+            screen.RIGHT_ARROW: line(Line.right),
+            screen.HOME: line(Line.home),
+            screen.END: line(Line.end),
+            screen.DELETE: line(Line.delete),
+            screen.BACKSPACE: back_space,
+            screen.UP_ARROW: self._older,
+            screen.DOWN_ARROW: self._newer,
+            screen.TAB: self._complete,
+            _control("A"): line(Line.home),
+            _control("B"): back,
+            _control("C"): self._forget,
+            _control("D"): self._leave_or_delete,
+            _control("E"): line(Line.end),
+            _control("F"): line(Line.right),
+            _control("H"): back_space,
+            _control("K"): line(Line.cut_to_end),
+            _control("L"): self._clear,
+            _control("N"): self._newer,
+            _control("P"): self._older,
+            _control("U"): line(Line.cut_to_start),
+            _control("W"): line(Line.cut_word),
+            _control("Y"): lambda: self._typed(self._line.taken),
+            b"\r": self._return,
+            b"\n": self._return,
+        }
+
+    def _word_keys(self) -> dict[bytes, Callable[[], None]]:
+        """What is typed with Alt, or what a terminal sends for an arrow with Ctrl or Alt."""
+        left, right = self._editing(Line.word_left), self._editing(Line.word_right)
+        cut_left = self._editing(Line.cut_word_left)
+        return {
+            b"b": left,
+            b"f": right,
+            b"d": self._editing(Line.cut_word_right),
+            self.terminal.BACKSPACE: cut_left,
+            _control("H"): cut_left,
+            **dict.fromkeys((*CTRL_LEFT, ALT_LEFT), left),
+            **dict.fromkeys((*CTRL_RIGHT, ALT_RIGHT), right),
+        }
+
+    def _editing(self, change: Callable[[Line], None]) -> Callable[[], None]:
+        return lambda: self._edit(lambda: change(self._line))
+
     def keystrokeReceived(self, keyID: bytes, modifier: object) -> None:
         """See `ITerminalProtocol`: a key by its name, or one octet of a character."""
         if len(keyID) == 1 and keyID[0] >= 0x80:
             self._typed(self._characters.more(keyID))
             return
         self._typed(self._characters.rest())
-        key = self._keys.get(keyID)
-        if key is not None and modifier is None:
+        keys = self._keys if modifier is None else self._words if modifier == self.terminal.ALT else {}
+        key = keys.get(keyID)
+        if key is not None:
             key()
         elif len(keyID) == 1 and modifier is None:
             self._typed(keyID.decode("ascii"))
 
     def unhandledControlSequence(self, seq: bytes) -> None:
-        """A key that has no meaning here."""
+        """A key that conch has no name for: an arrow with Ctrl or Alt, or one without a meaning here."""
+        key = self._words.get(seq)
+        if key is not None:
+            key()
 
     def _typed(self, text: str) -> None:
         if not text:
@@ -184,7 +219,7 @@ class Terminal(TerminalProtocol):
             return
         if _OCTETS.search(text):
             self.terminal.write(BELL)
-        if self._line.after and not self._dialogue.hidden:
+        if (self._line.after or self._line.joins(text)) and not self._dialogue.hidden:
             self._edit(lambda: self._line.insert(text))
             return
         self._line.insert(text)
@@ -198,6 +233,12 @@ class Terminal(TerminalProtocol):
         self._undrawn = True
         if not self._gathering:
             self._draw_again()
+
+    def _older(self) -> None:
+        self._recall(self._history.older(self._line.text))
+
+    def _newer(self) -> None:
+        self._recall(self._history.newer())
 
     def _recall(self, line: str | None) -> None:
         if line is not None and not self._dialogue.hidden:
@@ -241,11 +282,13 @@ class Terminal(TerminalProtocol):
         self._new_line()
         self.say(self._dialogue.prompt)
 
-    def _leave(self) -> None:
+    def _leave_or_delete(self) -> None:
         """On an empty line: the end."""
-        if not self._line.text:
-            self._new_line()
-            self.terminal.loseConnection()
+        if self._line.text:
+            self._edit(self._line.delete)
+            return
+        self._new_line()
+        self.terminal.loseConnection()
 
     def _clear(self) -> None:
         """A clean screen."""
@@ -306,8 +349,14 @@ class Terminal(TerminalProtocol):
             self._go(flow(self._shown(self._line.text), self._start, self._columns))
 
     def _new_line(self) -> None:
-        """Below the line, which is done with; its cursor must be at its end."""
-        self._line = Line()
+        """Below the line, which is done with; its cursor must be at its end. What was cut of a password is
+        gone with it."""
+        self._line = Line("" if self._dialogue.hidden else self._line.taken)
         self._undrawn = self._cut = False
         self.terminal.write(b"\n")
         self._start = self._at = 0
+
+
+def _control(letter: str) -> bytes:
+    """What Ctrl makes of a key."""
+    return bytes((ord(letter) - 64,))

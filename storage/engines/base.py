@@ -93,7 +93,8 @@ class Engine(ABC):
             yield
         except Exception as error:
             if self.unavailable(error):
-                raise StoreUnavailable(f"The store is unavailable: {driver_error(error)}") from error
+                said = " ".join(str(driver_error(error)).split())
+                raise StoreUnavailable(f"The store is unavailable: {said}") from error
             raise
 
     def unavailable(self, error: BaseException) -> bool:
@@ -112,7 +113,8 @@ class Engine(ABC):
         self.reading.dispose()
 
     def may_return(self, error: StoreUnavailable) -> bool:
-        """Is it worth while to wait for the store, or must somebody change something first?"""
+        """Is it worth while to wait for the store, or must somebody change something first? May block for
+        some seconds."""
         return False
 
     def in_place(self) -> bool:

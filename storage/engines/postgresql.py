@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from storage.engines.base import READERS, CommitOutcome, Engine, Hot, driver_error, sql_from_rows
+from storage.engines.refusal import refused
 from storage.errors import StoreUnavailable
 from storage.statements import ENGINE_OPTION, Row, Statement
 
@@ -20,16 +21,6 @@ _CONNECT_SECONDS = 5
 _STORE_FAILURE_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 # Serialisation failure, deadlock, read-only transaction (a standby after fail-over), lock not available.
 _STORE_FAILURE_CODES = frozenset({"40001", "40P01", "25006", "55P03"})
-
-_REFUSALS = (
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "is not permitted to log in",
-    "permission denied",
-)
-"""Out of what PostgreSQL says to who may not connect, or wants what is not there."""
 
 
 class PostgreSQLEngine(Engine):
@@ -83,11 +74,12 @@ class PostgreSQLEngine(Engine):
     def may_return(self, error: StoreUnavailable) -> bool:
         """A server that is not reached, or starts, comes by itself; one that does not let us in does not.
 
-        What is refused before there is a session has no SQLSTATE that psycopg could tell, only its sentence.
+        May connect once more to tell.
         """
-        cause = error.__cause__
-        said = str(error if cause is None else driver_error(cause))
-        return not any(refusal in said for refusal in _REFUSALS)
+        cause = error if error.__cause__ is None else driver_error(error.__cause__)
+        if not isinstance(cause, psycopg.Error) or cause.sqlstate is not None or cause.pgconn is None:
+            return True
+        return not refused(cause.pgconn)
 
     def _set_up_writer(self, driver: Any, _: object) -> None:
         # The engine says BEGIN itself, in one round trip with the question for the transaction's number.

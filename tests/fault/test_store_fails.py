@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from edge.console.ctl import Client
 from storage.engines import open_engine
 from storage.tables import message
 from tests import postgresql
@@ -360,6 +361,46 @@ def test_a_postgresql_that_is_away_at_the_start_is_waited_for(tmp_path: Path) ->
         lines = server.log.read_text()
         assert lines.count("store_awaited") == 2, "once for each time"
         assert "Traceback" not in lines
+
+
+def test_while_the_store_is_awaited_the_console_can_be_asked(tmp_path: Path) -> None:
+    socket_path = tmp_path / "ctl"
+    tables: dict[str, dict[str, object]] = {"console": {"socket": str(socket_path)}}
+
+    def ask(line: str) -> dict[str, object]:
+        with contextlib.closing(Client(socket_path)) as client:
+            return client.ask({"line": line})
+
+    with cluster() as store:
+        provision(store.url, [DID])
+        store.stop_immediately()
+        with Server(tmp_path, store.url, free_port(), tables=tables) as server:
+            server.start(ready=False)
+            until(socket_path.exists, "the console is open")
+            told = ask("status --json")["document"]
+            assert isinstance(told, dict)
+            assert "the server is starting: it waits for the store" in told["not_ready"]
+            assert (told["ready"], told["store"]) == (False, "takes nothing")
+            for line in ("bind start carrier", f"send {DID} +12025550150 hello", f"explain {DID} {DID} x"):
+                assert "The server is starting" in str(ask(line)["text"]), line
+            for line in ("callback pause https://a.example/x", "indoubt resolve 5 fail", "account ls"):
+                answer = ask(line)
+                assert not answer["ok"], line
+                assert "\\u0009" not in str(answer["text"]), "one sentence"
+            assert ask("drain")["ok"]
+            assert server.wait() == 0
+            server.start(ready=False)
+            until(
+                lambda: server.log.read_text().count("store_awaited") == 2 and socket_path.exists(), "again"
+            )
+            assert ask("kill-switch on")["ok"]
+            store.start()
+            until(lambda: _says(server, "/startupz") == 200, "it has started")
+            until(lambda: "over a restart" not in str(ask("kill-switch")["text"]), "it is stored")
+            assert "Nothing is sent to: carrier." in str(ask("kill-switch")["text"])
+            assert "a.example" not in str(ask("target ls")), "what was refused is not done later"
+            assert server.stop() == 0
+        assert "Traceback" not in server.log.read_text()
 
 
 def _says(server: Server, path: str) -> int | None:

@@ -23,6 +23,7 @@ from tests.server import Server, free_port, until
 pytestmark = pytest.mark.integration
 
 DID = "+12025550100"
+EX_CONFIG = 78  # which the systemd unit does not restart
 BIN = Path(sys.executable).parent
 PROBLEMS = [
     ("[server]\nnodes = 1\n", "server.nodes = 1: expected a known key; did you mean node?"),
@@ -50,7 +51,7 @@ def twistd(config: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("content", "problem"), PROBLEMS)
-def test_a_bad_configuration_is_one_line_and_status_2(tmp_path: Path, content: str, problem: str) -> None:
+def test_a_bad_configuration_is_one_line_and_its_status(tmp_path: Path, content: str, problem: str) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(content)
     commands = [["trunkline", "check-config", "-c", str(file)]]
@@ -58,7 +59,7 @@ def test_a_bad_configuration_is_one_line_and_status_2(tmp_path: Path, content: s
         commands += [twistd(file), ["trunkline", "run", "-c", str(file)]]
     for command in commands:
         ended = run(command, tmp_path)
-        assert ended.returncode == 2, command
+        assert ended.returncode == (2 if "check-config" in command else EX_CONFIG), command
         (line,) = (line for line in ended.stderr.splitlines() if line)
         assert str(file) in line
         assert problem in line
@@ -67,8 +68,53 @@ def test_a_bad_configuration_is_one_line_and_status_2(tmp_path: Path, content: s
 
 def test_a_missing_configuration(tmp_path: Path) -> None:
     ended = run(twistd(tmp_path / "none.toml"), tmp_path)
-    assert ended.returncode == 2
+    assert ended.returncode == EX_CONFIG
     assert "none.toml: cannot be read" in ended.stderr
+
+
+HANGING_UP = """
+import os, signal, sys
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever started the tests
+
+class Hook:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Hook())
+from {place} import {main}
+{main}()
+"""
+"""A SIGHUP when a module is about to be imported."""
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "status"),
+    [
+        ("edge.cli", ["run", "-c"], EX_CONFIG),
+        ("edge.tap", ["run", "-c"], EX_CONFIG),
+        ("edge.cli", ["check-config", "-c"], -signal.SIGHUP),
+    ],
+)
+def test_a_hang_up_while_modules_are_loaded(
+    tmp_path: Path, module: str, command: list[str], status: int
+) -> None:
+    source = HANGING_UP.format(module=module, place="edge.entry", main="main")
+    ended = subprocess.run(
+        [sys.executable, "-c", source, *command, str(tmp_path / "none.toml")],
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == status, ended.stderr
+
+
+def test_a_hang_up_while_twistd_loads_the_service(tmp_path: Path) -> None:
+    source = HANGING_UP.format(module="edge.tap", place="twisted.scripts.twistd", main="run")
+    ended = subprocess.run(
+        [sys.executable, "-c", source, *twistd(tmp_path / "none.toml")[1:]], capture_output=True, check=False
+    )
+    assert ended.returncode == EX_CONFIG, ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from edge.tap import EXIT_BAD_CONFIG
 from edge.web.api import operator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -39,8 +40,9 @@ def test_the_unit_starts_what_there_is() -> None:
     assert service["Type"] == "notify", "the server says when it is ready"
     assert service["ExecReload"].split()[1:] == ["-HUP", "$MAINPID"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    for key in ("ExecStart", "ExecStartPre"):
-        assert Path(service[key].split()[0]).name in project["scripts"]
+    assert Path(service["ExecStart"].split()[0]).name in project["scripts"]
+    assert "ExecStartPre" not in service, "systemd asks only the main process why it ended"
+    assert service["RestartPreventExitStatus"] == str(EXIT_BAD_CONFIG)
     assert f"TRUNKLINE_CONFIG={defaults()['TRUNKLINE_CONFIG']}" == service["Environment"]
     assert float(service["TimeoutStopSec"]) > 20 + 5 + 5 + 5, "a drain, and what is closed after it"
 
@@ -239,12 +241,16 @@ def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None
     told = [line for line in machine.type(upgrade) if " pip " not in line]
     assert machine.runs == "trunkline-0.2.0"
     before = f"{tmp_path}/var/lib/trunkline/before-0.2.0"
-    assert [line.split(" ", 1)[1] if "systemctl" in line else line for line in told] == [
+    unit_file = f"{tmp_path}/opt/trunkline/share/trunkline/conf/systemd/trunkline.service"
+    ours = re.compile(r"^\S+ (?=systemctl|install)")
+    assert [ours.sub("", line) for line in told] == [
         "trunkline-0.2.0 trunkline check-config",
         "systemctl stop trunkline.socket",
         "systemctl stop trunkline",
         f"trunkline trunkline db backup {before}.backup",
         "trunkline-0.2.0 trunkline db upgrade",
+        f"install -m 644 {unit_file} {tmp_path}/etc/systemd/system/",
+        "systemctl daemon-reload",
         "systemctl start trunkline",
         "trunkline trunkline ctl status",
     ]

@@ -86,7 +86,8 @@ def _names(binds: Sequence[Bind]) -> str:
 
 
 def _chosen(server: Server, given: Given) -> list[Bind]:
-    """The bind of this name, or all of the upstream of this name."""
+    """The bind of this name, or all of the upstream of this name; not before what it brings can be stored."""
+    server.must_run()
     name, binds = given["bind"], server.binds()
     if name in binds:
         return [binds[name]]

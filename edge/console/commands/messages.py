@@ -64,6 +64,7 @@ def _draft(server: Server, given: Given) -> Draft:
     number = numbers.destination(given["from"], region, "from")
     did = server.directory.did(number)
     if did is None:
+        server.must_run()  # before that the numbers are not known
         raise Misused(f"{number} is not a DID of this server.")
     return Draft(did.account_id, number, given["to"], given["text"], LEG)
 

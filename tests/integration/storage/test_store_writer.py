@@ -187,6 +187,20 @@ async def test_a_writer_that_never_started_stops(engine: Engine) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_while_the_store_is_awaited_at_the_start_nothing_is_handed_in(engine: Engine) -> None:
+    idle = Writer(engine, reactor)
+    idle.store_is_away()
+    refused = messages.insert(samples.mo())
+    with pytest.raises(StoreUnavailable):
+        await idle.write(refused)
+    idle.start()
+    kept = samples.mo()
+    await idle.write(messages.insert(kept))
+    await idle.stop()
+    assert stored(engine) == {kept.id}, "what was refused is not done later"
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_outage_is_told_once_and_ends(store_url: str) -> None:
     engine, other = open_engine(store_url, lock_wait=0.1), open_engine(store_url)
     store = Store(engine, reactor, IdSource(0, lambda: samples.NOW))

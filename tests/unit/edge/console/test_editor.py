@@ -43,7 +43,7 @@ def test_the_ends_are_ends() -> None:
     line.backspace()
     assert (line.before, line.after) == ("", "ü")
     line.end()
-    line.kill()
+    line.cut_to_start()
     assert line.text == ""
 
 
@@ -54,7 +54,13 @@ def test_something_is_put_in_between() -> None:
     assert line.text == "cost 5€"
 
 
-@pytest.mark.parametrize(("character", "width"), [("a", 1), ("é", 1), ("漢", 2), ("😀", 2), ("\u0308", 0)])
+@pytest.mark.parametrize(
+    ("character", "width"),
+    [
+        *[("a", 1), ("é", 1), ("漢", 2), ("😀", 2), ("\u0308", 0), ("u\u0308", 1), ("\u200d", 0)],
+        *[(FAMILY, 2), (FLAG, 2), ("👍🏽", 2), ("❤", 1), ("❤\ufe0f", 2), ("1\ufe0f\u20e3", 2), ("\n", 0)],
+    ],
+)
 def test_how_wide_characters_are(character: str, width: int) -> None:
     assert cells(character) == width
 
@@ -64,6 +70,8 @@ def test_a_wide_character_does_not_fit_into_one_cell() -> None:
     assert flow("abc漢", 0, 4) == 6, "it is in the second row"
     assert flow("ab漢", 0, 4) == 4
     assert flow("漢", 7, 4) == 10
+    assert flow(f"a{FAMILY}b", 0, 4) == 4
+    assert flow(f"abc{FLAG}", 0, 4) == 6
 
 
 def test_the_history_keeps_what_was_being_typed() -> None:

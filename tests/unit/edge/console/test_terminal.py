@@ -11,8 +11,10 @@ from edge.console.dialogue import PROMPT, Dialogue
 from edge.console.editor import cells
 from edge.console.language import LONGEST_LINE
 from edge.console.terminal import Screen, Terminal
+from protocols.sms import clusters
 from tests.unit.edge.console.test_dialogue import ALICE, Passwords, SlowConsole
 
+CLUSTERS = ["👨\u200d👩\u200d👧", "👍🏽", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "🏳\ufe0f\u200d🌈", "u\u0308"]
 LEFT, RIGHT, UP, DOWN, DELETE, BACKSPACE = b"\x1b[D", b"\x1b[C", b"\x1b[A", b"\x1b[B", b"\x1b[3~", b"\x7f"
 
 
@@ -45,16 +47,19 @@ class VT100:
             self.rows.append([])
 
     def put(self, character: str) -> None:
+        """Beside what it joins into one character it takes that one's cells, not its own."""
+        row = self.rows[self.row]
+        first = max((at for at in range(self.column) if row[at]), default=0)
+        if self.column and len(clusters.split(row[first] + character)) == 1:
+            character = row[first] + character
+            self.column = first
         width = cells(character)
         if width and self.column + width > self.columns:
             self.column = 0
             self.down(1)
-        row = self.rows[self.row]
+            row = self.rows[self.row]
         row.extend(" " * (self.column + width - len(row)))
-        if width:
-            row[self.column : self.column + width] = [character, *[""] * (width - 1)]
-        elif self.column:
-            row[self.column - 1] += character
+        row[self.column : self.column + width] = [character, *[""] * (width - 1)][:width]
         self.column += width
 
     def sequence(self, kind: str, by: int) -> None:
@@ -179,6 +184,78 @@ def test_a_line_of_several_rows_is_edited(columns: int) -> None:
     assert seat.lines == ["status"]
 
 
+@pytest.mark.parametrize("character", CLUSTERS)
+@pytest.mark.parametrize("columns", [80, 17, 16, 15])
+def test_what_a_reader_sees_as_one_character_is_one(character: str, columns: int) -> None:
+    seat = Seat(columns)
+    seat.keys(f"a{character}bcd".encode())
+    assert "".join(seat.shown.split("\n")).endswith(f"{PROMPT}a{character}bcd")
+    seat.keys(LEFT, LEFT, LEFT, b"x", BACKSPACE, b"\x05!")
+    assert "".join(seat.shown.split("\n")).endswith(f"{PROMPT}a{character}bcd!")
+    seat.keys(*[BACKSPACE] * 5, b"b")
+    assert "".join(seat.shown.split("\n")).endswith(f"{PROMPT}ab")
+
+
+@pytest.mark.parametrize("character", CLUSTERS)
+def test_a_character_that_comes_octet_by_octet_is_one(character: str) -> None:
+    seat = Seat()
+    for octet in f"a{character}bcd".encode():
+        seat.keys(bytes((octet,)))
+    seat.keys(LEFT, LEFT, b"x")
+    assert seat.last == f"{PROMPT}a{character}bxcd"
+    assert seat.vt.column == len(PROMPT) + 1 + cells(character) + 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (b"\x1bb\x1bb\x15", "two  three"),
+        (b"\x1bb\x1bb\x15\x05 \x19", "two  three send bob-"),
+        (b"\x17x", "send bob-two  x"),
+        (b"\x17\x17x", "send x"),
+        (b"\x17\x17\x17\x17x", "x"),
+        (b"\x17\x19\x19", "send bob-two  threethree"),
+        (b"\x1b\x7f\x1b\x7f", "send bob-"),
+        (b"\x1b\x08x", "send bob-two  x"),
+        (b"\x01\x1bf\x1bf_", "send bob_-two  three"),
+        (b"\x01\x1bd", " bob-two  three"),
+        (b"\x01\x1bf\x1bd\x1bd\x1bd", "send"),
+        (b"\x1b[1;5D\x1b[1;3Dx\x1b[1;5Cy\x1b[1;3Cz", "send bob-xtwoy  threez"),
+        (b"\x02\x02\x0b\x01\x19 ", "ee send bob-two  thr"),
+        (b"\x01\x06\x04", "snd bob-two  three"),
+    ],
+)
+def test_keys_of_readline(keys: bytes, line: str) -> None:
+    seat = Seat()
+    seat.keys(b"send bob-two  three", keys)
+    assert seat.last == f"{PROMPT}{line}".rstrip()
+    seat.keys(b"\r")
+    assert seat.lines == [line.strip()]
+
+
+def test_the_history_by_letters() -> None:
+    seat = Seat()
+    seat.keys(b"one\r", b"two\r", b"\x10\x10\x0e!\r")
+    for _ in range(3):
+        seat.console.answer("fine")
+    assert seat.lines == ["one", "two", "two!"]
+
+
+def test_a_word_has_letters_of_any_script() -> None:
+    seat = Seat()
+    seat.keys("für größe".encode(), b"\x1bbx\x1bb\x1bby\r")
+    assert seat.lines == ["yfür xgröße"]
+
+
+def test_what_was_cut_comes_back_on_another_line_but_no_password_does() -> None:
+    seat = Seat()
+    seat.keys(b"status\x15\r", b"\x19\r")
+    assert seat.lines[-1:] == ["status"]
+    seat = Seat(login=Passwords({"alice": "secret"}))
+    seat.keys(b"alice\r", b"nonsense\x15", b"secret\r", b"\x19")
+    assert seat.last == PROMPT.rstrip()
+
+
 def test_return_in_the_middle_leaves_the_whole_line_on_the_screen() -> None:
     seat = Seat(20)
     seat.keys(b"x" * 30, b"\x01", b"\r")
@@ -204,7 +281,7 @@ def test_a_character_that_is_cut_off_is_seen_too() -> None:
 
 def test_control_characters_are_not_typed() -> None:
     seat = Seat()
-    seat.keys(b"a\x00\x02\x1a\x1c", "\x9b".encode(), b"b\r")
+    seat.keys(b"a\x00\x16\x1a\x1c", "\x9b".encode(), b"b\r")
     assert seat.lines == ["ab"]
 
 
