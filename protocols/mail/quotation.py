@@ -10,6 +10,7 @@ than no answer.
 """
 
 import re
+from enum import IntEnum
 from typing import NamedTuple
 
 from protocols.mail import heads, introductions, words
@@ -36,6 +37,15 @@ _DASHED = re.compile(r"[-_=*]{2,}.*[-_=*]{2,}:?")
 _FORWARDED = re.compile(words.FORWARDED, re.IGNORECASE)
 
 
+class _Cut(IntEnum):
+    """What is taken for a quotation: less and less, as long as nothing is left."""
+
+    LIKELY = 0
+    SURE = 1
+    SHOWN = 2
+    """What is sure, and of marked lines that nothing introduces those alone in which something of ours is."""
+
+
 class _Beginning(NamedTuple):
     """A quotation begins: its own lines go up to ``end``. ``sure``: nobody writes such lines himself."""
 
@@ -44,14 +54,15 @@ class _Beginning(NamedTuple):
     to_the_end: bool
 
 
-def written(text: str) -> list[str]:
+def written(text: str, only_marked: bool = False) -> list[str]:
     """What was written: above, between and below what is quoted, a piece each; [] when there is nothing.
 
-    The first piece is what stands above all quotations, "" if nothing does. Takes a time that grows with the
-    length, whatever is in it.
+    The first piece is what stands above all quotations, "" if nothing does. ``only_marked``: where nothing
+    but marked lines is left, they were written. Takes a time that grows with the length, whatever is in it.
     """
     page = _Page(text)
-    return page.pieces(sure_only=False) or page.pieces(sure_only=True)
+    pieces = page.pieces(_Cut.LIKELY) or page.pieces(_Cut.SURE)
+    return pieces if pieces or not only_marked else page.pieces(_Cut.SHOWN)
 
 
 class _Page:
@@ -68,21 +79,21 @@ class _Page:
         self._heads: dict[int, heads.Head | None] = {}
         self._intros = self._find_intros()
 
-    def pieces(self, sure_only: bool) -> list[str]:
-        """The pieces of what was written. ``sure_only``: what only may begin a quotation does not."""
+    def pieces(self, cut: _Cut) -> list[str]:
+        """The pieces of what was written."""
         pieces: list[list[str]] = [[]]
         at, quoting = 0, False
         while at < len(self._lines):
             if self._marked[at]:
                 end = self._block_end(at)
-                if quoting or self._is_quotation(at, end, sure_only):
+                if quoting or self._is_quotation(at, end, cut):
                     pieces.append([])
                 else:
                     pieces[-1] += self._lines[at:end]
                 at = end
                 continue
             begins = self._begins(at)
-            if begins is None or (sure_only and not begins.sure):
+            if begins is None or (cut > _Cut.LIKELY and not begins.sure):
                 # What only may introduce marked lines was written; these were not.
                 quoting = quoting or (begins is not None and not begins.to_the_end)
                 pieces[-1].append(self._lines[at])
@@ -252,7 +263,7 @@ class _Page:
             at += 1
         return at
 
-    def _is_quotation(self, start: int, end: int, sure_only: bool) -> bool:
+    def _is_quotation(self, start: int, end: int, cut: _Cut) -> bool:
         """Are marked lines that nothing introduces quoted, or somebody's own: "> 5 people", "|a|b|"?"""
         block = self._bare[start:end]
         if any(number in self._markers for number in range(start, end)) or any(map(is_ours, block)):
@@ -260,11 +271,12 @@ class _Page:
         if any(map(introductions.is_complete, block)) or not any(block):
             return True
         lines = [line for line in self._lines[start:end] if not _TABLE.match(line)]
-        if sure_only or not lines or not all(_BY_ITSELF.match(line) for line in lines):
+        if not lines or not all(_BY_ITSELF.match(line) for line in lines):
             return False
-        if start and self._lines[start - 1].strip():
-            return False  # no client puts them directly below what was written
-        return len(lines) > 1 or _ONCE.match(lines[0]) is not None
+        if len(lines) == 1:
+            return cut == _Cut.LIKELY and _ONCE.match(lines[0]) is not None
+        attached = start > 0 and bool(self._lines[start - 1].strip())  # no client quotes so
+        return cut < _Cut.SHOWN and not attached
 
 
 def _next_of(lines: list[str]) -> list[int]:

@@ -48,13 +48,18 @@ class Reply(NamedTuple):
 def read(message: Message) -> Reply:
     """The answer in a mail. Never raises."""
     written = body.read(message)
-    text = strip(written.text) or strip(written.other)
+    texts = (written.text, written.other)
+    answers = (strip(text, only_marked) for only_marked in (False, True) for text in texts)
+    text = next(filter(None, answers), "")
     return Reply(text, written.attachments, written.sealed)
 
 
-def strip(text: str) -> str:
-    """The answer in a mail's text. Whoever has a token may use it, so none is ever sent."""
-    pieces = _ended(quotation.written(text.lstrip("\ufeff")))
+def strip(text: str, only_marked: bool = True) -> str:
+    """The answer in a mail's text. Whoever has a token may use it, so none is ever sent.
+
+    ``only_marked``: marked lines are one where there is no other, unless they show that they are quoted.
+    """
+    pieces = _ended(quotation.written(text.lstrip("\ufeff"), only_marked))
     tidy = _tidy(pieces)
     answer = tidy if any(piece.strip() for piece in tidy) else pieces
     return _TOKEN.sub("…", _BLANK_LINES.sub("\n\n", "\n".join(answer)).strip())
@@ -102,7 +107,10 @@ def _signature(piece: str) -> int:
     few = _last_lines(piece)
     loose = _LOOSE_MARK.search(piece, piece.rfind("\n", 0, max(0, few - 1)) + 1)
     mark = _MARK.search(piece)
-    ends = [len(piece) if mark is None else mark.start(), len(piece) if loose is None else loose.start("mark")]
+    ends = [
+        len(piece) if mark is None else mark.start(),
+        len(piece) if loose is None else loose.start("mark"),
+    ]
     return min(ends)
 
 
