@@ -38,7 +38,7 @@ def opens(line: str) -> bool:
 def judge(candidates: list[tuple[str, Around]]) -> tuple[int, bool] | None:
     """Which of these it is, and whether surely. Each is the one before it with a line more in front."""
     judges: tuple[tuple[Callable[[str, Around], bool], bool], ...]
-    judges = ((_complete, True), (_ours, True), (_likely, False))
+    judges = ((_complete, True), (_ours, True), (_colleagues, True), (_likely, False))
     for judged, sure in judges:
         for number, (line, around) in enumerate(candidates):
             if _balanced(line) and len(line) >= _MIN_LENGTH and judged(line, around):
@@ -62,7 +62,7 @@ def _complete(line: str, around: Around) -> bool:
         return True
     if BRACKETED.search(line):
         return (timed and around.shown) or _wrote(line)
-    return timed and (around.shown or around.thread) and _wrote(line)
+    return timed and around.shown and _wrote(line)
 
 
 def _ours(line: str, around: Around) -> bool:
@@ -70,6 +70,16 @@ def _ours(line: str, around: Around) -> bool:
     if TOKEN.search(line):
         return line.endswith(":") or (around.shown and TIME.search(line) is not None)
     return around.shown and OUR_NAME in line and line.endswith(":") and _wrote(line)
+
+
+def _colleagues(line: str, around: Around) -> bool:
+    """It says that somebody wrote, and when or who, above a mail of ours: whoever did write it is told when
+    nothing is left, while what a colleague wrote could not be called back."""
+    if not around.thread or not line.endswith(":"):
+        return False
+    if says_when(line):
+        return _wrote(line)
+    return _wrote_last(line) and (DATE.search(line) or BRACKETED.search(line)) is not None
 
 
 def _likely(line: str, around: Around) -> bool:
@@ -80,14 +90,11 @@ def _likely(line: str, around: Around) -> bool:
         return says_when(line) or _wrote_last(line)
     if not line.endswith(":"):
         return False
-    if says_when(line) and opens(line) and _wrote(line):
-        return True
-    if not around.thread:
+    if not says_when(line):
         return False
-    addressed = BRACKETED.search(line) is not None
-    if addressed and says_when(line):
-        return around.apart
-    return _wrote_last(line) and (addressed or DATE.search(line) is not None)
+    if opens(line) and _wrote(line):
+        return True
+    return around.thread and around.apart and BRACKETED.search(line) is not None
 
 
 def _wrote(line: str) -> bool:

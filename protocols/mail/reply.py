@@ -96,12 +96,11 @@ def _ended(pieces: list[str]) -> list[str]:
 def _tidy(pieces: list[str]) -> list[str]:
     """Without what stands under the whole: a signature and tag lines above or below all that is quoted, and
     a company's words below."""
-    if not pieces:
-        return pieces
+    said = [number for number, piece in enumerate(pieces) if piece.strip()]
     tidy = list(pieces)
-    tidy[0] = _without_tail(pieces[0])
-    if len(pieces) > 1:
-        tidy[-1] = _without_tail(_without_disclaimer(pieces[-1]))
+    for number in {*said[:1], *said[-1:]}:
+        whole = _without_disclaimer(pieces[number]) if number else pieces[number]
+        tidy[number] = _without_tail(whole)
     return tidy
 
 

@@ -132,11 +132,12 @@ _EXCUSE = (
     r"|(?:bitte )?entschuldigen sie (?:die|meine) kürze|(?:veuillez )?excuse[rz] (?:ma|la) brièveté"
     r"|(?:por favor, )?(?:disculpa|disculpe|perdona|perdone) (?:mi|la) brevedad|get the app)[.!]?"
 )
-_MODEL = rf"(?:[ -]{_WORD}){{0,7}}(?:, an? (?:{_WORD} ){{1,3}}smartphone)?"
+_MODEL = rf"(?: {_WORD}){{0,7}}(?:, an? (?:{_WORD} ){{1,3}}smartphone)?"
 TAGLINE = (
     rf"(?:(?:sent from (?:(?:my|the|an?) (?:{_WORD} ){{0,5}}?)?{_BRAND}|sent from {_OWN_PHONE}"
     rf"|sent (?:securely )?(?:via|with|using) (?:(?:my|the) (?:{_WORD} ){{0,2}}?)?{_BRAND}"
-    rf"|{_SENT_FROM}[ '’]?(?:{_WORD}[ '’]){{0,5}}?(?:我的 ?)?{_BRAND}|{_SENT_FROM} {_OWN_PHONE}){_MODEL}"
+    rf"|{_SENT_FROM}[ '’]?(?:{_WORD} ){{0,5}}?(?:\w{{1,6}}['’]|我的 ?)?{_BRAND}"
+    rf"|{_SENT_FROM} {_OWN_PHONE}){_MODEL}"
     rf"|{_SENT_LAST_FROM}(?:{_WORD} ){{0,4}}?(?:我的 ?)?{_BRAND}{_MODEL} ?{_SENT_LAST}"
     rf"|(?:von|(?:sicher )?mit) (?:(?:{_WORD} ){{0,4}}?{_BRAND}{_MODEL}|{_OWN_PHONE})"
     r" (?:gesendet|verschickt|versendet)"

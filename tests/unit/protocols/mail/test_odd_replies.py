@@ -57,6 +57,7 @@ def test_the_line_of_a_telephone_is_cut(line: str) -> None:
     assert strip(f"{ANSWER}\n\n{line}\n") == ANSWER
     assert strip(f"{ANSWER}\n\n{line}\n\n{INTRO}\n{quoted(NOTICE)}") == ANSWER
     assert strip(f"{INTRO}\n{quoted(NOTICE)}\n\n{ANSWER}\n\n{line}") == ANSWER
+    assert strip(f"{INTRO}\n> At home?\n\n{ANSWER}\n\n{line}\n\n> And then?\n\n") == ANSWER
 
 
 @pytest.mark.parametrize("disclaimer", DISCLAIMERS)

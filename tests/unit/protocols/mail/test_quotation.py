@@ -113,6 +113,7 @@ def test_a_colleague_without_an_address_is_quoted_where_our_mail_is_below_him(
 ) -> None:
     ours = NOTICE if below == "bare marker" else REPLIES[below].partition(ANSWER)[2]
     assert strip(f"{ANSWER}\n\n{introduction.format(n='Desk')}\n\n{SECRET}\n\n{ours}") == ANSWER
+    assert strip(f"{introduction.format(n='Desk')}\n\n{SECRET}\n\n{ours}") == ""
 
 
 HEADS = sorted(name for name in INTRODUCTIONS if name.startswith("outlook"))
