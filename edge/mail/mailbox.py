@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 CONNECT_SECONDS = 30.0
 LOOK_SECONDS = 300.0  # for one look at the mailbox
 AT_ONCE = 100
-MAX_RECIPIENTS = 10
+MAX_RECIPIENTS = 100  # there is no session in which its server could be told to bring it for the others too
 MAX_HEAD = 65_536
 """Octets of a mail in which it is looked for whom it is to."""
 
@@ -207,6 +207,8 @@ class Mailbox:
         written = [str(value) for place in _PLACES for value in message.get_all(place, [])]
         named = dict.fromkeys(address.lower() for _, address in getaddresses(written))
         ours = [address for address in named if not isinstance(self._addresses.judge(address), Reply)]
+        if len(ours) > MAX_RECIPIENTS:
+            log.error("mailbox_recipients_left_out", host=self._config.host, recipients=ours[MAX_RECIPIENTS:])
         return ours[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
 
 

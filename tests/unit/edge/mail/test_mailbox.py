@@ -19,7 +19,7 @@ from tests.deferreds import failure, success
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN
 
-MANY = [f"{2025550100 + number}@{DOMAIN}" for number in range(30)]
+MANY = [f"{2025550100 + number}@{DOMAIN}" for number in range(103)]
 TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
 
 
@@ -33,13 +33,15 @@ TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
         (f"Delivered-To: sms+abc@{DOMAIN}\nTo: sms+abc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
         ("To: somebody@example.net", [f"sms@{DOMAIN}"]),
         ("Subject: nothing", [f"sms@{DOMAIN}"]),
-        ("To: " + ", ".join(MANY), MANY[:10]),
+        ("To: " + ", ".join(MANY), MANY[:100]),
     ],
 )
-def test_whom_a_mail_is_to(headers: str, recipients: list[str]) -> None:
+def test_whom_a_mail_is_to(headers: str, recipients: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     config = IMAPConfig(host="localhost", username="sms", password=Secret("x"))
     mailbox = Mailbox(config, ADDRESSES, cast(Any, None), 1_000, Time())
     assert mailbox.recipients(message_from_string(f"{headers}\n\nhi")) == recipients
+    said = capsys.readouterr().out
+    assert [number in said for number in MANY[99:]] == [len(recipients) == 100 and n > 0 for n in range(4)]
 
 
 @pytest.mark.parametrize(
