@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from storage import numbers
 from storage.records import ApiAccess, ApiKey, Catalog, Did
@@ -101,10 +102,10 @@ class Directory:
             log.info("directory_fresh_again")
         self._failing = False
 
-    def _could_not_look(self, failure: object) -> None:
+    def _could_not_look(self, failure: Failure) -> None:
         # What is in memory stays in force; one line per outage, not one a second.
         if not self._failing:
-            log.warning("directory_stale", error=str(failure))
+            log.warning("directory_stale", error=failure.getErrorMessage())
         self._failing = True
 
     def _take(self, catalog: Catalog | None) -> None:

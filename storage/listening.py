@@ -69,12 +69,19 @@ class Listener:
     def _listen(self) -> None:
         with self._engine.writing.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            driver.execute(f"LISTEN {CHANNEL}")
-            self._failing = False
-            self._reactor.callFromThread(self._heard)  # for what was told before
-            while not self._stopping.is_set():
-                if list(driver.notifies(timeout=LOOK_UP_SECONDS, stop_after=1)):
-                    self._reactor.callFromThread(self._heard)
+            try:
+                self._hear(driver)
+            except Exception:
+                connection.invalidate()  # of one that is lost SQLAlchemy would log that it cannot be reset
+                raise
+
+    def _hear(self, driver: Any) -> None:
+        driver.execute(f"LISTEN {CHANNEL}")
+        self._failing = False
+        self._reactor.callFromThread(self._heard)  # for what was told before
+        while not self._stopping.is_set():
+            if list(driver.notifies(timeout=LOOK_UP_SECONDS, stop_after=1)):
+                self._reactor.callFromThread(self._heard)
 
     def _lost(self, error: Exception) -> None:
         if not self._failing:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from storage import opt_outs
 from storage.ids import behind
@@ -176,9 +177,9 @@ class OptOuts:
             log.info("opt_outs_fresh_again")
         self._failing = False
 
-    def _could_not_look(self, failure: object) -> None:
+    def _could_not_look(self, failure: Failure) -> None:
         if not self._failing:
-            log.warning("opt_outs_stale", error=str(failure))
+            log.warning("opt_outs_stale", error=failure.getErrorMessage())
         self._failing = True
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from storage import numbers, sip_accounts
 from storage.sip_accounts import Digest, SipAccount
@@ -92,10 +93,10 @@ class SipDirectory:
     def _looked(self, _: None) -> None:
         self._failing = False
 
-    def _could_not_look(self, failure: object) -> None:
+    def _could_not_look(self, failure: Failure) -> None:
         # What is in memory stays in force; one line per outage, not one a second.
         if not self._failing:
-            log.warning("sip_accounts_stale", error=str(failure))
+            log.warning("sip_accounts_stale", error=failure.getErrorMessage())
         self._failing = True
 
     def _take(self, fresh: tuple[int, list[SipAccount]] | None) -> None:

@@ -399,6 +399,11 @@ def test_while_the_store_is_awaited_the_console_can_be_asked(tmp_path: Path) -> 
             until(lambda: "over a restart" not in str(ask("kill-switch")["text"]), "it is stored")
             assert "Nothing is sent to: carrier." in str(ask("kill-switch")["text"])
             assert "a.example" not in str(ask("target ls")), "what was refused is not done later"
+            store.stop_immediately()
+            for event in ("directory_stale", "opt_outs_stale", "events_not_heard"):
+                until(lambda event=event: event in server.log.read_text(), event)  # type: ignore[misc]
+            store.start()
+            until(lambda: ask("account ls")["ok"], "it goes on")
             assert server.stop() == 0
         assert "Traceback" not in server.log.read_text()
 
