@@ -6,7 +6,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-JOBS ?= 2
+
+# Tests wait as much as they compute: three on two cores.
+JOBS ?= 3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
