@@ -9,12 +9,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
-.PHONY: help demo test lint format bench docs words lock sbom news clean
+.PHONY: help demo test coverage lint format bench docs words lock sbom news clean
 
 help:
 	@echo 'make demo     run everything on 127.0.0.1, in ./var'
 	@echo 'make test     lint and all tests (PYTEST_ARGS="-k name" for some of them)'
+	@echo 'make coverage the tests, and which lines and branches they reach'
 	@echo 'make lint     formatting, style, types, imports, news'
 	@echo 'make format   mend formatting and what else can be mended'
 	@echo 'make bench    measure this build (BENCH_ARGS="…")'
@@ -28,7 +30,11 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/trunkline demo
 
 test: $(VENV)/dev.stamp tests/interop/node_modules/.stamp lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
+	$(TESTS)
+
+# Twice the processor's time.
+coverage: $(VENV)/dev.stamp tests/interop/node_modules/.stamp
+	$(TESTS) --cov --cov-report=
 	$(BIN)/coverage report
 
 lint: $(VENV)/dev.stamp

@@ -173,6 +173,7 @@ EVENTS: Mapping[str, str] = {
     "mail_too_large": "A mail in the mailbox is larger than `mail.max_octets`.",
     "mail_notice_failed": "A notice to the author of a reply could not be sent.",
     "mailbox_not_read": "The mailbox elsewhere cannot be read; tried again.",
+    "mailbox_recipients_left_out": "A mail in the mailbox has more recipients than are served.",
     "mailbox_back": "It can be read again.",
     "dkim_unreadable": "A DKIM signature that makes no sense.",
     # -- portal and API

@@ -41,10 +41,23 @@ def note(
     address: str | None = None,
 ) -> int:
     """Write an entry, in the transaction that makes the change; its id."""
-    written = json.dumps(detail or {}, ensure_ascii=False, sort_keys=True)
-    row = [next_id(), account_id, now_ms, actor, action, subject, written, address]
+    row = [next_id(), account_id, now_ms, actor, action, subject, _written(detail), address]
     connection.execute(insert(audit).values(row))
     return int(str(row[0]))
+
+
+def find(
+    connection: Connection, account_id: int, action: str, detail: Mapping[str, object], since_ms: int
+) -> int | None:
+    """The newest entry of the account with this action and detail since then: its id."""
+    query = select(audit.c.id).where(
+        audit.c.account_id == account_id,
+        audit.c.id >= lowest_at(since_ms),
+        audit.c.at >= since_ms,
+        audit.c.action == action,
+        audit.c.detail == _written(detail),
+    )
+    return connection.scalar(query.order_by(audit.c.id.desc()).limit(1))
 
 
 def listed(
@@ -57,6 +70,10 @@ def listed(
 def everything(connection: Connection, *, before_id: int | None = None, limit: int = 100) -> list[Entry]:
     """What was changed in all accounts and the server, newest first: for operators."""
     return _entries(connection, None, before_id, limit)
+
+
+def _written(detail: Mapping[str, object] | None) -> str:
+    return json.dumps(detail or {}, ensure_ascii=False, sort_keys=True)
 
 
 def purge(connection: Connection, before_ms: int, limit: int) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from storage.errors import Conflict, NotFound
 from storage.pages import bounded
 from storage.tables import contact, contact_group, contact_membership, contact_number, phonebook_entry
+from storage.text import storable
 from storage.words import fold
 
 MAX_LIMIT = 1_000
@@ -61,6 +62,7 @@ def put(
     notes: str = "",
 ) -> Contact:
     """The contact of this number, made or renamed."""
+    name, notes = storable(name), storable(notes)
     found = of_number(connection, account_id, number)
     if found is None:
         added = Contact(next_id(), account_id, number, name, fold(name), notes, now_ms, now_ms)
@@ -86,6 +88,7 @@ def change(
         other = of_number(connection, account_id, number)
         if other is not None and other.id != contact_id:
             raise Conflict(f"The number {number} is another contact's.")
+    name, notes = (None if text is None else storable(text) for text in (name, notes))
     given = {"number": number, "name": name, "notes": notes, "folded": None if name is None else fold(name)}
     values = {column: value for column, value in given.items() if value is not None}
     connection.execute(
@@ -200,7 +203,8 @@ def set_more_numbers(
         other = of_number(connection, account_id, item.number)
         if other is not None:
             raise Conflict(f"The number {item.number} is another contact's.")
-        connection.execute(insert(contact_number).values([account_id, item.number, contact_id, item.label]))
+        row = [account_id, item.number, contact_id, storable(item.label)]
+        connection.execute(insert(contact_number).values(row))
 
 
 def merge(
@@ -272,6 +276,7 @@ def add_group(
     connection: Connection, next_id: Callable[[], int], account_id: int, name: str, now_ms: int
 ) -> Group:
     """The group of this name, made if it is not there."""
+    name = storable(name)
     query = select(contact_group).where(
         contact_group.c.account_id == account_id, contact_group.c.name == name
     )
@@ -292,6 +297,7 @@ def groups(connection: Connection, account_id: int) -> list[Group]:
 def rename_group(connection: Connection, account_id: int, group_id: int, name: str) -> Group:
     """The group under another name. Raises NotFound, Conflict when another one has it."""
     _own_group(connection, account_id, group_id)
+    name = storable(name)
     for other in groups(connection, account_id):
         if other.name == name and other.id != group_id:
             raise Conflict(f"Another group is called {name}.")

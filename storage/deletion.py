@@ -20,6 +20,10 @@ STEP = 1_000
 PURGE_STEP = 200
 """Messages purged in one: with all that belongs to each, it must not hold up what is being sent."""
 
+TWICE_MS = 15_000
+"""How long the same form means the same deletion."""
+
+ACTION = "message.delete"
 _A_MINUTE_MS = 60_000
 
 
@@ -32,10 +36,19 @@ def begin(
     now_ms: int,
     *,
     address: str | None = None,
+    form: str = "",
 ) -> int:
-    """A new deletion: its id, noted in the audit with what it is of and from where it was wanted."""
+    """A new deletion: its id, noted in the audit with what it is of and from where it was wanted.
+
+    Of a form that is sent twice (``form`` is its key) it is the one that the first began a moment ago: what
+    both take can be undone as one.
+    """
+    detail = {"form": form} if form else {}
+    found = audit.find(connection, account_id, ACTION, detail, now_ms - TWICE_MS) if form else None
+    if found is not None:
+        return found
     return audit.note(
-        connection, ids.next, account_id, actor, "message.delete", subject, now_ms, address=address
+        connection, ids.next, account_id, actor, ACTION, subject, now_ms, detail=detail, address=address
     )
 
 

@@ -1,11 +1,17 @@
-"""What users have begun to write: one text for each user and conversation, gone when it is sent."""
+"""What users have begun to write: one text for each user and conversation, gone when it is sent; and one of
+each user for a conversation that is not there yet.
+"""
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_
 
 from storage.conversations import Key
 from storage.tables import draft, user
+from storage.text import storable
+
+FIRST = "new "
+"""Before the DID of a text to somebody with whom no conversation is there: it is not that one's draft."""
 
 
 def put(
@@ -18,7 +24,7 @@ def put(
     same = (draft.c.user_id == user_id, draft.c.did == did, draft.c.peer == peer)
     connection.execute(delete(draft).where(*same))
     if text.strip():
-        row = (user_id, did, peer, account_id, text, now_ms)
+        row = (user_id, did, peer, account_id, storable(text), now_ms)
         connection.execute(insert(draft).values(dict(zip(draft.c.keys(), row, strict=True))))
 
 
@@ -31,6 +37,27 @@ def purge(connection: Connection, before_ms: int, limit: int) -> int:
     if keys:
         connection.execute(delete(draft).where(tuple_(draft.c.user_id, draft.c.did, draft.c.peer).in_(keys)))
     return len(keys)
+
+
+def put_first(
+    connection: Connection, account_id: int, user_id: int, did: str, peer: str, text: str, now_ms: int
+) -> None:
+    """Keep this text as the user's first message to somebody, in place of the one before; ``peer`` is whom he
+    has named so far, a number or the beginning of a name. An empty one forgets it.
+    """
+    connection.execute(delete(draft).where(*_first(account_id, user_id)))
+    put(connection, account_id, user_id, f"{FIRST}{did}", peer, text, now_ms)
+
+
+def first(connection: Connection, account_id: int, user_id: int) -> tuple[str, str, str]:
+    """DID, peer and text of that one; all are "" when there is none."""
+    query = select(draft.c.did, draft.c.peer, draft.c.text).where(*_first(account_id, user_id))
+    row = connection.execute(query).first()
+    return ("", "", "") if row is None else (row.did.removeprefix(FIRST), row.peer, row.text)
+
+
+def _first(account_id: int, user_id: int) -> tuple[ColumnElement[bool], ...]:
+    return draft.c.account_id == account_id, draft.c.user_id == user_id, draft.c.did.startswith(FIRST)
 
 
 def get(connection: Connection, account_id: int, user_id: int, did: str, peer: str) -> str:

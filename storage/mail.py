@@ -4,7 +4,7 @@ Which delivery a bounce is about says its address (a token made of the delivery'
 for that; the loop limits count what was seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -133,6 +133,12 @@ def find_conversation(connection: Connection, conversation_id: int) -> MailConve
     return None if row is None else MailConversation(*row)
 
 
+def find_conversations(connection: Connection, ids: Collection[int]) -> dict[int, MailConversation]:
+    """Those of these that there are, revoked or not, by their ids."""
+    query = select(mail_conversation).where(mail_conversation.c.id.in_(ids))
+    return {row.id: MailConversation(*row) for row in connection.execute(query)}
+
+
 def revoke_conversation(connection: Connection, account_id: int, did: str, peer: str, now_ms: int) -> bool:
     """Make every token void that was given out for this DID and peer; was there one?"""
     revoked = connection.execute(
@@ -172,6 +178,16 @@ def known_since(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, in
 def count_sent(connection: Connection, conversation_id: int, since_ms: int) -> int:
     """Mails of one conversation that became messages since then."""
     query = select(func.count()).where(*_sent(conversation_id, since_ms))
+    return connection.scalar(query) or 0
+
+
+def count_told(connection: Connection, conversation_id: int, since_ms: int) -> int:
+    """Mails of one conversation since then whose author was told that nothing was sent."""
+    query = select(func.count()).where(
+        mail_seen.c.conversation_id == conversation_id,
+        mail_seen.c.received_at >= since_ms,
+        mail_seen.c.outcome.not_in((SENT, SIGNATURE, AUTHOR)),
+    )
     return connection.scalar(query) or 0
 
 

@@ -15,7 +15,7 @@ import pytest
 import pytest_twisted
 from hypothesis import settings
 
-from tests import postgresql
+from tests import memory, postgresql
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorFromThreads
@@ -28,7 +28,7 @@ TEMPLATE = "trunkline_template"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that outlives the workers names the place of the run's PostgreSQL."""
+    """The process that outlives the workers names the places of the run's PostgreSQL and of its files."""
     # Hundreds of processes are started: without what Python has compiled each would compile all of it anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
@@ -37,6 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("trunkline")
     if not hasattr(config, "workerinput"):
         postgresql.begin_run(in_memory=True)
+        in_memory = memory.folder()
+        if in_memory is not None:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", in_memory)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

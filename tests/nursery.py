@@ -183,6 +183,14 @@ def _become(request: dict[str, Any]) -> list[str]:
     return argv
 
 
+def compile_pages() -> None:
+    """Templates are compiled once in a process: here, for all forks."""
+    from edge.web.pages.templating import templates
+
+    for name in templates().list_templates():
+        templates().get_template(name)
+
+
 def main() -> None:
     """Import, serve, and be a server in each fork."""
     for name in ("edge.tap", "edge.service"):
@@ -192,6 +200,7 @@ def main() -> None:
     if reactor is not None:
         del twisted.internet.reactor
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is for the test run
+    compile_pages()
     gc.freeze()
     argv = serve()
     if argv is not None:

@@ -26,13 +26,13 @@ from uuid import uuid4
 import psycopg
 from sqlalchemy import make_url
 
+from tests import memory
+
 CONFIGURED = "TRUNKLINE_TEST_POSTGRESQL"
 _FOLDER = "TRUNKLINE_TEST_CLUSTER"
 _started: "list[subprocess.Popen[bytes]]" = []  # keepers outlive the function that starts them
 _START_SECONDS = 60.0
 _SOCKET_PATH_LIMIT = 70
-_MEMORY = "/dev/shm"
-_ROOM_OCTETS = 6 << 30
 _SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -51,19 +51,11 @@ def begin_run(*, in_memory: bool = False) -> None:
     """Name the place of this run's cluster; for the process that outlives all its workers. ``in_memory``: if
     there is room. Each test has a database of its own, and on a disk most of a run is their making."""
     parent = tempfile.gettempdir()
-    if in_memory and _has_room(_MEMORY):
-        parent = _MEMORY
-    elif len(parent) > _SOCKET_PATH_LIMIT:
+    if in_memory:
+        parent = memory.folder() or parent
+    if len(parent) > _SOCKET_PATH_LIMIT:
         parent = "/tmp"
     os.environ[_FOLDER] = f"{parent}/trunkline-test-{os.getpid()}-{uuid4().hex[:8]}"
-
-
-def _has_room(folder: str) -> bool:
-    try:
-        found = os.statvfs(folder)
-    except OSError:
-        return False
-    return found.f_bavail * found.f_frsize >= _ROOM_OCTETS and os.access(folder, os.W_OK | os.X_OK)
 
 
 def end_run() -> None:

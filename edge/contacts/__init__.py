@@ -1,6 +1,7 @@
 """Phone books from and to other programs: vCard and CSV."""
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +12,25 @@ class Person:
     numbers: tuple[tuple[str, str], ...]
     notes: str = ""
     groups: tuple[str, ...] = field(default=())
+
+
+class Fault(Enum):
+    """What is wrong with a file, of whose people some would be lost."""
+
+    QUOTE = auto()
+    """The row has a quotation mark that is not closed, or stands in a quoted cell and is not doubled."""
+    CELL = auto()
+    """A cell of the row is longer than any is read, which a quotation mark that is not closed may be, too."""
+    CARD = auto()
+    """The card that begins there does not end."""
+    END = auto()
+    """What ends there has not begun."""
+
+
+class Broken(ValueError):
+    """The file cannot be read as a whole. ``line``: where what is wrong begins, the first is 1."""
+
+    def __init__(self, fault: Fault, line: int) -> None:
+        super().__init__(f"{fault.name.lower()} in line {line}")
+        self.fault = fault
+        self.line = line

@@ -8,9 +8,9 @@ is written is one line a person, with as many columns of numbers as somebody nee
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from edge.contacts import Person
+from edge.contacts import Broken, Fault, Person
 
 BYTE_ORDER_MARK = "\ufeff"
 COLUMNS = ("name", "number", "notes", "groups")
@@ -20,6 +20,8 @@ MORE_COLUMNS = ("number {}", "label {}")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _APOSTROPHED = (*_FORMULA, "'")
 _SEPARATORS = ",;\t"
+# Excel's own first line, which says what separates.
+_SEPARATED = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
 _GROUP = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?P<plain>(?:(?!:::)[^;,])*))(?:;|,|:::|$)')
 _PLAIN_GROUP = re.compile(r'(?!\s|[*"])(?:(?!:::)[^;,])+(?<!\s)')
 _NAMES = ("name", "full name", "display name", "fn", "nom", "nombre")
@@ -37,11 +39,14 @@ class NoColumns(ValueError):
 
 
 def read(text: str) -> Iterator[Person]:
-    """Everybody with a number. Raises NoColumns."""
-    text = text.removeprefix(BYTE_ORDER_MARK)
-    first = text.partition("\n")[0]
-    separator = max(_SEPARATORS, key=first.count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    """Everybody with a number. Raises NoColumns, and Broken for what would swallow others."""
+    lines = io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline="").readlines()
+    first = next((index for index, line in enumerate(lines) if line.strip()), len(lines))
+    said = _SEPARATED.fullmatch(lines[first]) if lines[first:] else None
+    if said is not None:
+        rows = _rows(lines, first + 1, said[1])
+    else:
+        rows = _rows(lines, first, max(_SEPARATORS, key="".join(lines[first : first + 1]).count))
     head = [cell.strip().lower() for cell in next(rows, [])]
     numbers = [
         index for index, cell in enumerate(head) if _NUMBER.fullmatch(cell) and not _NO_NUMBER.fullmatch(cell)
@@ -69,6 +74,23 @@ def write(people: Iterable[Person]) -> str:
         cells = [_cell(person.name), number, _cell(person.notes), _cell(groups)]
         writer.writerow(cells + [cell for other, label in others for cell in (other, _cell(label))])
     return BYTE_ORDER_MARK + written.getvalue()
+
+
+def _rows(lines: Sequence[str], first: int, separator: str) -> Iterator[list[str]]:
+    """Each from the line of this index on. Strictly: a quotation mark too many or too few would make one cell
+    of many people."""
+    reader = csv.reader(lines[first:], delimiter=separator, strict=True)
+    while True:
+        begins = first + reader.line_num
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            letters = sum(map(len, lines[begins : first + reader.line_num]))
+            fault = Fault.CELL if letters > csv.field_size_limit() else Fault.QUOTE
+            raise Broken(fault, begins + 1) from None
+        yield row
 
 
 def _person(head: list[str], cells: list[str], numbers: list[int]) -> Person | None:

@@ -1,7 +1,10 @@
 """vCard: reads 2.1, 3.0 (RFC 2426) and 4.0 (RFC 6350), writes 3.0, which every program takes.
 
-Of a card only what a phone book of ours has is read: name, numbers, notes, categories. What is broken in one
-line or card does not stop the others.
+Of a card only what a phone book of ours has is read: name, numbers with their labels, notes, categories. A
+line that is broken does not stop the others; a card without end or beginning is told, or people were lost.
+
+A label that is no plain word of vCard's is written and read as Apple and Google do: ``item1.TEL`` has it in
+``item1.X-ABLabel``.
 """
 
 import quopri
@@ -9,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edge.contacts import Person
+from edge.contacts import Broken, Fault, Person
 
 OCTETS_A_LINE = 75
 _LINE = re.compile(
-    r'(?:[A-Za-z0-9-]+\.)?(?P<name>[A-Za-z0-9-]+)(?P<parameters>(?:;(?:[^":;]|"[^"]*")*)*):(?P<value>.*)',
+    r'(?:(?P<group>[^.:;"]+)\.)?(?P<name>[A-Za-z0-9-]+)(?P<parameters>(?:;(?:[^":;]|"[^"]*")*)*):(?P<value>.*)',
     re.DOTALL,
 )
 _PARAMETER = re.compile(r';((?:[^":;]|"[^"]*")*)')
@@ -22,6 +25,9 @@ _UNESCAPED = {"n": "\n", "N": "\n"}
 _SEPARATOR = {name: re.compile(rf"(?<!\\){name}") for name in ",;"}
 # Words that say how to use a number, not which it is.
 _NO_LABELS = frozenset({"pref", "voice", "text", "msg", "internet", "type"})
+_PLAIN_LABEL = re.compile(r"[a-z]+(?:-[a-z]+)*", re.IGNORECASE)
+_LABEL = "X-ABLABEL"
+_APPLES_OWN = re.compile(r"_\$!<(.*)>!\$_", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +36,31 @@ class _Property:
     types: tuple[str, ...]
     pref: int
     value: str
+    group: str = ""
 
 
 def read(text: str) -> Iterator[Person]:
-    """Everybody in the file who has a number."""
-    card: list[_Property] | None = None
-    for line in _lines(text):
+    """Everybody in the file who has a number. Raises Broken for a card without end or beginning."""
+    cards: list[tuple[int, list[_Property]]] = []  # those that are open, with the line where each begins
+    for number, line in _lines(text):
         found = _property(line)
         if found is None:
             continue
         match found.name, found.value.strip().upper():
             case "BEGIN", "VCARD":
-                card = []
+                if cards and not _has_agent(cards[-1][1]):
+                    raise Broken(Fault.CARD, cards[-1][0])
+                cards.append((number, []))
             case "END", "VCARD":
-                person = None if card is None else _person(card)
-                card = None
+                if not cards:
+                    raise Broken(Fault.END, number)
+                person = _person(cards.pop()[1])
                 if person is not None:
                     yield person
-            case _ if card is not None:
-                card.append(found)
+            case _ if cards:
+                cards[-1][1].append(found)
+    if cards:
+        raise Broken(Fault.CARD, cards[-1][0])
 
 
 def write(people: Iterable[Person]) -> str:
@@ -59,20 +71,27 @@ def write(people: Iterable[Person]) -> str:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Unfolded (RFC 6350 §3.2); and quoted-printable ones of vCard 2.1 with those that they go on in."""
-    line = ""
-    for written in [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
+def _has_agent(card: list[_Property]) -> bool:
+    """Does a card of its own follow within this one (vCard 2.1 §2.4.3)?"""
+    return bool(card) and card[-1].name == "AGENT" and not card[-1].value.strip()
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each with the number of its first one, unfolded (RFC 6350 §3.2); and quoted-printable ones of vCard 2.1
+    with those that they go on in."""
+    line, begins = "", 1
+    unix = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, written in enumerate([*unix, ""], 1):
         if written[:1] in (" ", "\t") and line:
             line += written[1:]
         elif line.endswith("=") and "QUOTED-PRINTABLE" in line.partition(":")[0].upper():
             line = f"{line[:-1]}{written}"
         else:
             if line:
-                yield line
-            line = written
+                yield begins, line
+            line, begins = written, number
     if line:
-        yield line
+        yield begins, line
 
 
 def _property(line: str) -> _Property | None:
@@ -95,15 +114,19 @@ def _property(line: str) -> _Property | None:
     if "pref" in types:
         pref = 1
     words = tuple(word for word in types if word and word not in _NO_LABELS)
-    return _Property(found["name"].upper(), words, pref, value)
+    return _Property(found["name"].upper(), words, pref, value, (found["group"] or "").lower())
 
 
 def _person(card: list[_Property]) -> Person | None:
     values: dict[str, str] = {}
     for item in card:
         values.setdefault(item.name, item.value)
+    labels = {item.group: _label(item.value) for item in card if item.name == _LABEL and item.group}
     phones = sorted((item for item in card if item.name == "TEL"), key=lambda item: item.pref)
-    numbers = [(_number(item.value), item.types[0] if item.types else "") for item in phones]
+    numbers = [
+        (_number(item.value), labels.get(item.group) or (item.types[0] if item.types else ""))
+        for item in phones
+    ]
     numbers = list({number: (number, label) for number, label in reversed(numbers) if number}.values())[::-1]
     if not numbers:
         return None
@@ -123,6 +146,13 @@ def _number(value: str) -> str:
     if text.lower().startswith("tel:"):
         return text[4:].partition(";")[0].strip()
     return text
+
+
+def _label(value: str) -> str:
+    """Without what Apple writes around those that it translates."""
+    text = _text(value).strip()
+    own = _APPLES_OWN.fullmatch(text)
+    return " ".join((own[1] if own else text).split())
 
 
 def _name(value: str) -> str:
@@ -145,9 +175,12 @@ def _text(value: str) -> str:
 
 def _card(person: Person) -> str:
     lines = ["BEGIN:VCARD", "VERSION:3.0", f"FN:{_escaped(person.name)}", f"N:{_escaped(person.name)};;;;"]
-    for number, label in person.numbers:
-        kind = label if re.fullmatch(r"[A-Za-z-]+", label) else "voice"
-        lines.append(f"TEL;TYPE={kind}:{_escaped(number)}")
+    for place, (number, label) in enumerate(person.numbers, 1):
+        plain = label.lower() if _PLAIN_LABEL.fullmatch(label) and label.lower() not in _NO_LABELS else ""
+        group = f"item{place}." if label != plain else ""
+        lines.append(f"{group}TEL;TYPE={plain or 'voice'}:{_escaped(number)}")
+        if group:
+            lines.append(f"{group}X-ABLabel:{_escaped(label)}")
     if person.groups:
         lines.append(f"CATEGORIES:{','.join(map(_escaped, person.groups))}")
     if person.notes:

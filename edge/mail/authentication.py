@@ -1,7 +1,8 @@
 """Who wrote it, proven: by a server that we trust, by a DKIM signature of the author's domain, or by SPF.
 
 The keys are asked for without blocking, then dkimpy judges the signature in a thread. A signature that covers
-only the beginning of the body (l=) proves nothing about the rest, so it proves nothing here.
+only the beginning of the body (l=) proves nothing about the rest, so it proves nothing here; nor does one of
+SHA-1 (RFC 8301 §3.1).
 
 A signature goes on proving for whoever has the mail, so it counts only over the header that names us, while
 it is younger than what we remember of mails, and once. SPF holds only for what the author's own hosts bring.
@@ -69,7 +70,7 @@ class _Signature(NamedTuple):
     value: bytes
 
     def holds_for(self, naming: str, now: int) -> bool:
-        """Is it over the whole mail, over the header that names us, and of these days?"""
+        """Is it good, over the whole mail, over the header that names us, and of these days?"""
         fresh = self.at is not None and now - FRESH_SECONDS <= self.at <= now + AHEAD_SECONDS
         return self.whole and naming.lower() in self.covers and fresh
 
@@ -189,7 +190,7 @@ def _signature(place: int, header: str, dates: Sequence[str]) -> _Signature:
         covers=covers,
         relaxed=tags.get("c", "").lower().partition("/")[2] == "relaxed",
         at=_made_at(tags.get("t", ""), dates if "date" in covers else ()),
-        whole="l" not in tags and bool(tags.get("d") and tags.get("s")),
+        whole="l" not in tags and "sha1" not in tags.get("a", "") and bool(tags.get("d") and tags.get("s")),
         value=_decoded(tags.get("b", "")),
     )
 

@@ -7,11 +7,13 @@ session to say it in, and a mail to a stranger would be the next nuisance. Of on
 is taken, so that an author who is the DID's own is told.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
 from email.utils import getaddresses
+from itertools import pairwise
 from typing import Any
 
 import structlog
@@ -34,10 +36,11 @@ log = structlog.get_logger(__name__)
 CONNECT_SECONDS = 30.0
 LOOK_SECONDS = 300.0  # for one look at the mailbox
 AT_ONCE = 100
-MAX_RECIPIENTS = 10
+MAX_RECIPIENTS = 100  # there is no session in which its server could be told to bring it for the others too
 MAX_HEAD = 65_536
 """Octets of a mail in which it is looked for whom it is to."""
 
+_ORIGIN = re.compile(r"<\d+>")
 _PLACES = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
 SEEN, FLAGGED = "\\Seen", "\\Flagged"
 
@@ -173,12 +176,12 @@ class Mailbox:
     async def _take(self, client: Any, uid: str) -> list[str]:
         """How it is to be marked."""
         sizes = await client.fetchSize(uid, uid=True)
-        size = next((int(item["RFC822.SIZE"]) for item in sizes.values()), 0)
+        size = next((int(item["RFC822.SIZE"]) for item in sizes.values() if _is_about(item, uid)), 0)
         if size > self._max_octets:
             log.warning("mail_too_large", octets=size)
             return await self._take_head(client, uid)
         found = await client.fetchSpecific(uid, uid=True, peek=True)
-        octets = next((_octets(items) for items in found.values()), None)
+        octets = _octets(found, uid)
         if octets is None:
             return []  # somebody has taken it away
         return flags_for(await self._intake.take(*self._arrival(octets)))
@@ -187,7 +190,7 @@ class Mailbox:
         found = await client.fetchSpecific(
             uid, uid=True, headerType="HEADER", peek=True, offset=0, length=MAX_HEAD
         )
-        octets = next((_octets(items) for items in found.values()), None)
+        octets = _octets(found, uid)
         if octets is None:
             return []
         arrival, recipients = self._arrival(octets)
@@ -204,6 +207,8 @@ class Mailbox:
         written = [str(value) for place in _PLACES for value in message.get_all(place, [])]
         named = dict.fromkeys(address.lower() for _, address in getaddresses(written))
         ours = [address for address in named if not isinstance(self._addresses.judge(address), Reply)]
+        if len(ours) > MAX_RECIPIENTS:
+            log.error("mailbox_recipients_left_out", host=self._config.host, recipients=ours[MAX_RECIPIENTS:])
         return ours[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
 
 
@@ -214,7 +219,28 @@ def flags_for(replies: Sequence[Reply]) -> list[str]:
     return [SEEN] if any(reply.code == TAKEN.code for reply in replies) else [SEEN, FLAGGED]
 
 
-def _octets(items: list[Any]) -> bytes | None:
-    """The last of BODY[]'s answer is the mail, each octet as one character (Twisted's "charmap")."""
-    body = items[0][-1] if items and items[0] else None
-    return body.encode("latin-1") if isinstance(body, str) else None
+def _is_about(fields: Mapping[str, Any], uid: str) -> bool:
+    """Is this the size that was asked for? A server tells of other mails meanwhile (RFC 3501 §7.4.2)."""
+    return "RFC822.SIZE" in fields and fields.get("UID", uid) == uid
+
+
+def _octets(found: Mapping[int, list[Any]], uid: str) -> bytes | None:
+    """BODY[] of this mail, each octet as one character (Twisted's "charmap"), None when it is not there.
+
+    Names and values stand one after the other, in whatever order the server likes, and other mails' flags and
+    UIDs come with them; behind BODY is the section, and of a piece where it begins.
+    """
+    for (fields,) in found.values():
+        if "BODY" not in fields or not _is_uid(fields, uid):
+            continue
+        value = [*fields[fields.index("BODY") + 2 :], None]
+        body = value[1] if isinstance(value[0], str) and _ORIGIN.fullmatch(value[0]) else value[0]
+        if isinstance(body, str):
+            return body.encode("latin-1")
+    return None
+
+
+def _is_uid(fields: list[Any], uid: str) -> bool:
+    """Is it this mail, as far as it says which?"""
+    told = [value for name, value in pairwise(fields) if name == "UID"]
+    return not told or uid in told

@@ -110,8 +110,11 @@ class _Part(Message):
     def get_param(
         self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
     ) -> Any:
-        """See `email.message.Message`, which decodes by this: what is no charset is not there."""
+        """See `email.message.Message`, which decodes by this: what is no charset is not there, nor is a value
+        in it decoded (RFC 2231 §4)."""
         found = super().get_param(param, failobj, header, unquote)
+        if isinstance(found, tuple) and not charsets.is_charset(found[0] or "us-ascii"):
+            found = found[2]
         if param.lower() != "charset" or found is failobj:
             return found
         name = collapse_rfc2231_value(found)
@@ -125,16 +128,23 @@ def read(octets: bytes, envelope_sender: str, whole: bool = True) -> Read:
         author: Address | NotAnAddress = address.sole_author(_all(message, "From"))
     except NotAnAddress as error:
         author = error
-    references = " ".join(_all(message, "References") + _all(message, "In-Reply-To"))[-MAX_REFERENCES:]
     return Read(
         message=message,
         author=author,
         automatic=screening.automatic(message, envelope_sender),
         reply=reply.read(message),
         message_id=one_line(" ".join(_all(message, "Message-ID")[:1]))[:MAX_MESSAGE_ID],
-        places=(references, address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])),
+        places=(*_references(message), address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])),
         whole=whole,
     )
+
+
+def _references(message: Message) -> tuple[str, str]:
+    """What it answers, and what that answered, the nearest first (RFC 5322 §3.6.4): a mail that was put into
+    another thread has the references of that too."""
+    nearest = " ".join(_all(message, "In-Reply-To"))[:MAX_REFERENCES]
+    older = " ".join(_all(message, "References"))[-MAX_REFERENCES:]
+    return nearest, " ".join(reversed(older.split()))
 
 
 def _all(message: Message, name: str) -> list[str]:

@@ -1,7 +1,8 @@
 """A mail on its way out: to the smarthost, or to the servers that the recipient's domain names (MX).
 
-One connection a mail. The servers of a domain are tried in their order, and each one's addresses, until one
-has judged the mail; what went wrong last is the verdict. A server found by MX is vetted as outgoing HTTP is:
+One connection a mail. The servers of a domain are tried in their order (RFC 5321 §5.1), and each one's
+addresses, until one has taken the mail, refused it for good, or may have it without having said so; what went
+wrong last is the verdict. A server found by MX is vetted as outgoing HTTP is:
 whoever may name an address must not be able to have this server talk to the machines beside it.
 """
 
@@ -26,7 +27,6 @@ CONNECT_SECONDS = 30.0
 MAX_HOSTS = 5
 MAX_ADDRESSES = 4
 MX_PORT = 25
-_ABOUT_THE_MAIL = ("mail", "rcpt", "data", "end")
 _DIGITS_OF_IPV4 = frozenset("0123456789.")
 
 
@@ -73,7 +73,7 @@ class Sender:
         verdict = _unreached("no_server", "")
         for host, port in hosts[:MAX_HOSTS]:
             verdict = await self._at_host(host, port, envelope)
-            if verdict.final or verdict.stage in _ABOUT_THE_MAIL:
+            if verdict.final or _is_in_doubt(verdict):
                 break
         return verdict
 
@@ -123,6 +123,11 @@ class Sender:
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         plain = kind(self._reactor, address, port, timeout=CONNECT_SECONDS)
         return wrapClientTLS(self._options(host, policy), plain) if policy is TLS.IMPLICIT else plain
+
+
+def _is_in_doubt(verdict: Verdict) -> bool:
+    """May the server have the mail, though it did not say so? Then no other one is to get it too at once."""
+    return verdict.stage == "end" and verdict.reply is None
 
 
 Send = Callable[[Envelope], Deferred[Verdict]]

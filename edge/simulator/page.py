@@ -16,6 +16,7 @@ Only for this machine: see `guard`.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -103,10 +104,6 @@ class SimulatorPage(Guarded):
         super().__init__()
         self._simulator = simulator
         self._dids = dids
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined
-        )
-        self._templates.filters.update(utc=_utc, clock=_clock)
         self.putChild(b"messages", Messages(simulator))
         self.putChild(b"phones", Phones(simulator))
         self.putChild(b"state", State(simulator))
@@ -139,7 +136,7 @@ class SimulatorPage(Guarded):
 
     def view(self) -> str:
         """The part of the page that changes."""
-        return self._templates.get_template("view.html").render(self._variables())
+        return _templates().get_template("view.html").render(self._variables())
 
     def _page(self, request: Request, status: int, form: dict[str, str], problem: str = "") -> bytes:
         variables = self._variables()
@@ -148,7 +145,7 @@ class SimulatorPage(Guarded):
             form["phone"] = phones[0].number
         if not form["did"] and variables["dids"]:
             form["did"] = variables["dids"][0]
-        page = self._templates.get_template("simulator.html").render(variables, form=form, problem=problem)
+        page = _templates().get_template("simulator.html").render(variables, form=form, problem=problem)
         return _answer(request, status, HTML, page.encode())
 
     def _variables(self) -> dict[str, Any]:
@@ -321,6 +318,16 @@ def _json(request: Request, status: int, body: object) -> bytes:
 def _see_other(request: Request, location: str) -> bytes:
     request.setHeader("Location", location)
     return _answer(request, 303, PLAIN, b"")
+
+
+@cache
+def _templates() -> Environment:
+    """Compiled once in a process."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters.update(utc=_utc, clock=_clock)
+    return environment
 
 
 def _utc(at_ms: int) -> str:

@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 from protocols.mail import charsets, html
 
-MAX_PARTS = 200
+MAX_PARTS = 10_000  # more than a mail's borders allow it (`edge.mail.reading`)
 MAX_TEXT = 1 << 18
-"""Octets of text that are read, and of HTML, of all parts together: far more than an SMS takes, and soon done
-with whatever they are."""
+"""Octets of text that are read, and of HTML, of all parts together. Soon done with, and far more than an SMS
+takes: the answer may stand below all that is quoted, and between all that HTML says of its looks."""
+
+CUT = "\ufdd1"
+"""Where more than that followed. What has it when all that is quoted is gone is not the whole answer."""
 
 STUFFED = "\u2060"
 """In front of a line that begins with ">" and is no quotation, as format=flowed can say (RFC 3676 §4.4)."""
@@ -23,6 +26,7 @@ _SIGNATURES = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
 _SEALED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_PICTURE = re.compile(rb"data:image/[a-z0-9.+-]{1,40};base64,[A-Za-z0-9+/=%\s]*+", re.IGNORECASE)
 _PARAMETERS = re.compile(r"<param>[^<]{0,500}</param>", re.IGNORECASE)
 _COMMAND = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
 _NEWLINES = re.compile(r"\n+")
@@ -95,18 +99,18 @@ class _Reader:
 
     def read(self, message: Message) -> None:
         """All parts; of a mail in a mail nothing but that it is there."""
-        waiting: list[tuple[Message, _Text | None]] = [(message, None)]
+        waiting: list[tuple[Message, _Text | None]] = [(message, None)]  # the next one last
         for _ in range(MAX_PARTS):
             if not waiting:
                 return
-            part, text = waiting.pop(0)
+            part, text = waiting.pop()
             if part.get_content_maintype() == "multipart" and part.is_multipart():
                 if part.get_content_type() == "multipart/alternative" and text is None:
                     text = _Text()
                     self.texts.append(text)
                 inner: object = part.get_payload()
                 assert isinstance(inner, list)
-                waiting[:0] = [(piece, text) for piece in inner if isinstance(piece, Message)]
+                waiting += [(piece, text) for piece in reversed(inner) if isinstance(piece, Message)]
             else:
                 self._leaf(part, text, root=part is message)
 
@@ -114,10 +118,10 @@ class _Reader:
         kind = part.get_content_type()
         if kind in _SEALED:
             self.sealed = True
-        elif kind in _SIGNATURES:
+        elif kind in _SIGNATURES or _is_another_version(part, text):
             return
         elif kind not in _VERSIONS or _is_attached(part, text, root):
-            self.attachments.append(part.get_filename() or kind)
+            self.attachments.append(_name_of(part) or kind)
         else:
             if text is None:
                 text = _Text()
@@ -132,11 +136,34 @@ class _Reader:
         octets = _octets(part) if left > 0 else None
         if octets is None:
             return None
+        if text_of is _rich:
+            octets = _PICTURE.sub(b"", octets)
+        end = ""
         if len(octets) > left:
             octets = octets[: octets.rfind(b"\n", 0, left) + 1 or left]
-            left = 0
+            left, end = 0, CUT
         self._left[version] = max(0, left - len(octets))
-        return text_of(part, _unix(charsets.decoded(octets, str(part.get_content_charset() or ""))))
+        text = _unix(charsets.decoded(octets, str(part.get_content_charset() or "")))
+        return text_of(part, text.rstrip("\n") + end if end else text)
+
+
+def _is_another_version(part: Message, text: _Text | None) -> bool:
+    """Is it the same text for programs that we are not, as AMP, or an invitation that the text tells of?"""
+    nameless = part.get_content_disposition() is None and _name_of(part) is None
+    return (
+        text is not None
+        and nameless
+        and part.get_content_maintype() == "text"
+        and part.get_content_type() not in _VERSIONS
+    )
+
+
+def _name_of(part: Message) -> str | None:
+    """The name of a file; of one that says that it is in what is no charset, only that there is one."""
+    try:
+        return part.get_filename()
+    except ValueError:  # Python decodes with any codec that is named
+        return "file"
 
 
 def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
@@ -144,7 +171,7 @@ def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
     disposition = part.get_content_disposition()
     if root or (disposition is None and text is not None):
         return disposition == "attachment"
-    return disposition == "attachment" or part.get_filename() is not None
+    return disposition == "attachment" or _name_of(part) is not None
 
 
 def _octets(part: Message) -> bytes | None:
@@ -197,7 +224,8 @@ def _unarmoured(text: str) -> str:
 
 
 def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """Its lines as Unix has them, without NUL, which no mail may hold (RFC 5322 §4)."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
 def _enriched(part: Message, text: str) -> str:
@@ -208,7 +236,8 @@ def _enriched(part: Message, text: str) -> str:
 
 
 def _rich(part: Message, text: str) -> str:
-    return html.to_text(text)
+    page = text.removesuffix(CUT)
+    return html.to_text(page, CUT if page != text else "")
 
 
 def _plain(part: Message, text: str) -> str:

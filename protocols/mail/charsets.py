@@ -5,6 +5,7 @@ So WHATWG's Encoding Standard (§4.2) reads them in browsers, and mail is writte
 
 import codecs
 import re
+from collections.abc import Iterator
 
 _LAST_RESORT = "windows-1252"
 # Codecs that are no charset of mail; decoding the first two takes the square of the length.
@@ -22,20 +23,43 @@ _MEANT = {
 }
 """By the name that Python has for a charset: the larger one that is meant by it."""
 
-_NAMES = {
-    "iso-8859-8-i": "iso8859-8",
-    "iso-8859-8-e": "iso8859-8",
-    "windows-874": "cp874",
-    "ks_c_5601-1989": "cp949",
-    "x-sjis": "cp932",
-    "windows-31j": "cp932",
-    "x-gbk": "gb18030",
-    "x-euc-jp": "euc_jp",
-    "x-mac-roman": "mac_roman",
-    "unicode-1-1-utf-8": "utf-8",
-    "x-unknown": "",
-}
-"""Names that Python does not know."""
+
+def _also(names: dict[str, str]) -> dict[str, str]:
+    """Of a codec and its names, with blanks between, the codec by each name."""
+    return {name: codec for codec, all_of_it in names.items() for name in all_of_it.split()}
+
+
+_NAMES = _also(
+    {
+        "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf8mb4 utf-8n 65001",
+        "cp1252": "ansi windows-1252:latin1 iso-8859-1-windows-3.1-latin-1",
+        "iso8859-6": "iso-8859-6-e iso-8859-6-i csiso88596e csiso88596i",
+        "iso8859-7": "sun_eu_greek",
+        "iso8859-8": "iso-8859-8-e iso-8859-8-i csiso88598e csiso88598i visual logical",
+        "iso8859-15": "csisolatin9 latin-9 latin0",
+        "koi8-u": "koi8-ru koi8-rf",
+        "koi8-r": "koi koi8",
+        "cp858": "ibm00858 cp00858 ccsid00858",
+        "cp932": "windows-31j ibm943 ibm-943",
+        "cp949": "ks_c_5601-1989 ksc_5601 iso-ir-149 csksc56011987 cseuckr ibm949 ibm-949",
+        "gb18030": "gb_2312 gb_2312-80 csgb2312 cn-gb",
+        "big5hkscs": "x-big5 cn-big5 big5-eten",
+        "euc_jp": "cseucpkdfmtjapanese",
+        "iso2022_jp": "windows-iso2022jp",
+        "mac_roman": "csmacintosh mac mac-roman",
+        "mac_cyrillic": "mac-ukrainian",
+        "mac_latin2": "mac-ce mac-centraleurroman",
+        "mac_iceland": "mac-icelandic",
+        "gbk": "mac-chinesesimp",
+        "big5": "mac-chinesetrad",
+        "utf-16": "iso-10646-ucs-2",
+        "": "unknown",
+    }
+)
+"""Names that Python does not know: of the Encoding Standard, of IANA, and what programs make of them."""
+
+_NUMBERED = re.compile(r"(?:windows|win|cp|ccsid|ibm|ms|dos|oem)[-_ ]?(?P<page>[0-9]{3,4})")
+_UNPUNCTUATED = re.compile(r"iso[-_ ]?8859[-_ ]?(?P<part>[0-9]{1,2})(?:[:_-].{0,20})?")
 
 _JIS = re.compile(rb"\x1b\$(?:[@B]|\([@B])((?:[\x21-\x7e]{2})*)[\x21-\x7e]?(?:\x1b\([BJ])?")
 _JIS_NAMES = frozenset({"iso2022_jp", "iso2022_jp_ext"})
@@ -59,12 +83,25 @@ def decoded(octets: bytes, charset: str) -> str:
 
 
 def _codec(name: str) -> str | None:
-    name = name.strip("\"' \t")
+    codec = next(filter(None, map(_known, _spellings(name.strip("\"' \t").lower()))), None)
+    return None if codec in _NO_CHARSETS else _MEANT.get(codec or "", codec)
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """The name, and what it means where that is no name of a charset: "x-…", "windows-936", "cp-850"."""
+    for spelt in dict.fromkeys((name, name.removeprefix("x-"))):
+        yield _NAMES.get(spelt, spelt)
+        if (numbered := _NUMBERED.fullmatch(spelt)) is not None:
+            yield f"cp{numbered['page']}"
+        if (part := _UNPUNCTUATED.fullmatch(spelt)) is not None:
+            yield f"iso8859-{part['part']}"
+
+
+def _known(name: str) -> str | None:
     try:
-        codec = codecs.lookup(_NAMES.get(name.lower(), name)).name
+        return codecs.lookup(name).name
     except (LookupError, ValueError):
         return None
-    return None if codec in _NO_CHARSETS else _MEANT.get(codec, codec)
 
 
 def _utf_8(octets: bytes) -> str:

@@ -27,7 +27,15 @@ MAX_LINE = 900  # RFC 5322 §2.1.1 allows 998
 
 class _Policy(EmailPolicy):
     """As `email.policy.SMTP`, but an ASCII header stays on one line where it may: a subject that is folded
-    right behind its colon is shown with a blank in front, or not at all."""
+    right behind its colon is shown with a blank in front, or not at all.
+
+    What looks like an encoded word (RFC 2047) in a text is none, and is spoiled: the policy would decode it,
+    line ends and all."""
+
+    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
+        """See `email.policy.EmailPolicy`."""
+        literal = value.replace("=?", "= ?") if isinstance(value, str) else value
+        return super().header_store_parse(name, literal)
 
     def fold_binary(self, name: str, value: Any) -> bytes:
         """See `email.policy.EmailPolicy`."""
@@ -137,7 +145,7 @@ def _encodable(text: str) -> str:
 
 
 def _name(name: str) -> str:
-    return f"{one_line(name)[:MAX_NAME]} (SMS)"
+    return f"{one_line(name)[:MAX_NAME]} (SMS)".replace("=?", "= ?")
 
 
 def _shown(number: str) -> str:

@@ -11,38 +11,72 @@ _BLOCKS = frozenset(
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
 _SILENT = frozenset({"head", "script", "style", "title", "template", "object"})
 _HIDDEN = re.compile(
-    r"(?:^|;)\s*(?:display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden)", re.IGNORECASE
+    r"(?:^|;)\s*(?:display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*(?:hidden|collapse)"
+    r"|opacity\s*:\s*0(?:\.0*)?%?\s*(?:!|;|$))",
+    re.IGNORECASE,
 )
+_FONT_SIZE = re.compile(r"(?:^|;)\s*font-size\s*:\s*(?P<size>[^;!]*)", re.IGNORECASE)
+_NO_SIZE = re.compile(r"(?:0+(?:\.0*)?|\.0+)(?:[a-z]{1,4}|%)?", re.IGNORECASE)
 _MAX_STYLE = 2_000
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _GAPS = re.compile(r"\n{3,}")
 _MAX_DEPTH = 500
-"""Elements within elements. Beyond that nobody wrote anything, and every end of one that never began is
-looked for in all of them."""
+"""Elements within elements, of which libxml2 looks through all at every end of one that never began."""
 
+_SHALLOW = 400
 _CHUNK = 4_096
 _MAX_QUOTES = 20
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+_TAG = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]{0,30})(?P<rest>[^<>]*)>")
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
 
 
-def to_text(html: str) -> str:
+def to_text(html: str, end: str = "") -> str:
     """The text of a document or a piece of one; broken markup is read as far as it goes.
 
-    Takes a time that grows with the length, whatever is in it.
+    ``end`` is put where a document that was cut off ends, within whatever is open there. Takes a time that
+    grows with the length, whatever is in it.
     """
+    html = _SURROGATES.sub("\ufffd", html)
+    reader = _read(html, end)
+    return (reader if reader.depth <= _MAX_DEPTH else _read(_shallow(html), end)).text()
+
+
+def _read(html: str, end: str) -> "_Reader":
+    """All of it, or what is in front of where it is too deep."""
     reader = _Reader()
     parser = etree.HTMLParser(target=reader, recover=True, huge_tree=True)
-    html = _SURROGATES.sub("\ufffd", html)
     try:
         for start in range(0, len(html), _CHUNK):
             parser.feed(html[start : start + _CHUNK])
             if reader.depth > _MAX_DEPTH:
-                break
+                return reader
+        reader.add(end)
         if html:
             parser.close()
     except etree.LxmlError:
         pass  # what was read is what there is
-    return reader.text()
+    return reader
+
+
+def _shallow(html: str) -> str:
+    """The same without what is deeper than anybody's: of such elements what is in them stays, each in a line
+    of its own if it was a block."""
+    depth = 0
+
+    def kept(match: re.Match[str]) -> str:
+        nonlocal depth
+        name = match["name"].lower()
+        if name in _VOID or match["rest"].endswith("/"):
+            return match[0]
+        depth = max(0, depth - 1) if match["end"] else depth + 1
+        if depth + bool(match["end"]) <= _SHALLOW:
+            return match[0]
+        return "<br>" if name in _BLOCKS else ""
+
+    return _TAG.sub(kept, html)
 
 
 class _Reader:
@@ -58,6 +92,7 @@ class _Reader:
         self._quotes = 0
         self._silent = 0
         self._hidden_at = 0  # the depth of the element that hides all within it, 0 for none
+        self._sizes: list[tuple[int, bool]] = []  # the depths that say how large letters are, and if at all
         self._verbatim = 0
 
     def text(self) -> str:
@@ -69,8 +104,11 @@ class _Reader:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins."""
         self.depth += 1
-        if not self._hidden_at and _is_hidden(attributes):
+        style = (attributes.get("style") or "")[:_MAX_STYLE]
+        if not self._hidden_at and ("hidden" in attributes or _HIDDEN.search(style)):
             self._hidden_at = self.depth
+        if (size := _FONT_SIZE.search(style)) is not None:
+            self._sizes.append((self.depth, not _NO_SIZE.fullmatch(size["size"].strip())))
         if tag in _SILENT:
             self._silent += 1
         elif tag == "br":
@@ -79,13 +117,15 @@ class _Reader:
             self._end_line()
             self._quotes += tag == "blockquote"
             self._verbatim += tag == "pre"
-        elif tag == "img" and not self._silent and not self._hidden_at:
-            self._add(attributes.get("alt", ""))  # emoji of webmail are pictures with their character
+        elif tag == "img" and not self._unseen:
+            self.add(attributes.get("alt", ""))  # emoji of webmail are pictures with their character
 
     def end(self, tag: str) -> None:
         """An element ends."""
         if self.depth == self._hidden_at:
             self._hidden_at = 0
+        if self._sizes and self._sizes[-1][0] == self.depth:
+            self._sizes.pop()
         self.depth -= 1
         if tag in _SILENT:
             self._silent = max(0, self._silent - 1)
@@ -98,24 +138,28 @@ class _Reader:
 
     def data(self, data: str) -> None:
         """Text, or a piece of it."""
-        if self._silent or self._hidden_at:
+        if self._unseen or (self._sizes and not self._sizes[-1][1]):
             return
         if self._verbatim:
             first, *more = data.split("\n")
-            self._add(first)
+            self.add(first)
             for line in more:
                 self._break()
-                self._add(line)
+                self.add(line)
             return
         piece = _SPACES.sub(" ", data)
         before = self._line[-1] if self._line else ""
-        self._add(piece if before and not before.endswith(" ") else piece.lstrip(" "))
+        self.add(piece if before and not before.endswith(" ") else piece.lstrip(" "))
 
     def close(self) -> None:
         """See etree.HTMLParser."""
 
-    def _add(self, piece: str) -> None:
-        """A line holds no empty pieces, so the last one is what stands before the next."""
+    @property
+    def _unseen(self) -> bool:
+        return bool(self._silent or self._hidden_at)
+
+    def add(self, piece: str) -> None:
+        """One more piece of the line. It holds no empty ones: the last one is what stands before the next."""
         if piece:
             self._line.append(piece)
 
@@ -133,8 +177,3 @@ def _stripped(line: str) -> str:
     """Without the blanks at both ends, but of what begins a signature (RFC 3676 §4.3)."""
     bare = line.strip()
     return "-- " if bare == "--" and line.lstrip() != bare else bare
-
-
-def _is_hidden(attributes: dict[str, str]) -> bool:
-    """Is it nothing that a reader sees?"""
-    return "hidden" in attributes or _HIDDEN.search((attributes.get("style") or "")[:_MAX_STYLE]) is not None

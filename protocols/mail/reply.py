@@ -9,23 +9,32 @@ import re
 from email.message import Message
 from typing import NamedTuple
 
-from protocols.mail import body, quotation, words
-from protocols.mail.token import CHARACTERS
+from protocols.mail import body, lines, quotation, words
 
-MARKER = "##- Write your answer above this line -##"
-"""In every mail of ours, in front of what may be quoted back."""
+MARKER = lines.MARKER
+"""See there."""
 
 END = "###"
 """A line with this ends the answer, for whoever wants to say so himself."""
 
-_MARK, _LOOSE_MARK = re.compile(r"-- $"), re.compile(r"(?:--|—|__+) ?")
+_MARK = re.compile(r"^-- $", re.MULTILINE)
+_LOOSE_MARK = re.compile(r"^[^\S\n]*\n(?P<mark>(?:--|—|__+) ?)$", re.MULTILINE)
 _SIGNED_LINES = 5
 """So many has a signature at most, if not the "-- " is above it that mail clients agree on."""
+_END = re.compile(rf"^[^\S\n]*{END}[^\S\n]*$", re.MULTILINE)
 _UNSEEN = str.maketrans({"\u00a0": " ", "\u200b": None, "\u2060": None, "\u2063": None, "\ufeff": None})
-_BLANKS = re.compile(r"\n{3,}")
-_MAX_TAGLINE = 200
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
+_MAX_TAGLINE, _MAX_TAGLINES = 200, 6
 _TAGLINE = re.compile(rf"\s*(?:{words.TAGLINE})\s*", re.IGNORECASE)
-_TOKEN = re.compile(rf"(?<=\+)[A-Za-z2-7]{{{CHARACTERS}}}(?=@)|(?<=#US)[A-Za-z2-7]{{{CHARACTERS}}}\b")
+_WORD = re.compile(r"[a-z]+|[^\W\d_]+")
+_ADDED = re.compile(r"https?://\S+|\[[^\[\]\n]{0,200}\]")
+"""What programs put into a text that a page does not show: where a link leads to, the name of a picture."""
+
+_PAGE_WORD = "html"
+_PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
+_MIN_DISCLAIMER, _MAX_DISCLAIMED = 80, 20_000
+_DISCLAIMED = re.compile(words.DISCLAIMED, re.IGNORECASE)
+_DISCLAIMED_MAIL = re.compile(words.DISCLAIMED_MAIL, re.IGNORECASE)
 
 
 class Reply(NamedTuple):
@@ -42,50 +51,111 @@ class Reply(NamedTuple):
 def read(message: Message) -> Reply:
     """The answer in a mail. Never raises."""
     written = body.read(message)
-    text = strip(written.text) or strip(written.other)
+    texts = [written.text, written.other]
+    plain = strip(written.text, only_marked=False)
+    if plain and written.other and not _is_said(plain, written.other):
+        texts.reverse()
+    answers = (strip(text, only_marked) for only_marked in (False, True) for text in texts)
+    text = next(filter(None, answers), "")
     return Reply(text, written.attachments, written.sealed)
 
 
-def strip(text: str) -> str:
-    """The answer in a mail's text. Whoever has a token may use it, so none is ever sent."""
-    pieces = _ended(quotation.written(text.lstrip("\ufeff")))
-    tidy = [_without_tail(piece) for piece in pieces]
+def _is_said(text: str, page: str) -> bool:
+    """Does a mail's page say what its text does? Where it does not, the text is a program's, as "This message
+    is in HTML": what the writer saw is the page."""
+    own = " ".join(word for word in _ADDED.sub(" ", text.lower()).split() if "@" not in word)
+    said = set(_WORD.findall(own))
+    shown = set(_WORD.findall(page.lower()))
+    return len(said & shown) * 2 >= len(said) and (_PAGE_WORD in shown or _PAGE_WORD not in said)
+
+
+def strip(text: str, only_marked: bool = True) -> str:
+    """The answer in a mail's text.
+
+    ``only_marked``: marked lines are one where there is no other, unless they show that they are quoted.
+    """
+    pieces = _ended(quotation.written(text.lstrip("\ufeff"), only_marked))
+    tidy = _tidy(pieces)
     answer = tidy if any(piece.strip() for piece in tidy) else pieces
-    return _TOKEN.sub("…", _BLANKS.sub("\n\n", "\n".join(answer)).strip())
+    return _BLANK_LINES.sub("\n\n", "\n".join(answer)).strip()
 
 
 def _ended(pieces: list[str]) -> list[str]:
     """Without what cannot be seen, and what follows the end mark, if something is in front of it."""
     ended: list[str] = []
-    for piece in pieces:
-        lines = piece.translate(_UNSEEN).split("\n")
-        end = next((number for number, line in enumerate(lines) if line.strip() == END), len(lines))
-        front = "\n".join(lines[:end])
-        if end < len(lines) and (front.strip() or any(before.strip() for before in ended)):
+    for written in pieces:
+        piece = _BLANK_LINES.sub("\n\n", written.translate(_UNSEEN))
+        end = _END.search(piece)
+        front = piece if end is None else piece[: end.start()]
+        if end is not None and (front.strip() or any(before.strip() for before in ended)):
             return [*ended, front]
-        ended.append("\n".join(lines))
+        ended.append(piece)
     return ended
+
+
+def _tidy(pieces: list[str]) -> list[str]:
+    """Without what stands under the whole: a signature and tag lines above or below all that is quoted, and
+    a company's words below."""
+    said = [number for number, piece in enumerate(pieces) if piece.strip()]
+    tidy = list(pieces)
+    for number in {*said[:1], *said[-1:]}:
+        whole = _without_disclaimer(pieces[number]) if number else pieces[number]
+        tidy[number] = _without_tail(whole)
+    return tidy
 
 
 def _without_tail(piece: str) -> str:
     """Without signature and tag lines; as it is when there are none."""
-    lines = piece.split("\n")
-    end = next((number for number in range(len(lines)) if _signs(lines, number)), len(lines))
-    kept = lines[:end]
-    while kept and (not kept[-1].strip() or _is_tagline(kept[-1])):
-        kept.pop()
-    return "\n".join(kept) if any(line.strip() for line in lines[len(kept) :]) else piece
+    end = _signature(piece)
+    kept = piece[:end].rstrip()
+    for _ in range(_MAX_TAGLINES):
+        start = kept.rfind("\n") + 1
+        if not _is_tagline(kept[start:]):
+            break
+        kept = kept[:start].rstrip()
+    return kept if piece[len(kept) :].strip() else piece
 
 
-def _signs(lines: list[str], number: int) -> bool:
-    """Does a signature begin here? "-- " says so, "--" and others after a blank line, above a few lines."""
-    if _MARK.fullmatch(lines[number]):
-        return True
-    if not _LOOSE_MARK.fullmatch(lines[number]) or not number or lines[number - 1].strip():
-        return False
-    below = lines[number + 1 :]
-    return sum(bool(line.strip()) for line in below) <= _SIGNED_LINES
+def _signature(piece: str) -> int:
+    """Where it begins. "-- " says so, "--" and others after a blank line, above a few lines."""
+    few = _last_lines(piece)
+    loose = _LOOSE_MARK.search(piece, piece.rfind("\n", 0, max(0, few - 1)) + 1)
+    mark = _MARK.search(piece)
+    ends = [
+        len(piece) if mark is None else mark.start(),
+        len(piece) if loose is None else loose.start("mark"),
+    ]
+    return min(ends)
+
+
+def _last_lines(piece: str) -> int:
+    """Where the lines begin that may be a signature and its mark."""
+    start, left = len(piece) + 1, _SIGNED_LINES + 1
+    while start and left:
+        end = start - 1
+        start = piece.rfind("\n", 0, end) + 1
+        left -= bool(piece[start:end].strip())
+    return start
 
 
 def _is_tagline(line: str) -> bool:
     return len(line) <= _MAX_TAGLINE and _TAGLINE.fullmatch(line) is not None
+
+
+def _without_disclaimer(piece: str) -> str:
+    """What was written below a quotation, without the paragraph that says who else may not read it."""
+    start = 0
+    for gap in [*_PARAGRAPH.finditer(piece[:_MAX_DISCLAIMED]), None]:
+        paragraph = piece[start:_MAX_DISCLAIMED] if gap is None else piece[start : gap.start()]
+        if _disclaims(paragraph):
+            return piece[:start]
+        start = 0 if gap is None else gap.end()
+    return piece
+
+
+def _disclaims(paragraph: str) -> bool:
+    return (
+        len(paragraph) >= _MIN_DISCLAIMER
+        and _DISCLAIMED.search(paragraph) is not None
+        and _DISCLAIMED_MAIL.search(paragraph) is not None
+    )

@@ -27,6 +27,7 @@ _PURPOSE = b"trunkline reply token 1\0"
 _TOKEN = re.compile(
     rf"(?:(?<=#US)|(?<=#us)|(?<![A-Za-z2-7]))[A-Za-z2-7]{{{CHARACTERS}}}(?![A-Za-z2-7])", re.ASCII
 )
+_WINDOW = re.compile(rf"(?=([A-Za-z2-7]{{{CHARACTERS}}}))", re.ASCII)
 
 
 class Token(NamedTuple):
@@ -93,6 +94,15 @@ def find(places: Iterable[str]) -> Iterator[Token]:
             if token is not None and token not in seen:
                 seen.add(token)
                 yield token
+
+
+def within(text: str) -> Iterator[tuple[int, Token]]:
+    """Where a token may begin in a text, and which, whatever stands around it ("sms%2B…", "us…"): for who
+    must let none out."""
+    for match in _WINDOW.finditer(text):
+        token = parse(match[1])
+        if token is not None:
+            yield match.start(), token
 
 
 def conversation_of(text: str) -> int | None:

@@ -216,6 +216,7 @@ class ClientProtocol(Protocol):
         self._clock = clock
         self._tls_options = tls_options
         self._verdict: Verdict | None = None
+        self._heard = False  # since it is as encrypted as it is
         self._timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -225,6 +226,7 @@ class ClientProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """See `twisted.internet.protocol.Protocol`."""
         if self._verdict is None:
+            self._heard = True
             self._act(self._client.receive(data))
             self._set_timer()
 
@@ -234,7 +236,9 @@ class ClientProtocol(Protocol):
             self._timer.cancel()
             self._timer = None
         if self._verdict is None:
-            outcome = "tls_failed" if reason.check(SSL.Error, VerificationError) else "connection_lost"
+            # Once it has spoken TLS has not failed: another try in the clear might bring the mail twice.
+            unheard = not self._heard and reason.check(SSL.Error, VerificationError)
+            outcome = "tls_failed" if unheard else "connection_lost"
             self._settle(Verdict(outcome, None, False, self._client.stage.name.lower()))
 
     def _act(self, actions: Sequence[smtp.Action]) -> None:
@@ -245,6 +249,7 @@ class ClientProtocol(Protocol):
                     transport.write(octets)
                 case smtp.StartTLS():
                     transport.startTLS(self._tls_options())
+                    self._heard = False
                     self._act(self._client.encrypted())  # it leaves once the handshake is done
                 case Verdict():
                     self._settle(action)

@@ -13,7 +13,7 @@ FROM = _set(
     """from|de|von|da|van|od|från|fra|lähettäjä|от|от кого|від|差出人|送信者|发件人|發件人|寄件者|寄件人
     |gönderen|kimden|feladó|από|보낸 사람|보낸사람|발신|מאת|من|expéditeur|remitente|mittente|afzender
     |absender|remetente|nadawca|odesílatel|odosielateľ|avsändare|afsender|avsender|saatja|nuo|no|từ|จาก
-    |dari|pengirim|از|de la|šalje"""
+    |dari|pengirim|از|de la|šalje|frá|од|प्रेषक|द्वारा"""
 )
 """The header of who wrote it, as a quotation's head shows it."""
 
@@ -23,7 +23,8 @@ SENT = _set(
     |отправлено|дата|надіслано|відправлено|送信日時|日時|日付|发送时间|日期|時間|时间|寄件日期|傳送時間
     |傳送日期|發送日期|gönderildi|gönderilen|gönderme tarihi|tarih|odesláno|odoslané|elküldve|dátum
     |στάλθηκε|ημερομηνία|보낸 날짜|날짜|נשלח|תאריך|تم الإرسال|تاريخ|التاريخ|أرسلت|fecha|trimis|poslano
-    |poslato|dikirim|tanggal|đã gửi|ngày|ส่ง|วันที่|saadetud|išsiųsta|nosūtīts|ارسال"""
+    |poslato|dikirim|tanggal|đã gửi|ngày|ส่ง|วันที่|saadetud|išsiųsta|nosūtīts|ارسال|dagsetning
+    |изпратено|изпратени|enviat|enviat el|послато|испратено|भेजा गया|दिनांक"""
 )
 """The header of when it was sent."""
 
@@ -32,14 +33,15 @@ TO = _set(
     |προς|받는 사람|받는사람|수신|אל|إلى|către|za|kam|kepada|đến|tới|ถึง|per|destinataire|empfänger
     |destinatario|ontvanger|به|kellele|cc|kopie|copie à|copie|kopia|kopi|kopio|копия|копія|ccn|bcc
     |másolatot kap|抄送|副本|κοιν.|참조|עותק|نسخة|bilgi|reply-to|antwort an|répondre à|responder a
-    |antwoord aan|importance|wichtigkeit|attachments|anlagen"""
+    |antwoord aan|importance|wichtigkeit|attachments|anlagen|afrit|до|per a|a/c|за|prima|adressaat
+    |प्रति"""
 )
 """The headers of who else is written to, and what else stands between the others."""
 
 SUBJECT = _set(
     """subject|objet|asunto|betreff|oggetto|onderwerp|assunto|temat|ämne|emne|aihe|тема|件名|主题|主旨
     |主題|konu|předmět|predmet|tárgy|θέμα|제목|נושא|الموضوع|موضوع|subiect|zadeva|subjek|perihal|chủ đề
-    |tiêu đề|เรื่อง|teema|tema|sujet"""
+    |tiêu đề|เรื่อง|teema|tema|sujet|efni|относно|assumpte|temats|предмет|विषय"""
 )
 """The header of the subject."""
 
@@ -47,9 +49,9 @@ WROTE = (
     r"(?<!\w)(?:wrote|writes|schrieb|geschrieben|schreibt|a écrit|écrit|escribió|ha scritto|scrive"
     r"|schreef|geschreven|schrijft|escreveu|skrev|kirjoitti|napisał\(a\)|napisała?|pisze|napsal\(a\)"
     r"|napsala?|píše|napísal\(a\)|napísala?|írta|a scris|написал\(а\)|написала?|пишет|писала?|написав"
-    r"|написала|пише|έγραψε|yazdı|je napisao|napisao|je napisala|rašė|rakstīja|kirjutas|va escriure"
-    r"|ha escrit|đã viết|menulis|skrifaði)(?!\w)|כתב|כתבה|كتب|كتابة|نوشت|のメール|書きました|写道|寫道"
-    r"|작성|เขียน|ने लिखा"
+    r"|написала|пише|написа|написао|напиша|έγραψε|yazdı|napisao|napisala|rašė|rakstīja|kirjutas|va escriure"
+    r"|ha escrit|đã viết|menulis|skrifaði|idatzi du|escribiu)(?!\w)|כתב|מאת|كتب|كتابة|نوشت"
+    r"|のメール|書きました|写道|寫道|작성|쓴 글|เขียน|ने लिखा"
 )
 """What he did, in the line that introduces a quotation."""
 
@@ -77,34 +79,92 @@ FORWARDED = (
 )
 """The line above another mail, without the dashes around it."""
 
-# What a telephone or a program adds names itself: "Sent with DHL" is somebody's sentence.
-DEVICE = (
-    r"(?:\b(?:i(?:phone|pad|pod)|android|galaxy|samsung|smartphone|blackberry|huawei|xiaomi|redmi|pixel"
-    r"|oneplus|nokia|motorola|windows ?phone|outlook|yahoo|gmail|proton|protonmail|tuta|tutanota|gmx|web\.de"
-    r"|t-online|freemail|aol|icloud|k-9|fairemail|bluemail|aquamail|typeapp|thunderbird|delta chat|mail\.ru"
-    r"|mail (?:for|pour|für|para|per|voor) windows)\b"
-    r"|\b(?:my|meinem|mon|mi|mio|mijn) (?:cell ?|mobile ?|smart)?(?:phone|device|tablet|handy|gerät|telefon"
-    r"|mobiltelefon|appareil|portable|mobile|téléphone|móvil|teléfono|celular|dispositivo|cellulare|telefoon))"
+# What a telephone or a program adds names itself: "Sent with DHL" is somebody's sentence, and so is what has
+# a comma or a number in it.
+_WORD = r"(?!\+?\d{3})[^\s,;:?!.]+(?:\.[^\s,;:?!.]+){0,3}"
+_BRAND = (
+    r"\[?(?:i(?:phon|pad|pod)|android|galaxy|samsung|smartphone|blackberry|huawei|honor|xiaomi|redmi|pixel"
+    r"|oneplus|oppo|nokia|motorola|windows ?phone|outlook|hotmail|yahoo|gmail|proton ?mail|proton"
+    r"|tuta(?:nota)?|gmx|mobilen mail|web\.de|t-online|freemail|aol|icloud|k-9|fairemail|bluemail"
+    r"|aquamail|typeapp|thunderbird|delta chat|mail\.ru|mail (?:for|pour|für|para|per|voor) windows)"
+    r"(?:\]\(https?:[^\s)]{0,100}\))?[^\s,;:?!.]{0,14}"
 )
+_OWN_PHONE = (
+    r"(?:my|meinem|mon|ma|mi|mio|mia|mijn|meu|minha|min|mitt|mojego|mojej|моего|моей|мого|моєї|mého|svého|môjho"
+    rf"|mog|mojega) (?:{_WORD} ){{0,4}}?(?:cell|(?:smart|mobile )?(?:phone|device)|mobile|tablet|handy|gerät"
+    r"|telefon[aou]?|mobiltelefon|appareil|portable|téléphone|móvil|teléfono|celular|dispositivo|cellulare"
+    r"|telefone|telemóvel|telefoon|toestel|urządzenia|устройства|телефона|смартфона|пристрою|телефону"
+    r"|mobilu|zařízení|zariadenia|enhet|enhed|mobil|uređaja)"
+)
+_SENT_FROM = (
+    r"(?:enviad[oa] (?:desde|con|com|a través de|a partir d[aeo]|d[aeo]|pelo|via)|inviat[oa] (?:dall?|da|con)"
+    r"|envoy[ée]e? (?:de|du|depuis|avec|par|à partir d[eu]?)|(?:gesendet|verschickt|versendet) (?:vo[nm]|mit"
+    r"|über)|(?:verzonden|verstuurd) (?:vanaf|vanuit|met|via)|(?:skickat|skickades) (?:från|med|via)"
+    r"|sendt (?:fra|med|via)|lähetetty|wysłan[aeoy] (?:ze?|za pomocą|przez)|отправлен[ао] (?:со?|из|от|через)"
+    r"|(?:надіслано|відправлено) (?:з|із|зі|через|за)|изпратен[ао] (?:от|с|чрез)|(?:послато|испратено)"
+    r" (?:са?|од|преко|из)|posla[nt]o (?:sa?|iz|z|preko|putem)|ode?slán[ao] (?:ze?|pomocí|přes)"
+    r"|odoslan[ée] (?:zo?|pomocou|cez)|(?:ε?στάλθηκε|εστάλη|απεστάλη) (?:από|με|μέσω)"
+    r"|trimis (?:de pe|de la|din|cu|prin)|enviat (?:des del?|amb|del?)|išsiųsta (?:iš|per|naudojant)"
+    r"|nosūtīts (?:no|izmantojot)|saadetud|sent (?:úr|frá|með)|发送?自|傳自|寄自|通过|透過|ส่งจาก"
+    r"|(?:đã |được )?gửi (?:từ|bằng|qua)|dikirim (?:dari|dengan|melalui)|dihantar (?:daripada|dari)"
+    r"|(?:أُ?رسلت?|مُ?رسلة?|تم الإرسال) (?:من|عبر|باستخدام|بواسطة)(?: ال[ـ-]?)?|נשלח(?: באמצעות| מתוך| מה?-?)?"
+    r"|ارسال شده (?:از|با|توسط))"
+)
+_SENT_LAST = (
+    r"(?:から送信|より送信|で送信|에서 (?:보냄|보냈습니다|전송|보낸 메일)|gönderildi|gönderilmiştir|küldve"
+    r"|से भेजा गया|傳送|寄出|发送|發送|送出)"
+)
+_SENT_LAST_FROM = r"(?:從|从|通过|透過|私の|나의 |내 |az? |मेरे )?"
 _GET = (
-    r"(?:get|download|obtenez|télécharger|obtener|obtén|descargar|ottieni|scarica|obter o|obtenha o|skaffa"
-    r"|hämta|hent|pobierz|holen sie sich)"
+    r"(?:get|download|obtenez|obtenir|télécharger|obtener|obtén|descargar|ottieni|scarica|obter o|obtenha o"
+    r"|skaffa?|hämta|hent|last ned|pobierz|holen sie sich|hanki|lataa|получ\w+|скача\w+|загруз\w+|отрима\w+"
+    r"|завантаж\w+|изтеглете|преузмите|获取|取得|下載|下载|získejte|stáhn\w+|získa\w+|stiahn\w+|λήψη|αποκτήστε"
+    r"|κατεβάστε|קבל|הורד|الحصول|احصل|تنزيل|obțineți|descărcați|nabavite|preuzmite|prenesite|dapatkan|unduh"
+    r"|tải|ดาวน์โหลด|obteniu|baixa|gaukite|hankige)"
 )
+_GET_LAST = (
+    r"(?:beziehen|herunterladen|downloaden|を入手|を取得|を手に入れる|다운로드|받기|edinin|alın|indirin"
+    r"|letöltése|beszerzése)"
+)
+_LINK = r"(?::?\s?[<(\[]?https?:\S{1,150})?"
+_EXCUSE = (
+    r"(?:(?:please )?(?:excuse|forgive|pardon) (?:my|the|any) (?:brevity|typos)(?: and (?:brevity|typos))?"
+    r"|(?:bitte )?entschuldigen sie (?:die|meine) kürze|(?:veuillez )?excuse[rz] (?:ma|la) brièveté"
+    r"|(?:por favor, )?(?:disculpa|disculpe|perdona|perdone) (?:mi|la) brevedad|get the app)[.!]?"
+)
+_MODEL = rf"(?: {_WORD}){{0,7}}(?:, an? (?:{_WORD} ){{1,3}}smartphone)?"
 TAGLINE = (
-    rf"(?:sent (?:from|via|with|using)|enviado (?:desde|con|a través de|do|de|pelo)|inviato (?:da|dal|con)"
-    rf"|envoy[ée]e? (?:de|depuis|avec|par|à partir d)|gesendet (?:von|mit|über)|verzonden (?:vanaf|met)"
-    rf"|skickat från|sendt fra).{{0,60}}?{DEVICE}.{{0,100}}"
-    rf"|von (?:meinem|meiner|outlook|yahoo|gmx)\b.{{0,40}}\bgesendet[.!]?"
-    rf"|diese nachricht wurde von .{{0,40}}?{DEVICE}.{{0,80}}"
-    rf"|(?:{_GET} )?outlook (?:for|pour|für|para|per|voor|för|til|dla) (?:ios|android)"
-    r"(?: beziehen| herunterladen| downloaden)?(?:\s*[<(\[]?https?:.*)?"
-    r"|get (?:bluemail|typeapp|spark|aqua mail) for .{1,40}"
-    r"|yahoo mail: search, organize, conquer|sent securely with .{1,40}"
-    r"|(?:please )?(?:excuse|forgive|pardon) (?:my|the|any) (?:brevity|typos)(?: and (?:brevity|typos))?[.!]?"
-    r"|(?:bitte )?entschuldigen sie (?:die|meine) kürze[.!]?|(?:veuillez )?excuse[rz] (?:ma|la) brièveté[.!]?"
-    r"|(?:por favor, )?(?:disculpa|disculpe|perdona|perdone) (?:mi|la) brevedad[.!]?"
+    rf"(?:(?:sent from (?:(?:my|the|an?) (?:{_WORD} ){{0,5}}?)?{_BRAND}|sent from {_OWN_PHONE}"
+    rf"|sent (?:securely )?(?:via|with|using) (?:(?:my|the) (?:{_WORD} ){{0,2}}?)?{_BRAND}"
+    rf"|{_SENT_FROM}[ '’]?(?:{_WORD} ){{0,5}}?(?:\w{{1,6}}['’]|我的 ?)?{_BRAND}"
+    rf"|{_SENT_FROM} {_OWN_PHONE}){_MODEL}"
+    rf"|{_SENT_LAST_FROM}(?:{_WORD} ){{0,4}}?(?:我的 ?)?{_BRAND}{_MODEL} ?{_SENT_LAST}"
+    rf"|(?:von|(?:sicher )?mit) (?:(?:{_WORD} ){{0,4}}?{_BRAND}{_MODEL}|{_OWN_PHONE})"
+    r" (?:gesendet|verschickt|versendet)"
+    rf"|diese nachricht wurde von (?:{_WORD} ){{0,3}}?(?:{_BRAND}|{_OWN_PHONE}){_MODEL}"
+    rf"|{_GET} (?:{_WORD} ){{0,4}}?outlook(?: {_WORD}){{0,4}}? ?(?:ios|android)(?::?\w{{0,6}})?"
+    r"|(?:获取|取得|下載|下载)(?:适用于|適用於).{0,12}outlook"
+    rf"|(?:az )?outlook (?:{_WORD} ){{0,3}}?(?:ios|android)\S{{0,8}} ?{_GET_LAST}"
+    rf"|outlook {_GET_LAST} (?:ios|android)\S{{0,5}}"
+    rf"|(?:ios|android) ?(?:용|用|için) ?outlook\S{{0,3}} ?{_GET_LAST}"
+    r"|[^.!?]{0,40}outlook[^.!?]{0,40}(?:ios|android)[^.!?]{0,20}(?=[<(\[]https?:)"
+    r"|get (?:bluemail|typeapp|spark|aqua mail) for .{1,40}|yahoo mail ?: ?\w+, \w+[^.?!:]{0,40}"
+    r"|.{0,80}\bvir(?:us|en).{0,80}\b(?:avast|avg)\.com.{0,40})"
+    rf"[.!]?{_LINK}(?:[.!,]? ?{_EXCUSE})?|{_EXCUSE}|sent securely with .{{1,40}}"
 )
 """A line that a telephone or a program puts under what was written."""
+
+DISCLAIMED = (
+    r"confidenti|confidenciai?|riservat|vertraulich|vertrouwelijk|poufn|конфиденц|конфіденц|поверител"
+    r"|konfidenti|fortrolig|luottamuksell|důvěrn|dôvern|bizalmas|gizli|εμπιστευτικ|机密|機密|保密|秘密|기밀"
+    r"|סודי|סרי|povjerljiv|zaupn|intended (?:only |solely )?for|intended recipient"
+)
+DISCLAIMED_MAIL = (
+    r"\be-?mails?\b|\bmail|message|nachricht|mensaje|mensagem|messaggio|courriel|bericht|wiadomoś|сообщени"
+    r"|письмо|повідомлен|лист|meddeland|meddelelse|viesti|zpráv|správ|üzenet|levél|ileti|mesaj|μήνυμα|邮件|郵件"
+    r"|メール|메일|הודע|رسال|poruk|sporočil|missatge|mesaj"
+)
+"""A paragraph that a company puts under all of its mails: it speaks of both."""
 
 AWAY = (
     r"auto(?:matic)?[ -]?reply|automated reply"

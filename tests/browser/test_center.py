@@ -10,7 +10,8 @@ from storage.events import Kind
 from storage.records import PartState
 from storage.tables import part
 from tests.browser.conftest import Complaints, Open
-from tests.browser.stage import OTHER_PHONE, PASSWORD, PHONE, Person, Stage, now_ms
+from tests.browser.stage import OTHER_PHONE, PHONE, Person, Stage, now_ms
+from tests.browser.talk import hearing, live, log_in, saving, talk, thread_of
 from tests.server import until
 
 A_SECOND_MS = 1_000
@@ -21,28 +22,11 @@ window.setTimeout = (call, ms, ...more) => ms >= 5000 ? 0 : real(call, ms, ...mo
 """
 
 
-def thread_of(person: Person, peer: str = PHONE) -> str:
-    return f"/conversations/{person.did}/{peer}"
-
-
-def live(page: Page) -> Page:
-    """Once it hears of changes."""
-    hearing(page, "stream", "shared")
-    return page
-
-
-def hearing(page: Page, *ways: str) -> None:
-    """Until it hears of changes in one of these ways."""
-    page.locator(", ".join(f"html[data-live={way}]" for way in ways)).wait_for(state="attached")
-
-
 def test_log_in_read_and_answer(opened: Open, stage: Stage, person: Person) -> None:
     stage.text(person.did, "Good morning")
     page = opened(None, "/conversations")
     expect(page).to_have_title("Log in · Trunkline")
-    page.get_by_label("Log-in").fill(person.user.login)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, person)
     page.get_by_role("link", name="Good morning").click()
     expect(page.get_by_role("log")).to_contain_text("Good morning")
     page.get_by_label("Your answer").fill("And to you 👋")
@@ -127,8 +111,7 @@ def test_a_state_that_the_feed_tells_is_shown(opened: Open, stage: Stage, person
 
 
 def test_a_hidden_page_asks_when_it_is_shown(opened: Open, stage: Stage, person: Person) -> None:
-    stage.history(person, 1)
-    page = live(opened(person, thread_of(person)))
+    page = talk(opened, stage, person)
     looks = "Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true })"
     page.evaluate(f"hidden => {{ {looks} }}", True)
     stage.text(person.did, "while nobody looked")
@@ -170,8 +153,7 @@ def test_an_answer_is_shown_at_once_and_goes_once_though_the_line_breaks(
     opened: Open, stage: Stage, person: Person, complaints: Complaints
 ) -> None:
     complaints.allowed = "ERR_FAILED"
-    stage.history(person, 1)
-    page = live(opened(person, thread_of(person)))
+    page = talk(opened, stage, person)
     lost = []
 
     def lose_the_answer(route: object) -> None:
@@ -211,7 +193,7 @@ def test_enter_and_shift_enter(opened: Open, stage: Stage, person: Person) -> No
 def test_a_draft_is_kept_and_gone_when_it_is_sent(opened: Open, stage: Stage, person: Person) -> None:
     stage.history(person, 1)
     page = opened(person, thread_of(person))
-    with page.expect_response(lambda answer: "do=draft" in (answer.request.post_data or "")):
+    with saving(page):
         page.get_by_label("Your answer").fill("begun and left")
     elsewhere = opened(person)
     expect(elsewhere.get_by_role("link", name="Draft: begun and left")).to_be_visible()

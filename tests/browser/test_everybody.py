@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from storage import export
 from storage.records import PartState
@@ -25,6 +25,7 @@ TALK = (
 )
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NARROW = 320
+AT_200_PERCENT: ViewportSize = {"width": 640, "height": 360}
 OF_LAYOUT = ["target-size", "scrollable-region-focusable", "page-has-heading-one", "empty-heading", "bypass"]
 """The rules that may say another thing of a page where it is narrow."""
 LONG_NAMED = "+12025550152"
@@ -35,6 +36,10 @@ STICKS_OUT = """() => [...document.querySelectorAll("body *")].filter((element) 
   return !element.closest(".hidden, .skip, .wide, .top nav, .bar .actions, .name, .last, .chip");
 }).map((element) => element.outerHTML.slice(0, 120))"""
 """What is partly out of sight, and in nothing that scrolls sideways."""
+CUT_ON_PAPER = """() => [...document.querySelectorAll(".scroll, .wide, .composer, main button")].filter(
+  (element) => element.checkVisibility() &&
+    (element.matches(".composer, button") || element.scrollHeight > element.clientHeight + 1)
+).map((element) => element.outerHTML.slice(0, 120))"""
 SCHEMES = {"en": ("light", "dark"), "fr": ("light",), "es": ("dark",)}
 """Where each page is looked at, every time by all rules: a run takes a second, and there are many pages."""
 
@@ -63,14 +68,22 @@ def barriers(page: Page, language: str) -> list[str]:
     return found
 
 
-def narrows(page: Page) -> list[str]:
-    """What is wrong with the page at this width: what is cut off; and by axe, where that is narrow."""
+def narrows(page: Page, rules: list[str] | None = OF_LAYOUT) -> list[str]:
+    """What is wrong with the page at this width: what is cut off; and by these of axe, where it is narrow."""
     found: list[str] = page.evaluate(STICKS_OUT)
     wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
     if wide > 0:
         found.append(f"{wide} px too wide")
     narrow = page.viewport_size is not None and page.viewport_size["width"] == NARROW
-    return found + (violations(page, OF_LAYOUT) if narrow else [])
+    return found + (violations(page, rules) if narrow else [])
+
+
+def unprintable(page: Page) -> list[str]:
+    """What would be cut off on paper, or be there to be pressed."""
+    page.emulate_media(media="print")
+    found: list[str] = page.evaluate(CUT_ON_PAPER)
+    page.emulate_media(media="screen")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +149,11 @@ def test_dialogs_have_no_barrier(opened: Open, lively: Person) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     assert barriers(page, "en") == []
+    page.keyboard.press("Escape")
+    page.set_viewport_size(AT_200_PERCENT)
+    thread = page.get_by_role("log").bounding_box()
+    assert thread is not None
+    assert thread["height"] > AT_200_PERCENT["height"] / 3, "some messages are to be seen"
 
 
 def test_the_pages_of_the_api_have_no_barrier(opened: Open) -> None:
@@ -152,7 +170,7 @@ def test_every_width(opened: Open, stage: Stage, lively: Person, complaints: Com
         page = opened(lively, viewport=size, locale=LANGUAGES[language])
         for name, path in pages(stage, lively).items():
             page.goto(path)
-            wrong[f"{name} {language}"] = narrows(page)
+            wrong[f"{name} {language}"] = narrows(page) + (unprintable(page) if language == "en" else [])
             for scheme in ("light", "dark") if language == "en" else ():
                 page.emulate_media(color_scheme=scheme)
                 page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png")

@@ -48,7 +48,7 @@ def test_the_queue(opened: Open, boss: Person, desk: Desk) -> None:
     page.get_by_role("button", name="Give up").click()
     expect(row(page, waits)).to_have_count(0)
     page.goto(f"/messages/{waits}")
-    expect(page.get_by_text("given_up").first).to_be_visible()
+    expect(page.get_by_text("it was given up").first).to_be_visible()
     page.goto("/operator/audit")
     expect(page.get_by_role("row").filter(has_text="queue cancel").first).to_contain_text(str(waits))
 

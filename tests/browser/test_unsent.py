@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from storage import sessions
 from tests.browser.conftest import Complaints, Open
-from tests.browser.stage import PASSWORD, PHONE, Person, Stage, now_ms
-from tests.browser.test_center import live, thread_of
+from tests.browser.stage import PHONE, Person, Stage, now_ms
+from tests.browser.talk import log_in, saving, talk, thread_of
 from tests.server import until
 
 
@@ -17,15 +17,8 @@ def end_log_ins(stage: Stage, person: Person) -> None:
             sessions.end_session(conn, found.id)
 
 
-def log_in(page: Page, person: Person) -> None:
-    page.get_by_label("Log-in").fill(person.user.login)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-
-
 def test_a_text_outlives_the_log_in(opened: Open, stage: Stage, person: Person) -> None:
-    stage.history(person, 1)
-    page = live(opened(person, thread_of(person)))
+    page = talk(opened, stage, person)
     text = page.get_by_label("Your answer")
     end_log_ins(stage, person)
     text.fill("written too late")
@@ -45,8 +38,7 @@ def test_a_page_of_a_log_in_before_says_so(
     opened: Open, stage: Stage, person: Person, complaints: Complaints
 ) -> None:
     complaints.allowed = "403"
-    stage.history(person, 1)
-    page = live(opened(person, thread_of(person)))
+    page = talk(opened, stage, person)
     page.evaluate("() => document.getElementsByName('csrf').forEach((field) => { field.value = 'old'; })")
     text = page.get_by_label("Your answer")
     text.fill("with an old token")
@@ -65,8 +57,7 @@ def test_a_strangers_page_is_not_put_into_ours(
     opened: Open, stage: Stage, person: Person, complaints: Complaints
 ) -> None:
     complaints.allowed = "502"
-    stage.history(person, 1)
-    page = live(opened(person, thread_of(person)))
+    page = talk(opened, stage, person)
     page.route(
         f"**{thread_of(person)}",
         lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"),
@@ -81,8 +72,7 @@ def test_a_strangers_page_is_not_put_into_ours(
 
 def test_a_draft_is_tried_again(opened: Open, stage: Stage, person: Person, complaints: Complaints) -> None:
     complaints.allowed = "ERR_FAILED"
-    stage.history(person, 1)
-    page = live(opened(person, thread_of(person)))
+    page = talk(opened, stage, person)
     lost: list[str] = []
 
     def lose(route: Any) -> None:
@@ -93,7 +83,7 @@ def test_a_draft_is_tried_again(opened: Open, stage: Stage, person: Person, comp
             route.continue_()
 
     page.route(f"**{thread_of(person)}", lose)
-    with page.expect_response(lambda answer: "do=draft" in (answer.request.post_data or "")):
+    with saving(page):
         page.get_by_label("Your answer").fill("kept after all")
     assert lost == ["once"]
     elsewhere = opened(person)
@@ -106,7 +96,10 @@ def test_a_first_message_is_kept_until_it_is_sent(opened: Open, stage: Stage, pe
     page.get_by_label("To", exact=True).fill(PHONE)
     page.get_by_role("combobox", name="From", exact=True).select_option(second)
     written = f"begun by {person.user.login}"
-    page.get_by_role("textbox", name="Text").fill(written)
+    with saving(page):
+        page.get_by_role("textbox", name="Text").fill(written)
+    elsewhere = opened(person, "/new")
+    expect(elsewhere.get_by_role("textbox", name="Text")).to_have_value(written)
     page.goto("/conversations")
     end_log_ins(stage, person)
     page.goto("/new")

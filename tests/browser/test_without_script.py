@@ -48,13 +48,17 @@ def test_a_new_message_to_a_name(opened: Open, stage: Stage, person: Person) -> 
 
 def test_search_and_filters(opened: Open, stage: Stage, person: Person) -> None:
     stage.contact(person, "Ann", PHONE)
-    stage.history(person, 3)
+    stage.history(person, 30)
     page = opened(person, java_script_enabled=False)
     page.get_by_label("Search").fill("ann")
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("link", name="Ann")).to_have_count(1)
     page.get_by_role("link", name="Ann").click()
     expect(page.get_by_role("heading", name="Ann")).to_be_visible()
+    thread, newest = page.get_by_role("log").bounding_box(), page.locator(".bubble").last.bounding_box()
+    assert thread is not None
+    assert newest is not None
+    assert newest["y"] + newest["height"] <= thread["y"] + thread["height"], "the newest is in sight"
     page.get_by_role("link", name="List", exact=True).click()
     page.get_by_role("link", name="Show everything").click()
-    expect(page.locator(".row")).to_have_count(3)
+    expect(page.locator(".row")).to_have_count(30)

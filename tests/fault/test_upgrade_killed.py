@@ -4,7 +4,6 @@ A killed upgrade has changed nothing; the next one goes through; then every row 
 that of a new store.
 """
 
-import contextlib
 import re
 import signal
 import subprocess
@@ -26,39 +25,45 @@ PLACES = 4
 WRITES = (1, 3, 10, 30, 60)
 
 
-@contextlib.contextmanager
-def upgrades(url: str) -> Iterator["subprocess.Popen[str]"]:
-    """A process that upgrades the store when it is told to, and has each upgrade killed."""
-    command = [sys.executable, "-m", "tests.fault.upgrading", url]
+class Upgrades:
+    """A process that upgrades stores, and has each upgrade killed where it is told to."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def attempt(self, engine: Engine, place: object) -> str:
+        """Upgrade until there; what became of it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(engine.url.render_as_string(hide_password=False), place, file=self._process.stdin, flush=True)
+        return self._process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def upgrades() -> Iterator[Upgrades]:
+    """One for all stores."""
+    command = [sys.executable, "-m", "tests.fault.upgrading"]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        yield process
+        yield Upgrades(process)
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(30) == 0
 
 
-def attempt(process: "subprocess.Popen[str]", place: object) -> str:
-    """Upgrade until there; what became of it."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    print(place, file=process.stdin, flush=True)
-    return process.stdout.readline().strip()
-
-
-def deaths(process: "subprocess.Popen[str]") -> Iterator[str]:
+def deaths(upgrades: Upgrades, engine: Engine) -> Iterator[str]:
     """Upgrades killed at COMMIT, at the first statement and at some between; then one that is not."""
-    last = attempt(process, "COMMIT")
+    last = upgrades.attempt(engine, "COMMIT")
     found = re.fullmatch(r"killed at (\d+): COMMIT", last)
     assert found is not None, last
     yield last
     statements = int(found[1])
     for number in range(0, statements, max(1, statements // PLACES)):
-        said = attempt(process, number)
+        said = upgrades.attempt(engine, number)
         assert said.startswith(f"killed at {number}: "), said
         yield said
-    assert attempt(process, "never") == "done"
+    assert upgrades.attempt(engine, "never") == "done"
 
 
 @pytest.fixture
@@ -102,22 +107,22 @@ def is_upgraded(engine: Engine, before: released.Rows) -> None:
 
 @pytest.mark.parametrize("revision", released.revisions()[:-1])
 def test_an_upgrade_killed_in_the_middle(
-    engine: Engine, revision: str, request: pytest.FixtureRequest
+    engine: Engine, revision: str, upgrades: Upgrades, request: pytest.FixtureRequest
 ) -> None:
     released.make(engine, revision)
     before = released.content(engine)
-    with upgrades(engine.url.render_as_string(hide_password=False)) as process:
-        for said in deaths(process):
-            assert migrate.current(engine) == revision, said
-            assert released.content(engine) == before, said
+    for said in deaths(upgrades, engine):
+        assert migrate.current(engine) == revision, said
+        assert released.content(engine) == before, said
     is_upgraded(engine, before)
     assert released.schema(engine) == schema_of_a_new_store(request, engine)
 
 
-def test_a_new_store_killed_in_the_middle(engine: Engine, request: pytest.FixtureRequest) -> None:
-    with upgrades(engine.url.render_as_string(hide_password=False)) as process:
-        for said in deaths(process):
-            assert migrate.current(engine) is None, said
+def test_a_new_store_killed_in_the_middle(
+    engine: Engine, upgrades: Upgrades, request: pytest.FixtureRequest
+) -> None:
+    for said in deaths(upgrades, engine):
+        assert migrate.current(engine) is None, said
     assert migrate.current(engine) == migrate.head()
     assert released.schema(engine) == schema_of_a_new_store(request, engine)
 

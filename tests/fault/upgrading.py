@@ -1,9 +1,9 @@
 """Upgrades of a store that die by `kill -9`, each in a process of its own, as often as they are asked for.
 
-    python -m tests.fault.upgrading URL
+    python -m tests.fault.upgrading
 
-reads a number from each line, or COMMIT. The upgrade dies before its statement of that number, and the answer
-is "killed at <number>: <statement>"; "done" when it had no such statement.
+reads the URL of a store and a number, or COMMIT, from each line. The upgrade dies before its statement of
+that number, and the answer is "killed at <number>: <statement>"; "done" when it had no such statement.
 """
 
 import os
@@ -62,7 +62,7 @@ def main() -> None:
     """See the module."""
     migrate.head()  # alembic is read once, before the forks
     for line in sys.stdin:
-        print(attempt(sys.argv[1], line.strip()), flush=True)
+        print(attempt(*line.split()), flush=True)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,7 @@ class Kannel:
         smsbox_process = self._start("smsbox", conf)
         threading.Thread(target=self._drain, args=(smsbox_process,), daemon=True).start()
         self._until_connectable(self._sendsms)
+        self._until_boxes_talk()
 
     def submit(self, text: str, to: str, **more: str) -> None:
         """A text, through sendsms."""
@@ -223,6 +224,18 @@ class Kannel:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
+
+    def _until_boxes_talk(self) -> None:
+        """Before that smsbox takes a text and answers 503."""
+        deadline = time.monotonic() + 20
+        while True:
+            with urlopen(f"http://{LOOPBACK}:{self._admin}/status.txt?password=secret", timeout=10) as got:
+                said = got.read().decode("utf-8", "replace")
+            if "smsbox" in said.partition("Box connections")[2].partition("SMSC connections")[0]:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(said)
+            time.sleep(0.05)
 
     def _end(self) -> None:
         for box in self._boxes:  # there is nothing that they ought to save

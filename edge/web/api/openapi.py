@@ -4,6 +4,7 @@ Nothing here knows a route by name: what is described is what the router does.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -222,8 +223,13 @@ def _named(routes: Sequence[Route]) -> Iterable[Record]:
 def route(routes: Sequence[Route]) -> Route:
     """The one that gives the document, which describes itself too."""
 
+    @cache
+    def octets() -> bytes:
+        """Written when it is first asked for: a server starts without it."""
+        return orjson.dumps(document([*routes, own]))
+
     def give(call: Call) -> Reply:
-        return Reply(200, octets)
+        return Reply(200, octets())
 
     own = Route(
         method="GET",
@@ -235,7 +241,6 @@ def route(routes: Sequence[Route]) -> Route:
         do=give,
         gives={200: _DESCRIBED},
     )
-    octets = orjson.dumps(document([*routes, own]))
     return own
 
 
@@ -246,6 +251,11 @@ class Page(Resource):
 
     def __init__(self, routes: Sequence[Route]) -> None:
         super().__init__()
+        self._routes = routes
+
+    @cached_property
+    def _octets(self) -> bytes:
+        """Written when it is first asked for: a server starts without it."""
         environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -255,7 +265,7 @@ class Page(Resource):
         )
         environment.globals.update(static=versioned)
         page = environment.get_template("docs.html")
-        self._octets = page.render(tags=_chapters(routes), about=ABOUT, scopes=SCOPES).encode()
+        return page.render(tags=_chapters(self._routes), about=ABOUT, scopes=SCOPES).encode()
 
     def render(self, request: EdgeRequest) -> int:
         """GET and HEAD."""

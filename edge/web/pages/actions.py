@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from edge.web import origin
 from edge.web.changes import noted
-from edge.web.pages.answers import Answer, PageProblem, not_found, see_other
+from edge.web.pages.answers import Answer, PageProblem, gone, not_found, see_other
 from edge.web.pages.forms import Fields
-from edge.web.pages.locales import N_
+from edge.web.pages.locales import DEFAULT_LANGUAGE, N_, Locale
 from edge.web.pages.page import MemberPage
 from edge.web.pages.sending import NO_SETBACK, Setback
 from edge.web.pages.sessions import Visitor
@@ -40,18 +40,31 @@ SAID = {
 }
 """What the page says after a redirection, by the word in its address."""
 
+MEANWHILE = N_("Nothing was changed: this is there already, or it is another one by now. Look at it again.")
+
 
 class Wrong(Exception):
     """A field cannot be as it was written ("": none is at fault). The sentence is looked up in the reader's
-    language; ``values`` are what its ``%(name)s`` stand for.
+    language; ``values`` are what its ``%(name)s`` stand for. ``own_words`` is what the server itself says of
+    it, in English: readers of English get that, and others both.
     """
 
-    def __init__(self, field: str, sentence: str, status: int = 422, **values: object) -> None:
+    def __init__(
+        self, field: str, sentence: str, status: int = 422, *, own_words: str = "", **values: object
+    ) -> None:
         super().__init__(sentence)
         self.field = field
         self.sentence = sentence
         self.status = status
+        self.own_words = own_words
         self.values = values
+
+    def setback(self, locale: Locale) -> Setback:
+        """As the page shows it to this reader."""
+        if self.own_words and locale.language == DEFAULT_LANGUAGE:
+            return Setback(self.status, self.own_words, self.field)
+        sentence = locale.gettext(self.sentence) % self.values
+        return Setback(self.status, sentence, self.field, own_words=self.own_words)
 
 
 Doing = Callable[[EdgeRequest, Visitor], Any]
@@ -71,7 +84,8 @@ class Question:
 class ActionPage(MemberPage):
     """Subclasses have `actions`, by what ``do`` says, and `shown`, which shows the page.
 
-    An action raises `Wrong`, or what the store raises: NotFound is 404, Conflict is told above the forms.
+    An action raises `Wrong`, or what the store raises: NotFound is 404, Conflict is told above the forms. One
+    that removes says so when there was nothing to remove.
     """
 
     def actions(self) -> Mapping[str, Doing]:
@@ -85,7 +99,10 @@ class ActionPage(MemberPage):
         raise NotImplementedError
 
     async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
-        """What to ask first. A button that wants it asked is called ``ask`` instead of ``do``."""
+        """What to ask first. A button that wants it asked is called ``ask`` instead of ``do``.
+
+        Raises `gone` or NotFound when that is not there of which it would ask.
+        """
         return None
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -105,12 +122,12 @@ class ActionPage(MemberPage):
         try:
             answer: Answer = await (self._ask if asked else doing)(request, visitor)
         except Wrong as error:
-            sentence = visitor.locale.gettext(error.sentence) % error.values
-            return await self.shown(request, visitor, Setback(error.status, sentence, error.field))
+            return await self.shown(request, visitor, error.setback(visitor.locale))
         except NotFound:
-            raise not_found() from None
+            raise gone() from None
         except Conflict as error:
-            return await self.shown(request, visitor, Setback(409, str(error)))
+            wrong = Wrong("", MEANWHILE, 409, own_words=str(error))
+            return await self.shown(request, visitor, wrong.setback(visitor.locale))
         return answer
 
     async def _ask(self, request: EdgeRequest, visitor: Visitor) -> Answer:

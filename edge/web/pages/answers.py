@@ -92,3 +92,8 @@ def see_other(location: str, *headers: Header) -> Answer:
 def not_found() -> PageProblem:
     """404."""
     return PageProblem(404, "There is nothing at this address.")
+
+
+def gone() -> PageProblem:
+    """404 for a form: of what it wants something done about, or removed."""
+    return PageProblem(404, "This is not there, or not any more: nothing was changed.")

@@ -1,19 +1,20 @@
 """The entries of the audit, in words: who, what, of what, with which details."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from edge.web.pages.account.preferences import ROLES
 from edge.web.pages.locales import N_, Locale
-from storage.audit import Entry
+from edge.web.pages.terms import handler_word
 
 WORDS = {
+    "console": N_("command given"),
     "contact.add": N_("contact added"),
     "contact.change": N_("contact changed"),
     "contact.import": N_("contacts imported"),
     "contact.merge": N_("contacts merged"),
     "contact.remove": N_("contact removed"),
     "did.change": N_("number’s settings changed"),
+    "endpoint.resume": N_("failing endpoint asked again"),
     "group.add": N_("group added"),
     "group.members": N_("contacts put into a group"),
     "group.remove": N_("group removed"),
@@ -21,6 +22,7 @@ WORDS = {
     "key.add": N_("API key made"),
     "key.revoke": N_("API key revoked"),
     "key.rotate": N_("API key got a new token"),
+    "manhole": N_("line of Python given"),
     "message.delete": N_("messages deleted"),
     "number.cancel": N_("order of a number taken back"),
     "number.order": N_("number ordered"),
@@ -48,44 +50,61 @@ WORDS = {
 ACTORS = {"user": "%s", "key": N_("API key %s"), "api": N_("program %s"), "operator": N_("operator %s")}
 COMMAND = N_("a command on the server")
 DETAILS = {
+    "at_once": N_("at once"),
+    "command": N_("command"),
+    "days": N_("days"),
     "did": N_("number"),
     "handlers": N_("handlers"),
+    "line": N_("line"),
+    "messages": N_("messages"),
     "others": N_("others"),
+    "outcome": N_("outcome"),
     "role": N_("role"),
     "scopes": N_("good for"),
     "sms": N_("SMS"),
 }
+OUTCOMES = {
+    "done": N_("done"),
+    "refused": N_("refused"),
+    "failed": N_("failed"),
+    "misused": N_("not understood"),
+}
+UNTOLD = frozenset({"form"})
+"""What the server alone needs to know."""
 
 
-def action_word(entry: Entry, locale: Locale) -> str:
+def action_word(action: str, locale: Locale) -> str:
     """What was done; of what has no word here its own name."""
-    found = WORDS.get(entry.action)
-    return entry.action if found is None else locale.gettext(found)
+    found = WORDS.get(action)
+    return action if found is None else locale.gettext(found)
 
 
-def actor_word(entry: Entry, locale: Locale) -> str:
+def actor_word(actor: str, locale: Locale) -> str:
     """Who did it."""
-    kind, _, name = entry.actor.partition(":")
+    kind, _, name = actor.partition(":")
     if not name:
-        return locale.gettext(COMMAND) if kind == "command" else entry.actor
+        return locale.gettext(COMMAND) if kind == "command" else actor
     found = ACTORS.get(kind)
-    return entry.actor if found is None else locale.gettext(found).replace("%s", name)
+    return actor if found is None else locale.gettext(found).replace("%s", name)
 
 
-def details(entry: Entry, locale: Locale) -> Mapping[str, str]:
+def details(detail: Mapping[str, object], locale: Locale) -> Mapping[str, str]:
     """With which values, by what they are called."""
     return {
         locale.gettext(DETAILS[name]) if name in DETAILS else name: _value(name, value, locale)
-        for name, value in entry.detail.items()
-        if value not in ("", None)
+        for name, value in detail.items()
+        if value not in ("", None) and name not in UNTOLD
     }
 
 
-def _value(name: str, value: Any, locale: Locale) -> str:
+def _value(name: str, value: object, locale: Locale) -> str:
     if isinstance(value, bool):
         return locale.gettext(N_("yes") if value else N_("no"))
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        items = map(str, value)
+        return ", ".join(handler_word(item, locale) if name == "handlers" else item for item in items)
     if name == "role":
         return next((locale.gettext(word) for role, word in ROLES.items() if str(role) == value), str(value))
+    if name == "outcome":
+        return locale.gettext(OUTCOMES.get(str(value), str(value)))
     return str(value)

@@ -1,6 +1,5 @@
 """The Message Center: /conversations, /conversations/DID/PEER with what was said; /new: the first word."""
 
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -22,7 +21,7 @@ from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
 from edge.web.pages.reading import Pane, read_pane, read_slice
-from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback
+from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback, new_key
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, conversations, drafts, numbers
@@ -36,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 DEPTH = 2  # DID and peer
 SUGGESTIONS = 8
-KEY_OCTETS = 12
+MAX_TO = 100
 
 
 class CenterPage(MemberPage):
@@ -71,7 +70,7 @@ class CenterPage(MemberPage):
             wanted=wanted,
             pane=pane,
             setback=setback,
-            key=secrets.token_urlsafe(KEY_OCTETS),
+            key=new_key(),
             **variables,
         )
 
@@ -272,24 +271,44 @@ class New(CenterPage):
         fields = Fields(request)
         source, to = fields.line("from"), fields.line("to")
         number = await self.portal.services.store.read(number_of, visitor.account_id, to)
+        if fields.line("do") == "draft":
+            await self._keep(visitor, source, self._number(number or to), fields.text("text"))
+            return Answer("", 204)
         draft = Draft(visitor.account_id, source, number or to, fields.text("text"), LEG)
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
+            await self._keep(visitor, "", "", "")
             return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
         return await self._form(request, visitor, sent)
+
+    async def _keep(self, visitor: Visitor, did: str, peer: str, text: str) -> None:
+        """What is written so far; "" forgets it."""
+        user, now_ms = visitor.user, self.portal.services.wall_ms()
+        await self.portal.services.store.writer.run(
+            "first draft",
+            lambda conn: drafts.put_first(conn, user.account_id, user.id, did, peer[:MAX_TO], text, now_ms),
+        )
+
+    def _number(self, written: str) -> str:
+        """As conversations have it, when it is one."""
+        with suppress(Refused):
+            return destination(written, self.portal.services.config.numbers.region)
+        return written
 
     async def _form(self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK) -> Answer:
         fields = Fields(request)
         form = {"from": fields.line("from"), "to": fields.line("to"), "text": fields.text("text")}
+        store, fresh = self.portal.services.store, not any(form.values()) and not setback.sentence
+        if fresh:
+            kept = await store.read(drafts.first, visitor.account_id, visitor.user.id)
+            form = dict(zip(("from", "to", "text"), kept, strict=True))
         if form["to"] and not form["from"]:
-            peer = form["to"]
-            with suppress(Refused):
-                peer = destination(peer, self.portal.services.config.numbers.region)
-            last = await self.portal.services.store.read(conversations.last_did, visitor.account_id, peer)
+            peer = self._number(form["to"])
+            last: str | None = await store.read(conversations.last_did, visitor.account_id, peer)
             form["from"] = last or ""
         counting = self.portal.counting(visitor)
         return await self.center(
-            request, visitor, "new.html", setback, form=form, counting=counting, current="/new"
+            request, visitor, "new.html", setback, form=form, fresh=fresh, counting=counting, current="/new"
         )
 
 

@@ -34,6 +34,11 @@ class Live(MemberPage):
         super().__init__(portal)
         self.open: dict[int, int] = {}
 
+    async def get(self, request: EdgeRequest) -> Answer:
+        """204 for whose log-in has ended: a browser asks no more (HTML, 9.2), nor complains of a page."""
+        answer = await super().get(request)
+        return Answer(status=204) if answer.status == 303 else answer
+
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """It takes the request over."""
         feed = self.portal.services.events

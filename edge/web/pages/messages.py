@@ -1,5 +1,6 @@
 """/messages: the classic list, newest first, to select and delete from; /messages/ID: what became of one."""
 
+import hashlib
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,14 @@ from edge.outbound import Draft
 from edge.web import origin
 from edge.web.api.members import parse_identifier
 from edge.web.pages import views
-from edge.web.pages.answers import Answer, PageProblem, not_found, see_other
+from edge.web.pages.answers import Answer, PageProblem, gone, not_found, see_other
 from edge.web.pages.export import Export
 from edge.web.pages.filters import Wanted, cursors, number_of
 from edge.web.pages.forms import Fields
 from edge.web.pages.page import MemberPage, is_refresh, part
 from edge.web.pages.portal import Portal
 from edge.web.pages.reading import read_list
-from edge.web.pages.sending import LEG, Sent
+from edge.web.pages.sending import LEG, Sent, new_key
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, dead_letters, deletion, endpoints, export, messages, numbers, search
@@ -28,6 +29,7 @@ from storage.ids import time_of
 from storage.messages import status_of
 from storage.records import DeliveryState, Did, MessageStatus, Role
 
+MAX_KEY = 100
 NAMES = 500
 """Contacts whose names are offered for the filter."""
 
@@ -72,15 +74,16 @@ class Messages(MemberPage):
             deleted=await self._deleted(visitor, Fields(request)),
             undone=Fields(request).line("undone"),
             none_chosen=Fields(request).line("chosen") == "none",
+            key=new_key(),
         )
 
     async def _deleted(self, visitor: Visitor, fields: Fields) -> tuple[int, int] | None:
-        """A deletion of this moment, which can still be undone: its id, and how many messages it took."""
+        """A deletion of this moment, which can still be undone: its id, and how many messages it holds."""
         found = parse_identifier(fields.line("deleted"))
         if found is None or self.portal.services.wall_ms() > time_of(found) + deletion.UNDO_MS:
             return None
         count = await self.portal.services.store.read(deletion.count, visitor.account_id, found)
-        return (found, count) if count else None
+        return found, count
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """Delete what is selected, or bring a deletion back."""
@@ -122,7 +125,14 @@ class DeleteAll(MemberPage):
         up_to = await self.portal.services.store.read(export.newest_id, visitor.account_id)
         word = self._word(visitor)
         return self.portal.page(
-            "delete_all.html", visitor, status, wanted=wanted, up_to=up_to, word=word, wrong=status != 200
+            "delete_all.html",
+            visitor,
+            status,
+            wanted=wanted,
+            up_to=up_to,
+            word=word,
+            wrong=status != 200,
+            key=Fields(request).line("key") or new_key(),
         )
 
     def _word(self, visitor: Visitor) -> str:
@@ -135,10 +145,18 @@ class DeleteAll(MemberPage):
         meant = wanted.filter(visitor.locale, number, up_to)
         subject = f"all ({wanted.query})" if wanted.query else "all"
         address = origin.client_address(request, bool(self.portal.public_url))
+        form = Fields(request).line("key")[:MAX_KEY]
         deletion_id = await writer.run(
             "delete messages",
             lambda conn: deletion.begin(
-                conn, services.store.ids, account_id, visitor.actor, subject, now_ms, address=address
+                conn,
+                services.store.ids,
+                account_id,
+                visitor.actor,
+                subject,
+                now_ms,
+                address=address,
+                form=form,
             ),
         )
 
@@ -184,6 +202,7 @@ class Message(MemberPage):
             cells=matrix(view),
             name=names.get(view.message.peer, ""),
             acting=self.portal.services.deliveries is not None,
+            key=new_key(),
         )
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -193,6 +212,11 @@ class Message(MemberPage):
         if do == "resend":
             return await self._resend(visitor, fields)
         if do == "delete":
+            if (
+                await self.portal.services.store.read(messages.get, visitor.account_id, self._identity)
+                is None
+            ):
+                raise gone()
             deletion_id = await delete_chosen(self.portal, request, visitor, [self._identity])
             return see_other(f"/messages?deleted={deletion_id}")
         for delivery_id in fields.identifiers("delivery"):
@@ -235,11 +259,20 @@ async def delete_chosen(portal: Portal, request: EdgeRequest, visitor: Visitor, 
     """Out of sight at once, from the store after half a minute: the deletion."""
     services, now_ms = portal.services, portal.services.wall_ms()
     address = origin.client_address(request, bool(portal.public_url))
+    key = Fields(request).line("key")[:MAX_KEY]
+    form = f"{key} {hashlib.sha256(str(sorted(chosen)).encode()).hexdigest()[:16]}" if key else ""
 
     def delete(conn: Connection) -> int:
         subject = str(len(chosen))  # with the action it says what was done, in any language
         found = deletion.begin(
-            conn, services.store.ids, visitor.account_id, visitor.actor, subject, now_ms, address=address
+            conn,
+            services.store.ids,
+            visitor.account_id,
+            visitor.actor,
+            subject,
+            now_ms,
+            address=address,
+            form=form,
         )
         deletion.delete_selected(conn, visitor.account_id, chosen, found, now_ms)
         return found

@@ -1,31 +1,25 @@
 """What all pages share: templates, log-ins, and how an error looks."""
 
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
 
 from edge.sealing import Seal
 from edge.sip.provisioning import Tokens
 from edge.web.headers import PAGE_HEAD, Header
-from edge.web.pages import views
 from edge.web.pages.answers import Answer, PageProblem
 from edge.web.pages.backoff import Backoff
 from edge.web.pages.cookies import ZONE, Cookies
 from edge.web.pages.locales import ENGLISH, N_, Locale, language_of, locale_of
-from edge.web.pages.navigation import ACCOUNT_TABS, OPERATOR_TABS, Section
+from edge.web.pages.navigation import Section
 from edge.web.pages.passwords import InThread, PasswordChecker, in_reactor_threads
 from edge.web.pages.sending import Sending
 from edge.web.pages.sessions import Sessions, Visitor
-from edge.web.pages.static import versioned
+from edge.web.pages.templating import templates
 from edge.web.request import EdgeRequest
 from edge.web.services import WebServices
 from protocols.sms import rules
 from protocols.sms.transliteration import PUNCTUATION
 from storage.records import User
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
 FREE_BY_LOGIN = 5
 FREE_BY_ADDRESS = 30
 FREE_BY_CODE = 4
@@ -67,25 +61,6 @@ class Portal:
         self.phone_tokens = Tokens(seconds)
         self.seal = Seal(services.config.server.seal_key)
         self.by_code = Backoff(FREE_BY_CODE, seconds)
-        self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-            extensions=["jinja2.ext.i18n"],
-        )
-        self._templates.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
-        self._templates.filters.update(views.FILTERS)
-        self._templates.globals.update(
-            static=versioned,
-            conversation=views.conversation_path,
-            simulator=services.simulator is not None,
-            zone_cookie=self.cookies.name(ZONE),
-            account_tabs=ACCOUNT_TABS,
-            operator_tabs=OPERATOR_TABS,
-        )
 
     def locale(self, request: EdgeRequest, user: User | None = None) -> Locale:
         """As the user has chosen, else as his browser says."""
@@ -101,12 +76,18 @@ class Portal:
         """A template's text. Whoever is logged in is known to it as ``visitor``."""
         spoken = visitor.locale if visitor is not None else locale or ENGLISH
         sections = [item for item in self.sections if visitor is not None and item.shown(visitor)]
-        return self._templates.get_template(template).render(
-            variables,
-            visitor=visitor,
-            locale=spoken,
-            sections=sections,
-            now_ms=self.services.wall_ms(),
+        return (
+            templates()
+            .get_template(template)
+            .render(
+                variables,
+                visitor=visitor,
+                locale=spoken,
+                sections=sections,
+                simulator=self.services.simulator is not None,
+                zone_cookie=self.cookies.name(ZONE),
+                now_ms=self.services.wall_ms(),
+            )
         )
 
     def page(
@@ -142,16 +123,3 @@ class Portal:
     def refuse(self, request: EdgeRequest, status: int) -> None:
         """For errors that no page of ours answered."""
         self.problem(PageProblem(status, SENTENCES[status]), locale=self.locale(request)).send(request)
-
-
-@pass_context
-def _gettext(context: Context, message: str) -> str:
-    """A template that is imported must be imported with its context, or it has no language."""
-    locale: Locale = context["locale"]
-    return locale.gettext(message)
-
-
-@pass_context
-def _ngettext(context: Context, one: str, many: str, count: int) -> str:
-    locale: Locale = context["locale"]
-    return locale.ngettext(one, many, count)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from storage.idempotency import Scope
 from storage.statements import Writes
 
 LEG = "portal"
+KEY_OCTETS = 12
 _KEY = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 REFUSALS = {
     "unknown_did": N_("This number is not one of this account."),
@@ -37,12 +39,16 @@ REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """Why a draft was not taken: what the page answers, says, and marks as at fault ("": no field)."""
+    """Why a draft was not taken: what the page answers, says, and marks as at fault ("": no field).
+
+    ``own_words`` are the server's, in English, which know more than the sentence in another language.
+    """
 
     status: int = 200
     sentence: str = ""
     field: str = ""
     headers: tuple[Header, ...] = ()
+    own_words: str = ""
 
 
 NO_SETBACK = Setback()
@@ -95,6 +101,11 @@ class Sending:
             return _reply(outcomes[0])
 
         return self._outbound.submit_many([draft], also).addCallback(sent)
+
+
+def new_key() -> str:
+    """For a form that may be sent twice and is meant once."""
+    return secrets.token_urlsafe(KEY_OCTETS)
 
 
 def setback(error: Refused, locale: Locale) -> Setback:

@@ -9,9 +9,10 @@ from jinja2.runtime import Context
 
 from edge.carrier_errors import GIVEN_UP, OPTED_OUT, error_of
 from edge.web.api.views import iso
+from edge.web.pages import terms
 from edge.web.pages.locales import N_, Locale
 from storage.messages import status_of
-from storage.records import DeliveryState, MessageFlag, MessageStatus, MessageView, PartFlag
+from storage.records import DeliveryState, MessageFlag, MessageStatus, MessageView, PartFlag, PartRecord
 
 EXCERPT = 300
 WORDS = {
@@ -53,7 +54,8 @@ REASONS = {
     OPTED_OUT: N_("the recipient wants no messages"),
     GIVEN_UP: N_("it was given up, and is not sent any more"),
 }
-"""In words, by the first word of `edge.carrier_errors.error_of`, which is shown beside them."""
+"""In words, by the first word of `edge.carrier_errors.error_of`; a carrier's is shown beside them."""
+OURS = frozenset({OPTED_OUT, GIVEN_UP})
 
 
 def _locale(context: Context) -> Locale:
@@ -98,6 +100,12 @@ def day(context: Context, ms: int) -> str:
 
 
 @pass_context
+def date(context: Context, ms: int) -> str:
+    """The day itself, where it is still read on another one: on paper."""
+    return _locale(context).day(ms)
+
+
+@pass_context
 def number(context: Context, value: float) -> str:
     """With the language's separators."""
     return _locale(context).number(value)
@@ -114,12 +122,43 @@ def status_words(context: Context, view: MessageView) -> str:
     said = _locale(context).gettext
     words = [said(WORDS[status_of(view.message, view.parts)])]
     for error in dict.fromkeys(filter(None, map(error_of, view.parts))):
-        reason = REASONS.get(error.split()[0])
-        words.append(error if reason is None else f"{said(reason)}: {error}")
+        words.append(_reason(error, said))
     words.extend(said(word) for flag, word in FLAGS.items() if view.message.flags & flag)
     if any(part.flags & PartFlag.POSSIBLE_DUPLICATE for part in view.parts):
         words.append(said(TWICE))
     return ", ".join(words)
+
+
+def _reason(error: str, said: Callable[[str], str]) -> str:
+    reason = REASONS.get(error.split()[0])
+    if reason is None:
+        return error
+    return said(reason) if error in OURS else f"{said(reason)}: {error}"
+
+
+@pass_context
+def part_error(context: Context, part: PartRecord) -> str:
+    """Why a part was not taken or not delivered; "" when all is well."""
+    error = error_of(part)
+    return "" if error is None else _reason(error, _locale(context).gettext)
+
+
+@pass_context
+def part_word(context: Context, state: str) -> str:
+    """Where a part is."""
+    return terms.part_word(state, _locale(context))
+
+
+@pass_context
+def handler_word(context: Context, name: str) -> str:
+    """What a handler is called."""
+    return terms.handler_word(name, _locale(context))
+
+
+@pass_context
+def leg_word(context: Context, leg: str) -> str:
+    """By what a message came."""
+    return terms.leg_word(leg, _locale(context))
 
 
 @pass_context
@@ -135,7 +174,8 @@ def deliveries_words(context: Context, view: MessageView) -> str:
 
     def words(handler: str, state: DeliveryState, tries: int) -> str:
         after = locale.ngettext("%(num)d try", "%(num)d tries", tries) % {"num": tries}
-        return f"{handler}: {locale.gettext(STATES[state])}" + (f" ({after})" if tries > 1 else "")
+        said = f"{terms.handler_word(handler, locale)}: {locale.gettext(STATES[state])}"
+        return said + (f" ({after})" if tries > 1 else "")
 
     return ", ".join(
         words(item.delivery.handler, item.delivery.state, item.delivery.attempts) for item in view.deliveries
@@ -169,16 +209,20 @@ def pending(state: DeliveryState) -> bool:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "brief": brief,
+    "date": date,
     "day": day,
     "deliveries_words": deliveries_words,
     "excerpt": excerpt,
     "full": full,
+    "handler_word": handler_word,
     "hour": hour,
     "initial": initial,
     "iso": iso,
+    "leg_word": leg_word,
     "line": line,
     "number": number,
-    "part_error": error_of,
+    "part_error": part_error,
+    "part_word": part_word,
     "pending": pending,
     "stamp": stamp,
     "state_word": state_word,

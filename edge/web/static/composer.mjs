@@ -73,25 +73,33 @@ function fit(text) {
 // -- the answer -----------------------------------------------------------------------------------------------
 
 const form = document.getElementById("composer");
+const first = document.getElementById("new");
 const text = form?.elements.text;
+const DRAFTED = form ? ["text"] : ["to", "from", "text"];
 let saving = 0, wait = DRAFT_AGAIN_MS;
 
 function fields(more) {
   return new URLSearchParams({ csrf: form.elements.csrf.value, ...more });
 }
 
+// What is written so far, by field.
+function drafted() {
+  return Object.fromEntries(DRAFTED.map((name) => [name, (form ?? first).elements[name].value]));
+}
+
 // The draft, as the server has it for all of his devices. What it did not take is tried again.
 async function save() {
   notLater();
-  const written = text.value;
-  const body = fields({ do: "draft", part: "draft", text: written });
-  const answer = await fetch(form.action, { method: "POST", body, keepalive: written.length < 20_000 }).catch(() => null);
+  const place = form ?? first, now = drafted(), same = () => DRAFTED.every((name) => now[name] === drafted()[name]);
+  const body = new URLSearchParams({ csrf: place.elements.csrf.value, do: "draft", part: "draft", ...now });
+  const answer = await fetch(place.action, { method: "POST", body, keepalive: now.text.length < 20_000 }).catch(() => null);
   if (answer?.ok && !answer.redirected) {
     wait = DRAFT_AGAIN_MS;
-    if (text.value === written) keep(null);
+    // Whom it is to is kept in the window alone while there is no text.
+    if (same() && (form || now.text.trim())) keep(null);
   } else if (answer?.redirected) loggedOut();
   else if (answer?.status === 403) refused(answer);
-  else if (text.value === written) {
+  else if (same()) {
     later(wait);
     wait = Math.min(wait * 2, DRAFT_SELDOM_MS);
   }
@@ -193,13 +201,9 @@ if (form) {
 
 // -- the first message to somebody -----------------------------------------------------------------------------
 
-const first = document.getElementById("new");
-
 if (first) {
-  const names = ["to", "from", "text"];
   const left = kept();
-  const untouched = !location.search && !first.elements.to.defaultValue && !first.elements.text.defaultValue;
-  if (left && untouched) {
+  if (left && first.dataset.fresh === "yes") {
     const { from, to, text: area } = first.elements;
     to.value = left.to;
     area.value = left.text;
@@ -207,10 +211,13 @@ if (first) {
     area.dispatchEvent(new Event("input"));
   }
   const keepAll = () => {
-    const written = Object.fromEntries(names.map((name) => [name, first.elements[name].value]));
-    keep(written.to || written.text ? written : null);
+    const now = drafted();
+    keep(now.to || now.text ? now : null);
+    later(DRAFT_MS);
   };
   for (const event of ["input", "change"]) first.addEventListener(event, keepAll);
+  first.addEventListener("submit", notLater); // it is no draft any more: the server sees to that
+  addEventListener("pagehide", () => saving && save());
 }
 
 // -- every text ---------------------------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+from twisted.internet.protocol import Factory
 from twisted.names import dns, server
 from twisted.names.error import DNSNameError, DNSQueryTimeoutError
+from twisted.protocols.basic import LineReceiver
 
 from edge.http.addresses import PUBLIC_ONLY, AddressPolicy, policy
 from edge.http.resolving import NameResolver
@@ -208,6 +210,68 @@ async def test_what_the_server_says_to_a_recipient_is_the_verdict(tmp_path: Path
         verdict = await send(way, None, to=f"say-{code}@example.org")
         assert (verdict.outcome, verdict.stage, verdict.final) == ("refused", "rcpt", final)
         assert str(verdict.reply) == f"{code} 0.0.0 As asked"
+
+
+class Server(LineReceiver):
+    """A mail exchange that says this to one of RCPT, DATA and the final dot; nothing: it hangs up."""
+
+    def __init__(self, at: str, said: str, took: list[str]) -> None:
+        self._at, self._said, self._took = at, said, took
+        self._name, self._mail = "", False
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        self._name = transport.getHost().host
+        self.sendLine(b"220 mx")
+
+    def lineReceived(self, line: bytes) -> None:
+        if self._mail and line != b".":
+            return
+        verb = "END" if self._mail else line[:4].decode()
+        self._mail = verb == "DATA"
+        said = self._said if verb == self._at else "354 go" if verb == "DATA" else "250 ok"
+        if verb == "END" and said.startswith("2"):
+            self._took.append(self._name)
+        if said:
+            self.sendLine(said.encode())
+        else:
+            transport: Any = self.transport
+            transport.loseConnection()
+
+
+@pytest.mark.parametrize(
+    ("at", "said", "outcome", "took"),
+    [
+        ("RCPT", "451 4.7.1 Later", "sent", ["127.0.0.3"]),
+        ("DATA", "452 4.3.1 Full", "sent", ["127.0.0.3"]),
+        ("END", "451 4.3.0 Not now", "sent", ["127.0.0.3"]),
+        ("RCPT", "", "sent", ["127.0.0.3"]),
+        ("END", "", "connection_lost", []),
+        ("RCPT", "550 5.1.1 Nobody", "refused", []),
+        ("", "", "sent", ["127.0.0.2"]),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_one_server_does_not_take_now_the_next_one_may(
+    at: str, said: str, outcome: str, took: list[str]
+) -> None:
+    """But for a mail that it may have, which would arrive twice, and what it refuses for good."""
+    zone = Zone(
+        ("example.org", mx("one.example.org", 10)), ("example.org", mx("two.example.org", 20)),
+        ("one.example.org", dns.Record_A("127.0.0.2")), ("two.example.org", dns.Record_A("127.0.0.3")),
+    )  # fmt: skip
+    taken: list[str] = []
+    first = Factory.forProtocol(lambda: Server(at, said, taken))
+    second = Factory.forProtocol(lambda: Server("", "", taken))
+    ports = [reactor.listenTCP(0, first, interface="127.0.0.2")]
+    ports.append(reactor.listenTCP(ports[0].getHost().port, second, interface="127.0.0.3"))
+    way = Way("sms.example.net", TLS.OPPORTUNISTIC, mx_port=ports[0].getHost().port)
+    try:
+        verdict = await closed(zone, send(way, zone))
+    finally:
+        for port in ports:
+            await port.stopListening()
+    assert (verdict.outcome, taken) == (outcome, took)
 
 
 @pytest_twisted.ensureDeferred

@@ -63,6 +63,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "deletion_id": subject.deletion_id,
         "delivery_id": subject.pending.id,
         "delivery_ids": [subject.pending.id, subject.failed.id],
+        "detail": {"of": subject.name},
         "did": subject.number,
         "digits": PEER[-4:],
         "events": [

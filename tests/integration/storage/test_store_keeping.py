@@ -16,6 +16,7 @@ from storage import (
     retention,
     usage,
 )
+from storage.contacts import MoreNumber
 from storage.engines import Engine
 from storage.errors import NotFound
 from storage.ids import lowest_at, time_of
@@ -74,6 +75,27 @@ def test_drafts_that_nobody_goes_on_with_are_forgotten(
     assert purged(engine, NOW + retention.FORGOTTEN_MS) == {}
     assert purged(engine, NOW + retention.FORGOTTEN_MS + 1) == {"drafts": 4}
     assert read(engine, drafts.get, owner.id, ann.id, DID, f"{PEER}0") == "begun"
+
+
+def test_a_first_draft_is_one_and_takes_any_text(engine: Engine) -> None:
+    owner = customer(engine, "one")
+    ann = done(engine, accounts.add_user, ids.next, owner.id, "ann", "hash", NOW)
+    done(engine, drafts.put, owner.id, ann.id, DID, PEER, "of the conversation", NOW)
+    for peer, text in (("An", "begun"), (PEER, "a\0b")):
+        done(engine, drafts.put_first, owner.id, ann.id, DID, peer, text, NOW)
+    assert read(engine, drafts.first, owner.id, ann.id) == (DID, PEER, "a\N{SYMBOL FOR NULL}b")
+    assert read(engine, drafts.first, owner.id + 1, ann.id) == ("", "", "")
+    done(engine, drafts.put_first, owner.id, ann.id, "", "", "", NOW)
+    assert read(engine, drafts.first, owner.id, ann.id) == ("", "", "")
+    assert read(engine, drafts.get, owner.id, ann.id, DID, PEER) == "of the conversation"
+    done(engine, contacts.put, ids.next, owner.id, PEER, "A\0nn", NOW, notes="\0")
+    (found,) = read(engine, contacts.listed, owner.id)
+    assert (found.name, found.notes) == ("A\N{SYMBOL FOR NULL}nn", "\N{SYMBOL FOR NULL}")
+    done(engine, contacts.set_more_numbers, owner.id, found.id, [MoreNumber(f"{PEER}1", "\0")])
+    (more,) = read(engine, contacts.more_numbers, owner.id, [found.id])[found.id]
+    assert more.label == "\N{SYMBOL FOR NULL}"
+    group = done(engine, contacts.add_group, ids.next, owner.id, "\0", NOW)
+    assert done(engine, contacts.rename_group, owner.id, group.id, "a\0").name == "a\N{SYMBOL FOR NULL}"
 
 
 def test_a_step_looks_at_no_more_messages_than_it_may_remove(

@@ -255,6 +255,21 @@ def begun(engine: Engine, now_ms: int = NOW) -> int:
     return done(engine, deletion.begin, IdSource(2, lambda: now_ms), 1, "user:1", "selected", now_ms)
 
 
+def test_a_form_that_is_sent_twice_begins_one_deletion(engine: Engine) -> None:
+    clock = [NOW]
+    source = IdSource(2, lambda: clock[0])
+
+    def of(form: str, account_id: int = 1) -> int:
+        return done(engine, deletion.begin, source, account_id, "user:1", "all", clock[0], form=form)
+
+    first = of("k")
+    clock[0] += deletion.TWICE_MS
+    assert of("k") == first
+    others = [of("another"), of("k", 2), of(""), of("")]
+    clock[0] += 1
+    assert len({first, *others, of("k")}) == 6
+
+
 def test_deleted_messages_are_out_of_sight_until_undone(engine: Engine) -> None:
     keep, gone = mo(text="keep"), mo(text="gone")
     stored(engine, keep, gone, mo(account_id=2))

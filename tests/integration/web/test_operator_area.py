@@ -124,7 +124,7 @@ def test_binds_are_stopped_and_started(server: Server) -> None:
     assert boss.do("/operator/binds", "button-0", row_bind=name)[0] == 303
     until(lambda: "stopped" not in boss.get("/operator/binds"), "the bind again")
     audit = boss.get("/operator/audit")
-    assert "operator:boss" in audit
+    assert "<bdi>operator boss</bdi>" in audit
     assert "bind stop" in audit
     status, page = boss.do("/operator/binds", "button-1", row_bind="nothing'; drain")
     assert (status, "There is no bind or upstream" in page) == (409, True), "quoted, so one parameter"

@@ -341,3 +341,15 @@ def test_check_config(run: Run, config_file: Path) -> None:
 def test_version_and_help(run: Run) -> None:
     assert __version__ in run("--version").stdout
     assert "did" in run("--help").stdout
+
+
+@pytest.mark.parametrize("way", ["telnet", "ssh", "manhole"])
+@pytest.mark.parametrize("address", ["0.0.0.0:2323", "192.0.2.1:2323", "[::]:2323", "localhost:2323"])
+def test_the_console_listens_to_nothing_but_loopback(
+    run: Run, tmp_path: Path, way: str, address: str
+) -> None:
+    config = tmp_path / "console.toml"
+    config.write_text(f'[console]\n{way} = "{address}"\n')
+    refused = run("check-config", "-c", str(config), exit_code=2)
+    assert f"console.{way}" in refused.stderr
+    assert "loopback" in refused.stderr

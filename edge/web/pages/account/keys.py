@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from edge.keys import EVERYTHING, PREVIOUS_MS, SCOPES, new_token, prefix_of, token_hash
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
-from edge.web.pages.answers import Answer, not_found
+from edge.web.pages.answers import Answer, gone, not_found
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.sessions import Visitor
@@ -60,9 +60,11 @@ class Keys(ActionPage):
         """See `ActionPage`."""
         identity = parse_identifier(Fields(request).line("key"))
         keys = await self.portal.services.store.read(accounts.list_keys, visitor.account_id)
-        found = next((key for key in keys if key.id == identity), None)
-        if do != "revoke" or found is None:
+        found = next((key for key in keys if key.id == identity and key.revoked_at is None), None)
+        if do != "revoke":
             return None
+        if found is None:
+            raise gone()
         said = visitor.locale.gettext
         return Question(said(REVOKING) % {"name": found.name}, said(N_("Revoke")))
 
@@ -133,7 +135,7 @@ class Keys(ActionPage):
 
         def change(conn: Connection) -> str:
             held = accounts.get_key(conn, visitor.account_id, identity)
-            if held is None:
+            if held is None or held.revoked_at is not None:
                 raise NotFound("There is no such key.")
             accounts.revoke_key(conn, visitor.account_id, held.name, now_ms)
             return held.name

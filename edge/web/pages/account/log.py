@@ -31,10 +31,10 @@ class Log(MemberPage):
         entries = [
             {
                 "at": entry.at,
-                "who": changes.actor_word(entry, visitor.locale),
-                "what": changes.action_word(entry, visitor.locale),
+                "who": changes.actor_word(entry.actor, visitor.locale),
+                "what": changes.action_word(entry.action, visitor.locale),
                 "subject": names.get(entry.subject, entry.subject),
-                "details": changes.details(entry, visitor.locale),
+                "details": changes.details(entry.detail, visitor.locale),
                 "address": entry.address,
             }
             for entry in found[:PAGE]

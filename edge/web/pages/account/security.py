@@ -19,6 +19,7 @@ from edge.web.pages.qr import qr
 from edge.web.pages.sessions import Visitor, client_of
 from edge.web.request import EdgeRequest
 from storage import second_factors, sessions, users
+from storage.errors import NotFound
 from storage.records import Role
 
 PATH = "/account/security"
@@ -164,7 +165,9 @@ class Security(ActionPage):
         user, wanted = visitor.user, Fields(request).line("session")
 
         def change(conn: Connection) -> bool:
-            return sessions.end_one(conn, user.account_id, user.id, wanted)
+            if not sessions.end_one(conn, user.account_id, user.id, wanted):
+                raise NotFound("There is no such log-in.")
+            return True
 
         await self.change(request, visitor, "session.end", user.login, change)
         return self.done(PATH, "ended")

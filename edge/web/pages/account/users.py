@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from edge.web.api.members import parse_identifier
 from edge.web.pages.account.preferences import ROLES
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
-from edge.web.pages.answers import Answer, not_found
+from edge.web.pages.answers import Answer, gone, not_found
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.sessions import Visitor
@@ -45,8 +45,10 @@ class Users(ActionPage):
     async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
         """See `ActionPage`."""
         found = await self.portal.services.store.read(users.get, visitor.account_id, _user(request))
-        if do != "remove" or found is None:
+        if do != "remove":
             return None
+        if found is None:
+            raise gone()
         said = visitor.locale.gettext
         return Question(said(REMOVING) % {"login": found.login}, said(N_("Remove")))
 
@@ -137,7 +139,7 @@ class Users(ActionPage):
 
 def _may_change(visitor: Visitor, held: User | None) -> None:
     if held is None:
-        raise not_found()
+        raise gone()
     if held.operator and not visitor.user.operator:
         raise Wrong("", OF_OPERATORS, 403)
 

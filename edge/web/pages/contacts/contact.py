@@ -11,7 +11,7 @@ from edge.errors import Refused
 from edge.policy.numbers import destination
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
-from edge.web.pages.answers import Answer, not_found
+from edge.web.pages.answers import Answer, gone, not_found
 from edge.web.pages.contacts.listed import PATH, Shown, with_all
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
@@ -45,8 +45,10 @@ class Edit(ActionPage):
     async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
         """See `ActionPage`."""
         item, _ = await self.portal.services.store.read(_read, visitor.account_id, self._identity)
-        if do != "remove" or item is None:
+        if do != "remove":
             return None
+        if item is None:
+            raise gone()
         said = visitor.locale.gettext
         return Question(said(REMOVING) % {"name": item.contact.name}, said(N_("Remove")))
 

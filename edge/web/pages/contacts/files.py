@@ -1,12 +1,13 @@
 """/contacts/import and /contacts/export: phone books of other programs, as vCard and CSV."""
 
+import codecs
 import csv
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
-from edge.contacts import Person, book, sheet, vcard
+from edge.contacts import Broken, Fault, Person, book, sheet, vcard
 from edge.web.headers import GUARDS, NO_STORE, lines
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
 from edge.web.pages.answers import Answer, File, not_found
@@ -27,7 +28,22 @@ FORMS = {
 }
 MAX_IMPORT_OCTETS = 10 << 20
 TOLD = 20
+HEAD = 1024
+"""Octets that tell in which letters a file is."""
+
 STEP = 250  # people of one transaction
+BROKEN = {
+    Fault.QUOTE: N_(
+        "Nothing was imported: in the row that begins at line %(line)s a quotation mark is not closed, "
+        "or not doubled within a cell."
+    ),
+    Fault.CELL: N_(
+        "Nothing was imported: a cell of the row that begins at line %(line)s has more than %(most)s "
+        "characters. Perhaps a quotation mark is not closed there."
+    ),
+    Fault.CARD: N_("Nothing was imported: the card that begins at line %(line)s has no END:VCARD."),
+    Fault.END: N_("Nothing was imported: the END:VCARD of line %(line)s has no BEGIN:VCARD before it."),
+}
 
 
 class Import(ActionPage):
@@ -54,10 +70,15 @@ class Import(ActionPage):
         region = services.config.numbers.region
         try:
             found = await self.portal.in_thread(lambda: book.readable(_read(text), region))
-        except (sheet.NoColumns, csv.Error):
+        except sheet.NoColumns:
             raise Wrong(
                 "file", N_("The first line must name the columns, one of them with the number.")
             ) from None
+        except Broken as error:
+            most = visitor.locale.number(csv.field_size_limit())
+            raise Wrong("file", BROKEN[error.fault], line=error.line, most=most) from None
+        if not found.people and not found.unreadable:
+            raise Wrong("file", N_("Nobody in this file has a number."))
         now_ms, next_id, total = services.wall_ms(), services.store.ids.next, len(found.people)
 
         def step(start: int) -> Callable[[Connection], Put]:
@@ -116,9 +137,22 @@ def _text(request: EdgeRequest) -> str:
 
 
 def _decoded(octets: bytes) -> str:
-    """Files are in UTF-8, old ones in Windows' Western letters, which have Latin 1's in them."""
+    """Files are in UTF-8, some in UTF-16, old ones in Windows' Western letters, which have Latin 1's."""
+    wide = _wide(octets)
+    if wide:
+        return octets.decode(wide, "replace")
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError:
-        is_wide = octets[:2] in (b"\xff\xfe", b"\xfe\xff")
-        return octets.decode("utf-16" if is_wide else "cp1252", "replace")
+        return octets.decode("cp1252", "replace")
+
+
+def _wide(octets: bytes) -> str:
+    """Which UTF-16 it is, "" for none. Without a mark the zeros tell: digits and separators have one each."""
+    if octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    head = octets[:HEAD]
+    first, second = head[::2].count(0), head[1::2].count(0)
+    if max(first, second) < len(head) / 10 or min(first, second) > max(first, second) / 4:
+        return ""
+    return "utf-16-be" if first > second else "utf-16-le"

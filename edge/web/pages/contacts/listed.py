@@ -1,6 +1,6 @@
 """/contacts: by name, those of a group, those that hold a word."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -9,13 +9,14 @@ from sqlalchemy import Connection
 
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
-from edge.web.pages.answers import Answer, see_other
+from edge.web.pages.answers import Answer, gone, see_other
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, numbers
 from storage.contacts import Contact, Group, MoreNumber
+from storage.errors import NotFound
 
 PATH = "/contacts"
 PAGE = 100
@@ -54,6 +55,12 @@ def with_all(conn: Connection, account_id: int, found: list[Contact]) -> list[Sh
     return [Shown(item, tuple(more.get(item.id, ())), tuple(groups.get(item.id, ()))) for item in found]
 
 
+def present(conn: Connection, account_id: int, ids: Iterable[int]) -> list[Contact]:
+    """Those of them that there are."""
+    found = (contacts.get(conn, account_id, identity) for identity in ids)
+    return [item for item in found if item is not None]
+
+
 def ticked(request: EdgeRequest) -> list[int]:
     """The contacts that are ticked, each once."""
     return list(dict.fromkeys(Fields(request).identifiers("contact")))
@@ -78,7 +85,10 @@ class Contacts(ActionPage):
         """See `ActionPage`."""
         if do != "remove":
             return None
-        count, locale = len(chosen(request)), visitor.locale
+        found = await self.portal.services.store.read(present, visitor.account_id, chosen(request))
+        if not found:
+            raise gone()
+        count, locale = len(found), visitor.locale
         sentence = locale.ngettext(
             "%(num)d contact leaves the phone book. The messages stay.",
             "%(num)d contacts leave the phone book. The messages stay.",
@@ -113,9 +123,12 @@ class Contacts(ActionPage):
         ids = chosen(request)
 
         def change(conn: Connection) -> int:
-            return contacts.remove(conn, visitor.account_id, ids)
+            removed = contacts.remove(conn, visitor.account_id, ids)
+            if not removed:
+                raise NotFound("There are no such contacts.")
+            return removed
 
-        await self.change(request, visitor, "contact.remove", len(ids), change)
+        await self.change(request, visitor, "contact.remove", lambda removed: removed, change)
         return self.done(PATH, "removed")
 
     async def _merge(self, request: EdgeRequest, visitor: Visitor) -> Answer:

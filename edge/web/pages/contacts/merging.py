@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
 from edge.web.pages.answers import Answer
-from edge.web.pages.contacts.listed import PATH, Shown, ticked, with_all
+from edge.web.pages.contacts.listed import PATH, Shown, present, ticked, with_all
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.sessions import Visitor
@@ -57,5 +57,4 @@ class Merge(ActionPage):
 
 
 def _chosen(conn: Connection, account_id: int, ids: list[int]) -> list[Shown]:
-    found = [contacts.get(conn, account_id, identity) for identity in ids]
-    return with_all(conn, account_id, [item for item in found if item is not None])
+    return with_all(conn, account_id, present(conn, account_id, ids))

@@ -17,9 +17,10 @@ from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.numbers.listed import PATH as LIST
 from edge.web.pages.numbers.listed import path_of
-from edge.web.pages.numbers.words import ABOUT, VARIABLES, fault_word, field_of, handler_word
+from edge.web.pages.numbers.words import ABOUT, VARIABLES, field_of, refused
 from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
+from edge.web.pages.terms import handler_word
 from edge.web.request import EdgeRequest
 from storage import endpoints, numbers, sip_accounts
 from storage.endpoints import Endpoint
@@ -102,7 +103,7 @@ class Settings(ActionPage):
         ]
         return {
             "name": kind.name,
-            "title": handler_word(kind, locale),
+            "title": handler_word(kind.name, locale),
             "about": locale.gettext(ABOUT[kind.name]) if kind.name in ABOUT else "",
             "always_on": kind.always_on,
             "enabled": setting.enabled,
@@ -166,8 +167,7 @@ class Settings(ActionPage):
             try:
                 after = changing.change(conn, next_id, before, kind.name, settings, enabled, rules)
             except SettingError as error:
-                sentence = fault_word(error, visitor.locale)
-                raise Wrong(error.field[:80], sentence.replace("%", "%%")) from None
+                raise refused(error) from None
             return before, after
 
         changed = await self.change(
@@ -205,7 +205,7 @@ class Settings(ActionPage):
                 did, kind.name, settings, True, outgoing.rules(services.config)
             )
         except SettingError as error:
-            raise Wrong(error.field[:80], error.sentence.replace("%", "%%")) from None
+            raise refused(error) from None
         trying = services.trials.begin(replace(did, handlers={**did.handlers, kind.name: setting}), kind.name)
         if trying is None:
             raise PageProblem(409, N_("This is not set up, or can only be tried with a real message."))

@@ -10,8 +10,8 @@ from edge.handlers import registry
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback
 from edge.web.pages.answers import Answer, not_found
 from edge.web.pages.forms import Fields
-from edge.web.pages.numbers.words import handler_word
 from edge.web.pages.sessions import Visitor
+from edge.web.pages.terms import handler_word
 from edge.web.request import EdgeRequest
 from storage import inventory, numbers
 from storage.errors import NotFound
@@ -41,7 +41,7 @@ class Numbers(ActionPage):
                 "path": path_of(did.number),
                 "until": did.porting_until(now_ms),
                 "handlers": [
-                    handler_word(kind, visitor.locale)
+                    handler_word(kind.name, visitor.locale)
                     for kind in registry.installed()
                     if kind.name in did.handlers and did.handlers[kind.name].enabled and not kind.always_on
                 ],

@@ -3,17 +3,9 @@
 from dataclasses import dataclass
 
 from edge.handlers.base import DIDHandler, Key, SettingError
-from edge.web.pages.locales import DEFAULT_LANGUAGE, N_, Locale
+from edge.web.pages.actions import Wrong
+from edge.web.pages.locales import N_, Locale
 
-HANDLERS = {
-    "portal": N_("Portal"),
-    "email": N_("E-mail"),
-    "forward": N_("Forward to a phone"),
-    "sip": N_("SIP phone"),
-    "callback": N_("URL callback"),
-    "webhook": N_("Webhook"),
-    "trunk": N_("SIP trunk"),
-}
 ABOUT = {
     "email": N_("Each message goes to these addresses; a reply goes back as a message."),
     "forward": N_("Each message goes on as a message to this phone."),
@@ -59,7 +51,7 @@ FAULTS = {
     "webhook_url": PAGE_FAULT,
     "sip_aor": N_("Choose a phone of this account."),
 }
-"""What is wrong with a setting, by field. In English the handler's own sentence is shown: it knows more."""
+"""What is wrong with a setting, by field; the handler's own sentence is shown too: it knows more."""
 FAULT = N_("This cannot be set so.")
 VARIABLES = {
     "ID": N_("the message’s id, the same when it is asked again"),
@@ -88,16 +80,10 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
 
 
-def handler_word(kind: type[DIDHandler], locale: Locale) -> str:
-    """Of a third party's handler its name."""
-    return locale.gettext(HANDLERS[kind.name]) if kind.name in HANDLERS else kind.name
-
-
-def fault_word(error: SettingError, locale: Locale) -> str:
-    """Why a setting cannot be, as a sentence for people."""
-    if locale.language != DEFAULT_LANGUAGE:
-        return locale.gettext(FAULTS.get(error.field, FAULT))
-    return error.sentence[:1].upper() + error.sentence[1:]
+def refused(error: SettingError) -> Wrong:
+    """Why a setting cannot be, for people: of its field in their language, and as the handler says it."""
+    own = error.sentence[:1].upper() + error.sentence[1:]
+    return Wrong(error.field[:80], FAULTS.get(error.field, FAULT), own_words=own)
 
 
 def field_of(

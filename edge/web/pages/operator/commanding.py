@@ -7,9 +7,12 @@ from edge.console.console import Operator, Reply
 from edge.web import origin
 from edge.web.pages.actions import ActionPage, Wrong
 from edge.web.pages.answers import not_found
+from edge.web.pages.locales import N_
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from edge.web.services import OperatorConsole
+
+NOT_DONE = N_("The server has not done it.")
 
 
 def line_of(words: str, *parameters: str, **named: str) -> str:
@@ -32,9 +35,9 @@ class CommandPage(ActionPage):
         return found
 
     async def run(self, request: EdgeRequest, visitor: Visitor, line: str) -> Reply:
-        """Carry it out as this operator. Raises Wrong with the console's sentence."""
+        """Carry it out as this operator. Raises Wrong with the console's own words."""
         address = origin.client_address(request, bool(self.portal.public_url))
         reply = await self.console.execute(line, Operator(visitor.user.login, f"portal {address}"))
         if not reply.ok:
-            raise Wrong("", reply.text.replace("%", "%%"), 409)
+            raise Wrong("", NOT_DONE, 409, own_words=reply.text)
         return reply

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.web.pages.actions import NO_SETBACK, Doing, Question, Setback
-from edge.web.pages.answers import Answer, PageProblem
+from edge.web.pages.answers import Answer, PageProblem, gone
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.operator import words
@@ -15,6 +15,12 @@ from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 
 ROWS = 200
+MOST = 1_000
+"""Rows that a command gives at most."""
+
+
+class NotShown(Exception):
+    """The command found nothing, for a reason that it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,24 +306,42 @@ class Table(CommandPage):
         if found is None:
             return None
         locale, (column, label) = visitor.locale, self._view.columns[0]
-        row = f"{locale.gettext(label)} {Fields(request).line(f'row_{column}')}"
+        name = Fields(request).line(f"row_{column}")
+        if not await self._has(column, name):
+            raise gone()
+        row = f"{locale.gettext(label)} {name}"
         sentence = locale.gettext(found.means) if found.means else ""
         return Question(f"{row}. {sentence}".strip(), locale.gettext(found.label))
+
+    async def _has(self, column: str, name: str) -> bool:
+        """Is there such a row? Of a list that is longer than any is shown, or not at all, nobody knows."""
+        try:
+            rows = await self._rows(MOST)
+        except NotShown:
+            return True
+        return len(rows) >= MOST or any(str(row.get(column)) == name for row in rows)
+
+    async def _rows(self, limit: int, after: str = "") -> list[Any]:
+        """So many of what the command finds. Raises NotShown."""
+        view = self._view
+        named = {"limit": str(limit)} if view.limited else {}
+        reply = await self.console.look(line_of(view.command, **named, after=after))
+        if not reply.ok:
+            raise NotShown(reply.text)
+        found: Any = reply.document
+        if isinstance(found, dict):  # of several lists, the first
+            found = next((value for value in found.values() if isinstance(value, list)), [])
+        return list(found)
 
     async def shown(
         self, request: EdgeRequest, visitor: Visitor, setback: Setback = NO_SETBACK, **more: Any
     ) -> Answer:
         """The rows that the command finds, so many of them."""
-        view = self._view
-        named: dict[str, str] = {}
-        if view.limited:
-            named["limit"] = str(ROWS + 1)
-        if view.cursor:
-            named["after"] = Fields(request).line("after")
-        reply = await self.console.look(line_of(view.command, **named))
-        found: Any = reply.document if reply.ok else []
-        if isinstance(found, dict):  # of several lists, the first
-            found = next((value for value in found.values() if isinstance(value, list)), [])
+        view, unable, found = self._view, "", []
+        try:
+            found = await self._rows(ROWS + 1, Fields(request).line("after") if view.cursor else "")
+        except NotShown as error:
+            unable = str(error)
         rows, is_more = found[:ROWS], len(found) > ROWS
         locale = visitor.locale
         return self.answer(
@@ -333,7 +357,7 @@ class Table(CommandPage):
             moment=words.moment,
             shown_only=len(rows) if is_more and not view.cursor else 0,
             older=rows[-1][view.cursor] if is_more and view.cursor else None,
-            unable="" if reply.ok else reply.text,
+            unable=unable,
             **{"told": "", **more},
         )
 

@@ -4,11 +4,14 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from edge.web.pages import changes
 from edge.web.pages.locales import N_, Locale
+from edge.web.pages.terms import PARTS
 
 FIGURES = {
     "version": N_("Version"),
     "ready": N_("Takes traffic"),
+    "not_ready": N_("Why it takes none"),
     "up_seconds": N_("Running for"),
     "draining": N_("Is stopping"),
     "store": N_("Store"),
@@ -22,7 +25,7 @@ FIGURES = {
     "reactor_lag_seconds": N_("Last delay of the server’s loop"),
 }
 """Of `status`."""
-STATES = {
+STATES: dict[str, str] = {
     "ok": N_("works"),
     "takes nothing": N_("takes nothing"),
     "stopped": N_("stopped"),
@@ -35,15 +38,8 @@ STATES = {
     "closed": N_("not connected"),
     "failing": N_("fails"),
     "paused": N_("fails for days, asked no more"),
-    "queued": N_("queued"),
-    "sending": N_("sending"),
-    "sent": N_("sent"),
-    "in_doubt": N_("in doubt"),
-    "held": N_("held"),
-    "delivered": N_("delivered"),
-    "failed": N_("failed"),
-    "expired": N_("expired"),
     "pending": N_("pending"),
+    **{str(state): word for state, word in PARTS.items()},
 }
 WITHOUT_LIMIT = frozenset({"rate"})
 """Columns in which 0 is no limit."""
@@ -64,6 +60,12 @@ def cell(name: str, value: object, locale: Locale) -> object:
         return locale.gettext(N_("no limit"))
     if name == "state" and isinstance(value, str):
         return locale.gettext(STATES.get(value, value))
+    if name == "action" and isinstance(value, str):
+        return changes.action_word(value, locale)
+    if name == "who" and isinstance(value, str):
+        return changes.actor_word(value, locale)
+    if name == "detail" and isinstance(value, Mapping):
+        return changes.details(value, locale)
     return value
 
 

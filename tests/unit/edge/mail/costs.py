@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from edge.mail import authentication
 from edge.mail.reading import Intricate, read
-from protocols.mail import address, html, reply, results, spf, wire
+from protocols.mail import address, charsets, html, reply, results, spf, wire
 from protocols.mail.smtp_server import _PATH
-from protocols.mail.token import find
+from protocols.mail.token import find, within
 
 K64 = 65_536
 
@@ -81,6 +81,10 @@ REPLIES = [
     long("From:" + " " * 390 + "\n"),
     long("gesendet von "),
     long("sent from my \n"),
+    "hi\n\naz iphone" + "-a" * 90 + "!",
+    "hi\n\nenvoyé de " + "a'" * 90 + "!",
+    "hi\n\nsent from my " + "iphone " * 26 + "!",
+    long("\n--\n"),
     long("\n"),
     long("> a\n"),
     long("a\n", "On a wrote:\n> b"),
@@ -121,6 +125,13 @@ PAGES = [
     "<a " + " ".join(f"a{n}=1" for n in range(9_000)) + ">",
     "<i>" * 10_000 + "</b>" * 9_000,
     "<i>" * 499 + "</b>" * 15_000,
+    "<div>" * 6_000 + "</div>" * 6_000,
+    long("<table><tr><td>", "</i>" * 9_000),
+    long("<i "),
+    long("<i style=font-size:0>"),
+    "<i style='" + long("font-size:0;") + "'>",
+    "<img src='" + long("data:image/a;base64,") + "'>",
+    "<img src='" + long("data:image/a"),
 ]
 HEADERS = [
     long("("),
@@ -155,6 +166,13 @@ for number, text in enumerate(PAGES):
     print("page", number, flush=True)
     html.to_text(text)
     mail(text, "text/html")
+for number, text in enumerate(
+    [long("a"), long("[a "), long("@"), long("http://"), long("["), long("a b@c ")]
+):
+    print("versions", number, flush=True)
+    both = f"--b\r\n\r\n{text}\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>{text}</p>html\r\n"
+    mail(both, "multipart/alternative; boundary=b")
+    list(within(text)), charsets.is_charset(text[:2_000])
 for number, text in enumerate(HEADERS):
     print("header", number, flush=True)
     results.believed(["x; " + text], "y", "example.org")

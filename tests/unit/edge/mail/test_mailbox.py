@@ -4,7 +4,7 @@ from email import message_from_string
 from typing import Any, cast
 
 import pytest
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.mail import imap4
@@ -19,7 +19,7 @@ from tests.deferreds import failure, success
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN
 
-MANY = [f"{2025550100 + number}@{DOMAIN}" for number in range(30)]
+MANY = [f"{2025550100 + number}@{DOMAIN}" for number in range(103)]
 TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
 
 
@@ -33,13 +33,15 @@ TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
         (f"Delivered-To: sms+abc@{DOMAIN}\nTo: sms+abc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
         ("To: somebody@example.net", [f"sms@{DOMAIN}"]),
         ("Subject: nothing", [f"sms@{DOMAIN}"]),
-        ("To: " + ", ".join(MANY), MANY[:10]),
+        ("To: " + ", ".join(MANY), MANY[:100]),
     ],
 )
-def test_whom_a_mail_is_to(headers: str, recipients: list[str]) -> None:
+def test_whom_a_mail_is_to(headers: str, recipients: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     config = IMAPConfig(host="localhost", username="sms", password=Secret("x"))
     mailbox = Mailbox(config, ADDRESSES, cast(Any, None), 1_000, Time())
     assert mailbox.recipients(message_from_string(f"{headers}\n\nhi")) == recipients
+    said = capsys.readouterr().out
+    assert [number in said for number in MANY[99:]] == [len(recipients) == 100 and n > 0 for n in range(4)]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +221,67 @@ def test_a_client_whose_server_has_gone_says_so() -> None:
     client.connectionLost(Failure(ConnectionLost()))
     for waiting in (client.greeted, under_way, client.addFlags("1", [SEEN], uid=True)):
         failure(waiting, ConnectionLost)
+
+
+WHOLE = b"From: a\r\n\r\nhi\r\n"
+LITERAL = b"{15}\r\n" + WHOLE
+
+
+class Dialogue(Client):
+    """Twisted's client, whose server answers each command with the next of these."""
+
+    def __init__(self, *answers: bytes) -> None:
+        super().__init__()
+        self._answers = [*answers]
+        self.makeConnection(StringTransport())
+        self.dataReceived(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+
+    def sendCommand(self, cmd: imap4.Command) -> Any:
+        sent = super().sendCommand(cmd)
+        transport: Any = self.transport
+        tag = transport.value().split()[0]
+        transport.clear()
+        self.dataReceived(self._answers.pop(0) + tag + b" OK done\r\n")
+        return sent
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"* 1 FETCH (UID 7 BODY[] %b)\r\n",
+        b"* 1 FETCH (BODY[] %b UID 7)\r\n",
+        b"* 1 FETCH (UID 7 BODY[] %b FLAGS (\\Seen))\r\n",
+        b"* 1 FETCH (UID 7 BODY[] %b MODSEQ (12))\r\n",
+        b"* 3 FETCH (UID 9 FLAGS (\\Seen))\r\n* 1 FETCH (UID 7 BODY[] %b)\r\n",
+        b"* 1 FETCH (UID 7 BODY[] %b)\r\n* 1 FETCH (UID 7 FLAGS (\\Seen))\r\n* 4 EXISTS\r\n",
+        b'* 3 FETCH (UID 9 BODY[] "another mail")\r\n* 1 FETCH (UID 7 BODY[] %b)\r\n',
+    ],
+)
+def test_a_server_may_say_it_in_any_order_and_tell_of_other_mails(answer: bytes) -> None:
+    desk = Desk()
+    mailbox = mailbox_of(Elsewhere({}), desk)
+    others = b"* 3 FETCH (UID 9 FLAGS ())\r\n* 2 FETCH (UID 8 RFC822.SIZE 9999)\r\n"
+    size = others + b"* 1 FETCH (RFC822.SIZE 15 UID 7)\r\n"
+    flags = success(Deferred.fromCoroutine(mailbox._take(Dialogue(size, answer % LITERAL), "7")))
+    assert flags == [SEEN]
+    assert [arrival.octets for arrival, _ in desk.taken] == [WHOLE]
+
+
+def test_a_mail_that_is_gone_meanwhile_is_left_alone() -> None:
+    desk = Desk()
+    mailbox = mailbox_of(Elsewhere({}), desk)
+    there = Dialogue(b"* 1 FETCH (UID 7 RFC822.SIZE 15)\r\n", b"* 3 FETCH (UID 9 FLAGS (\\Seen))\r\n")
+    assert success(Deferred.fromCoroutine(mailbox._take(there, "7"))) == []
+    assert desk.taken == []
+
+
+@pytest.mark.parametrize("answer", [b"(UID 7 BODY[HEADER]<0> %b)", b"(BODY[HEADER]<0> %b UID 7)"])
+def test_a_head_in_any_order(answer: bytes) -> None:
+    desk = Desk()
+    mailbox = mailbox_of(Elsewhere({}), desk, 10)
+    there = Dialogue(b"* 1 FETCH (UID 7 RFC822.SIZE 99)\r\n", b"* 1 FETCH " + answer % LITERAL + b"\r\n")
+    assert success(Deferred.fromCoroutine(mailbox._take(there, "7"))) == [SEEN, FLAGGED]
+    assert [arrival.octets for arrival, _ in desk.taken] == [WHOLE]
 
 
 def test_of_a_mail_that_is_too_large_the_head_is_taken() -> None:

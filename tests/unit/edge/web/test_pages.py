@@ -346,7 +346,7 @@ def test_a_message_received_with_its_delivery_matrix(scene: Scene, member: Brows
         "&lt;h1&gt;no&lt;/h1&gt;",
     ):
         assert shown in page
-    assert "callback: pending" in member.get("/messages").text
+    assert "URL callback: pending" in member.get("/messages").text
 
 
 def test_a_message_sent_with_its_parts(scene: Scene, member: Browser) -> None:

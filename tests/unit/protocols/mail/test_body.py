@@ -99,6 +99,29 @@ def test_a_mail_that_is_one_text_with_a_name_is_no_file_if_it_does_not_say_so() 
         ("utf-8", "Grüße aus München 😀 ".encode() + b"\xff!", "Grüße aus München 😀 \ufffd!"),
         ("x-klingon", "é".encode(), "é"),
         ("hex", b"6869", "6869"),
+        ("windows-936", "你好，€".encode("gb18030"), "你好，€"),
+        ("windows-949", "안녕 똠".encode("cp949"), "안녕 똠"),
+        ("x-windows-949", "안녕 똠".encode("cp949"), "안녕 똠"),
+        ("windows-31j", "①髙橋".encode("cp932"), "①髙橋"),
+        ("windows-932", "①髙橋".encode("cp932"), "①髙橋"),
+        ("windows-950", "你好".encode("big5"), "你好"),
+        ("x-x-big5", "你好".encode("big5"), "你好"),
+        ("cp-850", "Grüße".encode("cp850"), "Grüße"),
+        ("IBM-850", "Grüße".encode("cp850"), "Grüße"),
+        ("cp-1252", "it’s".encode("cp1252"), "it’s"),
+        ("x-cp1251", "Привет".encode("cp1251"), "Привет"),
+        ("win-1251", "Привет".encode("cp1251"), "Привет"),
+        ("x-mac-cyrillic", "Привет".encode("mac_cyrillic"), "Привет"),
+        ("x-mac-ukrainian", "Привет".encode("mac_cyrillic"), "Привет"),
+        ("x-mac-ce", "Dobrý den".encode("mac_latin2"), "Dobrý den"),
+        ("koi8-ru", "Привіт".encode("koi8-u"), "Привіт"),
+        ("iso88592", "Dobrý den".encode("iso8859-2"), "Dobrý den"),
+        ("iso-8859-7:1987", "Γειά".encode("iso8859-7"), "Γειά"),
+        ("iso-8859-6-i", "مرحبا".encode("iso8859-6"), "مرحبا"),
+        ("dos-874", "สวัสดี".encode("cp874"), "สวัสดี"),
+        ("latin-9", "5€".encode("iso8859-15"), "5€"),
+        ("iso-8859-99", "é".encode(), "é"),
+        ("cp-9999", "é".encode(), "é"),
     ],
 )
 def test_charsets_as_they_are_meant(charset: str, octets: bytes, text: str) -> None:
@@ -137,10 +160,90 @@ def test_flowed_lines(flowed: str, text: str) -> None:
         "<p hidden>tracked</p>",
         '<img style="display:none" alt="tracked">',
         '<div style="display:none"><div>a</div><br>tracked</div>',
+        '<span style="font-size:0">tracked</span>',
+        '<div style="color:#fff; FONT-SIZE : 0.0px !important;line-height:0">tracked <b>twice</b></div>',
+        '<span style="font-size:.0em">tracked</span>',
+        '<p style="opacity:0">tracked</p>',
+        '<p style="visibility:collapse">tracked</p>',
     ],
 )
 def test_what_html_does_not_show(hidden: str) -> None:
     assert body.read(mail(f"<p>Hello</p>{hidden}<p>there</p>", "text/html")).text == "Hello\n\nthere"
+
+
+@pytest.mark.parametrize(
+    "style", ["font-size:0.9em", "font-size:", "font-size:em", "font-size:10px", "opacity:0.5"]
+)
+def test_what_html_shows_small(style: str) -> None:
+    assert body.read(mail(f'<p style="{style}">Hello</p>', "text/html")).text == "Hello"
+
+
+def test_letters_that_are_visible_again_within_what_has_none() -> None:
+    """As in mail that is laid out with blocks in one line."""
+    page = '<div style="font-size:0">a<span style="font-size:16px">Hello <b>you</b></span>b</div><p>there</p>'
+    assert body.read(mail(page, "text/html")).text == "Hello you\nthere"
+
+
+@pytest.mark.parametrize("depth", [450, 600, 3_000, 20_000])
+def test_a_page_of_elements_within_elements_is_read(depth: int) -> None:
+    page = "first" + "<div>" * depth + "Yes <b>please</b>" + "</div>" * depth + "<p>a<br>b</p>"
+    found = body.read(mail(page, "text/html")).text
+    assert [line for line in found.split("\n") if line] == ["first", "Yes please", "a", "b"]
+
+
+def nested(depth: int, text: str) -> str:
+    head = "".join(
+        f"Content-Type: multipart/mixed; boundary=b{number}\n\n--b{number}\n" for number in range(1, depth)
+    )
+    ends = "".join(f"--b{number}--\n" for number in range(depth - 1, 0, -1))
+    return f"--b\n{head}{PLAIN}{text}\n{ends}--b--\n"
+
+
+@pytest.mark.parametrize("depth", [2, 150, 300, 600])
+def test_parts_within_parts_are_read(depth: int) -> None:
+    assert reply.read(mail(nested(depth, "hé"), MIXED)).text == "hé"
+
+
+def test_the_text_behind_many_attachments_is_read() -> None:
+    files = ["Content-Type: image/png; name=x.png\n\nx\n"] * 400
+    found = reply.read(mail(parts(*files, f"{PLAIN}hé\n"), MIXED))
+    assert (found.text, len(found.attachments)) == ("hé", 400)
+
+
+PAGE = f"{HTML}<div>Yes, <b>at five</b>.</div>"
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        "This message is in HTML.",
+        "Your mail program does not support HTML",
+        "Your email client does not support HTML messages. View it at https://example.org/x",
+        "Diese Nachricht ist im HTML-Format.",
+        "Ce message est au format HTML.",
+        "このメールはHTML形式です。",
+        "Please view this message in a browser",
+        "[image: logo.png]\nAn e-mail was sent to you, which cannot be shown here.",
+    ],
+)
+def test_a_text_that_only_says_that_there_is_a_page(placeholder: str) -> None:
+    assert reply.read(mail(parts(f"{PLAIN}{placeholder}\n", PAGE), ALTERNATIVE)).text == "Yes, at five."
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [
+        ("See here <https://example.org/a/b?c=d&e=f>", "See <a href='https://example.org/a'>here</a>"),
+        ("1. one\n2. two\n3. three", "<ol><li>one<li>two<li>three</ol>"),
+        ("*Yes*, _at_ five", "<b>Yes</b>, <i>at</i> five"),
+        ("This message is in HTML, I think", "<p>This message is in HTML, I think</p>"),
+        ("👍", "<img src=x>"),
+        ("OK", "<p><img src=x></p>"),
+        ("5", "<p>five</p>"),
+    ],
+)
+def test_a_text_that_says_what_the_page_says(text: str, page: str) -> None:
+    assert reply.read(mail(parts(f"{PLAIN}{text}\n", f"{HTML}{page}"), ALTERNATIVE)).text == text
 
 
 def test_a_signature_in_html() -> None:
@@ -152,6 +255,27 @@ def test_texts_that_are_neither_plain_nor_html() -> None:
     assert body.read(mail("<bold>hi</bold> a<<b\nand\n\nso\n", "text/enriched")).text == "hi a<b and\nso "
     assert body.read(mail("hi *there*\n", "text/markdown; charset=utf-8")).text == "hi *there*"
     assert body.read(mail("BEGIN:VCARD\n", "text/x-vcard")).attachments == ("text/x-vcard",)
+
+
+@pytest.mark.parametrize("kind", ["text/x-amp-html", "text/watch-html", "text/calendar; method=REQUEST"])
+def test_a_version_of_the_text_that_is_not_read_is_no_attachment(kind: str) -> None:
+    other = f"Content-Type: {kind}\n\nx\n"
+    assert reply.read(mail(parts(f"{PLAIN}Hi.\n", other), ALTERNATIVE)) == ("Hi.", (), False)
+    named = f"Content-Type: {kind}\nContent-Disposition: attachment; filename=x.ics\n\nx\n"
+    assert reply.read(mail(parts(f"{PLAIN}Hi.\n", named), ALTERNATIVE)).attachments == ("x.ics",)
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined", "zip", "x-unknown"])
+def test_a_name_in_what_is_no_charset(charset: str) -> None:
+    file = f"Content-Type: image/png\nContent-Disposition: attachment; filename*={charset}''%61%2e%ff\n\nx\n"
+    found = reply.read(mail(parts(f"{PLAIN}Hi.\n", file), MIXED))
+    assert (found.text, len(found.attachments)) == ("Hi.", 1)
+
+
+def test_a_nul_is_no_text() -> None:
+    assert reply.read(mail("\0a\0b\0", "text/plain")).text == "ab"
+    assert reply.read(mail("\0\0", "text/plain")).text == ""
+    assert reply.read(mail("<p>\0a</p>", "text/html")).text == "a"
 
 
 @pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed; boundary=zz"])

@@ -92,7 +92,11 @@ def test_a_reply_to_it_finds_its_conversation_and_is_cut_right() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["\r\nBcc: evil@example.net", "\nBcc: x@y", "\r", "\0", "\u2028", "\x85", "\r\n\r\nx"]
+    "bad",
+    [
+        *("\r\nBcc: evil@example.net", "\nBcc: x@y", "\r", "\0", "\u2028", "\x85", "\r\n\r\nx"),
+        *(" =?utf-8?q?=0D=0ABcc:_x@y?=", " =?us-ascii?b?DQpCY2M6IHhAeQ==?=", " é =?utf-8?q?=0D=0ABcc:_x@y?="),
+    ],
 )
 @pytest.mark.parametrize("place", ["name", "peer", "subject", "in_reply_to"])
 def test_what_others_wrote_is_never_a_header(bad: str, place: str) -> None:
@@ -106,6 +110,7 @@ def test_what_others_wrote_is_never_a_header(bad: str, place: str) -> None:
         mail = written(octets)
         assert mail["Bcc"] is None
         assert mail["To"] == "owner@example.org"
+        assert b"\nBcc:" not in octets
         assert reply.MARKER in mail.get_content()
 
 

@@ -23,6 +23,23 @@ def templates() -> dict[str, str]:
     return {name: text.replace("␠", " ") for name, text in named}
 
 
+TAGLINES = (FILE.parent / "taglines.txt").read_text("utf-8").partition("\n\n")[2].splitlines()
+DISCLAIMERS = [
+    "This e-mail and any attachments are confidential and intended solely for the addressee. If you are "
+    "not he, please delete it.",
+    "The content of this message is\nintended for the recipient specified in it only. It is strictly "
+    "forbidden to share any part of it.",
+    "Diese E-Mail enthält vertrauliche und rechtlich geschützte Informationen. Wenn Sie nicht der richtige "
+    "Adressat sind, löschen Sie sie bitte.",
+    "Ce message et ses pièces jointes sont confidentiels et établis à l'intention exclusive de ses "
+    "destinataires, et de personne d'autre.",
+    "Este mensaje y sus adjuntos son confidenciales y se dirigen exclusivamente a su destinatario, y a nadie "
+    "más que a él.",
+    "Настоящее сообщение и вложения к нему содержат конфиденциальную информацию и предназначены только для "
+    "адресата.",
+]  # fmt: skip
+
+
 REPLIES = {name: text.format(**FIELDS) for name, text in templates().items()}
 
 
@@ -35,6 +52,42 @@ def test_an_answer_comes_whole_and_alone(client: str, line_end: str) -> None:
     assert strip(text).replace(line_end, "\n") == ANSWER
 
 
+@pytest.mark.parametrize("line", TAGLINES)
+def test_the_line_of_a_telephone_is_cut(line: str) -> None:
+    assert strip(f"{ANSWER}\n\n{line}\n") == ANSWER
+    assert strip(f"{ANSWER}\n\n{line}\n\n{INTRO}\n{quoted(NOTICE)}") == ANSWER
+    assert strip(f"{INTRO}\n{quoted(NOTICE)}\n\n{ANSWER}\n\n{line}") == ANSWER
+    assert strip(f"{INTRO}\n> At home?\n\n{ANSWER}\n\n{line}\n\n> And then?\n\n") == ANSWER
+
+
+@pytest.mark.parametrize("disclaimer", DISCLAIMERS)
+@pytest.mark.parametrize("rest", ["", "\n\nOwner and Sons, High Street 5"], ids=["alone", "with more"])
+def test_what_a_company_puts_below_a_quotation_is_cut(disclaimer: str, rest: str) -> None:
+    below = f"{disclaimer}{rest}"
+    assert strip(f"{ANSWER}\n\n{INTRO}\n{quoted(NOTICE)}\n\n{below}") == ANSWER
+    assert strip(f"{INTRO}\n{quoted(NOTICE)}\n\n{ANSWER}\n\n{below}") == ANSWER
+
+
+@pytest.mark.parametrize("line", ["The mail is confidential!", f"Not a word: {'it is a long text.' * 9}"])
+def test_an_answer_below_a_quotation_is_no_disclaimer(line: str) -> None:
+    assert strip(f"First.\n\n{INTRO}\n{quoted(NOTICE)}\n\n{line}") == f"First.\n\n{line}"
+
+
+@pytest.mark.parametrize(
+    "intro",
+    [
+        f'"{NAME}"\n<{ADDRESS}> writes:', f"{NAME}\n<{ADDRESS}> 于2026年11月27日周五 20:37写道：",
+        f"{NAME}\n<{ADDRESS}> ezt írta (időpont: 2026. nov. 27., P, 20:37):",
+        f"+12025550150\n(SMS) <{ADDRESS}>, 27 Kas 2026 Cum, 20:37 tarihinde şunu yazdı:",
+        f"{NAME} <{ADDRESS}>\nschrieb am 24.11.2026 um 15:04:",
+        f"Am 24.11.2026 um 15:04 schrieb\n{NAME}\n<{ADDRESS}>:",
+    ],
+)  # fmt: skip
+def test_no_name_is_left_of_an_introduction_that_was_broken(intro: str) -> None:
+    for shown in (quoted(NOTICE), NOTICE):
+        assert strip(f"{ANSWER}\n\n{intro}\n{shown}") == ANSWER
+
+
 def test_there_are_many() -> None:
     assert len(REPLIES) >= 75
 
@@ -42,6 +95,11 @@ def test_there_are_many() -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        "Sent via DHL to my phone", "Sent via DHL to my office, call my mobile",
+        "Sent via DHL, call my mobile", "Sent from my phone number 555123",
+        "Sent from my iPhone. Call me tomorrow please.",
+        "Von meinem Konto habe ich 50 Euro gesendet.", "Das iPhone habe ich gestern gesendet.",
+        "I sent it from my iPhone", "Get the iPhone for me", "Download Outlook", "Wysłane z Warszawy",
         "Sent with DHL, number 12345.", "Sent from the airport, be there soon.", "Sent with the orange van.",
         "Von mir aus schick mir die Mail.", "Von meinem Konto wurde es abgebucht.",
         "Gesendet habe ich es gestern mit DHL.", "Gesendet mit GLS, Nummer 4711",

@@ -50,7 +50,6 @@ def test_every_client_in_every_language(shape: str, language: str) -> None:
         ("", ""),
         (f"Yes\n\n-----Original Message-----\nFrom: a\nSent: b\nTo: c\nSubject: d\n\n{NOTICE}", "Yes"),
         (f"Oui\n\n-------- Message original --------\nDe : a\nDate : b\nÀ : c\nObjet : d\n\n{NOTICE}", "Oui"),
-        ("> all of it\n> is quoted", ""),
     ],
 )
 def test_ways_of_writing(text: str, answer: str) -> None:

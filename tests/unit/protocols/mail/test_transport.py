@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
@@ -231,6 +232,23 @@ def test_starttls_is_followed_by_ehlo() -> None:
     call.says("220 go")
     assert call.wire.encrypted_with == "options"
     assert call.wire.value().endswith(b"STARTTLS\r\nEHLO me\r\n")
+
+
+def test_tls_fails_before_the_server_has_spoken_and_not_after() -> None:
+    """What opportunistic TLS is tried without next: never a mail that may have arrived."""
+    for heard, verdict in (
+        ((), Verdict("tls_failed", None, False, "ehlo")),
+        (("250 x",), Verdict("connection_lost", None, False, "mail")),
+        (("250 x", "250 x", "250 x", "354 x"), Verdict("connection_lost", None, False, "end")),
+    ):
+        call = Call(TLS.OPPORTUNISTIC)
+        call.says("220 x")
+        call.says("250-x", "250 STARTTLS")
+        call.says("220 go")
+        for line in heard:
+            call.says(line)
+        call.protocol.connectionLost(Failure(SSL.Error([("SSL routines", "", "bad record mac")])))
+        assert success(call.protocol.done) == verdict
 
 
 def test_who_waits_no_longer_ends_the_session() -> None:

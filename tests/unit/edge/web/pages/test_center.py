@@ -118,8 +118,75 @@ def test_a_message_that_was_given_up_says_so(scene: Scene, member: Browser) -> N
     ]
     scene.write(messages.insert(message, parts[:1]))
     page = member.get(f"/messages/{message.id}").text
-    assert "failed, it was given up, and is not sent any more: given_up" in page
+    assert "failed, it was given up, and is not sent any more</span>" in page
+    assert "<td>it was given up, and is not sent any more</td>" in page
+    assert "given_up" not in page
     assert (first_error(parts[:1]), first_error(parts)) == ("given_up", "ESME_RINVDSTADR (0x0000000B)")
+
+
+def test_the_matrix_speaks_the_readers_language(scene: Scene, member: Browser) -> None:
+    seed = scene.message()
+    received = seed._replace(id=scene.store.ids.next(), leg="smpp")
+    delivery = delivery_of(received, account_id=scene.account.id, handler="email")
+    scene.write(messages.insert(received, (), [delivery]))
+    sent = seed._replace(id=scene.store.ids.next(), direction="mt", leg="forward")
+    scene.write(messages.insert(sent, [scene.part(sent, state=PartState.IN_DOUBT)]))
+    member.headers["Accept-Language"] = "es"
+    page = member.get(f"/messages/{received.id}").text
+    assert "<dd>el operador de telefonía</dd>" in page
+    assert '<th scope="row">Correo<br>' in page
+    page = member.get(f"/messages/{sent.id}").text
+    assert '<td><span class="badge in_doubt">en duda</span></td>' in page
+    assert "<dd>el teléfono al que se reenvió</dd>" in page
+
+
+def test_a_form_that_is_sent_twice_is_one_deletion(scene: Scene, member: Browser, time: Time) -> None:
+    for text in ("one", "two", "three"):
+        scene.message(text=text)
+    fields = Form("/messages", member.get("/messages").text).fields
+    path = "/messages/delete-all"
+    one, other = (Form(path, member.get(path).text).fields for _ in range(2))
+    chosen = {**fields, "do": "delete", "message": one["up_to"]}
+    time.advance(
+        time_of(scene.store.ids.next()) / 1000 - time.wall_ms() / 1000
+    )  # ids are made on the real clock
+    first, again = (member.post("/messages", **chosen) for _ in range(2))
+    assert again.headers["location"] == first.headers["location"]
+    assert "1 message was deleted." in member.follow(again).text
+    first, again = (member.post(path, **{**one, "word": "delete"}) for _ in range(2))
+    assert again.headers["location"] == first.headers["location"]
+    page = member.follow(again).text
+    assert "2 messages were deleted." in page
+    elsewhere = member.post(path, **{**other, "word": "delete"})
+    assert "No message was deleted: none was there any more" in member.follow(elsewhere).text
+    undo = Form("/messages", page).fields["deletion"]
+    member.post("/messages", csrf=fields["csrf"], do="undo", deletion=undo)
+    assert texts(member.get("/messages").text) == ["two", "one"]
+    log = member.get("/account/log").text
+    assert ("messages deleted" in log, one["key"] in log) == (True, False)
+
+
+def test_a_first_message_is_kept_on_the_server_until_it_is_sent(scene: Scene, member: Browser) -> None:
+    csrf = Form("/new", member.get("/new").text).fields["csrf"]
+
+    def keep(**written: str) -> None:
+        assert member.post("/new", csrf=csrf, do="draft", part="draft", **written).status == 204
+
+    keep(to="Ann", from_=DID, text="Dear")
+    keep(to="(202) 555-0150", from_=DID, text="Dear\nAnn")
+    with scene.store.engine.snapshot() as conn:
+        kept = conn.execute(draft.select()).all()
+    assert [row.peer for row in kept] == ["+12025550150"], "one, which is found when the person is erased"
+    elsewhere = scene.member()
+    fields = Form("/new", elsewhere.get("/new").text).fields
+    assert (fields["to"], fields["from"], fields["text"]) == ("+12025550150", DID, "Dear\nAnn")
+    assert Form("/new", elsewhere.get(f"/new?to={PEER}").text).fields["text"] == "", "a link means another"
+    assert Form("/new", scene.member("other").get("/new").text).fields["to"] == ""
+    assert elsewhere.post("/new", **fields).status == 303
+    assert Form("/new", member.get("/new").text).fields["text"] == ""
+    keep(to=PEER, from_=DID, text=" ")
+    with scene.store.engine.snapshot() as conn:
+        assert conn.execute(draft.select()).all() == []
 
 
 def test_the_header_leads_to_the_contact(scene: Scene, member: Browser) -> None:

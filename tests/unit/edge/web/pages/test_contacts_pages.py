@@ -145,6 +145,32 @@ def test_letters_of_windows_and_no_nul(scene: Scene, member: Browser) -> None:
     assert sorted(item.name for item in people(scene)) == ["Ab", "O\u2019Brien \u2013 \u20ac"]
 
 
+@pytest.mark.parametrize("letters", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_files_of_two_octets_a_letter(scene: Scene, member: Browser, letters: str) -> None:
+    rows = "name;Номер;tel\r\nОльга;;+12025550401\r\n"
+    assert "1 contact added" in upload(member, "people.csv", rows.encode(letters)).text
+    assert [item.name for item in people(scene)] == ["Ольга"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'name,number\nAnn,+12025550401\n"Bob,+12025550402\nCid,+12025550403\n', "begins at line 3 a quot"),
+        (b'name,number\n"Ann,+12025550401\n' + b"Bob,+12025550402\n" * 8_000, "more than 131,072 characters"),
+        (b"BEGIN:VCARD\nFN:Ann\nTEL:+12025550401\n", "line 1 has no END:VCARD"),
+        (b"BEGIN:VCARD\nFN:Ann\nTEL:+12025550401\nEND:VCARD\nEND:VCARD\n", "the END:VCARD of line 5"),
+        (b"name,number\nAnn,\n", "Nobody in this file has a number."),
+        (b"BEGIN:VCARD\nFN:Ann\nEND:VCARD\n", "Nobody in this file has a number."),
+    ],
+)
+def test_a_file_of_which_people_would_be_lost_is_told(
+    scene: Scene, member: Browser, content: bytes, said: str
+) -> None:
+    reply = upload(member, "x", content)
+    (sentence,) = re.findall(r'id="file-problem" role="alert">([^<]+)<', reply.text)
+    assert (reply.status, said in sentence, people(scene)) == (422, True, []), sentence
+
+
 def test_a_file_comes_in_and_goes_out(scene: Scene, member: Browser) -> None:
     card = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Zoé\r\nTEL;TYPE=work:+12025550160\r\nTEL:none\r\nEND:VCARD\r\n"
     reply = upload(member, "people.vcf", card.encode())

@@ -109,4 +109,4 @@ def test_who_leaves_is_forgotten(inline_store: InlineStore, time: Time) -> None:
 def test_only_for_people_and_only_with_a_feed(inline_store: InlineStore, time: Time) -> None:
     scene = Scene(inline_store, time)
     assert scene.member().get("/live").status == 404
-    assert scene.browser().get("/live").status == 303
+    assert scene.browser().get("/live").status == 204

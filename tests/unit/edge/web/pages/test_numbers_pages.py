@@ -138,6 +138,14 @@ def test_each_handler_judges_its_own_settings(scene: Scene, member: Browser) -> 
     assert bad.status == 422
     assert "is not a variable" in bad.text
     assert "{NAME}" in bad.text, "as it was written"
+    member.headers["Accept-Language"] = "fr"
+    for what in ("handler", "test"):
+        said = do(
+            member, PATH, what, handler="callback", callback="on", callback_url="http://e.net/{NAME}"
+        ).text
+        (own,) = re.findall(r'Écrivez [^<]* Le serveur dit, en anglais : <q lang="en">([^<]*)</q>', said)
+        assert "{NAME} is not a variable" in own
+    del member.headers["Accept-Language"]
     assert 'id="callback_url-problem"' in bad.text
     assert did(scene).handlers["callback"] == setting
     empty = do(member, PATH, "handler", handler="email", email="on", email_to="")

@@ -85,6 +85,14 @@ def test_of_a_list_that_has_no_pages_it_is_said_that_there_is_more(operator: Bro
         ("rate", 5.0, 5.0),
         ("window", 0, 0),
         ("other", "bound_trx", "bound_trx"),
+        ("state", "in_doubt", "incertain"),
+        ("action", "console", "commande donnée"),
+        ("who", "operator:ann", "opérateur ann"),
+        (
+            "detail",
+            {"command": "bind ls", "outcome": "done", "form": "k"},
+            {"commande": "bind ls", "résultat": "fait"},
+        ),
     ],
 )
 def test_states_and_numbers_that_mean_more_are_words(name: str, value: object, said: object) -> None:
@@ -131,5 +139,5 @@ def test_the_figures_of_the_server_have_names_and_units() -> None:
         "Partes en espera": "carrier en duda: 1.200",
         "Entregas en espera o fallidas": "–",
         "of_tomorrow": "–",
-        "not_ready": "–",
+        "Por qué no lo acepta": "–",
     }

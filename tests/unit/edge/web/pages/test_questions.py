@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from edge.console.console import Operator, Reply
-from storage import accounts, contacts, users
+from storage import accounts, audit, contacts, users
 from storage.testing import InlineStore
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.web.harness import PEER, Browser, Form, Scene
@@ -17,18 +17,19 @@ ROW |= {"account": "demo", "id": 1, "added": ""}
 
 
 class Console:
-    """Knows one upstream, and what it was told to do; with ``refusal`` it does nothing."""
+    """Knows one upstream, and what it was told to do; with ``refusal`` it does and shows nothing."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self.refusal = ""
 
     def look(self, line: str) -> Deferred[Reply]:
-        return succeed(Reply(True, "", {} if line in ("status", "kill-switch") else [ROW]))
+        found = {} if line in ("status", "kill-switch") else [ROW]
+        return succeed(Reply(not self.refusal, self.refusal, found))
 
     def execute(self, line: str, operator: Operator) -> Deferred[Reply]:
         self.done.append(line)
-        return succeed(Reply(not self.refusal, self.refusal, None))
+        return succeed(Reply(not self.refusal, self.refusal or f"{line}: done.", None))
 
 
 @pytest.fixture
@@ -93,6 +94,60 @@ def test_what_an_operator_typed_stays_when_it_is_refused(operator: Browser, cons
     assert 'name="login" value="ann"' in reply.text
     console.refusal = ""
     assert 'value="acme"' not in send(operator, "/operator/accounts", do="form-1", account="acme").text
+
+
+def test_what_the_server_says_is_said_to_be_english_where_that_is_not_the_readers(
+    operator: Browser, console: Console
+) -> None:
+    operator.headers["Accept-Language"] = "fr"
+    told = send(operator, "/operator", do="reload").text
+    assert "<p>Fait. Le serveur dit, en anglais :</p>" in told
+    assert '<pre lang="en">reload: done.</pre>' in told
+    console.refusal = "50% of <nothing>."
+    said = 'Le serveur dit, en anglais : <q lang="en">50% of &lt;nothing&gt;.</q></p>'
+    assert f"Le serveur ne l’a pas fait. {said}" in send(operator, "/operator", do="reload").text
+    page = operator.get("/operator/accounts").text
+    assert "<p>Cette liste ne peut pas être affichée pour le moment. Le serveur dit, en anglais :</p>" in page
+    operator.headers["Accept-Language"] = "en"
+    assert (
+        '<p class="notice bad" role="alert">50% of &lt;nothing&gt;.</p>'
+        in send(operator, "/operator", do="reload").text
+    )
+    assert "in English" not in operator.get("/operator/accounts").text
+
+
+def test_a_row_that_is_gone_is_not_asked_about(operator: Browser, console: Console) -> None:
+    answer = send(operator, "/operator/upstreams", ask="button-1", row_upstream="of yesterday")
+    assert (answer.status, console.done) == (404, [])
+    assert "This is not there, or not any more: nothing was changed." in answer.text
+
+
+NOT_ASKED = 400
+
+
+@pytest.mark.parametrize(
+    ("page", "word", "asked", "fields"),
+    [
+        ("/account/users", "remove", 404, {"user": "5"}),
+        ("/account/keys", "revoke", 404, {"key": "5"}),
+        ("/contacts/5", "remove", 404, {}),
+        ("/contacts", "remove", 404, {"contact": "5"}),
+        ("/contacts/groups", "remove", NOT_ASKED, {"group": "5"}),
+        ("/account/security", "revoke", NOT_ASKED, {"session": "5"}),
+        ("/messages/5", "delete", None, {}),
+    ],
+)
+def test_what_is_gone_is_neither_asked_about_nor_removed(
+    scene: Scene, member: Browser, page: str, word: str, asked: int | None, fields: dict[str, str]
+) -> None:
+    csrf = Form("/logout", member.get("/contacts").text).fields["csrf"]
+    if asked is not None:
+        assert member.post(page, csrf=csrf, ask=word, **fields).status == asked
+    done = member.post(page, csrf=csrf, do=word, **fields)
+    assert (done.status, "nothing was changed." in done.text) == (404, True)
+    assert '<header class="top">' in done.text, "a page of the portal"
+    with scene.store.engine.snapshot() as conn:
+        assert audit.listed(conn, scene.account.id) == []
 
 
 def test_a_user_a_key_and_contacts_are_removed_after_a_question(scene: Scene, member: Browser) -> None:

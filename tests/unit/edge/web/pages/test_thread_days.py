@@ -13,7 +13,7 @@ DAY = 24 * 3600.0
 
 def lines(html: str) -> list[str]:
     """The thread's days and texts, in order."""
-    found = re.findall(r'<li class="day">(.*?)</li>|<p class="text" dir="auto">(.*?)</p>', html)
+    found = re.findall(r'<li class="day"[^>]*>(.*?)</li>|<p class="text" dir="auto">(.*?)</p>', html)
     return [date or text for date, text in found]
 
 
@@ -29,6 +29,8 @@ def test_each_day_is_named_once_before_its_first_message(scene: Scene, time: Tim
     scene.message(text="three")
     page = scene.member().get(THREAD).text
     assert lines(page) == [first, "one", "two", later, "three"]
+    on_paper = re.findall(r'<li class="day" data-date="([^"]+)"', page)
+    assert on_paper == [first, ENGLISH.day(time.wall_ms())], "where it is read on another day"
 
 
 def test_a_page_of_a_conversation_begins_with_its_day(scene: Scene, member: Browser) -> None:
