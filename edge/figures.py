@@ -176,9 +176,9 @@ def _deliveries(server: "TrunklineService") -> Iterator[tuple[str, Values]]:
 
 
 def _web(server: "TrunklineService") -> Iterator[tuple[str, Values]]:
-    yield "trunkline_http_requests", list(server.requests.items())
-    if server.site is not None:
-        yield "trunkline_http_connections", _one(server.site.connections)
+    yield "trunkline_http_requests", list(server.web.requests.items())
+    if server.web.site is not None:
+        yield "trunkline_http_connections", _one(server.web.site.connections)
     yield "trunkline_http_client_connections", _one(server.http.pool.connections)
 
 

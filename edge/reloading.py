@@ -16,16 +16,18 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
+from edge import composition, outgoing
 from edge import config as configuration
 from edge import log as logging
-from edge import outgoing
 from edge.config import Config, ConfigError, UpstreamConfig
+from edge.ending import at_most
 from edge.reload import Change, Reloaded, change
 from edge.supervisor import TAKING
 from edge.tls import files_digest
 
 if TYPE_CHECKING:
-    from edge.service import Line, TrunklineService
+    from edge.lines import Line
+    from edge.service import TrunklineService
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +105,7 @@ class Reloading:
         try:
             prepared = self._prepare(wanted)
         except BAD as error:
-            server.set_groups(server.config)
+            server.line_keeper.set_groups(server.config)
             return _refused([f"{server.config.path}: {error}"])
         return await self._apply(prepared)
 
@@ -114,9 +116,9 @@ class Reloading:
         old = {name: line.upstream.config for name, line in server.lines.items()}
         new = {upstream.name: upstream for upstream in wanted.config.upstreams}
         gone = tuple(name for name in old if new.get(name) != old[name] or self._renewed(new[name]))
-        server.set_groups(wanted.config)
+        server.line_keeper.set_groups(wanted.config)
         lines = {
-            name: server.make_line(upstream)
+            name: server.line_keeper.make(upstream)
             for name, upstream in new.items()
             if name in gone or name not in old
         }
@@ -128,7 +130,7 @@ class Reloading:
         # Also when it is as before: the file may have been rotated.
         prepared.do.append(lambda: logging.configure(logs))
         if "metrics" in wanted.tables:
-            prepared.do.append(server.open_metrics(wanted.config.metrics))
+            prepared.do.append(server.web.open_metrics(wanted.config.metrics))
         return prepared
 
     def _renewed(self, upstream: UpstreamConfig) -> bool:
@@ -143,7 +145,7 @@ class Reloading:
         drained = DeferredList(
             [server.lines[name].upstream.drain() for name in prepared.old], consumeErrors=True
         )
-        await server.at_most(drained, server.config.server.drain_seconds)
+        await at_most(drained, server.config.server.drain_seconds, server.clock)
         server.config = wanted.config
         for do in prepared.do:
             do()
@@ -179,26 +181,27 @@ class Reloading:
             server.http.configure(outgoing.settings(config))
             server.renew_handlers()
         if wanted.tables & SITE:
-            server.renew_site()
+            server.web.renew_site()
 
     async def _replace_lines(self, prepared: Prepared) -> None:
         server = self._server
-        stopping = [Deferred.fromCoroutine(server.stop_line(server.lines[name])) for name in prepared.old]
+        stop, lines = server.line_keeper.stop, server.lines
+        stopping = [Deferred.fromCoroutine(stop(lines[name])) for name in prepared.old]
         await DeferredList(stopping, consumeErrors=True)
         names = [upstream.name for upstream in prepared.change.config.upstreams]
         removed = [server.lines[name].upstream.config for name in prepared.old if name not in names]
         async with server.gone.changing(removed):
             server.lines = {name: prepared.lines.get(name) or server.lines[name] for name in names}
-            server.forget_groups(server.config)
-            server.outbound.replace(server.planner(), server.upstreams())
+            server.line_keeper.forget_groups(server.config)
+            server.outbound.replace(composition.planner(server), server.upstreams())
             await self._start(prepared.lines.values())
 
     async def _start(self, lines: Iterable["Line"]) -> None:
         """What another server holds, or the store does not let begin, is tried again: nobody else would."""
         server = self._server
         wanted = [line for line in lines if server.lines.get(line.upstream.name) is line]
-        late = []
-        for doing in (server.claim, server.restore_line, server.open_line):
+        keeper, late = server.line_keeper, []
+        for doing in (keeper.claim, keeper.restore, keeper.open):
             for line in [] if server.health.draining else [each for each in wanted if each not in late]:
                 try:
                     await doing(line)

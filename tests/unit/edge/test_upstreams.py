@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from twisted.internet.defer import Deferred, succeed
 
-from edge import upstreams
+from edge import answers
 from edge.carrier_errors import error_of
 from edge.config import Secret, UpstreamConfig
 from edge.dialect import Dialect
@@ -761,7 +761,7 @@ def test_what_was_taken_once_stays_taken_whatever_becomes_of_a_second_attempt(
 def test_second_attempts_that_never_leave_are_forgotten_in_the_end(
     inline_store: InlineStore, time: Time, did: Did, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upstreams, "REMEMBERED", 3)
+    monkeypatch.setattr(answers, "REMEMBERED", 3)
     rig = Rig(inline_store, time, did)
     rig.submit()
     for number in range(5):
@@ -769,7 +769,7 @@ def test_second_attempts_that_never_leave_are_forgotten_in_the_end(
         response = SubmitSmResp(sequence_number=1, message_id=f"{number}")
         late = events.ResponseReceived(item, rig.bind.on_wire[0][0], response, True, 90.0)
         rig.upstream.bind_event(cast(Any, rig.bind), late)
-    assert len(rig.upstream._taken) == 3
+    assert len(rig.upstream._answers._taken) == 3
 
 
 def test_a_late_answer_that_cannot_be_stored_is_stored_later(rig: Rig) -> None:
