@@ -185,6 +185,8 @@ class Intake:
                     await self._bounced(written, said)
             case ToConversation(written):
                 self._is_a_persons(found)
+                if found.away:  # a person's answer has the subject of our mail
+                    raise Dropped("subject", TAKEN)
                 await self._send(await self._admission.reply(found, proof, recipient, written))
             case ToNumber() as wanted:
                 self._is_a_persons(found)

@@ -1,15 +1,20 @@
 """What mail asks the DNS for: the mail exchanges of a domain (RFC 5321 §5.1, RFC 7505), and texts."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.names import client, dns
 from twisted.names.error import DNSNameError
 from twisted.python.failure import Failure
 
 from edge.http.errors import NoAnswer
 from edge.http.resolving import RESOLV_CONF, TRIES_SECONDS, Resolver
+
+MAX_NAME = 253  # characters, RFC 1035 §2.3.4
+_NAME = re.compile(r"(?:[!-\-/-~]{1,63}\.)*[!-\-/-~]{1,63}\.?")
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
 
 class NoSuchDomain(Exception):
@@ -21,7 +26,12 @@ class LookupFailed(Exception):
 
 
 class MailNames:
-    """I ask ``servers`` if there are any, else those of resolv.conf; ``resolver`` knows addresses."""
+    """I ask ``servers`` if there are any, else those of resolv.conf; ``resolver`` knows addresses.
+
+    What is no name is not asked for. Whoever signs a mail writes the names that are, and Twisted puts the
+    length of a label into one octet as it is: with more than 63 characters it says something else there (RFC
+    1035 §4.1.4), and the question would be about a name of the writer's own.
+    """
 
     def __init__(self, reactor: Any, resolver: Resolver, servers: Sequence[tuple[str, int]] = ()) -> None:
         self._resolver = resolver
@@ -37,35 +47,47 @@ class MailNames:
 
         Errback NoSuchDomain, LookupFailed.
         """
+        if not _is_name(domain):
+            return fail(NoSuchDomain(f"{domain[:MAX_NAME]!r} is no name"))
         asked: Deferred[Any] = self._client.lookupMailExchange(domain.encode("ascii"))
         return asked.addCallbacks(_exchanges, _no_records).addCallback(lambda found: _hosts(found, domain))
 
     def mail_hosts(self, domain: str) -> Deferred[list[str]]:
         """The mail exchanges that a domain names, none when it names none. Errback LookupFailed."""
+        if not _is_name(domain):
+            return succeed([])
         asked: Deferred[Any] = self._client.lookupMailExchange(domain.encode("ascii"))
         named = asked.addCallbacks(_exchanges, _no_records).addErrback(_none)
         return named.addCallback(lambda found: [host for _, host in sorted(found) if host])
 
     def hosts(self, name: str) -> Deferred[list[str]]:
         """The addresses of a name, none when it has none. Errback LookupFailed."""
-        return self._resolver.addresses(name).addErrback(_no_addresses)
+        return self._resolver.addresses(name).addErrback(_no_addresses) if _is_name(name) else succeed([])
 
     def texts(self, name: str) -> Deferred[list[bytes]]:
         """The TXT records of a name, each in one piece; none when there is no such name.
 
         Errback LookupFailed.
         """
+        if not _is_name(name):
+            return succeed([])
         asked: Deferred[Any] = self._client.lookupText(name.rstrip(".").encode("ascii"))
         return asked.addCallbacks(_texts, _no_records).addErrback(_none)
 
 
+def _is_name(written: str) -> bool:
+    return len(written) <= MAX_NAME and _NAME.fullmatch(written) is not None
+
+
 def _exchanges(result: tuple[list[dns.RRHeader], ...]) -> list[tuple[int, str]]:
+    """Preferences and hosts; the host is "" where it is no host's name."""
     payloads: list[Any] = [header.payload for header in result[0]]
-    return [
-        (record.preference, record.name.name.decode("ascii").rstrip(".").lower())
+    named = [
+        (record.preference, record.name.name.decode("ascii", "replace").rstrip(".").lower())
         for record in payloads
         if isinstance(record, dns.Record_MX)
     ]
+    return [(preference, host if _HOST.fullmatch(host) else "") for preference, host in named]
 
 
 def _texts(result: tuple[list[dns.RRHeader], ...]) -> list[bytes]:

@@ -28,6 +28,7 @@ MAX_HEADERS = 5_000  # of all parts together
 MAX_BORDERS = 5_000  # lines that may begin or end a part
 MAX_LOOKS = 3_000_000  # multiparts times lines: a second's work
 MAX_LINES, USUAL_LINE = 100_000, 60  # more lines than these must have so many octets each
+_FOLD = re.compile(r"\r?\n[ \t]")
 _BOUNDARY = re.compile(rb"boundary[*0-9\s]*+=", re.IGNORECASE)
 
 
@@ -38,12 +39,13 @@ class Intricate(ValueError):
 @dataclass(frozen=True, slots=True)
 class Read:
     """``author`` is the one address of From, or why there is none. ``automatic``: no person wrote it, and
-    how that is known. ``places`` may hold the conversation's token, the best first. Not ``whole``: it is the
-    head of a mail that is too large."""
+    how that is known; ``away``: the subject says nothing but that somebody is. ``places`` may hold
+    the conversation's token, the best first. Not ``whole``: it is the head of a mail that is too large."""
 
     message: Message
     author: Address | NotAnAddress
     automatic: str | None
+    away: bool
     reply: Reply
     message_id: str
     places: tuple[str, ...]
@@ -132,9 +134,10 @@ def read(octets: bytes, envelope_sender: str, whole: bool = True) -> Read:
         message=message,
         author=author,
         automatic=screening.automatic(message, envelope_sender),
+        away=screening.away(message),
         reply=reply.read(message),
         message_id=one_line(" ".join(_all(message, "Message-ID")[:1]))[:MAX_MESSAGE_ID],
-        places=(*_references(message), address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])),
+        places=(*_references(message), *_subject(message)),
         whole=whole,
     )
 
@@ -145,6 +148,13 @@ def _references(message: Message) -> tuple[str, str]:
     nearest = " ".join(_all(message, "In-Reply-To"))[:MAX_REFERENCES]
     older = " ".join(_all(message, "References"))[-MAX_REFERENCES:]
     return nearest, " ".join(reversed(older.split()))
+
+
+def _subject(message: Message) -> tuple[str, str, str]:
+    """As it is written, then as it was before a server folded it at its own length, within a token, and at
+    last as it was if another one made that a blank."""
+    written = address.decoded(" ".join(_all(message, "Subject")[:1])[:MAX_SUBJECT])
+    return written, _FOLD.sub("", written), "".join(written.split())
 
 
 def _all(message: Message, name: str) -> list[str]:

@@ -15,8 +15,8 @@ from storage.records import MailConversation
 from storage.store import Store
 
 MAX_CANDIDATES = 10
-MAX_ALIKE = 500
-"""Of what looks like tokens in one text: a key's id is in one of 256, so it has no more by chance."""
+MAX_ALIKE = 2_000
+"""Of what looks like tokens in one text: a key's id is at one place of 256, so it has no more by chance."""
 
 BLANK = "…"
 
@@ -49,13 +49,12 @@ class Tokens:
 
     async def blanked(self, text: str) -> str:
         """The text without any token of ours, however it is spelt: whoever has one may use it."""
-        alike = (found for found in token.within(text) if found[1].key_id in self._ring.keys)
-        found = list(islice(alike, MAX_ALIKE))
+        found = list(islice(token.within(text, self._ring.keys), MAX_ALIKE))
         if not found:
             return text
-        ids = {item.conversation for _, item in found}
+        ids = {item.conversation for _, _, item in found}
         known = await self._store.read(mail.find_conversations, ids)
-        return _without(text, [start for start, item in found if self._is_ours(item, known)])
+        return _without(text, [(start, end) for start, end, item in found if self._is_ours(item, known)])
 
     def _is_ours(self, item: Token, known: Mapping[int, MailConversation]) -> bool:
         about = known.get(item.conversation)
@@ -65,11 +64,11 @@ class Tokens:
         return self._ring.verifies(item, BOUNCE)
 
 
-def _without(text: str, starts: Sequence[int]) -> str:
-    """The text with a blank in place of what begins at each of these."""
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text with a blank in place of each of these."""
     pieces, place = [], 0
-    for start in starts:
+    for start, end in spans:
         if start >= place:
             pieces += [text[place:start], BLANK]
-            place = start + token.CHARACTERS
+            place = end
     return "".join([*pieces, text[place:]])

@@ -38,10 +38,14 @@ _SAID = (("X-POST-MessageClass", "autoresponder"), ("X-FC-MachineGenerated", "tr
 
 _COMMENT = re.compile(r"\([^()]*\)")
 _MAX_COMMENTS = 10  # within each other
-_SUBJECT = rf"(?:(?:re|aw|sv|antw|tr|wg|fwd?|vs)\s?:|\[?#us[a-z2-7]{{{CHARACTERS}}})"
+_TAG = rf"#us(?:[a-z2-7]\s*){{{CHARACTERS}}}"  # a server may have folded it
+_SUBJECT = rf"(?:(?:re|aw|sv|antw|tr|wg|fwd?|vs)\s?:|\[?{_TAG})"
 _AWAY = re.compile(rf"\s*\[?(?:{words.AWAY})\]?\s*(?:[:：]|[-–]?\s*{_SUBJECT})", re.IGNORECASE)
 # "Read: the news" is anybody's subject; "Read: [#US…" is ours, opened.
-_RECEIPT = re.compile(rf"\s*(?:{words.RECEIPT})\s*[:：].{{0,40}}#us[a-z2-7]{{{CHARACTERS}}}", re.IGNORECASE)
+_RECEIPT = re.compile(rf"\s*(?:{words.RECEIPT})\s*[:：].{{0,40}}{_TAG}", re.IGNORECASE)
+_AWAY_ALONE = re.compile(
+    rf"\s*[\[(*]?\s*(?:{words.AWAY}|{words.AWAY_ALONE})(?:{words.AWAY_TIME})?\s*[\])*]?[\s.!]*", re.IGNORECASE
+)
 
 
 def automatic(message: Message, envelope_sender: str) -> str | None:
@@ -50,6 +54,12 @@ def automatic(message: Message, envelope_sender: str) -> str | None:
     ``envelope_sender`` is that of MAIL FROM, "" for the null sender.
     """
     return next((reason for reason, applies in _SIGNS if applies(message, envelope_sender)), None)
+
+
+def away(message: Message) -> bool:
+    """Is the subject nothing but that somebody is away? In a thread of ours it is a program's; a person may
+    begin a mail so."""
+    return _AWAY_ALONE.fullmatch(decoded(str(message.get("Subject", ""))[:MAX_SUBJECT])) is not None
 
 
 def _words(message: Message, name: str) -> Iterator[str]:

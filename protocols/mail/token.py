@@ -11,8 +11,9 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 CHARACTERS = 40
@@ -27,7 +28,7 @@ _PURPOSE = b"trunkline reply token 1\0"
 _TOKEN = re.compile(
     rf"(?:(?<=#US)|(?<=#us)|(?<![A-Za-z2-7]))[A-Za-z2-7]{{{CHARACTERS}}}(?![A-Za-z2-7])", re.ASCII
 )
-_WINDOW = re.compile(rf"(?=([A-Za-z2-7]{{{CHARACTERS}}}))", re.ASCII)
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 class Token(NamedTuple):
@@ -96,13 +97,31 @@ def find(places: Iterable[str]) -> Iterator[Token]:
                 yield token
 
 
-def within(text: str) -> Iterator[tuple[int, Token]]:
-    """Where a token may begin in a text, and which, whatever stands around it ("sms%2B…", "us…"): for who
-    must let none out."""
-    for match in _WINDOW.finditer(text):
+def within(text: str, key_ids: Collection[int]) -> Iterator[tuple[int, int, Token]]:
+    """Where in a text there may be a token of one of these keys, from where to where, and which: for who must
+    let none out.
+
+    Whatever stands around it ("sms%2B…", "us…") or between its characters, as long as that is no letter and
+    no digit: a mail client's line end, its "=", its "> ".
+    """
+    places = [place for place, character in enumerate(text) if character.isalnum()]
+    if len(places) < CHARACTERS or not key_ids:
+        return
+    for match in _window(frozenset(key_ids)).finditer("".join([text[place] for place in places])):
         token = parse(match[1])
         if token is not None:
-            yield match.start(), token
+            yield places[match.start()], places[match.start() + CHARACTERS - 1] + 1, token
+
+
+@lru_cache(maxsize=8)
+def _window(key_ids: frozenset[int]) -> re.Pattern[str]:
+    """Any forty characters that begin as the tokens of these keys do: the key's octet is in the first two."""
+    fronts = (
+        f"{_ALPHABET[key_id >> 3]}[{_ALPHABET[(key_id & 7) * 4 : (key_id & 7) * 4 + 4]}]"
+        for key_id in sorted(key_ids)
+    )
+    rest = f"[a-z2-7]{{{CHARACTERS - 2}}}"
+    return re.compile(f"(?=((?:{'|'.join(fronts)}){rest}))", re.ASCII | re.IGNORECASE)
 
 
 def conversation_of(text: str) -> int | None:

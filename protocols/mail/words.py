@@ -179,6 +179,39 @@ AWAY = (
 )
 """The subject of a program's answer, before the colon and the old subject."""
 
+AWAY_ALONE = (
+    r"(?:i am |i['’]m |we are )?(?:currently )?(?:out[ -]of[ -](?:the |my )?office|not in the office"
+    r"|away from (?:the |my )?office|on (?:vacation|holidays?|(?:annual |parental |maternity )?leave"
+    r"|pto))|out[ -]of[ -](?:the |my )?office (?:message|notice|notification|response)|oo[of]"
+    r"|vacation (?:reply|notice|message)|abwesenheit(?:s(?:meldung|info|mail))?|abwesend"
+    r"|(?:ich bin )?(?:zur ?zeit |derzeit |aktuell )?(?:nicht im (?:büro|haus)|im urlaub|außer haus)"
+    r"|urlaub(?:s(?:notiz|meldung|vertretung))?|automatische (?:rück)?(?:antwort|meldung)"
+    r"|(?:je suis )?(?:actuellement )?(?:absente?(?: du bureau)?|en (?:congés?|vacances)|hors du bureau)"
+    r"|avis d['’]absence|absence(?: temporaire)?|(?:estoy )?(?:ausente(?: de la oficina)?|de vacaciones"
+    r"|fuera de (?:la |mi )?oficina)|mensaje de ausencia|(?:sono )?(?:assente|fuori (?:ufficio|sede)"
+    r"|in ferie)(?: dall['’]ufficio)?|assenza(?: dall['’]ufficio)?|(?:ik ben )?(?:afwezig|niet (?:op"
+    r"|in) (?:het )?kantoor|(?:met|op) vakantie)|afwezigheid(?:sassistent)?"
+    r"|(?:estou )?(?:ausente do escritório|fora do escritório|de férias)|ausência(?: do escritório)?"
+    r"|(?:jestem )?(?:poza biurem|nieobecn[ya]|na urlopie)|nieobecność(?: w biurze)?"
+    r"|(?:jag är )?(?:frånvarande|på semester|inte på kontoret)|frånvaro"
+    r"|(?:jeg er )?(?:ikke (?:til ?stede|på kontoret)|fraværende|på ferie)|fravær(?:s(?:besked"
+    r"|melding))?|(?:olen )?(?:poissa(?: toimistosta)?|lomalla)|poissaolo(?:ilmoitus|viesti)?"
+    r"|(?:я )?(?:вне офиса|нет (?:на месте|в офисе)|в отпуске)|отсутствие(?: на рабочем месте)?"
+    r"|(?:я )?(?:поза офісом|у відпустці)"
+    r"|不在(?:通知|のお知らせ|にしております)?|外出中|休暇中|不在办公室|不在辦公室|外出|休假中?"
+    r"|부재 ?중(?: 자동 ?응답)?|(?:ofis|ofiste) (?:dışında(?:yım)?|değilim)|(?:yıllık )?izinde(?:yim)?"
+    r"|mimo kancelář|(?:jsem )?(?:nepřítomen|na dovolené)|nepřítomnost|(?:irodán|házon) kívül"
+    r"|szabadságon(?: vagyok)?|εκτός γραφείου|σε άδεια|מחוץ למשרד|בחופשה|خارج المكتب|في إجازة"
+    r"|în afara biroului|(?:sunt )?în concediu|odsot(?:en|na|nost)|na dopustu"
+)
+"""Such a subject without anything behind it, in answer to a mail of ours."""
+
+AWAY_TIME = (
+    r"[\s,;:(–-]+(?:(?:until|till?|through|back|returning|bis|zurück|jusqu|hasta|fino|tot|até|do|t\.?o\.?m"
+    r"|til|fra|до|по)\b|(?:\w+ )?\d).{0,60}"
+)
+"""How long, behind either."""
+
 RECEIPT = (
     r"read|not read|gelesen|ungelesen gelöscht|lu|non lu|leído|no leído|letto|non letto|gelezen|lida"
     r"|przeczytane|läst|læst|lest|luettu|прочтено|прочитано|開封済み|已读|已讀|읽음|okundu|přečteno"

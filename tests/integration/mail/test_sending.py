@@ -18,7 +18,7 @@ from twisted.protocols.basic import LineReceiver
 
 from edge.http.addresses import PUBLIC_ONLY, AddressPolicy, policy
 from edge.http.resolving import NameResolver
-from edge.mail.names import LookupFailed, MailNames
+from edge.mail.names import LookupFailed, MailNames, NoSuchDomain
 from edge.mail.sending import Sender, Way
 from protocols.mail import spf
 from protocols.mail.smtp import TLS, Credentials, Envelope, Verdict
@@ -38,8 +38,8 @@ class Zone:
     def __init__(self, *records: tuple[str, Any], broken: tuple[str, ...] = ()) -> None:
         self._records = records
         self._broken = broken
-        factory = server.DNSServerFactory(clients=[self])
-        self.port = reactor.listenUDP(0, dns.DNSDatagramProtocol(factory), interface="127.0.0.1")
+        self.factory: Any = server.DNSServerFactory(clients=[self])
+        self.port = reactor.listenUDP(0, dns.DNSDatagramProtocol(self.factory), interface="127.0.0.1")
 
     @property
     def servers(self) -> list[tuple[str, int]]:
@@ -296,3 +296,57 @@ async def test_texts_and_spf_from_a_name_server() -> None:
             assert await checked == said
     finally:
         await zone.port.stopListening()
+
+
+# A label of 192 octets: its length says "go on at the octet that comes next", which is within the first
+# label, and there is the name that is really asked for, for TXT.
+THEIRS = "\x01s\x04keys\x04evil\x04test\0"
+WITHIN = f"{'p' * 40}{THEIRS}." + (chr(12 + 1 + 40) + "\0\x10\0\x01").ljust(192, "z") + ".example.org"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        WITHIN, "ä.example.org", f"{'a' * 64}.example.org", f"{'a' * 300}.example.org", "a..example.org",
+        ".example.org", "a\0b.example.org", "a b.example.org", "", ".", "x." * 140 + "example.org",
+    ],
+)  # fmt: skip
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_name_is_not_asked_for(name: str) -> None:
+    """Who signs a mail writes the name of his key, which must not be anybody else's."""
+    zone = Zone(("s.keys.evil.test", dns.Record_TXT(b"v=DKIM1; p=theirs")))
+    asked: list[str] = []
+
+    class Heard:
+        def query(self, query: Any, timeout: object = None) -> Deferred[Any]:
+            asked.append(str(query))
+            return zone.query(query)
+
+    zone.factory.resolver = Heard()
+    resolver = NameResolver(reactor, zone.servers)
+    names = MailNames(reactor, resolver, zone.servers)
+    try:
+        assert await names.texts(name) == []
+        assert await names.hosts(name) == []
+        assert await names.mail_hosts(name) == []
+        with pytest.raises(NoSuchDomain):
+            await names.exchanges(name)
+        assert asked == []
+        assert await names.texts("s.keys.evil.test.") == [b"v=DKIM1; p=theirs"]
+    finally:
+        await zone.port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mail_exchange_that_is_no_hosts_name_is_passed_over(
+    tmp_path: Path, peers: list[Peer]
+) -> None:
+    peers.append(Peer(tmp_path, ""))
+    zone = Zone(
+        *(("example.org", mx(host, 5)) for host in ("a:b", "b b.example.org", "c/d", "x\x7f")),
+        ("example.org", dns.Record_MX(5, b"\xe4.example.org")),
+        ("example.org", mx("mx.example.org", 10)),
+        ("mx.example.org", dns.Record_A("127.0.0.1")),
+    )
+    way = Way("sms.example.net", TLS.OFF, mx_port=peers[0].port)
+    assert (await closed(zone, send(way, zone))).outcome == "sent"

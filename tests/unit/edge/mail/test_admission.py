@@ -33,6 +33,17 @@ def test_the_token_is_found_wherever_it_was_left(office: Office, place: str) -> 
     assert len(office.sent()) == 1
 
 
+@pytest.mark.parametrize("between", ["\r\n ", "\r\n\t", " ", "\r\n  "])
+@pytest.mark.parametrize("form", ["Re: [#US{}] Message sent to 2025550100", "Re: Message {} of 2025550100"])
+def test_a_token_that_a_server_folded(office: Office, between: str, form: str) -> None:
+    if "#US" not in form and between in (" ", "\r\n  "):
+        form = "Re: ({})"
+    subject = form.format(f"{office.token[:17]}{between}{office.token[17:]}")
+    octets = f"From: {OWNER}\r\nTo: sms@{DOMAIN}\r\nSubject: {subject}\r\n\r\nYes.\r\n"
+    assert office.takes(octets.encode(), to=f"sms@{DOMAIN}").code == 250
+    assert office.sent()[-1][2] == "Yes."
+
+
 def test_of_several_conversations_the_nearest_is_answered(office: Office) -> None:
     """Mails that somebody put into one thread, as by sending one on in an answer to another."""
     with office.rig.store.engine.transaction() as conn:

@@ -10,6 +10,7 @@ from edge import statuses
 from edge.mail.addresses import BOUNCE
 from edge.mail.authentication import Arrival
 from edge.mail.postmaster import FORWARD_SECONDS, MAX_HOPS, NOT_NOW, Postmaster
+from edge.mail.tokens import Tokens
 from edge.mail.writing import binding
 from protocols.mail.reply import MARKER
 from protocols.mail.smtp import Envelope, Reply, Verdict
@@ -20,7 +21,7 @@ from storage.tables import mail_seen, part
 from storage.testing import InlineStore
 from tests.deferreds import success
 from tests.unit.edge.conftest import DID, PEER, START_MS, Time
-from tests.unit.edge.mail.office import STRANGER, THEIRS, Office, reply
+from tests.unit.edge.mail.office import STRANGER, THEIRS, Office, new, reply
 from tests.unit.edge.mail.rig import DOMAIN, OWNER, RING
 
 # -- replies --------------------------------------------------------------------------------------
@@ -59,6 +60,45 @@ def test_whoever_has_a_token_may_use_it_so_none_is_sent(office: Office, spelling
         assert office.takes(reply(text)).code == 250
         assert office.sent()[-1][2] == f"Use {spelling} there.".replace("{}", "…")
         office.rig.time.advance(61)
+
+
+@pytest.mark.parametrize("cut", [1, 13, 20, 39])
+@pytest.mark.parametrize(
+    "between", ["\n", "\r\n", " \n", "=\n", "= \n", "\n> ", "\n>> ", "\n    ", "\n\n", " ", "\n| ", "-"]
+)
+def test_a_token_that_is_broken_is_not_sent_either(office: Office, between: str, cut: int) -> None:
+    """As a mail client wraps long lines, also twice."""
+    for token in (office.token, office.token.upper()):
+        broken = f"{token[:cut]}{between}{token[cut:]}"
+        assert _blanked(office, f"Use sms+{broken}@x.") == "Use sms+…@x."
+    thrice = between.join((office.token[:10], office.token[10:30], office.token[30:]))
+    assert _blanked(office, f"{thrice} or {office.token}") == "… or …"
+
+
+def test_a_broken_token_is_not_sent(office: Office) -> None:
+    """By the whole way."""
+    assert office.takes(reply(f"Use sms+{office.token[:20]}\n{office.token[20:]}@x.")).code == 250
+    assert office.sent()[-1][2] == "Use sms+…@x."
+
+
+def test_words_between_the_halves_of_a_token_are_sent(office: Office) -> None:
+    for between in ("\nwords\n", "\nДа\n", " 0 "):
+        text = f"{office.token[:20]}{between}{office.token[20:]}"
+        assert _blanked(office, text) == text
+
+
+def _blanked(office: Office, text: str) -> str:
+    return success(Deferred.fromCoroutine(Tokens(RING, office.rig.real).blanked(text)))
+
+
+@pytest.mark.parametrize("subject", ["Out of the office", "Abwesend", "Réponse automatique", "Fuori sede"])
+def test_whoever_is_away_answers_nothing_in_a_thread_and_may_begin_one(office: Office, subject: str) -> None:
+    """A person's answer has the subject of our mail, and a program does not write to a number."""
+    assert office.takes(reply("I am away.", subject=subject)).code == 250
+    assert (office.sent(), office.notices()) == ([], [])
+    assert office.takes(reply("Yes.", subject=f"Re: [#US{office.token}] {subject}")).code == 250
+    assert office.takes(new(text="Back on Monday.", subject=subject), to=f"+12025550150@{DOMAIN}").code == 250
+    assert [text for _, _, text in office.sent()] == ["Yes.", "Back on Monday."]
 
 
 def test_what_only_looks_like_a_token_is_sent(office: Office) -> None:

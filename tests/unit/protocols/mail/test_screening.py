@@ -4,7 +4,7 @@ from email import message_from_string
 
 import pytest
 
-from protocols.mail.screening import LOOP_HEADER, automatic
+from protocols.mail.screening import LOOP_HEADER, automatic, away
 
 OWNER = "owner@example.org"
 TAG = "[#USmfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dz]"
@@ -54,6 +54,8 @@ TAG = "[#USmfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dz]"
         ("Subject: 自動応答：x", OWNER, "subject"),
         (f"Subject: Read: {TAG} Message sent to 2025550100", OWNER, "subject"),
         (f"Subject: Gelesen: Re: {TAG} Message sent to 2025550100", OWNER, "subject"),
+        (f"Subject: Abwesenheitsnotiz {TAG[:20]}\n {TAG[20:]}", OWNER, "subject"),
+        (f"Subject: Read: {TAG[:20]}\n {TAG[20:]}", OWNER, "subject"),
     ],
 )
 def test_what_must_never_become_an_sms(head: str, sender: str, reason: str) -> None:
@@ -80,6 +82,39 @@ def test_what_must_never_become_an_sms(head: str, sender: str, reason: str) -> N
 )
 def test_what_may_be_a_persons(head: str) -> None:
     assert automatic(message_from_string(f"{head}\n\nYes.\n"), OWNER) is None
+
+
+ALONE = [
+    "Out of the office", "Out of office", "OUT OF OFFICE!", "[Out of office]", "Automatic reply",
+    "Auto-Reply", "Out of the office until Monday", "Out of office 24 Dec - 3 Jan",
+    "I am out of the office", "On vacation", "OOO", "Currently out of office", "Vacation reply",
+    "Abwesenheitsnotiz", "Abwesend", "Abwesenheit bis 3.1.", "Im Urlaub", "Nicht im Büro",
+    "Automatische Antwort", "Réponse automatique", "Absence du bureau", "Absent du bureau",
+    "En congé jusqu'au 3 janvier", "Fuera de la oficina", "De vacaciones", "Fuori sede",
+    "Fuori ufficio", "In ferie", "Afwezig", "Niet op kantoor", "Ausente do escritório",
+    "Fora do escritório", "Nieobecność", "Poza biurem", "Frånvaro", "På semester till 7/1",
+    "Autosvar", "Fravær", "Poissa", "Вне офиса", "В отпуске до 3 января", "У відпустці", "不在通知",
+    "自动回复", "不在办公室", "부재중", "Ofis dışında", "Mimo kancelář", "Házon kívül", "Εκτός γραφείου",
+    "מחוץ למשרד", "خارج المكتب", "În concediu", "Odsoten", "=?utf-8?q?Im_Urlaub?=",
+    "=?utf-8?b?5LiN5Zyo6YCa55+l?=",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", ALONE)
+def test_a_subject_that_says_nothing_but_that_somebody_is_away(subject: str) -> None:
+    assert away(message_from_string(f"Subject: {subject}\n\nI am away.\n"))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "", "Re: Out of office", f"Re: {TAG} Message sent to 2025550100", f"{TAG} Message sent to 2025550100",
+        "Out of office furniture", "Out of the office or in it?", "Auto reply is broken", "Absent friends",
+        "Urlaub planen", "Lost", "On vacation with you", "Office", f"Re: {TAG} Out of office",
+    ],
+)  # fmt: skip
+def test_a_subject_that_says_more(subject: str) -> None:
+    assert not away(message_from_string(f"Subject: {subject}\n\nYes.\n"))
 
 
 PART = {
