@@ -177,6 +177,24 @@ SUDO = """#!/bin/sh
 [ "$1 $2 $3" = "-E -u trunkline" ] && shift 3 || shift 2
 exec "$@"
 """
+# As systemd with a socket: it is refused while the service runs, and a service that is stopped beside it
+# comes back with the next request.
+SYSTEMCTL = """#!/bin/sh
+echo "systemctl $*" >> {log}
+for unit in "$@"; do :; done
+case "$unit" in trunkline*) ;; *) exit 0;; esac
+case "$*" in
+    "start trunkline.socket" | "enable --now trunkline.socket")
+        if [ -e {state}/trunkline ]; then echo "the socket is refused: the service runs" >&2; exit 1; fi
+        touch {state}/trunkline.socket;;
+    "start trunkline" | "enable --now trunkline") touch {state}/trunkline;;
+    "stop trunkline")
+        if [ -e {state}/trunkline.socket ]; then echo "the socket starts it again" >&2; exit 1; fi
+        rm {state}/trunkline;;
+    "stop trunkline.socket") rm -f {state}/trunkline.socket;;
+    *) exit 1;;
+esac
+"""
 
 
 class Machine:
@@ -190,8 +208,10 @@ class Machine:
         for place in ("opt", "etc/default", "etc/systemd/system", "var/lib/trunkline/var"):
             (folder / place).mkdir(parents=True)
         stub = STUB.format(log=self.log)
-        stubs = dict.fromkeys(("apt-get", "useradd", "systemctl", "install", "chown", "stub"), stub)
+        stubs = dict.fromkeys(("apt-get", "useradd", "install", "chown", "stub"), stub)
         stubs |= {"python3": PYTHON.format(stub=bin_ / "stub"), "sudo": SUDO}
+        (folder / "state").mkdir()
+        stubs["systemctl"] = SYSTEMCTL.format(log=self.log, state=folder / "state")
         for name, script in stubs.items():
             (bin_ / name).write_text(script)
             (bin_ / name).chmod(0o755)
@@ -215,6 +235,11 @@ class Machine:
         return self.log.read_text().splitlines()
 
     @property
+    def active(self) -> list[str]:
+        """The units that are."""
+        return sorted(unit.name for unit in (self.folder / "state").iterdir())
+
+    @property
     def runs(self) -> str:
         """The folder that the link leads to."""
         return (self.folder / "opt" / "trunkline").readlink().name
@@ -232,11 +257,16 @@ def typed(heading: str) -> list[str]:
 
 def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    first, begin, _ = typed("On Debian or the like")
-    machine.type(first)
+    first, begin, environment, with_a_socket = typed("On Debian or the like")
+    packages = next(line.split()[3:] for line in machine.type(first) if "apt-get install" in line)
+    assert "sudo" in packages, "a minimal Debian has none"
+    assert "sudo -u" in environment
     assert machine.runs == "trunkline-0.1.0"
     told = machine.type(begin)
     assert f"trunkline trunkline db upgrade -c {tmp_path}/etc/trunkline/trunkline.toml" in told
+    assert machine.active == ["trunkline"]
+    machine.type(with_a_socket)
+    assert machine.active == ["trunkline", "trunkline.socket"]
     (upgrade,) = typed("Upgrade")
     told = [line for line in machine.type(upgrade) if " pip " not in line]
     assert machine.runs == "trunkline-0.2.0"
@@ -251,6 +281,7 @@ def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None
         "trunkline-0.2.0 trunkline db upgrade",
         f"install -m 644 {unit_file} {tmp_path}/etc/systemd/system/",
         "systemctl daemon-reload",
+        "systemctl start trunkline.socket",
         "systemctl start trunkline",
         "trunkline trunkline ctl status",
     ]
@@ -258,8 +289,10 @@ def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None
     link_only, with_the_store = typed("Rollback")
     machine.type(link_only)
     assert machine.runs == "trunkline-0.1.0"
+    assert machine.active == ["trunkline", "trunkline.socket"]
     (tmp_path / "opt" / "trunkline").unlink()
     told = machine.type(with_the_store)
     assert machine.runs == "trunkline-0.1.0"
     assert f"trunkline-0.1.0 trunkline db restore {before}.backup" in told
+    assert machine.active == ["trunkline", "trunkline.socket"]
     assert (tmp_path / "var/lib/trunkline/after-0.2.0/trunkline.db").exists()
