@@ -1,20 +1,26 @@
 """The house: what is shipped beside the code names what is there, and is as its readers want it."""
 
 import configparser
+import importlib
 import importlib.util
 import json
+import pkgutil
 import re
 import shutil
 import subprocess
 import tomllib
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
+import edge.web
 from edge.tap import EXIT_BAD_CONFIG
 from edge.web.api import operator
+from edge.web.program import Program
+from edge.web.request import MAX_BODY_OCTETS
+from edge.web.site import LARGE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONF = ROOT / "conf"
@@ -133,6 +139,25 @@ def test_the_proxy_asks_where_the_server_listens() -> None:
         assert re.search(r"allow 127\.0\.0\.1;\s+deny all;", matching[0]), f"the world may not ask {path}"
     for line in map(str.strip, plain.splitlines()):
         assert not line or line[-1] in "{};", line
+
+
+def test_the_proxy_lets_through_what_the_server_takes() -> None:
+    text = (CONF / "nginx" / "trunkline.conf").read_text("utf-8")
+    (mib,) = re.findall(r"client_max_body_size ([0-9]+)m;", text)
+    programs = [found for module in edge_modules() for found in vars(module).values() if is_program(found)]
+    takes = [MAX_BODY_OCTETS, *LARGE.values(), *(program.max_body for program in programs)]
+    assert len(set(takes)) >= 3, "the ordinary ones, an import of contacts, an MMS"
+    assert int(mib) << 20 == max(takes)
+
+
+def edge_modules() -> list[ModuleType]:
+    """Everything of the web that can be imported."""
+    found = pkgutil.walk_packages(edge.web.__path__, "edge.web.")
+    return [importlib.import_module(module.name) for module in found]
+
+
+def is_program(found: object) -> TypeGuard[type[Program]]:
+    return isinstance(found, type) and issubclass(found, Program)
 
 
 def test_an_image_has_no_configuration_of_whoever_builds_it() -> None:
