@@ -43,8 +43,8 @@ def ctl(context: click.Context, words: tuple[str, ...], config_file: Path, as_js
         if words:
             if not _say(client, shlex.join(words), as_json):
                 raise SystemExit(FAILED)
-        else:
-            _talk(client, as_json)
+        elif not _talk(client, as_json):
+            raise SystemExit(FAILED)
 
 
 @click.command("operator-hash")
@@ -87,8 +87,10 @@ def _say(client: Client, line: str, as_json: bool) -> bool:
     return bool(answer["ok"])
 
 
-def _talk(client: Client, as_json: bool) -> None:
-    """A prompt with history and completion, as far as the terminal has them; or lines from a file."""
+def _talk(client: Client, as_json: bool) -> bool:
+    """A prompt with history and completion, as far as the terminal has them; or lines from a file: then
+    False when one of them was refused. Who sits at a prompt has seen it.
+    """
 
     def complete(text: str, state: int) -> str | None:
         begun = readline.get_line_buffer()[: readline.get_endidx()]
@@ -103,6 +105,7 @@ def _talk(client: Client, as_json: bool) -> None:
     readline.set_completer(complete)
     readline.set_completer_delims(" ")
     readline.parse_and_bind("tab: complete")
+    refused = False
     while True:
         try:
             line = input(PROMPT if sys.stdin.isatty() else "").strip()
@@ -110,5 +113,6 @@ def _talk(client: Client, as_json: bool) -> None:
             break
         if line in LEAVING:
             break
-        if line:
-            _say(client, line, as_json)
+        if line and not _say(client, line, as_json):
+            refused = True
+    return sys.stdin.isatty() or not refused

@@ -20,7 +20,9 @@ LONGEST_LINE = 8_192
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab and the ends of lines
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what `surrogateescape` makes of other octets
 _SETTING = re.compile(r"\A([A-Za-z_]\w*)=.*", re.DOTALL)
-_USER_INFO = re.compile(r"(?<=://)[^\s/?#]*@")
+_URL = re.compile(r"(?<=://)(?P<user>[^\s/?#]*@)?(?P<place>[^\s?#]*)(?P<query>\?[^\s#]*)?(?P<rest>#\S*)?")
+_QUERY_VALUE = re.compile(r"(?P<key>[^=&;?]+=)?(?P<value>[^&;?]+)")
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 
 TOO_LONG = f"A line has at most {LONGEST_LINE} characters."
 NOT_UTF8 = "The line has octets in it that are not UTF-8: set the terminal, or the file, to UTF-8."
@@ -44,8 +46,8 @@ class Answer:
 class Parameter:
     """One parameter. ``named`` ones are written name=value and may be left out; a ``rest`` takes all words
     that are left, joined by spaces, or ``quoted`` as a shell would, so that `shlex.split` has them again. A
-    ``secret`` is never written down; of others ``mask`` makes what may be. ``values`` completes it, from the
-    running server."""
+    ``secret`` is never written down; of others ``mask`` makes what may be, of their URLs
+    too. ``values`` completes it, from the running server."""
 
     name: str
     help: str
@@ -66,7 +68,7 @@ class Parameter:
         return shown if self.required else f"[{shown}]"
 
     def written(self, value: str) -> str:
-        """What was given, as it may be written down: without passwords, in URLs neither.
+        """What was given, as it may be written down: without passwords, and in URLs without what may be one.
 
         KEY=VALUE in the place of something else is a mistake, such as a setting without its number: of that
         the key alone is written.
@@ -75,7 +77,7 @@ class Parameter:
             return HIDDEN
         if self.mask is None and not self.named:
             value = _SETTING.sub(rf"\1={HIDDEN}", value)
-        return _USER_INFO.sub(f"{HIDDEN}@", value if self.mask is None else self.mask(value))
+        return without_url_secrets(value) if self.mask is None else self.mask(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,12 @@ def is_utf8(text: str) -> bool:
     return _NOT_UTF8.search(text) is None
 
 
+def without_url_secrets(text: str) -> str:
+    """The text, its URLs without user and password, values of the query (but for placeholders, as ``{TO}``),
+    and the fragment."""
+    return _URL.sub(_without_secrets, text)
+
+
 def _words(line: str) -> list[str]:
     if len(line) > LONGEST_LINE:
         raise Misused(TOO_LONG)
@@ -258,6 +266,17 @@ def _given(command: Command, words: list[str]) -> dict[str, str]:
     if left:
         raise Misused(f"{left[0]!r} is one word too many. Usage: {command.usage}")
     return given
+
+
+def _without_secrets(url: re.Match[str]) -> str:
+    query = _QUERY_VALUE.sub(_without_value, url["query"] or "")
+    user = f"{HIDDEN}@" if url["user"] else ""
+    return f"{user}{url['place']}{query}" + (f"#{HIDDEN}" if url["rest"] else "")
+
+
+def _without_value(pair: re.Match[str]) -> str:
+    key, value = pair["key"] or "", pair["value"]
+    return key + (value if _PLACEHOLDER.fullmatch(value) else HIDDEN)
 
 
 def _values(command: Command, rest: list[str], last: str, server: Any) -> list[str]:

@@ -8,7 +8,29 @@ them itself.
 from collections.abc import Callable
 from typing import Any
 
-from twisted.conch.telnet import ECHO, NAWS, SGA, TelnetProtocol, TelnetTransport
+from twisted.conch.telnet import (
+    AO,
+    AYT,
+    BRK,
+    DM,
+    DO,
+    DONT,
+    EC,
+    ECHO,
+    EL,
+    EOR,
+    GA,
+    IAC,
+    IP,
+    NAWS,
+    NOP,
+    SB,
+    SGA,
+    WILL,
+    WONT,
+    TelnetProtocol,
+    TelnetTransport,
+)
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
@@ -22,6 +44,28 @@ from edge.crowd import place
 LONGEST_LINE = 16_384
 IDLE_SECONDS = 3_600.0
 LOGIN_SECONDS = 60.0
+COMMANDS = frozenset({IAC, SB, WILL, WONT, DO, DONT, NOP, DM, BRK, IP, AO, AYT, EC, EL, GA, EOR})
+"""What may follow an IAC (RFC 854, EOR of RFC 885)."""
+
+
+class PlainTransport(TelnetTransport):
+    """I take the 0xFF of a client that knows no telnet, such as the ÿ of a terminal set to Latin-1, for an
+    octet of its line. Twisted's transport raises, and what came before it in the same read is lost."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Octets; an IAC ends a piece, and what follows it says whether it is one."""
+        begin = 0
+        while begin < len(data):
+            if self.state == "escaped" and data[begin : begin + 1] not in COMMANDS:
+                super().dataReceived(IAC)  # doubled it is data
+            end = data.find(IAC, begin) + 1 or len(data)
+            super().dataReceived(data[begin:end])
+            begin = end
+
+    def negotiate(self, data: list[bytes]) -> None:
+        """A subnegotiation; one of nothing is about nothing."""
+        if data:
+            super().negotiate(data)
 
 
 class TelnetConsole(TelnetProtocol):
@@ -128,14 +172,14 @@ class TelnetFactory(ServerFactory):
         self._login = login
         self._reactor = reactor
 
-    def buildProtocol(self, address: Any) -> TelnetTransport:
+    def buildProtocol(self, address: Any) -> PlainTransport:
         """See `IProtocolFactory`."""
         where = f"telnet {place(address)}"
 
         def make(write: Callable[[str], None], close: Callable[[], None]) -> Dialogue:
             return Dialogue(self._console, where, write, close, login=self._login)
 
-        return TelnetTransport(TelnetConsole, make, self._reactor)
+        return PlainTransport(TelnetConsole, make, self._reactor)
 
 
 def _newlines(data: bytes, newline: bytes) -> bytes:

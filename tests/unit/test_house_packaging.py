@@ -1,20 +1,26 @@
 """The house: what is shipped beside the code names what is there, and is as its readers want it."""
 
 import configparser
+import importlib
 import importlib.util
 import json
+import pkgutil
 import re
 import shutil
 import subprocess
 import tomllib
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
+import edge.web
 from edge.tap import EXIT_BAD_CONFIG
 from edge.web.api import operator
+from edge.web.program import Program
+from edge.web.request import MAX_BODY_OCTETS
+from edge.web.site import LARGE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONF = ROOT / "conf"
@@ -135,6 +141,25 @@ def test_the_proxy_asks_where_the_server_listens() -> None:
         assert not line or line[-1] in "{};", line
 
 
+def test_the_proxy_lets_through_what_the_server_takes() -> None:
+    text = (CONF / "nginx" / "trunkline.conf").read_text("utf-8")
+    (mib,) = re.findall(r"client_max_body_size ([0-9]+)m;", text)
+    programs = [found for module in edge_modules() for found in vars(module).values() if is_program(found)]
+    takes = [MAX_BODY_OCTETS, *LARGE.values(), *(program.max_body for program in programs)]
+    assert len(set(takes)) >= 3, "the ordinary ones, an import of contacts, an MMS"
+    assert int(mib) << 20 == max(takes)
+
+
+def edge_modules() -> list[ModuleType]:
+    """Everything of the web that can be imported."""
+    found = pkgutil.walk_packages(edge.web.__path__, "edge.web.")
+    return [importlib.import_module(module.name) for module in found]
+
+
+def is_program(found: object) -> TypeGuard[type[Program]]:
+    return isinstance(found, type) and issubclass(found, Program)
+
+
 def test_an_image_has_no_configuration_of_whoever_builds_it() -> None:
     """`docker compose` mounts ./trunkline.toml; `COPY .` would put its passwords in a layer."""
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
@@ -177,6 +202,24 @@ SUDO = """#!/bin/sh
 [ "$1 $2 $3" = "-E -u trunkline" ] && shift 3 || shift 2
 exec "$@"
 """
+# As systemd with a socket: it is refused while the service runs, and a service that is stopped beside it
+# comes back with the next request.
+SYSTEMCTL = """#!/bin/sh
+echo "systemctl $*" >> {log}
+for unit in "$@"; do :; done
+case "$unit" in trunkline*) ;; *) exit 0;; esac
+case "$*" in
+    "start trunkline.socket" | "enable --now trunkline.socket")
+        if [ -e {state}/trunkline ]; then echo "the socket is refused: the service runs" >&2; exit 1; fi
+        touch {state}/trunkline.socket;;
+    "start trunkline" | "enable --now trunkline") touch {state}/trunkline;;
+    "stop trunkline")
+        if [ -e {state}/trunkline.socket ]; then echo "the socket starts it again" >&2; exit 1; fi
+        rm {state}/trunkline;;
+    "stop trunkline.socket") rm -f {state}/trunkline.socket;;
+    *) exit 1;;
+esac
+"""
 
 
 class Machine:
@@ -190,8 +233,10 @@ class Machine:
         for place in ("opt", "etc/default", "etc/systemd/system", "var/lib/trunkline/var"):
             (folder / place).mkdir(parents=True)
         stub = STUB.format(log=self.log)
-        stubs = dict.fromkeys(("apt-get", "useradd", "systemctl", "install", "chown", "stub"), stub)
+        stubs = dict.fromkeys(("apt-get", "useradd", "install", "chown", "stub"), stub)
         stubs |= {"python3": PYTHON.format(stub=bin_ / "stub"), "sudo": SUDO}
+        (folder / "state").mkdir()
+        stubs["systemctl"] = SYSTEMCTL.format(log=self.log, state=folder / "state")
         for name, script in stubs.items():
             (bin_ / name).write_text(script)
             (bin_ / name).chmod(0o755)
@@ -215,6 +260,11 @@ class Machine:
         return self.log.read_text().splitlines()
 
     @property
+    def active(self) -> list[str]:
+        """The units that are."""
+        return sorted(unit.name for unit in (self.folder / "state").iterdir())
+
+    @property
     def runs(self) -> str:
         """The folder that the link leads to."""
         return (self.folder / "opt" / "trunkline").readlink().name
@@ -232,11 +282,16 @@ def typed(heading: str) -> list[str]:
 
 def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    first, begin, _ = typed("On Debian or the like")
-    machine.type(first)
+    first, begin, environment, with_a_socket = typed("On Debian or the like")
+    packages = next(line.split()[3:] for line in machine.type(first) if "apt-get install" in line)
+    assert "sudo" in packages, "a minimal Debian has none"
+    assert "sudo -u" in environment
     assert machine.runs == "trunkline-0.1.0"
     told = machine.type(begin)
     assert f"trunkline trunkline db upgrade -c {tmp_path}/etc/trunkline/trunkline.toml" in told
+    assert machine.active == ["trunkline"]
+    machine.type(with_a_socket)
+    assert machine.active == ["trunkline", "trunkline.socket"]
     (upgrade,) = typed("Upgrade")
     told = [line for line in machine.type(upgrade) if " pip " not in line]
     assert machine.runs == "trunkline-0.2.0"
@@ -251,6 +306,7 @@ def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None
         "trunkline-0.2.0 trunkline db upgrade",
         f"install -m 644 {unit_file} {tmp_path}/etc/systemd/system/",
         "systemctl daemon-reload",
+        "systemctl start trunkline.socket",
         "systemctl start trunkline",
         "trunkline trunkline ctl status",
     ]
@@ -258,8 +314,10 @@ def test_installation_upgrade_and_rollback_work_as_typed(tmp_path: Path) -> None
     link_only, with_the_store = typed("Rollback")
     machine.type(link_only)
     assert machine.runs == "trunkline-0.1.0"
+    assert machine.active == ["trunkline", "trunkline.socket"]
     (tmp_path / "opt" / "trunkline").unlink()
     told = machine.type(with_the_store)
     assert machine.runs == "trunkline-0.1.0"
     assert f"trunkline-0.1.0 trunkline db restore {before}.backup" in told
+    assert machine.active == ["trunkline", "trunkline.socket"]
     assert (tmp_path / "var/lib/trunkline/after-0.2.0/trunkline.db").exists()

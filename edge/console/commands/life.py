@@ -19,6 +19,7 @@ from storage import audit, operators
 from storage.backup import backup
 from storage.errors import StoreUnavailable
 from storage.operators import Count
+from storage.writer import Writer
 
 STORE_SECONDS = 5.0
 """A store that has not answered `status` by then is away."""
@@ -35,10 +36,10 @@ async def status(server: Server, given: Given) -> Answer:
             "ready": ready,
             "not_ready": "; ".join(map(str, parts["reasons"])),  # type: ignore[call-overload]
             "up_seconds": (server.wall_ms() - server.started_ms) // 1000,
-            "draining": server.outbound.draining,
+            "draining": parts["draining"],
             "store": "ok" if parts["store"] and waiting is not None else "takes nothing",
             "store_waiting": server.store.writer.pending,
-            "store_commit_seconds": server.store.writer.commit_seconds,
+            "store_commit_mean_seconds": _mean_commit(server.store.writer),
             "binds_bound": sum(bind.bound for bind in binds),
             "binds": len(binds),
             "parts": waiting and _by_kind(waiting[0]),
@@ -56,6 +57,11 @@ async def _waiting(server: Server) -> tuple[list[Count], list[Count]] | None:
         return await reading.addTimeout(STORE_SECONDS, server.reactor)
     except (StoreUnavailable, defer.TimeoutError):
         return None
+
+
+def _mean_commit(writer: Writer) -> float | None:
+    """Seconds of a COMMIT, of all since the start; None before the first."""
+    return round(writer.commit_seconds / writer.batches, 6) if writer.batches else None
 
 
 def _counts(connection: Connection) -> tuple[list[Count], list[Count]]:

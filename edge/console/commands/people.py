@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from edge.cli.desk import Desk, DeskError, open_desk
 from edge.cli.dids import may_be_shown, parse_change
 from edge.console.answers import done, limit, rows, time
-from edge.console.language import HIDDEN, Answer, Command, Given, Misused, Parameter
+from edge.console.language import HIDDEN, Answer, Command, Given, Misused, Parameter, without_url_secrets
 from edge.console.server import Server
 from edge.policy import numbers
 from storage import accounts, opt_outs
@@ -185,12 +185,13 @@ async def at_desk(server: Server, work: Callable[[Desk], T]) -> T:
 
 
 def _masked(settings: str) -> str:
-    """The settings of a DID: of those that it has, without the secrets; of anything else nothing."""
+    """The settings of a DID: of those that it has, without the secrets, in URLs neither; of anything else
+    nothing."""
 
     def shown(word: str) -> str:
         key, equals, _ = word.partition("=")
         if may_be_shown(key):
-            return word
+            return without_url_secrets(word)
         return f"{key}={HIDDEN}" if equals else HIDDEN
 
     return shlex.join(map(shown, shlex.split(settings)))

@@ -417,6 +417,9 @@ def test_trunkline_ctl(ways: Ways) -> None:
     assert "python" in ended.stdout
     assert "bound_trx" in ended.stdout
     assert "store_waiting" not in ended.stdout, "after quit nothing is said"
+    ended = ctl(ways, stdin="queue show 7\nversion\n")
+    assert (ended.returncode, ended.stderr) == (1, "error: There is no message 7.\n")
+    assert "python" in ended.stdout, "what comes behind it is carried out"
     assert (ways.socket.stat().st_mode & 0o777) == 0o600
 
 
@@ -444,6 +447,7 @@ def test_ctl_explains_what_it_cannot_say(ways: Ways) -> None:
     )
     assert b"not UTF-8" in other.stderr
     assert b"twisted" in other.stdout, "the next line is carried out"
+    assert other.returncode == 1, "a line of the file was refused"
 
 
 def test_a_request_without_end_is_answered(ways: Ways) -> None:

@@ -16,7 +16,7 @@ FIGURES = {
     "draining": N_("Is stopping"),
     "store": N_("Store"),
     "store_waiting": N_("Changes that wait for the store"),
-    "store_commit_seconds": N_("The store’s last commit took"),
+    "store_commit_mean_seconds": N_("A commit of the store takes on average"),
     "binds_bound": N_("Binds that are up"),
     "binds": N_("Binds that there are"),
     "parts": N_("Parts that wait"),

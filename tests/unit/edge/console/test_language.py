@@ -1,11 +1,12 @@
 """The command language: what is understood, what is said about what is not, completion."""
 
 import re
+import shlex
 
 import pytest
 
 from edge.console.commands import language
-from edge.console.language import Answer, Command, Given, Language, Misused, Parameter
+from edge.console.language import Answer, Command, Given, Language, Misused, Parameter, without_url_secrets
 
 
 def run(server: object, given: Given) -> Answer:
@@ -80,13 +81,51 @@ def test_what_is_secret_is_not_shown() -> None:
     assert SMALL.parse("send bob my pin is 1234").shown() == "send name=bob 'text=***'"
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("https://u:hush@x.example/?token=hush", "https://***@x.example/?token=***"),
+        (
+            "https://x.example/a?k=hush&to={TO}&hush;s=hu?sh",
+            "https://x.example/a?k=***&to={TO}&***;s=***?***",
+        ),
+        ("https://x.example/a#hush", "https://x.example/a#***"),
+        (
+            "see https://x.example/?k=hush and HTTP://y/?hush, too",
+            "see https://x.example/?k=*** and HTTP://y/?*** too",
+        ),
+        ("https://x.example/a?", "https://x.example/a?"),
+        ("is it 1/2? a=b", "is it 1/2? a=b"),
+    ],
+)
+def test_what_may_be_secret_in_a_url_is_not_shown(said: str, shown: str) -> None:
+    assert without_url_secrets(said) == shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "target pause webhook 'https://u:hush@x/?token=hush'",
+        "target pause webhook https://x/ why='as https://x/?token=hush says'",
+        "target resume webhook https://x/?token=hush",
+        "callback pause https://x/?token=hush",
+        "callback resume https://x/?token=hush",
+        "did set +12025550100 'callback_url=https://u:hush@x/?token=hush' sms=on",
+    ],
+)
+def test_no_command_has_secrets_of_urls_written_down(line: str) -> None:
+    shown = language().parse(line).shown()
+    assert "hush" not in shown
+    assert ("sms=on" in shlex.split(shlex.split(shown)[-1].partition("=")[2])) == ("sms=on" in line)
+
+
 def test_what_is_masked_is_shown_in_part() -> None:
     assert SMALL.parse("set bob x='a b' y=c").shown() == "set name=bob 'settings='\"'\"'x=a b'\"'\"' y=*'"
 
 
 def test_a_password_in_a_url_is_not_shown() -> None:
     line = "queue show https://user:p@ss@shop.example/x?a=b@c"
-    assert SMALL.parse(line).shown() == "queue show 'name=https://***@shop.example/x?a=b@c'"
+    assert SMALL.parse(line).shown() == "queue show 'name=https://***@shop.example/x?a=***'"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +133,7 @@ def test_a_password_in_a_url_is_not_shown() -> None:
     [
         ("did set 1 webhook_secret=hunter22 sms=on", "hunter22", "sms=on"),
         ("did set 1 'callback_secret=two words'", "two words", "callback_secret="),
-        ("did set 1 callback_url=http://bob:hunter22@a.example/x?y=z", "hunter22", "a.example/x?y=z"),
+        ("did set 1 callback_url=http://bob:hunter22@a.example/x?y=z", "hunter22", "a.example/x?y=***"),
         ("did set 1 webhok_secrets=hunter22", "hunter22", "webhok_secrets="),
         ("did set 1 Webhook_Secret=hunter22 sms=on", "hunter22", "Webhook_Secret="),
         ("did set 1 webhook_sercet=hunter22", "hunter22", "webhook_sercet="),

@@ -26,11 +26,11 @@ def store(tmp_path: Path) -> Iterator[InlineStore]:
     made.close()
 
 
-def server(store: Any, clock: Clock, known: bool) -> Any:
+def server(store: Any, clock: Clock, known: bool, draining: bool = False) -> Any:
     reasons = {"reasons": ["the store takes nothing", "no bind of a is up"]}
     bind = SimpleNamespace(name="a/1", bound=True)
     return SimpleNamespace(
-        ready=lambda: (False, {"store": known, **reasons}),
+        ready=lambda: (False, {"store": known, "draining": draining, **reasons}),
         store=store,
         reactor=clock,
         wall_ms=lambda: samples.NOW,
@@ -55,6 +55,18 @@ def test_status_while_the_store_is_there(store: InlineStore) -> None:
     assert (said["store"], said["parts"], said["deliveries"]) == ("ok", {}, {})
 
 
+def test_a_server_that_starts_does_not_drain(store: InlineStore) -> None:
+    """Until it is ready it takes nothing from outside (`outbound.draining`), which is no end."""
+    assert asked(server(store, Clock(), known=True, draining=False))["draining"] is False
+
+
+def test_status_shows_what_a_commit_takes_and_not_their_sum(store: InlineStore) -> None:
+    assert asked(server(store, Clock(), known=True))["store_commit_mean_seconds"] is None
+    store.writer.batches = 4
+    store.writer.transactor.commit_seconds = 5.0
+    assert asked(server(store, Clock(), known=True))["store_commit_mean_seconds"] == 1.25
+
+
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "silent"])
 @pytest.mark.parametrize("noticed", [False, True])
 def test_status_while_the_store_is_away(
@@ -63,7 +75,7 @@ def test_status_while_the_store_is_away(
     store.writer.failing = True
     if silent:
         monkeypatch.setattr(store, "read", lambda fn: Deferred())
-    said = asked(server(store, Clock(), known=not noticed))
+    said = asked(server(store, Clock(), known=not noticed, draining=True))
     assert said["store"] == "takes nothing"
     assert (said["ready"], said["draining"], said["binds_bound"], said["up_seconds"]) == (False, True, 1, 9)
     assert said["not_ready"] == "the store takes nothing; no bind of a is up"

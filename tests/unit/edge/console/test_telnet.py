@@ -2,15 +2,30 @@
 
 from typing import Any
 
+import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from edge.console.console import Operator, Reply
 from edge.console.telnet import IDLE_SECONDS, LOGIN_SECONDS, TelnetFactory
-from tests.unit.edge.console.test_dialogue import Passwords, SlowConsole
+from tests.unit.edge.console.test_dialogue import Passwords
 
 PEER = IPv4Address("TCP", "127.0.0.1", 40023)
 DO_ECHO = b"\xff\xfd\x01"
+LATIN = b"first\ngr\xff\xdfe\r\n\xff\nlast\n"
+
+
+class Console:
+    """Answers at once."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def execute(self, line: str, operator: Operator) -> Deferred[Reply]:
+        self.lines.append(line)
+        return succeed(Reply(True, "done", None))
 
 
 class Line:
@@ -18,7 +33,8 @@ class Line:
         self.clock = Clock()
         self.login = Passwords({"alice": "sesame"})
         self.transport = StringTransport(peerAddress=PEER)
-        console: Any = SlowConsole()
+        self.console = Console()
+        console: Any = self.console
         login: Any = self.login
         factory = TelnetFactory(console, login, self.clock)
         self.protocol: Any = factory.buildProtocol(PEER)
@@ -56,6 +72,30 @@ def test_what_was_said_before_the_terminal_is_not_lost() -> None:
     line.say(b"ali")
     line.say(DO_ECHO)
     line.say(b"ce\r\0sesame\r\0")
+    assert line.login.asked == [("alice", "sesame", "telnet 127.0.0.1:40023")]
+
+
+@pytest.mark.parametrize("cut", range(len(LATIN)))
+def test_an_octet_that_telnet_means_itself_is_one_of_its_line(cut: int) -> None:
+    """\xff of Latin-1, which is IAC, from a client that knows no telnet; wherever a segment ends."""
+    line = Line()
+    line.say(b"alice\nsesame\n")
+    line.say(LATIN[:cut])
+    line.say(LATIN[cut:])
+    assert line.console.lines == ["first", "gr\udcff\udcdfe", "\udcff", "last"]
+    assert not line.transport.disconnecting
+
+
+def test_before_the_log_in_too() -> None:
+    line = Line()
+    line.say(b"al\xfffred\nses\xffame\nalice\nsesame\n")
+    assert b"not UTF-8" in line.transport.value()
+    assert [name for name, _, _ in line.login.asked] == ["al\udcfffred", "alice"]
+
+
+def test_a_subnegotiation_of_nothing_is_nothing() -> None:
+    line = Line()
+    line.say(b"ali\xff\xfa\xff\xf0ce\nsesame\n")
     assert line.login.asked == [("alice", "sesame", "telnet 127.0.0.1:40023")]
 
 
