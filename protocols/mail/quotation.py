@@ -245,10 +245,8 @@ class _Page:
         if at not in self._heads:
             if len(self._heads) == _MAX_JUDGED_LINES or not heads.is_header(self._bare[at]):
                 return None
-            end = at
-            while end < min(len(self._lines), at + heads.MAX_LINES):
-                if self._marked[end] or end in self._markers:
-                    break
+            end, most = at, min(len(self._lines), at + heads.MAX_LINES)
+            while end < most and not self._marked[end] and end not in self._markers:
                 end += 1
             self._heads[at] = heads.read(self._bare[at:end])
         head = self._heads[at]
