@@ -15,6 +15,7 @@ _MIN_UNKNOWN = 4
 """Of a language that we do not know: as many as Outlook writes; a name, a day and a place are three."""
 
 _LIST = re.compile(r"\S@\w|[,;]")
+_PEOPLE = ("from", "to")
 _ROLES = {
     **dict.fromkeys(words.TO, "to"),
     **dict.fromkeys(words.SENT, "sent"),
@@ -62,10 +63,18 @@ def _head(count: int, fields: list[_Field]) -> Head | None:
 
 
 def _is_known(fields: list[_Field]) -> bool:
-    """A trip has From, To and Date too: without an address the date is where Outlook puts it."""
-    if any(lines.ADDRESS.search(field.value) or lines.is_ours(field.value) for field in fields):
+    """A trip has From, To and Date too, and an address somewhere below: that counts where a mail has it, and
+    with a day or a subject. Without one the date is where Outlook puts it."""
+    if any(lines.is_ours(field.value) for field in fields):
         return True
-    return _is_outlooks(fields)
+    roles = [field.role for field in fields]
+    if not any(field.role in _PEOPLE and lines.ADDRESS.search(field.value) for field in fields):
+        return _is_outlooks(fields)
+    return "subject" in roles or all(_has_digit(field.value) for field in fields if field.role == "sent")
+
+
+def _has_digit(value: str) -> bool:
+    return any(map(str.isdigit, value))
 
 
 def _is_outlooks(fields: list[_Field]) -> bool:

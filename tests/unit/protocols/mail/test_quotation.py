@@ -199,6 +199,18 @@ def test_a_signature_above_the_quotation_takes_no_answer_below_it() -> None:
     assert strip(text) == "Inline.\nYes.\nAt five."
 
 
+def test_answers_between_marked_lines_that_nothing_introduces() -> None:
+    assert (
+        strip("> Are you at home?\nYes.\n> And then?\nAt five.\n> 5 or six?\n> And who?") == "Yes.\nAt five."
+    )
+    assert strip(f"{GMAIL}\n> When?\nNow.\n> 2. Where?\nHere.\n> 3. Who?\nI.") == "Now.\nHere.\nI."
+
+
+def test_what_is_introduced_once_more_is_quoted_once_more() -> None:
+    again = "On Wed, Nov 25, 2026 at 3:04 PM Desk <desk@example.org> wrote:\n> 5 of us know"
+    assert strip(f"{GMAIL}\n> When?\n\nNow.\n\n{again}") == "Now."
+
+
 def test_a_mail_below_an_answer_that_is_below_a_quotation() -> None:
     older = introduced("outlook en", COLLEAGUE, "x")
     assert strip(f"{GMAIL}\n{quoted(NOTICE)}\n\n{ANSWER}\n\n{older}\n\n{SECRET}") == ANSWER
@@ -236,6 +248,15 @@ KEPT = [
     "Hello\nOriginal message:\nplease call me",
     "- Original message\n- my notes",
     "Von: Berlin\nNach: Hamburg",
+    "Please take this ride:\nCustomer: Bob Hill\nFrom: Airport\nTo: Hotel Astoria\nDate: 28.11. 14:30\n"
+    "Mail: bob@hill.example\nPrice: 40 EUR\nCall me when done.",
+    "His data\nName: Bob Hill\nFrom: Rome\nTo: Paris\nDate: 3 May\nE-mail: bob@hill.example\nPrice: 5",
+    "Trip\nFrom: Bob bob@hill.example\nTo: Rome\nDate: Monday\nok",
+    "The rule:\n> 5 people must sign\nBye",
+    "The rule:\n> five people must sign\nBye",
+    "The rule:\n> five people must sign",
+    "Prices:\n| small | 3 |\n| large | 5 |\nWhich one?",
+    "Prices\n\n| small | 3 |\n\nWhich one?",
     "To: Paris\nwith Ann, Bob\nand their children\nDate: tomorrow",
     "From: Rome\n\nTo: Paris\n\nDate: 27.11.2026 15:30",
     "Note: " + "we all go to the town, " * 30 + "yes",
@@ -249,6 +270,17 @@ KEPT = [
     "one\n-----",
     "one\n==========",
 ]
+LIKE_QUOTED = [
+    "Call me:\n>> 555 <<",
+    ">> go\n\nThanks",
+    ">_< that hurt",
+    "> 5 people are coming",
+    "> 5 apples\n> 6 pears",
+    "The rule:\n> five people must sign\nBye",
+    "The rule:\n> five people must sign",
+]
+"""Below a quotation they cannot be told from its next lines."""
+
 QUOTATIONS = {
     "nothing": "",
     "gmail": f"\n\n{GMAIL}\n\n{quoted(NOTICE)}",
@@ -264,6 +296,11 @@ QUOTATIONS = {
 @pytest.mark.parametrize("text", KEPT)
 def test_what_was_written_is_kept(text: str, quotation: str) -> None:
     assert strip(text + QUOTATIONS[quotation]) == text
+
+
+@pytest.mark.parametrize("text", sorted({*KEPT} - {*LIKE_QUOTED}))
+def test_what_was_written_below_a_quotation_is_kept(text: str) -> None:
+    assert strip(f"{GMAIL}\n\n{quoted(NOTICE)}\n\nBelow.\n{text}") == f"Below.\n{text}"
 
 
 @pytest.mark.parametrize(
@@ -308,6 +345,7 @@ WORST = [
     "a:\n", "a: b\n", "From: x\n", "From: <a@b> 2024 12:30\n", "\n", "a\n", "> a\n", "> a\nb\n", "\n--\n",
     "--\n", "On 2024 12:30 <a@b> wrote: x\n", "x 2024 12:30:\n\n", "----- a -----\n", "Original message:\n",
     "To: a@b,\nb,\n", "From: a\nTo: a,\n" + "b,\n" * 58, "To: " + "a <a@b>, " * 9 + "\n", "From: a\n\n",
+    "> 5\n| b\n",
     "Sent from my iPhone\n", "\n###x\n", f"{MARKER}\n", "1 ",
 ]  # fmt: skip
 MAX_CALLS = 400_000
