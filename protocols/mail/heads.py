@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 from protocols.mail import lines, words
 
-MAX_LINES = 14
+MAX_LINES = 60
+"""So many it takes at most: of whom it was sent to each may have a line."""
+
+_MAX_FIELDS = 14
 _MIN = 3
 _MIN_UNKNOWN = 4
 """Of a language that we do not know: as many as Outlook writes; a name, a day and a place are three."""
 
-_HEADER = re.compile(r"\*?(?P<name>[^\W\d_][^:<>@*]{0,30}?)\s?:\*?(?:\s(?P<value>.*))?")
+_LIST = re.compile(r"\S@\w|[,;]")
+_PEOPLE = ("from", "to")
 _ROLES = {
     **dict.fromkeys(words.TO, "to"),
     **dict.fromkeys(words.SENT, "sent"),
@@ -36,12 +40,20 @@ class Head(NamedTuple):
 
 def is_header(line: str) -> bool:
     """May it be one?"""
-    return _HEADER.fullmatch(line) is not None
+    return lines.HEADER.fullmatch(line) is not None
 
 
 def read(rows: Sequence[str]) -> Head | None:
     """The head that begins at the first of these lines, as `lines.bare` gives them; None when none does."""
-    count, fields = _fields(rows)
+    count, fields = _fields(rows, apart=False)
+    head = _head(count, fields)
+    if head is not None or not fields or "" not in rows[count : count + 2]:
+        return head
+    count, fields = _fields(rows, apart=True)
+    return _head(count, fields) if _stands_apart(fields) else None
+
+
+def _head(count: int, fields: list[_Field]) -> Head | None:
     if len(fields) < _MIN:
         return None
     start, known = _start(fields)
@@ -51,12 +63,24 @@ def read(rows: Sequence[str]) -> Head | None:
 
 
 def _is_known(fields: list[_Field]) -> bool:
-    """A trip has From, To and Date too: without an address the date is where Outlook puts it."""
-    if any(lines.ADDRESS.search(field.value) or lines.is_ours(field.value) for field in fields):
+    """A trip has From, To and Date too, and an address somewhere below: that counts where a mail has it, and
+    with a day or a subject. Without one the date is where Outlook puts it."""
+    if any(lines.is_ours(field.value) for field in fields):
         return True
     roles = [field.role for field in fields]
-    sent = fields[1]
-    return roles[:2] == ["from", "sent"] and "subject" in roles and lines.says_when(sent.value)
+    if not any(field.role in _PEOPLE and lines.ADDRESS.search(field.value) for field in fields):
+        return _is_outlooks(fields)
+    return "subject" in roles or all(_has_digit(field.value) for field in fields if field.role == "sent")
+
+
+def _has_digit(value: str) -> bool:
+    return any(map(str.isdigit, value))
+
+
+def _is_outlooks(fields: list[_Field]) -> bool:
+    """From, Sent with the time, and Subject: nobody writes these three himself."""
+    roles = [field.role for field in fields]
+    return roles[:2] == ["from", "sent"] and "subject" in roles and lines.says_when(fields[1].value)
 
 
 def _is_likely(fields: list[_Field]) -> bool:
@@ -96,26 +120,42 @@ def _start_unknown(fields: list[_Field]) -> int:
     return 0
 
 
-def _fields(rows: Sequence[str]) -> tuple[int, list[_Field]]:
+def _fields(rows: Sequence[str], apart: bool) -> tuple[int, list[_Field]]:
     """The headers from the first line on, and how many lines they take.
 
-    One may be broken in two, as of a table's cells; behind a From with an address they may be paragraphs.
+    One may be broken in two, as of a table's cells, and a list of people over many; ``apart``: they may be
+    paragraphs.
     """
     fields: list[_Field] = []
-    end, broken = 0, ""
+    end, broken, above = 0, "", ""
     for number, row in enumerate(rows[:MAX_LINES]):
-        header = _HEADER.fullmatch(row)
+        header = lines.HEADER.fullmatch(row)
         if header is not None:
+            if len(fields) == _MAX_FIELDS:
+                break
+            role = _ROLES.get(header["name"].strip().lower(), "")
+            if apart and role == "from" and any(field.role == role for field in fields):
+                break  # of the next mail
             if broken:
-                fields[-1] = fields[-1]._replace(value=f"{fields[-1].value} {broken}")
-            fields.append(_Field(_ROLES.get(header["name"].strip().lower(), ""), header["value"] or ""))
+                fields[-1] = fields[-1]._replace(value=f"{fields[-1].value}{broken}")
+            fields.append(_Field(role, header["value"] or ""))
             end, broken = number + 1, ""
-        elif not fields or number > end or not (row or _is_from(fields[0])):
-            break
+        elif fields and (row or apart) and (number == end or (above and _is_list(fields[-1], broken))):
+            broken += f" {row}"
         else:
-            broken = row
+            break
+        above = row
     return end, fields
 
 
-def _is_from(field: _Field) -> bool:
-    return field.role == "from" and lines.ADDRESS.search(field.value) is not None
+def _is_list(field: _Field, broken: str) -> bool:
+    """Does it name people, who may take as many lines as they like?"""
+    return field.role == "to" and _LIST.search(field.value + broken) is not None
+
+
+def _stands_apart(fields: list[_Field]) -> bool:
+    """Is it one even as paragraphs? Its first two name an address of who wrote it, or it is Outlook's."""
+    if fields[0].role not in {"from", "sent"}:
+        return False
+    named = any(field.role == "from" and lines.ADDRESS.search(field.value) for field in fields[:2])
+    return named or _is_outlooks(fields)

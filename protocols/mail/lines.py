@@ -13,6 +13,11 @@ MARKERS = re.compile(r"[\s>|]{1,60}".join(map(re.escape, MARKER.split())))
 OUR_NAME = "(SMS)"
 """Who writes our mails has this behind his name."""
 
+HEADER = re.compile(r"\*?(?P<name>[^\W\d_][^:<>@*]{0,30}?)\s?:\*?(?:\s(?P<value>.*))?")
+"""A header of a mail, as one that is quoted shows it."""
+
+_HEADER_NAME = re.compile(r"\*?[^\W\d_][^:<>@*]{0,30}:\*?\s")
+
 MAX_JUDGED = 400
 """Characters of a line that may be one of a mail client's own; a longer one was written by somebody."""
 
@@ -44,12 +49,16 @@ DATE = re.compile(r"(?<!\d)(?:20|25)\d\d(?!\d)|(?<!\d)\d{1,2}([./-])\d{1,2}\1\d{
 
 def bare(line: str) -> str:
     """A line as it is looked at: without the marks in front and the blanks. Of one that is too long, nothing
-    that could be taken for a mail client's."""
+    that could be taken for a mail client's, but that it may be a header: of many people, their first ones."""
     match = _MARGIN.match(line)
     line = line[0 if match is None else match.end() :]
-    if len(line) > MAX_JUDGED or line.count("<") > _MAX_ADDRESSES:
+    long = len(line) > MAX_JUDGED or line.count("<") > _MAX_ADDRESSES
+    if not long:
+        return line.translate(_PLAIN).strip()
+    front = line[:MAX_JUDGED].translate(_PLAIN).strip()
+    if _HEADER_NAME.match(front) is None:
         return "…"
-    return line.translate(_PLAIN).strip()
+    return f"{'<'.join(front.split('<', _MAX_ADDRESSES)[:_MAX_ADDRESSES])}…"
 
 
 def is_ours(line: str) -> bool:

@@ -23,11 +23,13 @@ _MAX_LINES = 6_000
 _MAX_JUDGED_LINES = 200
 """So many are looked at closely, as introductions and as headers each: mails have a few that may be one."""
 
-_MARKED = re.compile(r"\s*[>|]")
+_MARKED = re.compile(r"\s*([>|])")
 _MARKED_LINES = re.compile(r"^[^\S\n]*[>|].*\n?", re.MULTILINE)
 _BY_ITSELF = re.compile(r"\s*>+(?: |\s*$)")
 _ONCE = re.compile(r"\s*> [^\s>]")
-_TABLE = re.compile(r"\s*\|")
+_MORE_THAN = re.compile(r"\s*> ?\d+(?![\d.):])")
+"""A number, and not that of a paragraph."""
+
 _SENTENCE_END = (".", "!", "?", ":", ";")
 _RULE = re.compile(r"[_=-]{20,}")
 """As long as the rules are that clients put above a quotation; what people draw is shorter."""
@@ -54,6 +56,13 @@ class _Beginning(NamedTuple):
     to_the_end: bool
 
 
+class _Above(NamedTuple):
+    """What is quoted so far: was it ``introduced``, and with which ``mark``? "" before any marked line."""
+
+    introduced: bool
+    mark: str
+
+
 def written(text: str, only_marked: bool = False) -> list[str]:
     """What was written: above, between and below what is quoted, a piece each; [] when there is nothing.
 
@@ -71,7 +80,8 @@ class _Page:
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n", _MAX_LINES)
         self._rest = self._lines.pop() if len(self._lines) > _MAX_LINES else ""
-        self._marked = [_MARKED.match(line) is not None for line in self._lines]
+        self._marks = [mark[1] if (mark := _MARKED.match(line)) else "" for line in self._lines]
+        self._last_marked = max((number for number, mark in enumerate(self._marks) if mark), default=-1)
         self._bare = [bare(line) for line in self._lines]
         self._next = _next_of(self._lines)
         self._markers = self._find_markers(text[: len(text) - len(self._rest)])
@@ -82,13 +92,15 @@ class _Page:
     def pieces(self, cut: _Cut) -> list[str]:
         """The pieces of what was written."""
         pieces: list[list[str]] = [[]]
-        at, quoting, dropped = 0, False, 0
+        at, dropped = 0, 0
+        above = _Above(False, "")
         while at < len(self._lines):
-            if self._marked[at]:
+            if self._marks[at]:
                 end = self._block_end(at)
-                if quoting or self._is_quotation(at, end, cut):
+                if self._is_quotation(at, end, cut, above):
                     pieces.append([])
                     dropped = end
+                    above = above._replace(mark=above.mark or self._marks[at])
                 else:
                     pieces[-1] += self._lines[at:end]
                 at = end
@@ -96,7 +108,8 @@ class _Page:
             begins = self._begins(at)
             if begins is None or (cut > _Cut.LIKELY and not begins.sure):
                 # What only may introduce marked lines was written; these were not.
-                quoting = quoting or (begins is not None and not begins.to_the_end)
+                if begins is not None and not begins.to_the_end:
+                    above = _Above(True, "")
                 pieces[-1].append(self._lines[at])
                 at += 1
                 continue
@@ -105,11 +118,11 @@ class _Page:
                 if begins is not self._intros.get(at):
                     pieces[-1].append(self._lines[at][: self._markers.get(at, 0)])
                 break
-            quoting = True
+            above = _Above(True, "")
             pieces.append([])
             at = begins.end
         else:
-            pieces[-1] += self._rest_of_it(quoting or dropped == len(self._lines))
+            pieces[-1] += self._rest_of_it(above.introduced or dropped == len(self._lines))
         joined = ["\n".join(piece) for number, piece in enumerate(pieces) if piece or not number]
         return joined if any(piece.strip() for piece in joined) else []
 
@@ -164,7 +177,7 @@ class _Page:
         found: dict[int, _Beginning] = {}
         left = _MAX_JUDGED_LINES
         for end, line in enumerate(self._bare):
-            if self._marked[end] or not (line.endswith(":") or "@" in line):
+            if self._marks[end] or not (line.endswith(":") or "@" in line):
                 continue
             left -= 1
             if not left:
@@ -174,7 +187,7 @@ class _Page:
             goes_on = front is not None or end in self._markers
             if front is not None:
                 self._bare[end] = front
-            marked = following < len(self._lines) and self._marked[following]
+            marked = following < len(self._lines) and bool(self._marks[following])
             judged = self._introduction(end, goes_on or marked or following in self._markers)
             if judged is not None:
                 count, sure = judged
@@ -189,7 +202,7 @@ class _Page:
         """
         candidates: list[tuple[str, Around]] = []
         for first in range(end, max(-1, end - introductions.MAX_LINES), -1):
-            if self._marked[first] or not self._bare[first] or (first in self._markers and first < end):
+            if self._marks[first] or not self._bare[first] or (first in self._markers and first < end):
                 break
             if first < end and self._bare[first].endswith(_SENTENCE_END):
                 break
@@ -231,13 +244,13 @@ class _Page:
         found = intro if intro is not None and intro.sure else self._headed(following)
         if found is not None:
             return found
-        shown = following in self._markers or (forwards and self._marked[following])
+        shown = following in self._markers or (forwards and bool(self._marks[following]))
         return self._after(at + 1) if certain or shown else None
 
     def _after(self, end: int) -> _Beginning:
         """The quotation is what is marked below, or else all of it."""
         following = self._next[end - 1]
-        shown = following < len(self._lines) and self._marked[following]
+        shown = following < len(self._lines) and bool(self._marks[following])
         return _Beginning(end, True, not shown)
 
     def _headed(self, at: int) -> _Beginning | None:
@@ -245,10 +258,8 @@ class _Page:
         if at not in self._heads:
             if len(self._heads) == _MAX_JUDGED_LINES or not heads.is_header(self._bare[at]):
                 return None
-            end = at
-            while end < min(len(self._lines), at + heads.MAX_LINES):
-                if self._marked[end] or end in self._markers:
-                    break
+            end, most = at, min(len(self._lines), at + heads.MAX_LINES)
+            while end < most and not self._marks[end] and end not in self._markers:
                 end += 1
             self._heads[at] = heads.read(self._bare[at:end])
         head = self._heads[at]
@@ -260,24 +271,39 @@ class _Page:
     # -- lines that are marked ----------------------------------------------------------------------
 
     def _block_end(self, at: int) -> int:
-        while at < len(self._lines) and self._marked[at]:
+        mark = self._marks[at]
+        while at < len(self._lines) and self._marks[at] == mark:
             at += 1
         return at
 
-    def _is_quotation(self, start: int, end: int, cut: _Cut) -> bool:
-        """Are marked lines that nothing introduces quoted, or somebody's own: "> 5 people", "|a|b|"?"""
-        block = self._bare[start:end]
-        if any(number in self._markers for number in range(start, end)) or any(map(is_ours, block)):
+    def _is_quotation(self, start: int, end: int, cut: _Cut, above: _Above) -> bool:
+        """Are marked lines quoted, or the writer's own: "> 5 people", "|a|b|"?
+
+        What an introduction is above of is quoted, and what has the same mark further down; what nothing
+        introduces is where it stands apart, or where more like it is above.
+        """
+        if (above.introduced and not above.mark) or self._shows_quotation(start, end):
             return True
-        if any(map(introductions.is_complete, block)) or not any(block):
+        if self._marks[start] == "|":
+            return above.introduced and above.mark == "|"
+        lines = self._lines[start:end]
+        attached = start > 0 and bool(self._lines[start - 1].strip())  # no client quotes so
+        if attached and end > self._last_marked and all(map(_MORE_THAN.match, lines)):
+            return False
+        if above.introduced:
             return True
-        lines = [line for line in self._lines[start:end] if not _TABLE.match(line)]
-        if not lines or not all(_BY_ITSELF.match(line) for line in lines):
+        if (attached and not above.mark) or not all(map(_BY_ITSELF.match, lines)):
             return False
         if len(lines) == 1:
             return cut == _Cut.LIKELY and _ONCE.match(lines[0]) is not None
-        attached = start > 0 and bool(self._lines[start - 1].strip())  # no client quotes so
-        return cut < _Cut.SHOWN and not attached
+        return cut < _Cut.SHOWN
+
+    def _shows_quotation(self, start: int, end: int) -> bool:
+        """Is something of ours in these marked lines, or an introduction, or nothing at all?"""
+        block = self._bare[start:end]
+        if any(number in self._markers for number in range(start, end)) or any(map(is_ours, block)):
+            return True
+        return any(map(introductions.is_complete, block)) or not any(block)
 
 
 def _next_of(lines: list[str]) -> list[int]:

@@ -133,8 +133,39 @@ def test_a_line_with_a_colon_right_above_the_headers_was_written(name: str, line
 @pytest.mark.parametrize("name", sorted({*HEADS} - {"outlook in a language that nobody told us"}))
 def test_headers_that_name_nobody_by_his_address(name: str) -> None:
     head = introduced(name, COLLEAGUE, "Re: dinner").replace(f" <{COLLEAGUE[1]}>", "")
-    if name != "outlook in paragraphs":  # which are known by the address
-        assert strip(f"{ANSWER}\n\n{head.replace('owner@example.org', 'Owner')}\n\n{SECRET}") == ANSWER
+    assert strip(f"{ANSWER}\n\n{head.replace('owner@example.org', 'Owner')}\n\n{SECRET}") == ANSWER
+
+
+PEOPLE = "; ".join(f"Person {number} <person{number}@example.org>" for number in range(9))
+NAMES = "; ".join(f"Person {number} (Sales, High Street)" for number in range(20))
+SENT = "Friday, November 27, 2026 4:04 PM"
+LONG_HEADS = {
+    "outlook": f"From: {{n}} <{{a}}>\nSent: {SENT}\nTo: {PEOPLE}\nCc: {PEOPLE}\nSubject: RE: x",
+    "outlook web": f"{'_' * 32}\nFrom: {{n}} <{{a}}>\nSent: {SENT}\nTo: {PEOPLE}\nCc: {PEOPLE}\nSubject: x",
+    "outlook de": f"Von: {{n}} <{{a}}>\nGesendet: {SENT}\nAn: {PEOPLE}\nCc: {PEOPLE}\nBetreff: AW: x",
+    "names": f"From: {{n}}\nSent: {SENT}\nTo: {NAMES}\nCc: {NAMES}\nSubject: RE: x",
+    "more": f"From: {{n}}\nSent: {SENT}\nTo: {PEOPLE}\nCc: {PEOPLE}\nSubject: RE: x\nImportance: High",
+    "gmx": f'Gesendet: {SENT}\nVon: "{{n}}" <{{a}}>\nAn: {PEOPLE}\nCc: {PEOPLE}\nBetreff: Re: x',
+    "notes": "From:   {n}/Office\nTo:     a@example.org,\n        b@example.org,\n        c@example.org\n"
+    "Date:   27.11.2026 16:04\nSubject:        Re: x",
+    "one a line": f"From: {{n}} <{{a}}>\nSent: {SENT}\nTo: " + PEOPLE.replace("; ", ";\n") + "\nSubject: x",
+    "wrapped": "From: {n}\nTo: Person 1 <person1@example.org>; Person\n2 <person2@example.org>; Person 3\n"
+    f"<person3@example.org>\nSent: {SENT}\nSubject: RE: x",
+    "wrapped names": f"From: {{n}}\nSent: {SENT}\nTo: Ann; Bob\nLee; Jim\nDoe; Tom\nCc: Al; Jo\nRay; Max\n"
+    "Poe\nSubject: RE: x",
+    "paragraphs": f"From: {{n}}\n\nSent: {SENT}\n\nTo: Bob\n\nSubject: RE: x",
+    "paragraphs gmx": f"Gesendet: {SENT}\n\nVon: {{n}} <{{a}}>\n\nAn: {PEOPLE}\n\nBetreff: RE: x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(LONG_HEADS))
+@pytest.mark.parametrize(
+    "below", ["", f"\n\n{introduced('outlook en', (NAME, ADDRESS), SUBJECT)}\n\n{NOTICE}"]
+)
+def test_headers_of_a_mail_to_many(name: str, below: str) -> None:
+    for by in (COLLEAGUE, (NAME, ADDRESS)):
+        head = LONG_HEADS[name].format(n=by[0], a=by[1])
+        assert strip(f"{ANSWER}\n\n{head}\n\n{SECRET}{below}") == ANSWER
 
 
 # -- with and without our marker ---------------------------------------------------------------------
@@ -166,6 +197,18 @@ def test_answers_between_the_lines_in_more_languages(intro: str) -> None:
 def test_a_signature_above_the_quotation_takes_no_answer_below_it() -> None:
     text = f"Inline.\n-- \nJane\n\n{GMAIL}\n> Are you at home?\nYes.\n> When?\nAt five.\n"
     assert strip(text) == "Inline.\nYes.\nAt five."
+
+
+def test_answers_between_marked_lines_that_nothing_introduces() -> None:
+    assert (
+        strip("> Are you at home?\nYes.\n> And then?\nAt five.\n> 5 or six?\n> And who?") == "Yes.\nAt five."
+    )
+    assert strip(f"{GMAIL}\n> When?\nNow.\n> 2. Where?\nHere.\n> 3. Who?\nI.") == "Now.\nHere.\nI."
+
+
+def test_what_is_introduced_once_more_is_quoted_once_more() -> None:
+    again = "On Wed, Nov 25, 2026 at 3:04 PM Desk <desk@example.org> wrote:\n> 5 of us know"
+    assert strip(f"{GMAIL}\n> When?\n\nNow.\n\n{again}") == "Now."
 
 
 def test_a_mail_below_an_answer_that_is_below_a_quotation() -> None:
@@ -205,6 +248,18 @@ KEPT = [
     "Hello\nOriginal message:\nplease call me",
     "- Original message\n- my notes",
     "Von: Berlin\nNach: Hamburg",
+    "Please take this ride:\nCustomer: Bob Hill\nFrom: Airport\nTo: Hotel Astoria\nDate: 28.11. 14:30\n"
+    "Mail: bob@hill.example\nPrice: 40 EUR\nCall me when done.",
+    "His data\nName: Bob Hill\nFrom: Rome\nTo: Paris\nDate: 3 May\nE-mail: bob@hill.example\nPrice: 5",
+    "Trip\nFrom: Bob bob@hill.example\nTo: Rome\nDate: Monday\nok",
+    "The rule:\n> 5 people must sign\nBye",
+    "The rule:\n> five people must sign\nBye",
+    "The rule:\n> five people must sign",
+    "Prices:\n| small | 3 |\n| large | 5 |\nWhich one?",
+    "Prices\n\n| small | 3 |\n\nWhich one?",
+    "To: Paris\nwith Ann, Bob\nand their children\nDate: tomorrow",
+    "From: Rome\n\nTo: Paris\n\nDate: 27.11.2026 15:30",
+    "Note: " + "we all go to the town, " * 30 + "yes",
     "Hello\nFrom: Berlin\nTo: Hamburg\nSubject: trip on 27.11.2026 15:30",
     "Name: Ann <ann@example.org>\nWhen: 27.11.2026 20:30\nPlace: Rome",
     "Meeting 2026-11-30 10:00 <ann@example.org>:\nbring the papers",
@@ -215,6 +270,17 @@ KEPT = [
     "one\n-----",
     "one\n==========",
 ]
+LIKE_QUOTED = [
+    "Call me:\n>> 555 <<",
+    ">> go\n\nThanks",
+    ">_< that hurt",
+    "> 5 people are coming",
+    "> 5 apples\n> 6 pears",
+    "The rule:\n> five people must sign\nBye",
+    "The rule:\n> five people must sign",
+]
+"""Below a quotation they cannot be told from its next lines."""
+
 QUOTATIONS = {
     "nothing": "",
     "gmail": f"\n\n{GMAIL}\n\n{quoted(NOTICE)}",
@@ -230,6 +296,11 @@ QUOTATIONS = {
 @pytest.mark.parametrize("text", KEPT)
 def test_what_was_written_is_kept(text: str, quotation: str) -> None:
     assert strip(text + QUOTATIONS[quotation]) == text
+
+
+@pytest.mark.parametrize("text", sorted({*KEPT} - {*LIKE_QUOTED}))
+def test_what_was_written_below_a_quotation_is_kept(text: str) -> None:
+    assert strip(f"{GMAIL}\n\n{quoted(NOTICE)}\n\nBelow.\n{text}") == f"Below.\n{text}"
 
 
 @pytest.mark.parametrize(
@@ -273,6 +344,8 @@ def test_however_many_lines_were_written() -> None:
 WORST = [
     "a:\n", "a: b\n", "From: x\n", "From: <a@b> 2024 12:30\n", "\n", "a\n", "> a\n", "> a\nb\n", "\n--\n",
     "--\n", "On 2024 12:30 <a@b> wrote: x\n", "x 2024 12:30:\n\n", "----- a -----\n", "Original message:\n",
+    "To: a@b,\nb,\n", "From: a\nTo: a,\n" + "b,\n" * 58, "To: " + "a <a@b>, " * 9 + "\n", "From: a\n\n",
+    "> 5\n| b\n",
     "Sent from my iPhone\n", "\n###x\n", f"{MARKER}\n", "1 ",
 ]  # fmt: skip
 MAX_CALLS = 400_000
