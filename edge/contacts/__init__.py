@@ -25,6 +25,8 @@ class Fault(Enum):
     """The card that begins there does not end."""
     END = auto()
     """What ends there has not begun."""
+    NUMBER = auto()
+    """The line has a number, which cannot be read, or is swallowed by the one before it."""
 
 
 class Broken(ValueError):

@@ -1,7 +1,8 @@
 """vCard: reads 2.1, 3.0 (RFC 2426) and 4.0 (RFC 6350), writes 3.0, which every program takes.
 
 Of a card only what a phone book of ours has is read: name, numbers with their labels, notes, categories. A
-line that is broken does not stop the others; a card without end or beginning is told, or people were lost.
+line that is broken does not stop the others, but a card without end or beginning and a number that cannot be
+read are told, or people were lost.
 
 A label that is no plain word of vCard's is written and read as Apple and Google do: ``item1.TEL`` has it in
 ``item1.X-ABLabel``.
@@ -10,16 +11,34 @@ A label that is no plain word of vCard's is written and read as Apple and Google
 import quopri
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
 
 from edge.contacts import Broken, Fault, Person
+from protocols.mail import charsets
 
 OCTETS_A_LINE = 75
+LINES_A_HEAD = 8
+"""Over how many the name and parameters of a property may be folded."""
+
 _LINE = re.compile(
     r'(?:(?P<group>[^.:;"]+)\.)?(?P<name>[A-Za-z0-9-]+)(?P<parameters>(?:;(?:[^":;]|"[^"]*")*)*):(?P<value>.*)',
     re.DOTALL,
 )
 _PARAMETER = re.compile(r';((?:[^":;]|"[^"]*")*)')
+_QUOTED_PRINTABLE = "QUOTED-PRINTABLE"
+# A property as programs write it, who have the names in capitals; "Tel: 1" and "http://" are words of a text.
+_SURE = re.compile(
+    r"(?:[\w-]+\.)?(?:ADR|AGENT|BDAY|BEGIN|CATEGORIES|CLASS|EMAIL|END|FN|GEO|IMPP|KEY|LABEL|LOGO|MAILER|N|NICKNAME"
+    r"|NOTE|ORG|PHOTO|PRODID|PROFILE|REV|ROLE|SORT-STRING|SOUND|SOURCE|TEL|TITLE|TZ|UID|URL|VERSION|X-[\w-]+)"
+    r"(?:;[^:]*)?:(?!\s)"
+)
+_SWALLOWED = re.compile(r"[ \t]*(?:[\w-]+\.)?TEL(?:;[^:]*)?:(?!\s).*\d", re.IGNORECASE)
+_UNREADABLE = re.compile(r'\s*+(?:[^.:;"]+\.)?TEL(?![\w-]).*\d', re.IGNORECASE | re.DOTALL)
+_DIGIT = re.compile(r"\d")
+_PREF = re.compile(r"[0-9]{1,3}")
+_WORST = 100
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _UNESCAPED = {"n": "\n", "N": "\n"}
 _SEPARATOR = {name: re.compile(rf"(?<!\\){name}") for name in ",;"}
@@ -36,31 +55,52 @@ class _Property:
     types: tuple[str, ...]
     pref: int
     value: str
-    group: str = ""
+    group: str
+    line: int
+
+
+@dataclass(slots=True)
+class _Card:
+    """One that is open; ``line`` is where it begins. ``swallowed``: the first line within another that looks
+    like a number, 0 for none."""
+
+    line: int
+    properties: list[_Property] = field(default_factory=list)
+    swallowed: int = 0
+
+
+class _Line(NamedTuple):
+    """All lines that one goes on in; ``number`` is the first one's. ``swallowed``: see `_Card`."""
+
+    number: int
+    text: str
+    swallowed: int
 
 
 def read(text: str) -> Iterator[Person]:
-    """Everybody in the file who has a number. Raises Broken for a card without end or beginning."""
-    cards: list[tuple[int, list[_Property]]] = []  # those that are open, with the line where each begins
-    for number, line in _lines(text):
+    """Everybody in the file who has a number. Raises Broken for a card without end or beginning, and for a
+    number that cannot be read."""
+    cards: list[_Card] = []  # those that are open
+    for line in _lines(text):
         found = _property(line)
+        if cards:
+            cards[-1].swallowed = cards[-1].swallowed or line.swallowed
+            _check(line, found)
         if found is None:
             continue
         match found.name, found.value.strip().upper():
             case "BEGIN", "VCARD":
-                if cards and not _has_agent(cards[-1][1]):
-                    raise Broken(Fault.CARD, cards[-1][0])
-                cards.append((number, []))
+                if cards and not _has_agent(cards[-1].properties):
+                    raise Broken(Fault.CARD, cards[-1].line)
+                cards.append(_Card(line.number))
             case "END", "VCARD":
                 if not cards:
-                    raise Broken(Fault.END, number)
-                person = _person(cards.pop()[1])
-                if person is not None:
-                    yield person
+                    raise Broken(Fault.END, line.number)
+                yield from _ended(cards.pop())
             case _ if cards:
-                cards[-1][1].append(found)
+                cards[-1].properties.append(found)
     if cards:
-        raise Broken(Fault.CARD, cards[-1][0])
+        raise Broken(Fault.CARD, cards[-1].line)
 
 
 def write(people: Iterable[Person]) -> str:
@@ -76,45 +116,85 @@ def _has_agent(card: list[_Property]) -> bool:
     return bool(card) and card[-1].name == "AGENT" and not card[-1].value.strip()
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each with the number of its first one, unfolded (RFC 6350 §3.2); and quoted-printable ones of vCard 2.1
-    with those that they go on in."""
-    line, begins = "", 1
-    unix = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for number, written in enumerate([*unix, ""], 1):
-        if written[:1] in (" ", "\t") and line:
-            line += written[1:]
-        elif line.endswith("=") and "QUOTED-PRINTABLE" in line.partition(":")[0].upper():
-            line = f"{line[:-1]}{written}"
+def _check(line: _Line, found: _Property | None) -> None:
+    if found is None and _UNREADABLE.match(line.text):
+        raise Broken(Fault.NUMBER, line.number)
+
+
+def _ended(card: _Card) -> Iterator[Person]:
+    person = _person(card.properties)
+    if person is not None:
+        yield person
+    elif lost := _lost(card):
+        raise Broken(Fault.NUMBER, lost)
+
+
+def _lost(card: _Card) -> int:
+    """The line of a number in the card of somebody without one; 0 if there is none."""
+    written = (item.line for item in card.properties if item.name == "TEL" and _DIGIT.search(item.value))
+    return next(written, card.swallowed)
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    """Unfolded (RFC 6350 §3.2); and quoted-printable ones of vCard 2.1 with those that they go on in."""
+    pieces: list[str] = []
+    begins, swallowed, goes_on = 1, 0, False
+    for number, written in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+        soft = goes_on and not _SURE.match(written)
+        folded = not goes_on and pieces and written[:1] in (" ", "\t")
+        if soft or folded:
+            pieces.append(written if soft else written[1:])
+            swallowed = swallowed or (number if _SWALLOWED.match(written) else 0)
         else:
-            if line:
-                yield begins, line
-            line, begins = written, number
-    if line:
-        yield begins, line
+            if pieces:
+                yield _Line(begins, "".join(pieces), swallowed)
+            pieces, begins, swallowed = [written] if written else [], number, 0
+        goes_on = written.endswith("=") and (soft or _is_quoted_printable(pieces))
+        if goes_on:
+            pieces[-1] = pieces[-1][:-1]
+    if pieces:
+        yield _Line(begins, "".join(pieces), swallowed)
 
 
-def _property(line: str) -> _Property | None:
-    found = _LINE.fullmatch(line)
+def _is_quoted_printable(pieces: Iterable[str]) -> bool:
+    """Does the line that begins so say that it is?"""
+    head = ""
+    for piece in islice(pieces, LINES_A_HEAD):
+        before, colon, _ = piece.partition(":")
+        head += before
+        if colon:
+            return _QUOTED_PRINTABLE in head.upper()
+    return False
+
+
+def _property(line: _Line) -> _Property | None:
+    found = _LINE.fullmatch(line.text)
     if found is None:
         return None
     types: list[str] = []
-    pref, value = 100, found["value"]
+    pref, value, charset, is_quoted = _WORST, found["value"], "utf-8", False
     for parameter in _PARAMETER.findall(found["parameters"]):
-        name, equals, written = parameter.partition("=")
-        # vCard 2.1 has bare words: "TEL;WORK;VOICE:".
-        name, written = (name.upper(), written) if equals else ("TYPE", name)
-        match name:
+        name, equals, written = parameter.replace('"', "").partition("=")
+        # vCard 2.1 has bare words: "TEL;WORK;VOICE:", "NOTE;QUOTED-PRINTABLE:".
+        if not equals:
+            name, written = "ENCODING" if name.upper() == _QUOTED_PRINTABLE else "TYPE", name
+        match name.upper():
             case "TYPE":
-                types += written.replace('"', "").lower().split(",")
+                types += written.lower().split(",")
             case "PREF":
-                pref = int(written) if written.isascii() and written.isdigit() else 100
-            case "ENCODING" if written.upper() == "QUOTED-PRINTABLE":
-                value = quopri.decodestring(value.encode()).decode("utf-8", "replace")
+                pref = int(written) if _PREF.fullmatch(written) else _WORST
+            case "CHARSET":
+                charset = written
+            case "ENCODING":
+                is_quoted = written.upper() == _QUOTED_PRINTABLE
+    if is_quoted:
+        # What is beyond ASCII has been read as a letter already.
+        octets = quopri.decodestring(value.encode())
+        value = charsets.decoded(octets, charset if value.isascii() else "utf-8")
     if "pref" in types:
         pref = 1
     words = tuple(word for word in types if word and word not in _NO_LABELS)
-    return _Property(found["name"].upper(), words, pref, value, (found["group"] or "").lower())
+    return _Property(found["name"].upper(), words, pref, value, (found["group"] or "").lower(), line.number)
 
 
 def _person(card: list[_Property]) -> Person | None:

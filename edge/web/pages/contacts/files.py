@@ -43,6 +43,7 @@ BROKEN = {
     ),
     Fault.CARD: N_("Nothing was imported: the card that begins at line %(line)s has no END:VCARD."),
     Fault.END: N_("Nothing was imported: the END:VCARD of line %(line)s has no BEGIN:VCARD before it."),
+    Fault.NUMBER: N_("Nothing was imported: the phone number (TEL) in line %(line)s cannot be read."),
 }
 
 

@@ -79,6 +79,73 @@ def test_a_card_without_end_or_beginning_is_told(text: str, fault: Fault, line: 
     assert (caught.value.fault, caught.value.line) == (fault, line)
 
 
+def card(*lines: str) -> str:
+    return "\n".join(("BEGIN:VCARD", *lines, "END:VCARD", ""))
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        (card('TEL;TYPE="x:+12025550101'), 2),
+        (card("FN:one line", " more", 'item1.TEL;TYPE="x:+12025550101', "TEL:+12025550102"), 4),
+        (card("FN:Ann", "TEL +12025550101"), 3),
+        (card("FN:Ann", "TEL;VALUE=uri:tel:;ext=5"), 3),
+        (card("FN:folded", " TEL:+12025550101"), 3),
+        (card("rubbish", " TEL:+12025550101"), 3),
+        (card("FN;ENCODING=QUOTED-PRINTABLE:Lost=", "tel;cell:+12025550101"), 3),
+    ],
+)
+def test_a_number_that_cannot_be_read_is_told(written: str, line: int) -> None:
+    with pytest.raises(Broken) as caught:
+        list(vcard.read(card("FN:Kept", "TEL:+12025550112") + written))
+    assert (caught.value.fault, caught.value.line) == (Fault.NUMBER, line + 4)
+
+
+@pytest.mark.parametrize("name", ["Lost", "Lost=\nand", "Lost=\n"])
+@pytest.mark.parametrize("tel", ["TEL:", "item1.TEL;CELL:", "NOTE:x\nTEL:"])
+def test_a_soft_line_break_swallows_no_property(name: str, tel: str) -> None:
+    (person,) = vcard.read(card(f"FN;ENCODING=QUOTED-PRINTABLE:{name}=", f"{tel}+12025550111"))
+    assert person.numbers[0][0] == "+12025550111"
+    assert person.name == name.replace("=\n", "")
+
+
+def test_a_soft_line_break_goes_on_where_quoted_printable_is_declared() -> None:
+    note = "NOTE;QUOTED-PRINTABLE:Dupont=\n Martin=0D=0A=\nTel: 01=0D=0A=\nhttp://x=\n/y"
+    (person,) = vcard.read(card("N:=", "TEL;QUOTED-PRINTABLE;HOME:=2B1=", "2", note, "ORG:=", "X:y"))
+    assert (person.name, person.numbers) == ("=", (("+12", "home"),))
+    assert person.notes == "Dupont Martin\r\nTel: 01\r\nhttp://x/y"
+    folded = "NOTE;CHARSET=UTF-8;\n ENCODING=QUOTED-PRINTABLE:a=\nb"
+    assert [person.notes for person in vcard.read(card("TEL:1", folded))] == ["ab"]
+
+
+@pytest.mark.parametrize("tel", ["TEL:", "TEL;CELL: ", "TEL;VALUE=uri:tel:", "Tel aviv", "NOTE:\n tel: 1"])
+def test_somebody_without_a_number_is_nobody(tel: str) -> None:
+    assert list(vcard.read(card("FN:Ann", tel))) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "written", "name"),
+    [
+        ("CHARSET=ISO-8859-1;ENCODING=QUOTED-PRINTABLE", "Andr=E9", "André"),
+        ("ENCODING=QUOTED-PRINTABLE;CHARSET=windows-1251", "=CE=EB=FC=E3=E0", "Ольга"),
+        ("CHARSET=SHIFT_JIS;QUOTED-PRINTABLE", "=83A=83j", "アニ"),
+        ("CHARSET=ISO-8859-1;ENCODING=QUOTED-PRINTABLE", "é=C3=A9", "éé"),
+        ("ENCODING=QUOTED-PRINTABLE", "Andr=E9", "André"),
+        ("CHARSET=no-such;ENCODING=QUOTED-PRINTABLE", "Andr=C3=A9", "André"),
+        ("CHARSET=ISO-8859-1", "André", "André"),
+    ],
+)
+def test_charsets_of_two_one(parameters: str, written: str, name: str) -> None:
+    (person,) = vcard.read(card("VERSION:2.1", f"N;{parameters}:;{written}", "TEL:1"))
+    assert person.name == name
+
+
+@pytest.mark.parametrize("pref", ["9" * 5_000, "1000", "", "-1", "1.5", "x", "\u0661"])
+def test_a_preference_that_is_none_is_the_worst(pref: str) -> None:
+    (person,) = vcard.read(card(f"TEL;PREF={pref}:1", "TEL;PREF=99:2"))
+    assert [number for number, _ in person.numbers] == ["2", "1"]
+
+
 def test_an_agents_card_within_one() -> None:
     text = f"BEGIN:VCARD\nFN:Bob\nAGENT:\n{FOUR}TEL:+12025550162\nEND:VCARD\n"
     assert [person.name for person in vcard.read(text)] == ["Ann", "Bob"]

@@ -159,6 +159,7 @@ def test_files_of_two_octets_a_letter(scene: Scene, member: Browser, letters: st
         (b'name,number\n"Ann,+12025550401\n' + b"Bob,+12025550402\n" * 8_000, "more than 131,072 characters"),
         (b"BEGIN:VCARD\nFN:Ann\nTEL:+12025550401\n", "line 1 has no END:VCARD"),
         (b"BEGIN:VCARD\nFN:Ann\nTEL:+12025550401\nEND:VCARD\nEND:VCARD\n", "the END:VCARD of line 5"),
+        (b'BEGIN:VCARD\nFN:Ann\nTEL;TYPE="x:+12025550401\nEND:VCARD\n', "(TEL) in line 3 cannot be read"),
         (b"name,number\nAnn,\n", "Nobody in this file has a number."),
         (b"BEGIN:VCARD\nFN:Ann\nEND:VCARD\n", "Nobody in this file has a number."),
     ],
