@@ -62,15 +62,31 @@ def test_the_line_of_a_telephone_is_cut(line: str) -> None:
 
 @pytest.mark.parametrize("disclaimer", DISCLAIMERS)
 @pytest.mark.parametrize("rest", ["", "\n\nOwner and Sons, High Street 5"], ids=["alone", "with more"])
-def test_what_a_company_puts_below_a_quotation_is_cut(disclaimer: str, rest: str) -> None:
+def test_what_a_company_puts_below_a_quotation_is_cut_and_nothing_below_it(
+    disclaimer: str, rest: str
+) -> None:
     below = f"{disclaimer}{rest}"
-    assert strip(f"{ANSWER}\n\n{INTRO}\n{quoted(NOTICE)}\n\n{below}") == ANSWER
-    assert strip(f"{INTRO}\n{quoted(NOTICE)}\n\n{ANSWER}\n\n{below}") == ANSWER
+    assert strip(f"{ANSWER}\n\n{INTRO}\n{quoted(NOTICE)}\n\n{below}") == ANSWER + rest
+    assert strip(f"{INTRO}\n{quoted(NOTICE)}\n\n{ANSWER}\n\n{below}") == ANSWER + rest
+    assert strip(f"{INTRO}\n{quoted(NOTICE)}\n\n{disclaimer}\n\n{disclaimer}\n\n{ANSWER}") == ANSWER
 
 
-@pytest.mark.parametrize("line", ["The mail is confidential!", f"Not a word: {'it is a long text.' * 9}"])
+OFFERS = [
+    "The mail is confidential!",
+    f"Not a word: {'it is a long text.' * 9}",
+    "I got the e-mail with the confidential offer from the bank, and I think that we should take it before "
+    "Friday.\n\nCan you come at five?",
+    "We have sent you a message with confidential papers, please read it before our meeting on Monday at the "
+    "bank.\n\nCiao",
+    "Today I got a confidential message of a bank by mistake, the recipient is somebody in Rome: what shall "
+    "I do with it?",
+]
+
+
+@pytest.mark.parametrize("line", OFFERS)
 def test_an_answer_below_a_quotation_is_no_disclaimer(line: str) -> None:
     assert strip(f"First.\n\n{INTRO}\n{quoted(NOTICE)}\n\n{line}") == f"First.\n\n{line}"
+    assert strip(f"{INTRO}\n{quoted(NOTICE)}\n\nFirst.\n\n{line}") == f"First.\n\n{line}"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +112,9 @@ def test_there_are_many() -> None:
     "line",
     [
         "Sent via DHL to my phone", "Sent via DHL to my office, call my mobile",
-        "Sent via DHL, call my mobile", "Sent from my phone number 555123",
+        "Sent via Outlook yesterday", "Sent via Outlook W2 yesterday",
+        "Sent from my phone because the laptop broke",
+        "Sent with Gmail twice", "Sent via DHL, call my mobile", "Sent from my phone number 555123",
         "Sent from my iPhone. Call me tomorrow please.",
         "Von meinem Konto habe ich 50 Euro gesendet.", "Das iPhone habe ich gestern gesendet.",
         "I sent it from my iPhone", "Get the iPhone for me", "Download Outlook", "Wysłane z Warszawy",
