@@ -18,6 +18,7 @@ _MIN_LENGTH = 10
 _WROTE = re.compile(words.WROTE, re.IGNORECASE)
 _WROTE_LAST = 20
 """Characters that may stand between the verb and the end, where only the verb says what the line is."""
+_DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _OPENS = re.compile(words.OPENS, re.IGNORECASE)
 
 
@@ -79,7 +80,14 @@ def _colleagues(line: str, around: Around) -> bool:
         return False
     if says_when(line):
         return _wrote(line)
-    return _wrote_last(line) and (DATE.search(line) or BRACKETED.search(line)) is not None
+    if not _wrote_last(line):
+        return False
+    return (DATE.search(line) or BRACKETED.search(line)) is not None or (opens(line) and _says_day(line))
+
+
+def _says_day(line: str) -> bool:
+    """Has it a time of day, and a day that may be without its year?"""
+    return TIME.search(line) is not None and _DAY.search(TIME.sub("", line)) is not None
 
 
 def _likely(line: str, around: Around) -> bool:

@@ -25,14 +25,18 @@ _MAX_ADDRESSES = 5
 _MARGIN = re.compile(r"[\s>|]*")
 
 # As a line is looked at: without marks of direction and of nothing, with ASCII's digits, colon and blanks.
+_ZEROS = (0x660, 0x6F0, 0x966, 0x9E6)
+"""Arabic's, Persian's, Hindi's and Bengali's."""
+
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys(
             [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF], None
         ),
         **dict.fromkeys([0xA0, 0x2007, 0x202F, 0x3000], " "),
-        **{zero + digit: str(digit) for zero in (0x660, 0x6F0) for digit in range(10)},
+        **{zero + digit: str(digit) for zero in _ZEROS for digit in range(10)},
         0xFF1A: ": ",
+        0x55D: ":",
     }
 )
 _OPEN_ADDRESS = r"[<(\[][^<>()\[\]\s]*[^<>()\[\]\s:]@[^<>()\[\]\s]+[>)\]]"

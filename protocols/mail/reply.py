@@ -34,6 +34,8 @@ _PAGE_WORD = "html"
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
 _MIN_DISCLAIMER, _MAX_DISCLAIMED = 80, 20_000
 _DISCLAIMED = re.compile(words.DISCLAIMED, re.IGNORECASE)
+_DISCLAIMED_TO = re.compile(words.DISCLAIMED_TO, re.IGNORECASE)
+_MYSELF = re.compile(words.MYSELF, re.IGNORECASE)
 _DISCLAIMED_MAIL = re.compile(words.DISCLAIMED_MAIL, re.IGNORECASE)
 
 
@@ -143,19 +145,21 @@ def _is_tagline(line: str) -> bool:
 
 
 def _without_disclaimer(piece: str) -> str:
-    """What was written below a quotation, without the paragraph that says who else may not read it."""
-    start = 0
-    for gap in [*_PARAGRAPH.finditer(piece[:_MAX_DISCLAIMED]), None]:
-        paragraph = piece[start:_MAX_DISCLAIMED] if gap is None else piece[start : gap.start()]
-        if _disclaims(paragraph):
-            return piece[:start]
-        start = 0 if gap is None else gap.end()
-    return piece
+    """What was written below a quotation, without the paragraphs that say who else may not read it."""
+    kept, start = [], 0
+    for gap in _PARAGRAPH.finditer(piece[:_MAX_DISCLAIMED]):
+        if not _disclaims(piece[start : gap.start()]):
+            kept.append(piece[start : gap.end()])
+        start = gap.end()
+    if len(piece) > _MAX_DISCLAIMED or not _disclaims(piece[start:]):
+        kept.append(piece[start:])
+    return "".join(kept)
 
 
 def _disclaims(paragraph: str) -> bool:
+    """Does it say of the mail that it is confidential, and to whom it should have gone, as a company does?"""
     return (
         len(paragraph) >= _MIN_DISCLAIMER
-        and _DISCLAIMED.search(paragraph) is not None
-        and _DISCLAIMED_MAIL.search(paragraph) is not None
+        and all(said.search(paragraph) for said in (_DISCLAIMED, _DISCLAIMED_MAIL, _DISCLAIMED_TO))
+        and _MYSELF.search(paragraph) is None
     )

@@ -50,8 +50,8 @@ WROTE = (
     r"|schreef|geschreven|schrijft|escreveu|skrev|kirjoitti|napisał\(a\)|napisała?|pisze|napsal\(a\)"
     r"|napsala?|píše|napísal\(a\)|napísala?|írta|a scris|написал\(а\)|написала?|пишет|писала?|написав"
     r"|написала|пише|написа|написао|напиша|έγραψε|yazdı|napisao|napisala|rašė|rakstīja|kirjutas|va escriure"
-    r"|ha escrit|đã viết|menulis|skrifaði|idatzi du|escribiu)(?!\w)|כתב|מאת|كتب|كتابة|نوشت"
-    r"|のメール|書きました|写道|寫道|작성|쓴 글|เขียน|ने लिखा"
+    r"|ha escrit|đã viết|menulis|skrifaði|idatzi du|escribiu|գրել է)(?!\w)|כתב|מאת|كتب|كتابة|نوشت"
+    r"|のメール|書きました|写道|寫道|작성|쓴 글|เขียน|ने लिखा|লিখেছেন"
 )
 """What he did, in the line that introduces a quotation."""
 
@@ -85,7 +85,7 @@ _WORD = r"(?!\+?\d{3})[^\s,;:?!.]+(?:\.[^\s,;:?!.]+){0,3}"
 _BRAND = (
     r"\[?(?:i(?:phon|pad|pod)|android|galaxy|samsung|smartphone|blackberry|huawei|honor|xiaomi|redmi|pixel"
     r"|oneplus|oppo|nokia|motorola|windows ?phone|outlook|hotmail|yahoo|gmail|proton ?mail|proton"
-    r"|tuta(?:nota)?|gmx|mobilen mail|web\.de|t-online|freemail|aol|icloud|k-9|fairemail|bluemail"
+    r"|tuta(?:nota)?|gmx|mobilen mail|web\.de|t-online|freemail|aol|icloud|superhuman|k-9|fairemail|bluemail"
     r"|aquamail|typeapp|thunderbird|delta chat|mail\.ru|mail (?:for|pour|für|para|per|voor) windows)"
     r"(?:\]\(https?:[^\s)]{0,100}\))?[^\s,;:?!.]{0,14}"
 )
@@ -133,10 +133,17 @@ _EXCUSE = (
     r"|(?:por favor, )?(?:disculpa|disculpe|perdona|perdone) (?:mi|la) brevedad|get the app)[.!]?"
 )
 _MODEL = rf"(?: {_WORD}){{0,7}}(?:, an? (?:{_WORD} ){{1,3}}smartphone)?"
+_CALLED = (
+    rf"(?: (?:(?=[a-z-]{{0,14}}(?-i:[A-Z])|\d){_WORD}|for|on|using|via|with|from|by|and|an?|the|my|secure"
+    r"|e?mail|e-mail|app|mobile|wireless|device|tablet|(?:smart)?phone|client|messenger)){0,7}"
+    rf"(?:, an? (?:{_WORD} ){{1,3}}smartphone)?"
+)
+"""The rest of a name, in English: another word makes it a sentence ("Sent via Outlook yesterday")."""
+
 TAGLINE = (
     rf"(?:(?:sent from (?:(?:my|the|an?) (?:{_WORD} ){{0,5}}?)?{_BRAND}|sent from {_OWN_PHONE}"
-    rf"|sent (?:securely )?(?:via|with|using) (?:(?:my|the) (?:{_WORD} ){{0,2}}?)?{_BRAND}"
-    rf"|{_SENT_FROM}[ '’]?(?:{_WORD} ){{0,5}}?(?:\w{{1,6}}['’]|我的 ?)?{_BRAND}"
+    rf"|sent (?:securely )?(?:via|with|using) (?:(?:my|the) (?:{_WORD} ){{0,2}}?)?{_BRAND}){_CALLED}"
+    rf"|(?:{_SENT_FROM}[ '’]?(?:{_WORD} ){{0,5}}?(?:\w{{1,6}}['’]|我的 ?)?{_BRAND}"
     rf"|{_SENT_FROM} {_OWN_PHONE}){_MODEL}"
     rf"|{_SENT_LAST_FROM}(?:{_WORD} ){{0,4}}?(?:我的 ?)?{_BRAND}{_MODEL} ?{_SENT_LAST}"
     rf"|(?:von|(?:sicher )?mit) (?:(?:{_WORD} ){{0,4}}?{_BRAND}{_MODEL}|{_OWN_PHONE})"
@@ -164,7 +171,18 @@ DISCLAIMED_MAIL = (
     r"|письмо|повідомлен|лист|meddeland|meddelelse|viesti|zpráv|správ|üzenet|levél|ileti|mesaj|μήνυμα|邮件|郵件"
     r"|メール|메일|הודע|رسال|poruk|sporočil|missatge|mesaj"
 )
-"""A paragraph that a company puts under all of its mails: it speaks of both."""
+DISCLAIMED_TO = (
+    r"recipient|address(?:ee|ed)|individual or entity|in error|by mistake|empfänger|adressat|irrtümlich"
+    r"|destinat|par erreur|por error|per errore|por engano|geadresseerde|ontvanger|abusievelijk|ten onrechte"
+    r"|odbiorc|adresat|omyłk|mottagar|mottaker|modtager|av misstag|ved en feil|ved en fejl|vastaanottaj"
+    r"|erehdyksess|příjemc|príjemc|omylem|omylom|címzett|tévedés|alıcı|yanlışlıkla|παραλήπτ|αποδέκτ|λάθος"
+    r"|получател|адресат|ошиб|одержувач|отримувач|помилк|получач|погреш|收件人|收件者|误|誤|宛先|受信者|수신인|수신자|잘못"
+    r"|נמען|בטעות|المرسل إليه|بالخطأ|primatelj|prejemnik|naslovnik|pomot|grešk"
+)
+"""A paragraph that a company puts under all of its mails: it speaks of all three, and nobody speaks in it."""
+
+MYSELF = r"(?<![\w'’])(?:(?-i:I)|ich|yo|io|eu|ik|jag|jeg|ja|я)(?![\w-])"
+"""Somebody who speaks of himself."""
 
 AWAY = (
     r"auto(?:matic)?[ -]?reply|automated reply"

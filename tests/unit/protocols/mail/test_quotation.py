@@ -102,6 +102,10 @@ NAMELESS = [
     "vin., 27 nov. 2026 la 20:37, {n} a scris:",
     "pá 27. 11. 2026 v 20:37 odesílatel {n} napsal:",
     "On November 27, 2026, {n} wrote:",
+    "On 27 Nov, 16:04, {n} wrote:",
+    "Am 27. Nov. um 16:04 schrieb {n}:",
+    "Ուրբ, 27 նոյ, 2026 թ. 16:04, {n} <desk@example.org> գրել է՝",
+    "শুক্র, ২৭ নভেম্বর, ২০২৬, ১৬:০৪ তারিখে {n} <desk@example.org> লিখেছেন:",
     "{n} <desk@example.org> writes:",
 ]
 
@@ -313,6 +317,11 @@ def test_what_was_written_below_a_quotation_is_kept(text: str) -> None:
 )
 def test_a_sentence_that_could_be_a_clients_is_kept_where_nothing_else_is_left(text: str) -> None:
     assert strip(text) == text.partition("\n\n> ")[0]
+
+
+def test_what_somebody_wrote_on_no_day_is_kept_above_our_mail() -> None:
+    text = "On Monday at 10:30 Bob wrote:\ncall me\nok?"
+    assert strip(f"{text}\n\n{introduced('outlook en', (NAME, ADDRESS), SUBJECT)}\n\n{NOTICE}") == text
 
 
 def test_a_citation_is_kept_where_no_mail_of_ours_is_below_it() -> None:
