@@ -10,6 +10,7 @@ it is younger than what we remember of mails, and once. SPF holds only for what 
 
 import base64
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,9 @@ FRESH_SECONDS = SEEN_MS // 1_000 - AHEAD_SECONDS
 """A mail that is older than this cannot be told from one that came before."""
 
 _NAME = re.compile(r"[a-z]+")
+_KEY = re.compile(rb"(?:\A|;)\s*p\s*=")  # RFC 6376 §3.6.1
+_UNHEARD = logging.getLogger(f"{__name__}.dkimpy")
+_UNHEARD.disabled = True  # it tells of other people's mails as of errors of ours
 _WHITE = re.compile(r"\s+")
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
@@ -115,8 +119,9 @@ class Authenticator:
             name = f"{signature.selector}._domainkey.{signature.domain}"
             if not signature.holds_for(naming, now) or not name.isascii():
                 continue
-            keys = await self._names.texts(name)
-            if keys and await self._in_thread(lambda: _verified(arrival.octets, signature, keys[0])):  # noqa: B023
+            # A name may have other texts, as one that a wildcard gave it.
+            key = next((text for text in await self._names.texts(name) if _KEY.search(text)), None)
+            if key and await self._in_thread(lambda: _verified(arrival.octets, signature, key)):  # noqa: B023
                 return True
         return False
 
@@ -224,7 +229,9 @@ def _verified(octets: bytes, signature: _Signature, key: bytes) -> bool:
     if signature.relaxed:
         octets = head + border + relaxed_body(body)
     try:
-        return bool(dkim.DKIM(octets).verify(signature.place, dnsfunc=lambda name, timeout=5: key))
+        return bool(
+            dkim.DKIM(octets, logger=_UNHEARD).verify(signature.place, dnsfunc=lambda name, timeout=5: key)
+        )
     except Exception as error:  # it raises what its parsers raise, on what anybody may send
         log.debug("dkim_unreadable", error=str(error))
         return False

@@ -15,6 +15,8 @@ from protocols.mail.wire import canonical, stuffed
 MAX_REPLY = 16_384
 CODE = len("250-")
 NAME_SHOWN = 200
+_OF_THE_WAY = frozenset({530, 534, 535, 538})
+"""It wants a password, another way to log in, or TLS (RFC 4954 §6, RFC 3207 §4): the mail itself is good."""
 
 
 class TLS(Enum):
@@ -34,13 +36,13 @@ class Reply(NamedTuple):
 
     @property
     def good(self) -> bool:
-        """2yz or 3yz."""
-        return 200 <= self.code < 400
+        """2yz."""
+        return 200 <= self.code < 300
 
     @property
     def final(self) -> bool:
         """5yz: asking again would not help."""
-        return self.code >= 500
+        return 500 <= self.code < 600
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}"
@@ -333,7 +335,8 @@ class Client:
 
     def _refused(self, reply: Reply, temporary: bool = False) -> list[Action]:
         """``temporary``: this mail was not refused: another time or server may take it."""
-        return self._end("refused", reply, final=reply.final and not temporary)
+        about_the_mail = reply.final and reply.code not in _OF_THE_WAY
+        return self._end("refused", reply, final=about_the_mail and not temporary)
 
     def _end(self, outcome: str, reply: Reply | None, final: bool) -> list[Action]:
         verdict = Verdict(outcome, reply, final, self.stage.name.lower())
