@@ -16,7 +16,7 @@ MAX_REPLY = 16_384
 CODE = len("250-")
 NAME_SHOWN = 200
 _OF_THE_WAY = frozenset({530, 534, 535, 538})
-"""It wants a password, another way to log in, or TLS (RFC 4954 §6, RFC 3207 §4): nothing is wrong with the mail."""
+"""It wants a password, another way to log in, or TLS (RFC 4954 §6, RFC 3207 §4): the mail itself is good."""
 
 
 class TLS(Enum):

@@ -199,6 +199,17 @@ def test_a_signature_over_lines_that_end_in_blanks(strict: Office, ways: tuple[b
     assert strict.takes(mail_.replace(b"two", b"2"), peer=STRANGER).code == 550
 
 
+def test_a_key_is_found_among_other_texts(strict: Office) -> None:
+    strict.zone.beside = [b"v=spf1 -all", b"exp=x"]
+    assert strict.takes(signed(reply(to=strict.address)), peer=STRANGER).code == 250
+
+
+def test_a_strangers_mail_is_no_error_of_ours(strict: Office, caplog: pytest.LogCaptureFixture) -> None:
+    strict.zone.known["s1._domainkey.example.org"] = b"v=DKIM7; p=x"
+    assert strict.takes(signed(reply(to=strict.address)), peer=STRANGER).code == 550
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_so_does_spf(strict: Office) -> None:
     assert strict.takes(reply(to=strict.address), peer=THEIRS).code == 250
     assert strict.takes(reply(to=strict.address), peer=STRANGER).code == 550

@@ -97,6 +97,12 @@ def test_replies_may_come_in_any_pieces() -> None:
         (["220 x", "250 x", "250 x", "250 x", "250 odd"], False, "data"),
         (["220 x", "250 x", "250 x", "250 x", "354 x", "552 too big"], True, "end"),
         (["220 x", "250 x", "250 x", "250 x", "354 x", "452 full"], False, "end"),
+        (["220 x", "250 x", "250 x", "250 x", "354 x", "354 go on"], False, "end"),
+        (["220 x", "250 x", "250 x", "250 x", "354 x", "600 what"], False, "end"),
+        (["220 x", "250 x", "354 what"], False, "mail"),
+        (["220 x", "250 x", "530 5.7.0 Authentication required"], False, "mail"),
+        (["220 x", "250 x", "250 x", "530 5.7.0 Must issue STARTTLS first"], False, "rcpt"),
+        (["220 x", "250 x", "250 x", "250 x", "535 5.7.8 who?"], False, "data"),
     ],
 )
 def test_refusals(answers: list[str], final: bool, stage: str) -> None:
