@@ -428,3 +428,26 @@ def test_a_postgresql_that_does_not_let_the_server_in_refuses_its_start(
             assert server.wait() == 1
     assert "start_refused" in server.log.read_text()
     assert "does not exist" in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("database", "reason"),
+    [("/nowhere", "does not exist"), ("/postgres", "db upgrade")],
+    ids=["none", "empty"],
+)
+def test_a_start_that_is_refused_after_waiting_says_why(tmp_path: Path, database: str, reason: str) -> None:
+    """The store is away, and when it is back it is the wrong one: told as it is when it is found at once."""
+    with cluster() as store:
+        url = store.url.replace("/postgres", database)
+        store.stop_immediately()
+        with Server(tmp_path, url, free_port()) as server:
+            server.start(ready=False)
+            until(lambda: "store_awaited" in server.log.read_text(), "it waits")
+            store.start()
+            assert server.wait() == 1
+    said = server.log.read_text()
+    assert "start_refused" in said
+    assert "stop_failed" not in said
+    told = [line for line in said.splitlines() if line.startswith("trunkline: ")]
+    assert len(told) == 1
+    assert reason in told[0]
