@@ -380,7 +380,7 @@ def test_while_the_store_is_awaited_the_console_can_be_asked(tmp_path: Path) -> 
             told = ask("status --json")["document"]
             assert isinstance(told, dict)
             assert "the server is starting: it waits for the store" in told["not_ready"]
-            assert (told["ready"], told["store"]) == (False, "takes nothing")
+            assert (told["ready"], told["draining"], told["store"]) == (False, False, "takes nothing")
             for line in ("bind start carrier", f"send {DID} +12025550150 hello", f"explain {DID} {DID} x"):
                 assert "The server is starting" in str(ask(line)["text"]), line
             for line in ("callback pause https://a.example/x", "indoubt resolve 5 fail", "account ls"):
@@ -398,6 +398,9 @@ def test_while_the_store_is_awaited_the_console_can_be_asked(tmp_path: Path) -> 
             until(lambda: _says(server, "/startupz") == 200, "it has started")
             until(lambda: "over a restart" not in str(ask("kill-switch")["text"]), "it is stored")
             assert "Nothing is sent to: carrier." in str(ask("kill-switch")["text"])
+            until(
+                lambda: "kill-switch state=on" in str(ask("audit --json")["document"]), "the audit says who"
+            )
             assert "a.example" not in str(ask("target ls")), "what was refused is not done later"
             store.stop_immediately()
             for event in ("directory_stale", "opt_outs_stale", "events_not_heard"):
