@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -40,12 +40,14 @@ class Holder:
         self._claims = claims_of(store.engine)
         self._store = store
         self._lost = lost
+        self._asked: set[str] = set()
         self._turn = DeferredLock()
         self._renewing = LoopingCall(self._renew)
         self._renewing.clock = clock
 
     def take(self, name: str) -> Deferred[None]:
         """Claim it. Errback Taken."""
+        self._asked.add(name)
 
         def taken(ours: bool) -> None:
             if not ours:
@@ -56,13 +58,18 @@ class Holder:
         return self._in_turn(lambda: self._claims.take(name)).addCallback(taken)
 
     def release(self, name: str) -> Deferred[None]:
-        """Let others have it."""
+        """Let others have it; what was never asked for they have."""
+        if name not in self._asked:
+            return succeed(None)
+        self._asked.remove(name)
         return self._in_turn(lambda: self._claims.release(name))
 
     def close(self) -> Deferred[None]:
-        """Let go of everything."""
+        """Let go of everything. When the store never let us in there is nothing, and nobody to tell."""
         if self._renewing.running:
             self._renewing.stop()
+        if not self._store.writer.started:
+            return succeed(None)
         return self._in_turn(self._claims.close)
 
     def _in_turn(self, work: Callable[[], T]) -> Deferred[T]:

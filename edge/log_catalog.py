@@ -64,7 +64,8 @@ EVENTS: Mapping[str, str] = {
     "words_not_indexed": "New messages could not be made searchable yet; it is tried again.",
     "spans_not_taken": "The collector of OpenTelemetry takes no spans; they are dropped, messages go on.",
     "spans_taken_again": "It takes them again.",
-    "audit_not_stored": "A console command is in the log only: the store did not take its audit line.",
+    "audit_not_stored": "An audit line of the console waits for the store; only the log has it until then.",
+    "audit_failed": "A console command is in the log only: its audit line cannot be stored.",
     # -- messages, hop by hop (`log.messages`)
     "quarantine_released": "What came before its number was anybody's is handed to the owner.",
     "message_received": "A whole MO is in the store, and answered.",

@@ -1,12 +1,14 @@
 """The composition root: options, the service, and the only place that names the global reactor."""
 
+import contextlib
 import gc
+import io
 import os
 import signal
 import sys
 import time
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 import structlog
 from twisted.application.service import IService
@@ -83,6 +85,7 @@ def build(config: Config) -> TrunklineService:
             log.error("start_refused", reason=str(failure.value))
         else:
             log.error("start_failed", error=failure.getTraceback())
+        _tell([failure.getErrorMessage()], sys.__stderr__)  # sys.stderr may be Twisted's log by now
         # twistd ends with 0 however the reactor stopped; a supervisor must see that this was no success.
         reactor.addSystemEventTrigger("after", "shutdown", os._exit, EXIT_FAILED)
         reactor.stop()
@@ -142,6 +145,11 @@ def _refuse_to_start(reason: str) -> Any:
 
 
 def _give_up(problems: list[str], status: int) -> Any:
-    for problem in problems:
-        print(f"trunkline: {problem}", file=sys.stderr)
+    _tell(problems, sys.stderr)
     raise SystemExit(status)
+
+
+def _tell(problems: list[str], stderr: TextIO | None) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody may be listening, which must not keep us here
+        for problem in problems:
+            print(f"trunkline: {problem}", file=stderr or io.StringIO(), flush=True)

@@ -60,6 +60,30 @@ def find(
     return connection.scalar(query.order_by(audit.c.id.desc()).limit(1))
 
 
+def is_noted(
+    connection: Connection,
+    actor: str,
+    action: str,
+    subject: str,
+    at_ms: int,
+    *,
+    detail: Mapping[str, object],
+    address: str,
+) -> bool:
+    """Is there an entry of no account with all of this?"""
+    query = select(audit.c.id).where(
+        audit.c.account_id.is_(None),
+        audit.c.id >= lowest_at(at_ms),
+        audit.c.at == at_ms,
+        audit.c.actor == actor,
+        audit.c.action == action,
+        audit.c.subject == subject,
+        audit.c.detail == _written(detail),
+        audit.c.address == address,
+    )
+    return connection.scalar(query.limit(1)) is not None
+
+
 def listed(
     connection: Connection, account_id: int, *, before_id: int | None = None, limit: int = 100
 ) -> list[Entry]:

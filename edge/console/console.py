@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from inspect import isawaitable
 
 import structlog
-from sqlalchemy import Connection
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 
+from edge.console.auditing import Auditing
 from edge.console.language import Answer, Invocation, Language, Misused
 from edge.console.server import Server
 from edge.errors import Refused, Unavailable
 from edge.visible import escaped_lines
-from storage import audit
 from storage.errors import StoreError
 
 log = structlog.get_logger(__name__)
@@ -46,6 +45,7 @@ class Console:
     def __init__(self, language: Language, server: Server) -> None:
         self.language = language
         self.server = server
+        self._audit = Auditing(server.store, server.reactor, server.wall_ms)
 
     def execute(self, line: str, operator: Operator) -> Deferred[Reply]:
         """Carry out one line; never an errback. Everything but an empty line is in the log and the audit."""
@@ -98,22 +98,14 @@ class Console:
         self._store(operator, PYTHON, {"line": line})
 
     def _note(self, operator: Operator, what: str, outcome: str) -> None:
-        """In the log always, in the store when it can be: with the store down the console must still work."""
+        """In the log at once, in the store when it can be: with it down the console must still work."""
         log.info(
             "console_command", operator=operator.name, where=operator.where, command=what, outcome=outcome
         )
         self._store(operator, ACTION, {"command": what, "outcome": outcome})
 
     def _store(self, operator: Operator, action: str, detail: dict[str, object]) -> None:
-        now_ms, ids = self.server.wall_ms(), self.server.store.ids.next
-
-        def write(conn: Connection) -> None:
-            who = f"operator:{operator.name}"
-            audit.note(conn, ids, None, who, action, "server", now_ms, detail=detail, address=operator.where)
-
-        self.server.store.writer.run("audit of the console", write).addErrback(
-            lambda failure: log.warning("audit_not_stored", error=failure.getErrorMessage())
-        )
+        self._audit.note(f"operator:{operator.name}", action, detail, operator.where)
 
 
 def _sentence(error: BaseException) -> str:

@@ -380,7 +380,7 @@ def test_while_the_store_is_awaited_the_console_can_be_asked(tmp_path: Path) -> 
             told = ask("status --json")["document"]
             assert isinstance(told, dict)
             assert "the server is starting: it waits for the store" in told["not_ready"]
-            assert (told["ready"], told["store"]) == (False, "takes nothing")
+            assert (told["ready"], told["draining"], told["store"]) == (False, False, "takes nothing")
             for line in ("bind start carrier", f"send {DID} +12025550150 hello", f"explain {DID} {DID} x"):
                 assert "The server is starting" in str(ask(line)["text"]), line
             for line in ("callback pause https://a.example/x", "indoubt resolve 5 fail", "account ls"):
@@ -398,6 +398,9 @@ def test_while_the_store_is_awaited_the_console_can_be_asked(tmp_path: Path) -> 
             until(lambda: _says(server, "/startupz") == 200, "it has started")
             until(lambda: "over a restart" not in str(ask("kill-switch")["text"]), "it is stored")
             assert "Nothing is sent to: carrier." in str(ask("kill-switch")["text"])
+            until(
+                lambda: "kill-switch state=on" in str(ask("audit --json")["document"]), "the audit says who"
+            )
             assert "a.example" not in str(ask("target ls")), "what was refused is not done later"
             store.stop_immediately()
             for event in ("directory_stale", "opt_outs_stale", "events_not_heard"):
@@ -428,3 +431,26 @@ def test_a_postgresql_that_does_not_let_the_server_in_refuses_its_start(
             assert server.wait() == 1
     assert "start_refused" in server.log.read_text()
     assert "does not exist" in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("database", "reason"),
+    [("/nowhere", "does not exist"), ("/postgres", "db upgrade")],
+    ids=["none", "empty"],
+)
+def test_a_start_that_is_refused_after_waiting_says_why(tmp_path: Path, database: str, reason: str) -> None:
+    """The store is away, and when it is back it is the wrong one: told as it is when it is found at once."""
+    with cluster() as store:
+        url = store.url.replace("/postgres", database)
+        store.stop_immediately()
+        with Server(tmp_path, url, free_port()) as server:
+            server.start(ready=False)
+            until(lambda: "store_awaited" in server.log.read_text(), "it waits")
+            store.start()
+            assert server.wait() == 1
+    said = server.log.read_text()
+    assert "start_refused" in said
+    assert "stop_failed" not in said
+    told = [line for line in said.splitlines() if line.startswith("trunkline: ")]
+    assert len(told) == 1
+    assert reason in told[0]
