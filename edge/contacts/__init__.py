@@ -21,6 +21,8 @@ class Fault(Enum):
     """The row has a quotation mark that is not closed, or stands in a quoted cell and is not doubled."""
     CELL = auto()
     """A cell of the row is longer than any is read, which a quotation mark that is not closed may be, too."""
+    BREAK = auto()
+    """A name or number of the row has a line break in it: quotation marks of two rows made a pair."""
     CARD = auto()
     """The card that begins there does not end."""
     END = auto()

@@ -20,12 +20,14 @@ MORE_COLUMNS = ("number {}", "label {}")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _APOSTROPHED = (*_FORMULA, "'")
 _SEPARATORS = ",;\t"
+_BREAK = re.compile(r"[\r\n]")
 # Excel's own first line, which says what separates.
 _SEPARATED = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
 _GROUP = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?P<plain>(?:(?!:::)[^;,])*))(?:;|,|:::|$)')
 _PLAIN_GROUP = re.compile(r'(?!\s|[*"])(?:(?!:::)[^;,])+(?<!\s)')
 _NAMES = ("name", "full name", "display name", "fn", "nom", "nombre")
 _PARTS = ("first name", "given name", "middle name", "last name", "family name")
+_OF_NAMES = frozenset((*_NAMES, *_PARTS))
 _NOTES = ("notes", "note")
 _LABELS = ("groups", "group", "group membership", "labels", "categories")
 _NUMBER = re.compile(r"(?:.*\b)?(?:phone|mobile|number|tel|cell|teléfono|téléphone|numéro|número)\b.*")
@@ -47,14 +49,17 @@ def read(text: str) -> Iterator[Person]:
         rows = _rows(lines, first + 1, said[1])
     else:
         rows = _rows(lines, first, max(_SEPARATORS, key="".join(lines[first : first + 1]).count))
-    head = [cell.strip().lower() for cell in next(rows, [])]
+    head = [cell.strip().lower() for cell in next(rows, (0, []))[1]]
     numbers = [
         index for index, cell in enumerate(head) if _NUMBER.fullmatch(cell) and not _NO_NUMBER.fullmatch(cell)
     ]
     if not numbers:
         raise NoColumns("The first line names no column with a number.")
-    for row in rows:
+    of_one_line = {index for index, cell in enumerate(head) if cell in _OF_NAMES}.union(numbers)
+    for line, row in rows:
         cells = [_plain(cell) for cell in row]
+        if any(_BREAK.search(cell) for index, cell in enumerate(cells) if index in of_one_line):
+            raise Broken(Fault.BREAK, line)
         person = _person(head, cells, numbers)
         if person is not None:
             yield person
@@ -71,26 +76,34 @@ def write(people: Iterable[Person]) -> str:
     for person in everybody:
         (number, _), *others = person.numbers
         groups = "; ".join(map(_group, person.groups))
-        cells = [_cell(person.name), number, _cell(person.notes), _cell(groups)]
+        cells = [_cell(_BREAK.sub(" ", person.name)), number, _cell(person.notes), _cell(groups)]
         writer.writerow(cells + [cell for other, label in others for cell in (other, _cell(label))])
     return BYTE_ORDER_MARK + written.getvalue()
 
 
-def _rows(lines: Sequence[str], first: int, separator: str) -> Iterator[list[str]]:
-    """Each from the line of this index on. Strictly: a quotation mark too many or too few would make one cell
-    of many people."""
-    reader = csv.reader(lines[first:], delimiter=separator, strict=True)
+def _rows(lines: Sequence[str], first: int, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Each from the line of this index on, with the number of its own first line. Strictly: a quotation mark
+    too many or too few would make one cell of many people."""
+    bare = io.StringIO(_without_blanks("".join(lines[first:]), separator), newline="").readlines()
+    reader = csv.reader(bare, delimiter=separator, strict=True, skipinitialspace=True)
     while True:
-        begins = first + reader.line_num
+        begins = reader.line_num
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error:
-            letters = sum(map(len, lines[begins : first + reader.line_num]))
+            letters = sum(map(len, bare[begins : reader.line_num]))
             fault = Fault.CELL if letters > csv.field_size_limit() else Fault.QUOTE
-            raise Broken(fault, begins + 1) from None
-        yield row
+            raise Broken(fault, first + begins + 1) from None
+        yield first + begins + 1, row
+
+
+def _without_blanks(text: str, separator: str) -> str:
+    """Without those around a cell in quotes, which make it none for the reader."""
+    ends, blank = rf"[^{separator}\r\n]", "[ ]" if separator == "\t" else "[ \t]"
+    quoted = r'"[^"]*+(?:""[^"]*+)*+"'
+    return re.sub(rf"(?<!{ends}){blank}*+({quoted}){blank}*+(?!{ends})", r"\1", text)
 
 
 def _person(head: list[str], cells: list[str], numbers: list[int]) -> Person | None:

@@ -6,6 +6,7 @@ time: one `Send` after the other until there is a `Verdict`.
 """
 
 import base64
+import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
@@ -17,6 +18,7 @@ CODE = len("250-")
 NAME_SHOWN = 200
 _OF_THE_WAY = frozenset({530, 534, 535, 538})
 """It wants a password, another way to log in, or TLS (RFC 4954 §6, RFC 3207 §4): the mail itself is good."""
+_SIZE = re.compile(r"[0-9]{1,20}")
 
 
 class TLS(Enum):
@@ -154,9 +156,9 @@ class _Extension(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The largest mail, 0 when it does not say."""
+        """The largest mail, 0 when it does not say in at most 20 digits (RFC 1870 §4)."""
         written = self.names.get("SIZE", "")
-        return int(written) if written.isascii() and written.isdigit() else 0
+        return int(written) if _SIZE.fullmatch(written) else 0
 
 
 def _extensions(reply: Reply) -> _Extension:

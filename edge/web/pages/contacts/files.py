@@ -41,6 +41,10 @@ BROKEN = {
         "Nothing was imported: a cell of the row that begins at line %(line)s has more than %(most)s "
         "characters. Perhaps a quotation mark is not closed there."
     ),
+    Fault.BREAK: N_(
+        "Nothing was imported: in the row that begins at line %(line)s a name or a number has a line break "
+        "in it. Perhaps a quotation mark is missing, or one too many."
+    ),
     Fault.CARD: N_("Nothing was imported: the card that begins at line %(line)s has no END:VCARD."),
     Fault.END: N_("Nothing was imported: the END:VCARD of line %(line)s has no BEGIN:VCARD before it."),
     Fault.NUMBER: N_("Nothing was imported: the phone number (TEL) in line %(line)s cannot be read."),

@@ -47,8 +47,15 @@ LONG = "x" * (csv.field_size_limit() + 1)
     [
         ('Ann,+1\n"Bob,+2\nCid,+3\n', Fault.QUOTE, 3),
         ('Ann,+1\n"Bob,+2\n"Cid",+3\n', Fault.QUOTE, 3),
-        ('"two\nlines",+1\n"Bob,+2', Fault.QUOTE, 4),
+        ('Ann,+1,"two\nlines"\n"Bob,+2', Fault.QUOTE, 4),
+        ('Ann,+1,"two\nlines"\n"Bob\nB.",+2', Fault.BREAK, 4),
         ('"Bob "the boss" B.",+2\n', Fault.QUOTE, 2),
+        ('Ann,+1\n "Bob,+2\nCid,+3\n', Fault.QUOTE, 3),
+        ('Ann,+1\n "Bob" B.,+2\n', Fault.QUOTE, 3),
+        ('Ann,+1\n"Bob,+2\nCid",+3\nDora,+4\n', Fault.BREAK, 3),
+        ('Ann,"+1\nBob,+2"\n', Fault.BREAK, 2),
+        ('Ann,"+1\rBob,+2"\r', Fault.BREAK, 2),
+        ('"Bob\n\nCid",\n', Fault.BREAK, 2),
         (f"Ann,+1\n{LONG},+2\nCid,+3\n", Fault.CELL, 3),
         ('Ann,+1\n"Bob,+2\n' + "Cid,+3\n" * 20_000, Fault.CELL, 3),
     ],
@@ -62,6 +69,41 @@ def test_what_would_swallow_others_is_told(rows: str, fault: Fault, line: int) -
 
 def test_a_quotation_mark_within_a_plain_cell_is_a_letter() -> None:
     assert [person.name for person in sheet.read('name,number\n6" pipe,+1\n')] == ['6" pipe']
+
+
+@pytest.mark.parametrize("column", ["first name", "last name", "phone 2 - value", "nom"])
+def test_a_line_break_in_any_name_or_number_is_told(column: str) -> None:
+    with pytest.raises(Broken) as caught:
+        list(sheet.read(f'number,organization,{column}\n+1,"two\nlines",x\n+2,,"a\n+3,,b"\n'))
+    assert (caught.value.fault, caught.value.line) == (Fault.BREAK, 4)
+
+
+@pytest.mark.parametrize("column", ["notes", "address 1 - formatted"])
+def test_a_line_break_elsewhere_or_at_an_end_is_none(column: str) -> None:
+    (person,) = sheet.read(f'name,number,{column}\n"Ann\n","\r\n+1","two\nlines"\n')
+    assert (person.name, person.numbers) == ("Ann", (("+1", ""),))
+
+
+def test_a_name_of_two_lines_is_written_as_one() -> None:
+    (person,) = sheet.read(sheet.write([Person("two\nlines", (("+1", ""),))]))
+    assert person.name == "two lines"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("blank", ["", " ", "   "])
+def test_blanks_around_cells_are_none_of_them(separator: str, blank: str) -> None:
+    rows = (
+        ("name", '"number" ', '"notes"'),
+        ("Ada", "+12025550114", f'"x{separator} y"'),
+        ('"Bob ""B"" , "', '"+12025550115"  ', f'"a{separator} "" {separator}  b\n {separator} ""c"" "'),
+        ('6" pipe', "+12025550116", '6" "x" '),
+    )
+    text = "\n".join(blank + f"{separator}{blank}".join(row) + blank for row in rows)
+    assert [(person.name, person.notes) for person in sheet.read(text)] == [
+        ("Ada", f"x{separator} y"),
+        ('Bob "B" ,', f'a{separator} " {separator}  b\n {separator} "c"'),
+        ('6" pipe', '6" "x"'),
+    ]
 
 
 def test_without_a_line_of_names() -> None:

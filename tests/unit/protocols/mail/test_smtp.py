@@ -206,6 +206,13 @@ def test_too_large_is_known_before_it_is_sent() -> None:
     talk.ended("too_large", True, "ehlo")
 
 
+@pytest.mark.parametrize("size", ["9" * 5_000, "0", "-1", "\u0661", ""])
+def test_a_size_that_is_none_is_no_limit(size: str) -> None:
+    talk = Talk()
+    talk.says("220 x")
+    assert talk.says("250-x", f"250 SIZE {size}").startswith(b"MAIL FROM:")
+
+
 def test_an_address_that_the_server_cannot_take() -> None:
     talk = Talk(envelope=Envelope("", "zoë@example.org", MAIL))
     talk.says("220 x")

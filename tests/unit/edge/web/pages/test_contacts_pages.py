@@ -157,6 +157,7 @@ def test_files_of_two_octets_a_letter(scene: Scene, member: Browser, letters: st
     [
         (b'name,number\nAnn,+12025550401\n"Bob,+12025550402\nCid,+12025550403\n', "begins at line 3 a quot"),
         (b'name,number\n"Ann,+12025550401\n' + b"Bob,+12025550402\n" * 8_000, "more than 131,072 characters"),
+        (b'name,number\n"Ann,+12025550401\nBob",+12025550402\n', "begins at line 2 a name or a number has"),
         (b"BEGIN:VCARD\nFN:Ann\nTEL:+12025550401\n", "line 1 has no END:VCARD"),
         (b"BEGIN:VCARD\nFN:Ann\nTEL:+12025550401\nEND:VCARD\nEND:VCARD\n", "the END:VCARD of line 5"),
         (b'BEGIN:VCARD\nFN:Ann\nTEL;TYPE="x:+12025550401\nEND:VCARD\n', "(TEL) in line 3 cannot be read"),
