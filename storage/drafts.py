@@ -2,7 +2,7 @@
 each user for a conversation that is not there yet.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_
 
@@ -28,6 +28,21 @@ def put(
         connection.execute(insert(draft).values(dict(zip(draft.c.keys(), row, strict=True))))
 
 
+def forget(
+    connection: Connection, account_id: int, user_id: int, did: str, peer: str, texts: Collection[str]
+) -> None:
+    """Forget the draft that has become a message: if it is one of these texts. Another one goes on."""
+    connection.execute(
+        delete(draft).where(
+            draft.c.account_id == account_id,
+            draft.c.user_id == user_id,
+            draft.c.did == did,
+            draft.c.peer == peer,
+            draft.c.text.in_([storable(text) for text in texts]),
+        )
+    )
+
+
 def purge(connection: Connection, before_ms: int, limit: int) -> int:
     """Forget what nobody has gone on with since then, at most so many; how many there were."""
     old = (
@@ -47,6 +62,13 @@ def put_first(
     """
     connection.execute(delete(draft).where(*_first(account_id, user_id)))
     put(connection, account_id, user_id, f"{FIRST}{did}", peer, text, now_ms)
+
+
+def forget_first(
+    connection: Connection, account_id: int, user_id: int, did: str, peer: str, text: str
+) -> None:
+    """Forget the user's first message to somebody, if it is this one."""
+    forget(connection, account_id, user_id, f"{FIRST}{did}", peer, [text])
 
 
 def first(connection: Connection, account_id: int, user_id: int) -> tuple[str, str, str]:

@@ -70,9 +70,14 @@ class CenterPage(MemberPage):
             wanted=wanted,
             pane=pane,
             setback=setback,
-            key=new_key(),
+            key=self._key(request, setback),
             **variables,
         )
+
+    def _key(self, request: EdgeRequest, setback: Setback) -> str:
+        """Of the form: the one under which it may have been sent already, else one of its own."""
+        sent = Fields(request).line("key") if setback.sentence else ""
+        return sent or new_key()
 
 
 class Conversations(CenterPage):
@@ -169,6 +174,7 @@ class Conversation(CenterPage):
             setback,
             **variables,
             text=draft if text is None else text,
+            begun=draft if text is None else Fields(request).text("begun"),
             conversation_view=view,
             contact=contact,
             name="" if contact is None else contact.name,
@@ -209,9 +215,12 @@ class Conversation(CenterPage):
 Change = Callable[[Connection, Visitor, str, str, int, Fields], None]
 
 
-def forget_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, _: Fields) -> None:
-    """It was sent."""
-    drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, "", now_ms)
+def forget_draft(
+    conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields
+) -> None:
+    """It was sent: this text, or what it was when it was kept last (``begun``). Another one stays."""
+    texts = [fields.text("text"), fields.text("begun")]
+    drafts.forget(conn, visitor.account_id, visitor.user.id, did, peer, texts)
 
 
 def keep_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:
@@ -253,6 +262,10 @@ LEAVING = ("archive", "unread")
 """After these the conversation is left: to see it is to read it."""
 
 
+First = tuple[str, str, str]
+"""A first message to somebody: DID, recipient, text."""
+
+
 class New(CenterPage):
     """A message to somebody."""
 
@@ -271,23 +284,44 @@ class New(CenterPage):
         fields = Fields(request)
         source, to = fields.line("from"), fields.line("to")
         number = await self.portal.services.store.read(number_of, visitor.account_id, to)
-        if fields.line("do") == "draft":
-            await self._keep(visitor, source, self._number(number or to), fields.text("text"))
+        text = fields.text("text")
+        written = source, self._number(number or to)[:MAX_TO], text
+        if fields.line("do") == "draft" and text.strip():
+            await self._keep(visitor, *written)
             return Answer("", 204)
-        draft = Draft(visitor.account_id, source, number or to, fields.text("text"), LEG)
+        if fields.line("do") == "draft":
+            await self._forget(visitor, await self._begun(visitor, fields))
+            return Answer("", 204)
+        draft = Draft(visitor.account_id, source, number or to, text, LEG)
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
-            await self._keep(visitor, "", "", "")
+            await self._forget(visitor, written, await self._begun(visitor, fields))
             return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
         return await self._form(request, visitor, sent)
 
     async def _keep(self, visitor: Visitor, did: str, peer: str, text: str) -> None:
-        """What is written so far; "" forgets it."""
+        """What is written so far."""
         user, now_ms = visitor.user, self.portal.services.wall_ms()
         await self.portal.services.store.writer.run(
             "first draft",
-            lambda conn: drafts.put_first(conn, user.account_id, user.id, did, peer[:MAX_TO], text, now_ms),
+            lambda conn: drafts.put_first(conn, user.account_id, user.id, did, peer, text, now_ms),
         )
+
+    async def _forget(self, visitor: Visitor, *written: First) -> None:
+        """These, should one of them be what is kept; what is begun in another window stays."""
+        user = visitor.user
+
+        def run(conn: Connection) -> None:
+            for did, peer, text in written:
+                drafts.forget_first(conn, user.account_id, user.id, did, peer, text)
+
+        await self.portal.services.store.writer.run("first draft", run)
+
+    async def _begun(self, visitor: Visitor, fields: Fields) -> First:
+        """What this form was when it was kept last: recipient, DID and text, a line each at least."""
+        to, source, text = (*fields.text("begun").split("\n", 2), "", "", "")[:3]
+        number = await self.portal.services.store.read(number_of, visitor.account_id, to)
+        return source, self._number(number or to)[:MAX_TO], text
 
     def _number(self, written: str) -> str:
         """As conversations have it, when it is one."""
@@ -302,13 +336,22 @@ class New(CenterPage):
         if fresh:
             kept = await store.read(drafts.first, visitor.account_id, visitor.user.id)
             form = dict(zip(("from", "to", "text"), kept, strict=True))
+        begun = "\n".join(form[name] for name in ("to", "from", "text")) if fresh else fields.text("begun")
         if form["to"] and not form["from"]:
             peer = self._number(form["to"])
             last: str | None = await store.read(conversations.last_did, visitor.account_id, peer)
             form["from"] = last or ""
         counting = self.portal.counting(visitor)
         return await self.center(
-            request, visitor, "new.html", setback, form=form, fresh=fresh, counting=counting, current="/new"
+            request,
+            visitor,
+            "new.html",
+            setback,
+            form=form,
+            begun=begun,
+            fresh=fresh,
+            counting=counting,
+            current="/new",
         )
 
 

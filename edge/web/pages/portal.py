@@ -112,7 +112,9 @@ class Portal:
         """The page that says what is wrong."""
         spoken = visitor.locale if visitor is not None else locale or ENGLISH
         title = spoken.gettext(TITLES.get(problem.status, problem.title))
-        body = self.render("problem.html", visitor, locale, title=title, sentence=problem.said(spoken))
+        body = self.render(
+            "problem.html", visitor, locale, title=title, sentence=problem.said(spoken), status=problem.status
+        )
         return Answer(body, problem.status, problem.headers)
 
     def too_large(self, request: EdgeRequest, limit: int) -> tuple[int, bytes, bytes]:

@@ -33,6 +33,11 @@ function toEnd() {
   thread.scrollTop = thread.scrollHeight;
 }
 
+// What is at the end has grown: it stays in sight, if it was.
+export function follow() {
+  if (atEnd) toEnd();
+}
+
 async function read() {
   const newest = inbound().at(-1);
   if (!newest || document.hidden || !thread.dataset.part) return;
@@ -49,7 +54,7 @@ export function shown() {
   for (const bubble of unsent) listOf(thread).append(bubble);
   wait = ANXIOUS_MS;
   look();
-  if (atEnd) toEnd();
+  follow();
   if (!fresh.length) return;
   news.textContent = fresh.length === 1 ? _("One new message.") : _("%s new messages.", fresh.length);
   read();

@@ -1,15 +1,16 @@
 // Beside a text that is being written: what is left, how many parts, in which alphabet and why; drafts, Enter, and a
 // message that is in the thread as soon as it is sent.
 
-import { listOf, refreshThread, shown, unsent } from "./center.mjs";
+import { follow, listOf, refreshThread, shown, unsent } from "./center.mjs";
 import { count } from "./counter.mjs";
 import { fill } from "./parts.mjs";
-import { keep, kept, loggedOut, refused, untell } from "./unsent.mjs";
+import { keep, kept, loggedOut, refusal, settled, untell, wait, waiting } from "./unsent.mjs";
 import { _ } from "./words.mjs";
 
 const ALPHABETS = { GSM7: "GSM-7", UCS2: "UCS-2", LATIN1: "Latin-1", ASCII: "ASCII" };
 const DRAFT_MS = 800, DRAFT_AGAIN_MS = 2_000, DRAFT_SELDOM_MS = 60_000;
-const TRIES = 2, AGAIN_MS = 1500;
+const TRIES = 2, AGAIN_MS = 1500, ANSWER_MS = 60_000;
+const KEY_HOLDS_MS = 23 * 3_600_000; // the server knows a key for a day
 const thread = document.getElementById("thread");
 
 // -- the counter ----------------------------------------------------------------------------------------------
@@ -76,7 +77,8 @@ const form = document.getElementById("composer");
 const first = document.getElementById("new");
 const text = form?.elements.text;
 const DRAFTED = form ? ["text"] : ["to", "from", "text"];
-let saving = 0, wait = DRAFT_AGAIN_MS;
+let saving = 0, pause = DRAFT_AGAIN_MS;
+let asked = null; // the key under which this first message was sent, if it was
 
 function fields(more) {
   return new URLSearchParams({ csrf: form.elements.csrf.value, ...more });
@@ -91,17 +93,24 @@ function drafted() {
 async function save() {
   notLater();
   const place = form ?? first, now = drafted(), same = () => DRAFTED.every((name) => now[name] === drafted()[name]);
-  const body = new URLSearchParams({ csrf: place.elements.csrf.value, do: "draft", part: "draft", ...now });
+  const { csrf, begun } = place.elements, before = begun.value;
+  const body = new URLSearchParams({ csrf: csrf.value, do: "draft", part: "draft", begun: before, ...now });
+  // The server forgets it by this when it is sent, whatever it is then.
+  if (now.text.trim()) begun.value = DRAFTED.map((name) => now[name]).join("\n");
   const answer = await fetch(place.action, { method: "POST", body, keepalive: now.text.length < 20_000 }).catch(() => null);
-  if (answer?.ok && !answer.redirected) {
-    wait = DRAFT_AGAIN_MS;
-    // Whom it is to is kept in the window alone while there is no text.
-    if (same() && (form || now.text.trim())) keep(null);
-  } else if (answer?.redirected) loggedOut();
-  else if (answer?.status === 403) refused(answer);
-  else if (same()) {
-    later(wait);
-    wait = Math.min(wait * 2, DRAFT_SELDOM_MS);
+  if (answer?.status === 204) {
+    pause = DRAFT_AGAIN_MS;
+    // Whom it is to is kept in the window alone while there is no text, and so is a key.
+    if (same() && (form || now.text.trim()) && !asked) keep(null);
+    return;
+  }
+  begun.value = before;
+  if (answer?.redirected) return loggedOut();
+  const why = answer?.status === 403 ? await refusal(answer).catch(() => null) : null;
+  if (why) return why.tell();
+  if (same()) {
+    later(pause);
+    pause = Math.min(pause * 2, DRAFT_SELDOM_MS);
   }
 }
 
@@ -132,39 +141,88 @@ function bubble(written) {
   return item;
 }
 
-async function deliver(item, written, key, tries = 1) {
-  let answer;
-  try {
-    answer = await fetch(form.action, { method: "POST", body: fields({ text: written, key, part: "thread" }) });
-  } catch {
-    return again(item, written, key, tries);
+// One after the other, in the order in which they were sent.
+let line = Promise.resolve();
+
+function send(item, sent) {
+  item.querySelector(".note").textContent = _("sending…");
+  const next = () => deliver(item, sent);
+  line = line.then(next, next);
+}
+
+async function deliver(item, sent) {
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (tries) await new Promise((go) => setTimeout(go, AGAIN_MS));
+    const { html, why } = await ask(sent).catch(() => ({}));
+    if (html) {
+      settle(item, sent);
+      fill(thread, html, shown);
+      return refreshThread(); // it may have been overtaken by one that knows more
+    }
+    if (why?.ended && sent.doubtful) {
+      doubt(item, sent);
+      return why.tell();
+    }
+    if (why) {
+      settle(item, sent);
+      giveBack(sent.text);
+      return why.tell();
+    }
+    sent.doubtful = true;
   }
-  if (answer.status === 503) return again(item, written, key, tries);
+  return doubt(item, sent);
+}
+
+// What our server says of it: `html`, the thread that has it, or `why` it does not take it; neither when the answer is
+// another one: then nobody knows.
+async function ask({ text: written, key, begun }) {
+  const body = fields({ text: written, key, begun, part: "thread" });
+  const answer = await fetch(form.action, { method: "POST", body, signal: AbortSignal.timeout(ANSWER_MS) });
+  if (!answer.ok || answer.redirected) return { why: await refusal(answer) };
+  const html = await answer.text();
+  return html.includes('<li class="bubble ') ? { html } : {};
+}
+
+function settle(item, { key }) {
+  settled(key);
   unsent.delete(item);
   item.remove();
-  if (answer.ok && !answer.redirected) {
-    if (!text.value) keep(null);
-    fill(thread, await answer.text(), shown);
-    return refreshThread(); // it may have been overtaken by one that knows more
-  }
-  text.value = text.value ? `${written}\n${text.value}` : written;
+}
+
+// Back into the box: after what came back before, and before what is being written.
+let back = "";
+
+function giveBack(written) {
+  const before = back && text.value.startsWith(back) ? back : "";
+  back = before ? `${before}\n${written}` : written;
+  const rest = text.value.slice(before.length).replace(/^\n/, "");
+  text.value = rest ? `${back}\n${rest}` : back;
   text.dispatchEvent(new Event("input"));
-  return refused(answer);
 }
 
 // Nobody knows whether it arrived; the key sees to it that it goes once all the same.
-function again(item, written, key, tries) {
-  if (tries < TRIES) return setTimeout(deliver, AGAIN_MS, item, written, key, tries + 1);
-  const note = item.querySelector(".note");
+function doubt(item, sent) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "small";
   button.textContent = _("Try again");
-  button.addEventListener("click", () => {
-    note.textContent = _("sending…");
-    deliver(item, written, key);
-  });
-  note.replaceChildren(_("not sent: the server does not answer"), " ", button);
+  button.addEventListener("click", () => send(item, sent));
+  item.querySelector(".note").replaceChildren(_("perhaps not sent: no answer from the server"), " ", button);
+  follow();
+}
+
+// What was sent from this page before it was loaded again, and may not have arrived.
+function resume() {
+  settled(form.elements.key.value); // a form that came back has its text itself
+  for (const sent of waiting()) {
+    // The draft of it may be in the box: it is none any more.
+    if (text.value && [sent.text, sent.begun].includes(text.value)) text.value = "";
+    sent.doubtful = true;
+    const item = bubble(sent.text);
+    if (Date.now() - sent.at < KEY_HOLDS_MS) send(item, sent);
+    else doubt(item, sent);
+  }
+  text.dispatchEvent(new Event("input"));
 }
 
 function newKey() {
@@ -172,17 +230,23 @@ function newKey() {
 }
 
 if (form) {
+  if (form.dataset.newest === "yes") resume();
   form.addEventListener("submit", (event) => {
-    if (form.dataset.newest !== "yes") return; // an older page is shown: the answer leads to the newest
+    const sent = { text: text.value, key: form.elements.key.value, begun: form.elements.begun.value, at: Date.now() };
+    wait(sent);
+    if (form.dataset.newest !== "yes") { // an older page is shown: the answer leads to the newest, where it is settled
+      notLater();
+      return keep(null);
+    }
     event.preventDefault();
-    const written = text.value, key = form.elements.key.value;
     text.value = "";
     text.dispatchEvent(new Event("input"));
     notLater(); // it is no draft any more: the server sees to that
-    keep({ text: written, key });
+    keep(null);
     form.elements.key.value = newKey();
     text.focus();
-    deliver(bubble(written), written, key);
+    send(bubble(sent.text), sent);
+    return undefined;
   });
   text.addEventListener("input", () => {
     keep({ text: text.value });
@@ -192,11 +256,13 @@ if (form) {
   const left = kept();
   if (left && left.text !== text.value) {
     text.value = left.text;
-    if (left.key) form.elements.key.value = left.key; // should it have arrived after all, it goes once
     text.dispatchEvent(new Event("input"));
   }
   // The first message of a conversation has arrived: it is no more being written on the page that it was sent from.
-  if (location.hash && document.referrer && new URL(document.referrer).pathname === "/new") keep(null, "/new");
+  if (location.hash && document.referrer && new URL(document.referrer).pathname === "/new") {
+    const arrived = document.getElementById(location.hash.slice(1))?.querySelector(".text")?.textContent;
+    if (kept("/new")?.text.trim() === arrived?.trim()) keep(null, "/new");
+  }
 }
 
 // -- the first message to somebody -----------------------------------------------------------------------------
@@ -208,15 +274,21 @@ if (first) {
     to.value = left.to;
     area.value = left.text;
     if ([...from.options].some((option) => option.value === left.from && !option.disabled)) from.value = left.from;
+    if (left.key) first.elements.key.value = left.key; // should it have arrived after all, it goes once
     area.dispatchEvent(new Event("input"));
   }
+  asked = left?.key;
   const keepAll = () => {
     const now = drafted();
-    keep(now.to || now.text ? now : null);
+    keep(now.to || now.text ? { ...now, key: asked } : null);
     later(DRAFT_MS);
   };
   for (const event of ["input", "change"]) first.addEventListener(event, keepAll);
-  first.addEventListener("submit", notLater); // it is no draft any more: the server sees to that
+  first.addEventListener("submit", () => {
+    notLater(); // it is no draft any more: the server sees to that
+    asked = first.elements.key.value;
+    keep({ ...drafted(), key: asked });
+  });
   addEventListener("pagehide", () => saving && save());
 }
 

@@ -3,7 +3,7 @@
 
 import { _ } from "./words.mjs";
 
-const PREFIX = "unsent ";
+const PREFIX = "unsent ", SENT = " sent";
 const login = document.querySelector(".who .login")?.textContent ?? "";
 
 function name(path) {
@@ -27,6 +27,22 @@ export function keep(fields, path = location.pathname) {
   } catch {
     // The browser keeps nothing for us: then it is only on the page.
   }
+}
+
+// The texts of this conversation that were sent while nobody has said yet that they arrived, in their order: each with
+// `text`, `key`, `begun` as the form has them, and `at` (ms).
+export function waiting() {
+  return kept(location.pathname + SENT) ?? [];
+}
+
+export function wait(sent) {
+  keep([...waiting(), sent], location.pathname + SENT);
+}
+
+// It arrived, or the server has refused it.
+export function settled(key) {
+  const others = waiting().filter((sent) => sent.key !== key);
+  keep(others.length ? others : null, location.pathname + SENT);
 }
 
 export function forgetAll() {
@@ -63,18 +79,21 @@ export function untell() {
 // The log-in is over: who writes is told so, others are shown the log-in.
 export function loggedOut() {
   const place = document.getElementById("setback");
-  if (!place || !kept()) return location.reload();
+  if (!place || !(kept() || waiting().length)) return location.reload();
   if (place.dataset.lasting) return undefined;
   const here = encodeURIComponent(location.pathname + location.search);
   return tell(_("You are logged out. What you have written stays in this window."), [_("Log in"), `/login?next=${here}`]);
 }
 
-// Tells why an answer was no good. Of a page only the part that is meant for this place is shown.
-export async function refused(answer) {
-  if (answer.redirected) return loggedOut();
+// Why our server refused: `tell()` says it; `ended` is a log-in that is over, which tells nothing of what was asked before.
+// null: the answer is none of ours (a proxy's, it may be), or the server does not know itself. Of a page only the part
+// that is meant for this place is shown.
+export async function refusal(answer) {
+  if (answer.redirected && new URL(answer.url).pathname === "/login") return { ended: true, tell: loggedOut };
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const said = page.querySelector("[data-setback]");
-  if (!said) return tell(_("The server did not take it (%s).", answer.status));
-  if (said.dataset.setback !== "stale") return tell(said.textContent);
-  return tell(_("You have logged in anew since this page was opened. What you have written stays."), [_("Load it again"), location.href]);
+  const said = answer.ok || answer.status >= 500 ? null : page.querySelector("[data-setback]");
+  if (!said) return null;
+  if (said.dataset.setback !== "stale") return { ended: false, tell: () => tell(said.textContent) };
+  const sentence = _("You have logged in anew since this page was opened. What you have written stays.");
+  return { ended: true, tell: () => tell(sentence, [_("Load it again"), location.href]) };
 }

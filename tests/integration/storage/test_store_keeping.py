@@ -85,7 +85,11 @@ def test_a_first_draft_is_one_and_takes_any_text(engine: Engine) -> None:
         done(engine, drafts.put_first, owner.id, ann.id, DID, peer, text, NOW)
     assert read(engine, drafts.first, owner.id, ann.id) == (DID, PEER, "a\N{SYMBOL FOR NULL}b")
     assert read(engine, drafts.first, owner.id + 1, ann.id) == ("", "", "")
-    done(engine, drafts.put_first, owner.id, ann.id, "", "", "", NOW)
+    for did, peer, text in ((DID, PEER, "other"), (DID, f"{PEER}1", "a\0b"), (f"{DID}1", PEER, "a\0b")):
+        done(engine, drafts.forget_first, owner.id, ann.id, did, peer, text)
+    done(engine, drafts.forget_first, owner.id + 1, ann.id, DID, PEER, "a\0b")
+    assert read(engine, drafts.first, owner.id, ann.id)[0] == DID, "another one was sent"
+    done(engine, drafts.forget_first, owner.id, ann.id, DID, PEER, "a\0b")
     assert read(engine, drafts.first, owner.id, ann.id) == ("", "", "")
     assert read(engine, drafts.get, owner.id, ann.id, DID, PEER) == "of the conversation"
     done(engine, contacts.put, ids.next, owner.id, PEER, "A\0nn", NOW, notes="\0")

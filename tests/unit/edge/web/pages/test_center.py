@@ -242,8 +242,51 @@ def test_a_draft_is_kept_for_its_user_and_gone_when_it_is_sent(scene: Scene, mem
     member.post(theirs, csrf=fields["csrf"], do="draft", text="not mine", part="draft")
     with scene.store.engine.snapshot() as conn:
         assert [row.text for row in conn.execute(draft.select())] == ["begun\nhere"]
-    member.post(THREAD, csrf=fields["csrf"], key=fields["key"], text="begun\nhere, and sent")
+    member.post(THREAD, csrf=fields["csrf"], key=fields["key"], text="another one", begun="")
+    fields = Form(THREAD, member.get(THREAD).text).fields
+    assert (fields["text"], fields["begun"]) == ("begun\nhere", "begun\nhere"), "that one was not sent"
+    member.post(THREAD, **{**fields, "text": "begun\r\nhere, and sent", "begun": "begun\r\nhere"})
     assert Form(THREAD, member.get(THREAD).text).fields["text"] == ""
+
+
+def test_a_first_message_that_is_sent_takes_no_other_draft_with_it(scene: Scene, member: Browser) -> None:
+    fields = Form("/new", member.get("/new").text).fields
+    csrf, other = fields["csrf"], {"from": DID, "to": "+447911999999", "text": "the same words"}
+    member.post("/new", csrf=csrf, do="draft", part="draft", **other)
+    sent = {**fields, "from": DID, "to": PEER, "text": "the same words"}
+    assert member.post("/new", **sent).status == 303
+    member.post("/new", csrf=csrf, do="draft", part="draft", begun="", **{**other, "text": ""})
+    kept = Form("/new", member.get("/new").text).fields
+    assert {name: kept[name] for name in other} == other
+    assert member.post("/new", **{**kept, "text": "the same words, mended"}).status == 303
+    assert Form("/new", member.get("/new").text).fields["text"] == ""
+
+
+def test_a_form_that_comes_back_keeps_its_key(scene: Scene, member: Browser) -> None:
+    scene.message(text="question")
+    for page, more in ((THREAD, {}), ("/new", {"to": PEER})):
+        scene.outbox.error = Unavailable("The server is shutting down.", 3)
+        fields = {**Form(page, member.get(page).text).fields, "text": "once", "begun": "o", **more}
+        reply = member.post(page, **fields)
+        again = Form(page, reply.text).fields
+        assert (reply.status, again["key"], again["begun"]) == (503, fields["key"], "o")
+        scene.outbox.error = None
+        assert member.post(page, **again).status == 303
+    assert Form("/new", member.get(f"/new?to={PEER}&key=mine").text).fields["key"] != "mine", (
+        "a link has none"
+    )
+
+
+def test_a_page_that_refuses_says_so_to_scripts_and_one_that_failed_does_not(
+    scene: Scene, member: Browser
+) -> None:
+    assert '<p data-setback="page">' in member.get("/messages", "PUT").text
+    message = scene.message()._replace(id=scene.store.ids.next(), direction="mt")
+    scene.write(messages.insert(message, [scene.part(message, state=PartState.FAILED)]))
+    path = f"/messages/{message.id}"
+    scene.outbox.error = Unavailable("The server is shutting down.", 3)
+    reply = member.fill(path, path, do="resend")
+    assert (reply.status, "data-setback" in reply.text) == (503, False)
 
 
 @pytest.mark.parametrize(
