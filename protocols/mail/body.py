@@ -1,7 +1,7 @@
 """The text of a mail as its writer sees it: parts, encodings, charsets, format=flowed (RFC 2045, 3676)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -243,7 +243,8 @@ def _rich(part: Message, text: str) -> str:
 def _plain(part: Message, text: str) -> str:
     if str(part.get_param("format", "")).lower() != "flowed":
         return text
-    return "\n".join(_flowed(text.split("\n"), str(part.get_param("delsp", "")).lower() == "yes"))
+    delsp = str(part.get_param("delsp", "")).lower() == "yes"
+    return "\n".join(_set_apart(_flowed(text.split("\n"), delsp)))
 
 
 def _flowed(lines: list[str], delsp: bool) -> Iterator[str]:
@@ -267,6 +268,16 @@ def _flowed(lines: list[str], delsp: bool) -> Iterator[str]:
             held, held_depth = "", -1
     if held_depth >= 0:
         yield _quoted(held_depth, held)
+
+
+def _set_apart(lines: Iterable[str]) -> Iterator[str]:
+    """What is quoted here is known to be: it does not stand as if the line above went on with it."""
+    above = ">"
+    for line in lines:
+        if line.startswith(">") and not above.startswith(">") and above.strip():
+            yield ""
+        yield line
+        above = line
 
 
 def _quoted(depth: int, content: str) -> str:

@@ -27,6 +27,7 @@ WITHOUT = {
     "accounts.list_accounts": COMMANDS,
     "accounts.note_use": "the key that came with a request",
     "audit.everything": COMMANDS,
+    "audit.is_noted": COMMANDS,
     "audit.purge": UPKEEP,
     "backup.tables_there": UPKEEP,
     "check.check": UPKEEP,
