@@ -352,6 +352,7 @@ def test_a_first_message_is_kept_until_it_is_sent(opened: Open, stage: Stage, pe
         page.get_by_role("textbox", name="Text").fill(written)
     elsewhere = opened(person, "/new")
     expect(elsewhere.get_by_role("textbox", name="Text")).to_have_value(written)
+    elsewhere.close()
     page.goto("/conversations")
     end_log_ins(stage, person)
     page.goto("/new")

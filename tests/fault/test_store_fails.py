@@ -399,7 +399,8 @@ def test_while_the_store_is_awaited_the_console_can_be_asked(tmp_path: Path) -> 
             until(lambda: "over a restart" not in str(ask("kill-switch")["text"]), "it is stored")
             assert "Nothing is sent to: carrier." in str(ask("kill-switch")["text"])
             until(
-                lambda: "kill-switch state=on" in str(ask("audit --json")["document"]), "the audit says who"
+                lambda: "kill-switch state=on" in str(ask("audit limit=1000 --json")["document"]),
+                "the audit says who",
             )
             assert "a.example" not in str(ask("target ls")), "what was refused is not done later"
             store.stop_immediately()
