@@ -63,7 +63,7 @@ def running(
         yield traffic
         traffic.end()
         assert server.pid == process
-        assert server.is_ready()
+        until(server.is_ready, "readiness")
         assert traffic.binds == 1, "the bind stayed up"
         assert set(traffic.pump.refusals) <= {RX_T_APPN, RMSGQFUL}
         assert api.others == []
