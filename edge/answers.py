@@ -5,10 +5,11 @@ somebody has decided, in doubt, is told from one that settles the doubt.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from edge.upstreams import Upstream
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class Answers:
@@ -136,20 +138,13 @@ class Answers:
         """The receipt that was taken for this part's was another's."""
 
         def refuted(so: bool) -> None:
-            self._recorder.unsettled -= 1
             if so:
                 self._sender.queue.again(item)
                 self._refused(bind, item, status)
                 self._sender.pump()
-            self._upstream.check_idle()
 
-        def unrefuted(failure: Failure) -> None:
-            self._recorder.unsettled -= 1
-            outage.not_stored(self._log, "outcome_not_stored", failure)
-            self._clock.callLater(RETRY_SECONDS, self._refute, bind, item, status)
-
-        self._recorder.unsettled += 1
-        self._observer.refute(self._upstream, item.part.id).addCallbacks(refuted, unrefuted)
+        refuting = self._observer.refute(self._upstream, item.part.id)
+        self._settle(refuting, refuted, lambda: self._refute(bind, item, status))
 
     def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
         along = self._observer.taking(self._upstream, item)
@@ -160,20 +155,29 @@ class Answers:
 
         def told(stored: tuple[bool, Callable[[], None] | None]) -> None:
             news, committed = stored
-            self._recorder.unsettled -= 1
             if committed is not None:
                 committed()
             if news:
                 self._observer.accepted(self._upstream, item, smsc_message_id)
+
+        storing = self._store.writer.run("late response", work)
+        self._settle(storing, told, lambda: self._record_late(item, smsc_message_id, now_ms))
+
+    def _settle(self, work: Deferred[T], done: Callable[[T], None], again: Callable[[], None]) -> None:
+        """Nothing is idle before this is stored; with the store away it is tried ``again``."""
+
+        def stored(outcome: T) -> None:
+            self._recorder.unsettled -= 1
+            done(outcome)
             self._upstream.check_idle()
 
-        def untold(failure: Failure) -> None:
+        def not_stored(failure: Failure) -> None:
             self._recorder.unsettled -= 1
             outage.not_stored(self._log, "outcome_not_stored", failure)
-            self._clock.callLater(RETRY_SECONDS, self._record_late, item, smsc_message_id, now_ms)
+            self._clock.callLater(RETRY_SECONDS, again)
 
         self._recorder.unsettled += 1
-        self._store.writer.run("late response", work).addCallbacks(told, untold)
+        work.addCallbacks(stored, not_stored)
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
         verdict = self._verdict(status)

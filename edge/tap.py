@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import io
 import os
 import signal
 import sys
@@ -150,6 +149,8 @@ def _give_up(problems: list[str], status: int) -> Any:
 
 
 def _tell(problems: list[str], stderr: TextIO | None) -> None:
+    if stderr is None:
+        return
     with contextlib.suppress(OSError, ValueError):  # nobody may be listening, which must not keep us here
         for problem in problems:
-            print(f"trunkline: {problem}", file=stderr or io.StringIO(), flush=True)
+            print(f"trunkline: {problem}", file=stderr, flush=True)

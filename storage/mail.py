@@ -128,9 +128,7 @@ def open_conversation(connection: Connection, did: Did, peer: str) -> MailConver
 
 def find_conversation(connection: Connection, conversation_id: int) -> MailConversation | None:
     """The conversation with this id, revoked or not."""
-    query = select(mail_conversation).where(mail_conversation.c.id == conversation_id)
-    row = connection.execute(query).first()
-    return None if row is None else MailConversation(*row)
+    return find_conversations(connection, [conversation_id]).get(conversation_id)
 
 
 def find_conversations(connection: Connection, ids: Collection[int]) -> dict[int, MailConversation]:

@@ -212,10 +212,8 @@ class Message(MemberPage):
         if do == "resend":
             return await self._resend(visitor, fields)
         if do == "delete":
-            if (
-                await self.portal.services.store.read(messages.get, visitor.account_id, self._identity)
-                is None
-            ):
+            store = self.portal.services.store
+            if await store.read(messages.get, visitor.account_id, self._identity) is None:
                 raise gone()
             deletion_id = await delete_chosen(self.portal, request, visitor, [self._identity])
             return see_other(f"/messages?deleted={deletion_id}")
