@@ -132,7 +132,7 @@ class Answers:
         self._sender.queue.bar([item.part.id])
         if any(bind.outstanding for bind in self._sender.binds):
             self._taken.put(item.part.id, None)
-        self._record_late(item, smsc_message_id, self._wall_ms())
+        self._record_late(item, smsc_message_id)
 
     def _refute(self, bind: Bind, item: QueuedPart, status: int) -> None:
         """The receipt that was taken for this part's was another's."""
@@ -143,11 +143,10 @@ class Answers:
                 self._refused(bind, item, status)
                 self._sender.pump()
 
-        refuting = self._observer.refute(self._upstream, item.part.id)
-        self._settle(refuting, refuted, lambda: self._refute(bind, item, status))
+        self._settle(lambda: self._observer.refute(self._upstream, item.part.id), refuted)
 
-    def _record_late(self, item: QueuedPart, smsc_message_id: str, now_ms: int) -> None:
-        along = self._observer.taking(self._upstream, item)
+    def _record_late(self, item: QueuedPart, smsc_message_id: str) -> None:
+        along, now_ms = self._observer.taking(self._upstream, item), self._wall_ms()
 
         def work(conn: Connection) -> tuple[bool, Callable[[], None] | None]:
             news = parts.record_late(conn, item.part.id, smsc_message_id or None, now_ms)
@@ -160,11 +159,10 @@ class Answers:
             if news:
                 self._observer.accepted(self._upstream, item, smsc_message_id)
 
-        storing = self._store.writer.run("late response", work)
-        self._settle(storing, told, lambda: self._record_late(item, smsc_message_id, now_ms))
+        self._settle(lambda: self._store.writer.run("late response", work), told)
 
-    def _settle(self, work: Deferred[T], done: Callable[[T], None], again: Callable[[], None]) -> None:
-        """Nothing is idle before this is stored; with the store away it is tried ``again``."""
+    def _settle(self, work: Callable[[], Deferred[T]], done: Callable[[T], None]) -> None:
+        """Nothing is idle before this is stored; with the store away it is tried again."""
 
         def stored(outcome: T) -> None:
             self._recorder.unsettled -= 1
@@ -172,12 +170,14 @@ class Answers:
             self._upstream.check_idle()
 
         def not_stored(failure: Failure) -> None:
-            self._recorder.unsettled -= 1
             outage.not_stored(self._log, "outcome_not_stored", failure)
-            self._clock.callLater(RETRY_SECONDS, again)
+            self._clock.callLater(RETRY_SECONDS, attempt)
+
+        def attempt() -> None:
+            work().addCallbacks(stored, not_stored)
 
         self._recorder.unsettled += 1
-        work.addCallbacks(stored, not_stored)
+        attempt()
 
     def _refused(self, bind: Bind, item: QueuedPart, status: int) -> None:
         verdict = self._verdict(status)

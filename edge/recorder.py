@@ -37,7 +37,7 @@ class Recorder:
         trouble: Callable[[], None],
         settled: Callable[[], None],
     ) -> None:
-        self.unsettled = 0  # units that the writer has not answered
+        self.unsettled = 0  # units that are not in the store yet, also those that wait for another attempt
         self._upstream = upstream
         self._store = store
         self._clock = clock
@@ -48,7 +48,6 @@ class Recorder:
         self, change: Change, then: Callable[[], None] | None = None, along: Along | None = None
     ) -> None:
         """Commit this, with what comes ``along``, then call ``then``."""
-        self.unsettled += 1
 
         def stored(committed: Callable[[], None] | None) -> None:
             self.unsettled -= 1
@@ -59,12 +58,15 @@ class Recorder:
             self._settled()
 
         def not_stored(failure: Failure) -> None:
-            self.unsettled -= 1
             log.error("outcome_not_stored", upstream=self._upstream, error=failure.getErrorMessage())
             self._trouble()
-            self._clock.callLater(RETRY_SECONDS, self.persist, change, then, along)
+            self._clock.callLater(RETRY_SECONDS, attempt)
 
-        self._commit(change, along).addCallbacks(stored, not_stored)
+        def attempt() -> None:
+            self._commit(change, along).addCallbacks(stored, not_stored)
+
+        self.unsettled += 1
+        attempt()
 
     def _commit(self, change: Change, along: Along | None) -> Deferred[Any]:
         def work(conn: Connection) -> Callable[[], None]:

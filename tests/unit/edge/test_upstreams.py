@@ -772,6 +772,35 @@ def test_second_attempts_that_never_leave_are_forgotten_in_the_end(
     assert len(rig.upstream._answers._taken) == 3
 
 
+def test_a_drain_waits_for_the_next_attempt_to_store_an_answer(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    rig.store.writer.failing = True
+    rig.answer(message_id="one")
+    drained = rig.upstream.drain()
+    rig.time.pump([0.1, 1.0])
+    pending(drained)
+    rig.store.writer.failing = False
+    rig.time.pump([1.0] * 2)
+    success(drained)
+    assert rig.part(part_id).state == "sent"
+
+
+def test_a_drain_waits_until_a_late_answer_is_stored(rig: Rig) -> None:
+    (part_id,) = rig.submit()
+    forgotten = rig.expire()
+    rig.bind.paused = True
+    operator_resends(rig, part_id)
+    rig.store.writer.failing = True
+    rig.bind.on_wire.insert(0, forgotten)
+    rig.answer(late=True, message_id="old")
+    drained = rig.upstream.drain()
+    rig.time.pump([1.0] * 2)
+    pending(drained)
+    rig.store.writer.failing = False
+    rig.time.pump([1.0] * 2)
+    success(drained)
+
+
 def test_a_late_answer_that_cannot_be_stored_is_stored_later(rig: Rig) -> None:
     (part_id,) = rig.submit()
     forgotten = rig.expire()
