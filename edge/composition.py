@@ -64,7 +64,7 @@ def mail_edge(server: "TrunklineService") -> MailEdge | None:
         server.config.numbers.region,
         server.store,
         server.directory,
-        MailNames(server.reactor, server.resolver, outgoing.nameservers(server.config)),
+        MailNames(server.reactor, server.resolver, server.random, outgoing.nameservers(server.config)),
         server.resolver,
         outgoing.settings(server.config).addresses,
         server.reactor,

@@ -42,7 +42,7 @@ def shown(value: object) -> str:
         case dict():
             return ", ".join(f"{key}={shown(item)}" for key, item in value.items()) or "-"
         case float():
-            return f"{value:.3f}"
+            return f"{value:.6f}" if 0 < abs(value) < 0.1 else f"{value:.3f}"
         case _:
             return escaped(str(value))
 

@@ -86,7 +86,7 @@ class Addresses:
             return NOT_ONE
         if found.domain != self.domain:
             return NO_RELAY
-        local = found.local.lower()
+        local = found.local.lower().replace("%2b", "+")  # a mailto: link that nobody decoded (RFC 6068 §2)
         mailbox, _, detail = local.partition("+")
         if mailbox == self.mailbox:
             return ToBounces(detail) if detail.startswith(_BOUNCE_MARK) else ToConversation(detail)

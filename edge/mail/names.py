@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -33,8 +34,11 @@ class MailNames:
     1035 §4.1.4), and the question would be about a name of the writer's own.
     """
 
-    def __init__(self, reactor: Any, resolver: Resolver, servers: Sequence[tuple[str, int]] = ()) -> None:
+    def __init__(
+        self, reactor: Any, resolver: Resolver, random: Random, servers: Sequence[tuple[str, int]] = ()
+    ) -> None:
         self._resolver = resolver
+        self._random = random
         self._client = client.Resolver(
             resolv=None if servers else RESOLV_CONF,
             servers=list(servers) or None,
@@ -43,22 +47,24 @@ class MailNames:
         )
 
     def exchanges(self, domain: str) -> Deferred[list[str]]:
-        """Hosts that take a domain's mail, the preferred one first; itself when it names none.
+        """Hosts that take a domain's mail, the preferred one first, those alike in any order (RFC 5321 §5.1);
+        itself when it names none.
 
         Errback NoSuchDomain, LookupFailed.
         """
         if not _is_name(domain):
             return fail(NoSuchDomain(f"{domain[:MAX_NAME]!r} is no name"))
         asked: Deferred[Any] = self._client.lookupMailExchange(domain.encode("ascii"))
-        return asked.addCallbacks(_exchanges, _no_records).addCallback(lambda found: _hosts(found, domain))
+        asked.addCallbacks(self._exchanges, _no_records)
+        return asked.addCallback(lambda found: _hosts(found, domain))
 
     def mail_hosts(self, domain: str) -> Deferred[list[str]]:
         """The mail exchanges that a domain names, none when it names none. Errback LookupFailed."""
         if not _is_name(domain):
             return succeed([])
         asked: Deferred[Any] = self._client.lookupMailExchange(domain.encode("ascii"))
-        named = asked.addCallbacks(_exchanges, _no_records).addErrback(_none)
-        return named.addCallback(lambda found: [host for _, host in sorted(found) if host])
+        named = asked.addCallbacks(self._exchanges, _no_records).addErrback(_none)
+        return named.addCallback(lambda found: [host for host in found if host])
 
     def hosts(self, name: str) -> Deferred[list[str]]:
         """The addresses of a name, none when it has none. Errback LookupFailed."""
@@ -74,20 +80,20 @@ class MailNames:
         asked: Deferred[Any] = self._client.lookupText(name.rstrip(".").encode("ascii"))
         return asked.addCallbacks(_texts, _no_records).addErrback(_none)
 
+    def _exchanges(self, result: tuple[list[dns.RRHeader], ...]) -> list[str]:
+        """Hosts, the preferred one first; "" for what is no host's name."""
+        payloads: list[Any] = [header.payload for header in result[0]]
+        named = [
+            (record.preference, self._random.random(), record.name.name.decode("ascii", "replace"))
+            for record in payloads
+            if isinstance(record, dns.Record_MX)
+        ]
+        hosts = [name.rstrip(".").lower() for _, _, name in sorted(named)]
+        return [host if _HOST.fullmatch(host) else "" for host in hosts]
+
 
 def _is_name(written: str) -> bool:
     return len(written) <= MAX_NAME and _NAME.fullmatch(written) is not None
-
-
-def _exchanges(result: tuple[list[dns.RRHeader], ...]) -> list[tuple[int, str]]:
-    """Preferences and hosts; the host is "" where it is no host's name."""
-    payloads: list[Any] = [header.payload for header in result[0]]
-    named = [
-        (record.preference, record.name.name.decode("ascii", "replace").rstrip(".").lower())
-        for record in payloads
-        if isinstance(record, dns.Record_MX)
-    ]
-    return [(preference, host if _HOST.fullmatch(host) else "") for preference, host in named]
 
 
 def _texts(result: tuple[list[dns.RRHeader], ...]) -> list[bytes]:
@@ -115,7 +121,7 @@ def _none(failure: Failure) -> list[Any]:
     return []
 
 
-def _hosts(found: list[tuple[int, str]], domain: str) -> list[str]:
-    if found and not any(host for _, host in found):
+def _hosts(found: list[str], domain: str) -> list[str]:
+    if found and not any(found):
         raise NoSuchDomain(f"{domain} takes no mail (RFC 7505)")
-    return [host for _, host in sorted(found) if host] or [domain]
+    return [host for host in found if host] or [domain]

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
 MAX_LOOKUPS = 10  # RFC 7208 §4.6.4
@@ -15,16 +15,25 @@ MAX_MX = 10
 MAX_TERM = 500
 """Characters of a term with macros, each of which may stand for many."""
 
-_TERM = re.compile(
-    r"(?P<sign>[+?~-]?)(?P<name>[a-z0-9]+)(?::(?P<domain>[^/]+))?(?P<bits>(?:/[0-9/]+)?)", re.IGNORECASE
+_MECHANISM = re.compile(
+    r"(?P<sign>[+?~-]?)(?P<name>[a-z0-9]+)(?::(?P<domain>[^/]+))?"
+    r"(?:/(?P<four>[0-9]{1,2}))?(?://(?P<six>[0-9]{1,3}))?",
+    re.IGNORECASE,
 )
 _IP = re.compile(r"(?P<sign>[+?~-]?)(?P<name>ip[46]):(?P<network>[0-9a-f.:]+(?:/[0-9]{1,3})?)", re.IGNORECASE)
+_MODIFIER = re.compile(r"(?P<name>[a-z][a-z0-9._-]*)=(?P<value>.*)", re.IGNORECASE)
 _MACRO = re.compile(
     r"%\{(?P<letter>[slodihv])(?P<digits>[0-9]*)(?P<reverse>r?)(?P<by>[.+,/_=-]*)\}", re.IGNORECASE
 )
 _VERDICTS = {"+": "pass", "": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 
+# What a mechanism names behind its colon.
+_NEEDS_DOMAIN = frozenset({"include", "exists"})
+_MAY_HAVE_DOMAIN = _NEEDS_DOMAIN | {"a", "mx", "ptr"}
+_MAY_HAVE_LENGTHS = frozenset({"a", "mx"})
+
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 class Names(Protocol):
@@ -37,6 +46,18 @@ class Names(Protocol):
 
 class _PermError(Exception):
     """The record cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mechanism:
+    """``target`` is the domain that is meant; the lengths are of the networks around what that names."""
+
+    verdict: str
+    name: str
+    target: str
+    four: int = 32
+    six: int = 128
+    network: Network | None = None
 
 
 @dataclass(slots=True)
@@ -79,18 +100,14 @@ async def _host(state: _Check, domain: str) -> str:
     record = await _record(state, domain)
     if record is None:
         return "none"
-    terms = record.split()[1:]
-    for term in terms:
-        if "=" in term.partition(":")[0] and not term.lower().startswith(("ip4:", "ip6:")):
-            continue
-        verdict = await _term(state, term, domain)
-        if verdict is not None:
-            return verdict
-    redirects = [term[len("redirect=") :] for term in terms if term.lower().startswith("redirect=")]
-    if not redirects:
+    mechanisms, redirect = _parsed(state, record.split()[1:], domain)
+    for mechanism in mechanisms:
+        if await _matches(state, mechanism):
+            return mechanism.verdict
+    if redirect is None or any(mechanism.name == "all" for mechanism in mechanisms):
         return "neutral"
     state.count()
-    found = await _host(state, _expanded(state, redirects[0], domain))
+    found = await _host(state, redirect)
     return "permerror" if found == "none" else found
 
 
@@ -102,65 +119,87 @@ async def _record(state: _Check, domain: str) -> str | None:
     return found[0] if found else None
 
 
-async def _term(state: _Check, term: str, domain: str) -> str | None:
-    """What a mechanism says; None when it does not match."""
-    network = _IP.fullmatch(term)
-    if network is not None:
-        return _VERDICTS[network["sign"]] if _within(state.address, network["network"]) else None
-    match = _TERM.fullmatch(term)
+def _parsed(state: _Check, terms: list[str], domain: str) -> tuple[list[_Mechanism], str | None]:
+    """The mechanisms of a record, and where it redirects. A slip anywhere spoils it all (RFC 7208 §4.6)."""
+    mechanisms = []
+    modifiers: dict[str, str] = {}
+    for term in terms:
+        modifier = _MODIFIER.fullmatch(term)
+        if modifier is None:
+            mechanisms.append(_mechanism(state, term, domain))
+        elif (name := modifier["name"].lower()) in modifiers and name in ("redirect", "exp"):
+            raise _PermError(f"{name} twice")
+        else:
+            modifiers[name] = modifier["value"]
+    redirect = modifiers.get("redirect")
+    return mechanisms, None if redirect is None else _expanded(state, redirect, domain)
+
+
+def _mechanism(state: _Check, term: str, domain: str) -> _Mechanism:
+    ip = _IP.fullmatch(term)
+    if ip is not None:
+        network = _network(ip["network"])
+        if f"ip{network.version}" != ip["name"].lower():
+            raise _PermError(term)
+        return _Mechanism(_VERDICTS[ip["sign"]], "ip", domain, network=network)
+    match = _MECHANISM.fullmatch(term)
     if match is None:
         raise _PermError(term)
-    name = match["name"].lower()
-    if name == "all":
-        return _VERDICTS[match["sign"]]
+    name, four, six = match["name"].lower(), int(match["four"] or 32), int(match["six"] or 128)
+    if name not in _MAY_HAVE_DOMAIN | {"all"} or four > 32 or six > 128:
+        raise _PermError(term)
+    if (match["four"] or match["six"]) and name not in _MAY_HAVE_LENGTHS:
+        raise _PermError(term)
+    if name in _NEEDS_DOMAIN if match["domain"] is None else name not in _MAY_HAVE_DOMAIN:
+        raise _PermError(term)
     target = domain if match["domain"] is None else _expanded(state, match["domain"], domain)
-    matched = await _matches(state, name, target, match["bits"])
-    return _VERDICTS[match["sign"]] if matched else None
+    return _Mechanism(_VERDICTS[match["sign"]], name, target, four, six)
 
 
-async def _matches(state: _Check, name: str, target: str, bits: str) -> bool:
-    match name:
+def _network(written: str) -> Network:
+    try:
+        return ip_network(written, strict=False)
+    except ValueError as error:
+        raise _PermError(written) from error
+
+
+async def _matches(state: _Check, mechanism: _Mechanism) -> bool:
+    if mechanism.name == "all":
+        return True
+    if mechanism.network is not None:
+        return mechanism.network.version == state.address.version and state.address in mechanism.network
+    state.count()
+    match mechanism.name:
         case "a":
-            state.count()
-            return _any_within(state, state.void(list(await state.names.hosts(target))), bits)
+            return _near(state, state.void(list(await state.names.hosts(mechanism.target))), mechanism)
         case "mx":
-            state.count()
-            hosts = state.void(list(await state.names.mail_hosts(target)))
-            for host in hosts[:MAX_MX]:
-                if _any_within(state, await state.names.hosts(host), bits):
-                    return True
-            return False
+            return await _near_an_exchange(state, mechanism)
         case "exists":
-            state.count()
-            found = state.void(list(await state.names.hosts(target)))
+            found = state.void(list(await state.names.hosts(mechanism.target)))
             return any(":" not in one for one in found)
         case "include":
-            state.count()
-            verdict = await _host(state, target)
+            verdict = await _host(state, mechanism.target)
             if verdict in ("none", "permerror"):
-                raise _PermError(f"include:{target}")
+                raise _PermError(f"include:{mechanism.target}")
             return verdict == "pass"
-        case "ptr":
-            state.count()
-            return False
-    raise _PermError(name)
+    return False  # ptr
 
 
-def _any_within(state: _Check, hosts: list[str], bits: str) -> bool:
-    four, _, six = bits.removeprefix("/").partition("//")
-    if bits.startswith("//"):
-        four, six = "", bits.removeprefix("//")
-    length = four if state.address.version == 4 else six
+async def _near_an_exchange(state: _Check, mechanism: _Mechanism) -> bool:
+    exchanges = state.void(list(await state.names.mail_hosts(mechanism.target)))
+    if len(exchanges) > MAX_MX:
+        raise _PermError(f"mx:{mechanism.target}")
+    for exchange in exchanges:
+        if _near(state, await state.names.hosts(exchange), mechanism):
+            return True
+    return False
+
+
+def _near(state: _Check, hosts: list[str], mechanism: _Mechanism) -> bool:
+    """Is the address in one of the networks around these?"""
+    length = mechanism.four if state.address.version == 4 else mechanism.six
     same = [host for host in hosts if _address(host).version == state.address.version]
-    return any(_within(state.address, f"{host}/{length}" if length else host) for host in same)
-
-
-def _within(address: Address, network: str) -> bool:
-    try:
-        found = ip_network(network, strict=False)
-    except ValueError as error:
-        raise _PermError(network) from error
-    return found.version == address.version and address in found
+    return any(state.address in _network(f"{host}/{length}") for host in same)
 
 
 def _expanded(state: _Check, text: str, domain: str) -> str:

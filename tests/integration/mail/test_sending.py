@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -94,7 +95,7 @@ def send(way: Way, zone: Zone | None, allowed: AddressPolicy = OURS, to: str = "
     """One mail."""
     servers = zone.servers if zone is not None else [("127.0.0.1", 1)]
     resolver = NameResolver(reactor, servers)
-    sender = Sender(way, MailNames(reactor, resolver, servers), resolver, allowed, reactor)
+    sender = Sender(way, MailNames(reactor, resolver, Random(7), servers), resolver, allowed, reactor)
     return sender.send(Envelope("sms+bounce-x@sms.example.net", to, MAIL))
 
 
@@ -275,6 +276,26 @@ async def test_what_one_server_does_not_take_now_the_next_one_may(
 
 
 @pytest_twisted.ensureDeferred
+async def test_exchanges_that_are_alike_share_the_mail() -> None:
+    """RFC 5321 §5.1."""
+    zone = Zone(
+        *(
+            ("example.org", mx(f"mx{number}.example.org", preference))
+            for number, preference in enumerate((20, 10, 10, 10))
+        ),
+    )
+    resolver = NameResolver(reactor, zone.servers)
+    names = MailNames(reactor, resolver, Random(7), zone.servers)
+    try:
+        asked = [await names.exchanges("example.org") for _ in range(20)]
+        assert {hosts[3] for hosts in asked} == {"mx0.example.org"}
+        assert {hosts[0] for hosts in asked} == {f"mx{number}.example.org" for number in (1, 2, 3)}
+        assert len({tuple(hosts) for hosts in asked}) > 3
+    finally:
+        await zone.port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
 async def test_texts_and_spf_from_a_name_server() -> None:
     zone = Zone(
         ("k._domainkey.example.org", dns.Record_TXT(b"v=DKIM1; p=ab", b"cd")),
@@ -285,7 +306,7 @@ async def test_texts_and_spf_from_a_name_server() -> None:
         broken=("broken.example.org",),
     )
     resolver = NameResolver(reactor, zone.servers)
-    names = MailNames(reactor, resolver, zone.servers)
+    names = MailNames(reactor, resolver, Random(7), zone.servers)
     try:
         assert await names.texts("k._domainkey.example.org") == [b"v=DKIM1; p=abcd"]
         assert await names.texts("none.example.org") == []
@@ -324,7 +345,7 @@ async def test_what_is_no_name_is_not_asked_for(name: str) -> None:
 
     zone.factory.resolver = Heard()
     resolver = NameResolver(reactor, zone.servers)
-    names = MailNames(reactor, resolver, zone.servers)
+    names = MailNames(reactor, resolver, Random(7), zone.servers)
     try:
         assert await names.texts(name) == []
         assert await names.hosts(name) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.console.answers import LARGEST, choice, fields, known, limit, number, rows
+from edge.console.answers import LARGEST, choice, fields, known, limit, number, rows, shown
 from edge.console.language import Misused
 
 
@@ -63,3 +63,18 @@ def test_what_others_wrote_cannot_move_the_cursor() -> None:
         assert answer.text.count(HARMLESS) == 2
         assert all(line.isprintable() for line in answer.text.split("\n"))
     assert rows([row]).document == [row], "programs get what it is"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (0.0, "0.000"),
+        (0.000_042, "0.000042"),
+        (0.0995, "0.099500"),
+        (0.1, "0.100"),
+        (12.5, "12.500"),
+        (-0.02, "-0.020000"),
+    ],
+)
+def test_seconds_below_a_millisecond_are_not_nothing(value: float, read: str) -> None:
+    assert shown(value) == read

@@ -333,6 +333,7 @@ RELAYS = [
     "a@sms.example.net@example.net", "a@[127.0.0.1]", "a@[IPv6:::1]", "a@localhost", "a@127.0.0.1", "a",
     "a@sms.example.net.", "sms@sub.sms.example.net", "sms@SMS.example.net.example.org", "a@",
     "a+b@example.net", "sms+x%example.net@sms.example.net ", "postmaster@example.net", "root@sms.example.net",
+    "a%2Bb@sms.example.net", "sms%2Bx@example.net",
 ]  # fmt: skip
 
 
@@ -345,7 +346,18 @@ def test_nothing_is_relayed(office: Office, recipient: str) -> None:
 
 @pytest.mark.parametrize(
     "local",
-    ["sms", "SMS+abc", "sms+bounce-abc", "+12025550150", "2025550150", "12345", "12025550150+12025550100"],
+    [
+        "sms",
+        "SMS+abc",
+        "sms+bounce-abc",
+        "sms%2Babc",
+        "sms%2bbounce-abc",
+        "+12025550150",
+        "%2B12025550150",
+        "2025550150",
+        "12345",
+        "12025550150+12025550100",
+    ],
 )
 def test_our_own_addresses(office: Office, local: str) -> None:
     assert office.intake.accepts(f"{local}@SMS.Example.NET") is None

@@ -110,6 +110,8 @@ OTHERS = {
         ("v=spf1 a//64 ~all", "2001:db8::ffff", "pass"),
         ("v=spf1 a:other.example -all", "192.0.2.1", "fail"),
         ("v=spf1 mx -all", "192.0.2.25", "pass"),
+        ("v=spf1 mx:ten.example -all", "192.0.2.25", "pass"),
+        ("v=spf1 mx:eleven.example -all", "192.0.2.25", "permerror"),
         ("v=spf1 include:good.example -all", "192.0.2.7", "pass"),
         ("v=spf1 include:good.example -all", "192.0.2.8", "fail"),
         ("v=spf1 include:none.example -all", "192.0.2.7", "permerror"),
@@ -123,13 +125,38 @@ OTHERS = {
         ("v=spf1 nonsense:x +all", "192.0.2.1", "permerror"),
         ("v=spf1 ip4:999.1.1.1 +all", "192.0.2.1", "permerror"),
         ("v=spf1 a:n1.x a:n2.x a:n3.x +all", "192.0.2.1", "permerror"),
+        ("v=spf1 -all redirect=good.example", "192.0.2.7", "fail"),
+        ("v=spf1 A IP4:192.0.2.8 Redirect=good.example", "192.0.2.7", "pass"),
+        ("v=spf1 a moo.cow-far_out=man:dog/cat -all", "192.0.2.1", "pass"),
+        # Behind the term that matches, too, a slip spoils the record (RFC 7208 §4.6).
+        ("v=spf1 +all nonsense:x", "192.0.2.1", "permerror"),
+        ("v=spf1 a ip4:999.1.1.1", "192.0.2.1", "permerror"),
+        ("v=spf1 a ip4:2001:db8::1", "192.0.2.1", "permerror"),
+        ("v=spf1 a ip6:192.0.2.9", "192.0.2.1", "permerror"),
+        ("v=spf1 a ip4:192.0.2.0/33", "192.0.2.1", "permerror"),
+        ("v=spf1 a a/33", "192.0.2.1", "permerror"),
+        ("v=spf1 a a//129", "192.0.2.1", "permerror"),
+        ("v=spf1 a mx/24/24", "192.0.2.1", "permerror"),
+        ("v=spf1 a include", "192.0.2.1", "permerror"),
+        ("v=spf1 a exists:", "192.0.2.1", "permerror"),
+        ("v=spf1 a exists:x.example/24", "192.0.2.1", "permerror"),
+        ("v=spf1 a -all:x.example", "192.0.2.1", "permerror"),
+        ("v=spf1 a all/24", "192.0.2.1", "permerror"),
+        ("v=spf1 a exists:%{x}.example", "192.0.2.1", "permerror"),
+        ("v=spf1 a redirect=good.example redirect=good.example", "192.0.2.1", "permerror"),
+        ("v=spf1 a exp=x.example exp=y.example", "192.0.2.1", "permerror"),
         ("v=spf1", "192.0.2.1", "neutral"),
         ("v=spf10 +all", "192.0.2.1", "none"),
         ("v=spf1 +all|v=spf1 -all", "192.0.2.1", "permerror"),
     ],
 )
 def test_spf(record: str, peer: str, verdict: str) -> None:
-    zone = Zone({**OTHERS, "example.org": record}, HOSTS, {"example.org": ["mx.example.org"]})
+    exchanges = {
+        "example.org": ["mx.example.org"],
+        "ten.example": ["other.example"] * 9 + ["mx.example.org"],
+        "eleven.example": ["mx.example.org"] * 11,
+    }
+    zone = Zone({**OTHERS, "example.org": record}, HOSTS, exchanges)
     assert run(spf.check(peer, "l@example.org", "client", zone)) == verdict
 
 
