@@ -27,24 +27,9 @@ from storage import accounts
 from storage.store import Store
 from tests.integration.storage.two_accounts import DOMAIN, Customer, two_customers
 from tests.samples import NOW
+from tests.unbound import Unbound
 
 reactor: Any = global_reactor
-
-
-class Carrier:
-    """An upstream without a bind: what is committed stays queued."""
-
-    def reserve(self) -> None:
-        return None
-
-    def expect(self, part_ids: Any) -> None:
-        pass
-
-    def committed(self, queued: Any, reservation: Any) -> None:
-        pass
-
-    def abandoned(self, part_ids: Any, reservation: Any) -> None:
-        pass
 
 
 class Idle:
@@ -77,7 +62,7 @@ class ApiSite:
         self.services = WebServices(
             store=store,
             directory=self.directory,
-            outbound=Outbound(planner, store, {"up": Carrier()}, lambda: NOW, lambda due: due),
+            outbound=Outbound(planner, store, {"up": Unbound()}, lambda: NOW, lambda due: due),
             config=Config(sip=SIPConfig(domain=DOMAIN)),
             simulator=None,
             ready=lambda: (True, {}),

@@ -30,6 +30,7 @@ from storage import accounts, messages, numbers
 from storage.ids import IdSource
 from storage.records import Account
 from storage.store import Store
+from tests.unbound import Unbound
 
 pytestmark = pytest.mark.integration
 
@@ -38,22 +39,6 @@ DID, OTHER_DID, PEER = "+12025550100", "+12025550177", "+447911123456"
 PASSWORD = "correct horse battery"
 NOW = 1_800_000_000_000
 TEXT = "é€^{}[]~|\\ <b> 👍🏽 مرحبا\nsecond line"
-
-
-class Carrier:
-    """An upstream without a bind: what is committed stays queued."""
-
-    def reserve(self) -> None:
-        return None
-
-    def expect(self, part_ids: Any) -> None:
-        pass
-
-    def committed(self, queued: Any, reservation: Any) -> None:
-        pass
-
-    def abandoned(self, part_ids: Any, reservation: Any) -> None:
-        pass
 
 
 @dataclass
@@ -131,7 +116,7 @@ async def site(store: Store) -> AsyncIterator[Running]:
     services = WebServices(
         store=store,
         directory=directory,
-        outbound=Outbound(planner, store, {"up": Carrier()}, wall_ms, lambda due: due),
+        outbound=Outbound(planner, store, {"up": Unbound()}, wall_ms, lambda due: due),
         config=Config(),
         simulator=None,
         ready=lambda: (True, {}),

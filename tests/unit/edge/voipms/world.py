@@ -25,6 +25,7 @@ from storage.records import Account, ApiAccess, MessageFlag, MessageRecord, Part
 from storage.sip_accounts import SipAccount
 from storage.testing import InlineStore
 from tests.deferreds import success
+from tests.unbound import Unbound
 from tests.unit.edge.conftest import Time, part_of
 from tests.unit.edge.web.harness import Link, Reply, request
 
@@ -34,22 +35,6 @@ NOW = 1_795_000_000_000  # 2026-11-18 11:06:40 UTC, 06:06:40 in New York
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 DOMAIN = "sip.example.net"
 FORM = "application/x-www-form-urlencoded"
-
-
-class Carrier:
-    """An upstream without a bind: what is committed stays queued."""
-
-    def reserve(self) -> None:
-        return None
-
-    def expect(self, part_ids: Any) -> None:
-        pass
-
-    def committed(self, queued: Any, reservation: Any) -> None:
-        pass
-
-    def abandoned(self, part_ids: Any, reservation: Any) -> None:
-        pass
 
 
 class Names:
@@ -95,7 +80,7 @@ class World:
         self.outbound = Outbound(
             planner,
             store,  # type: ignore[arg-type]
-            {"up": Carrier()},
+            {"up": Unbound()},
             lambda: self.now_ms,
             lambda due: due,
         )
