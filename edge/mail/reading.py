@@ -94,13 +94,24 @@ def parse(octets: bytes) -> Message:
         raise Intricate("parts within parts within parts") from error
 
 
+class _Headers(Compat32):
+    """What stands in a header beyond ASCII is UTF-8 (RFC 6532), whoever announced it or did not."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        """See `email.policy.Compat32`, which knows of no such headers."""
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+_HEADERS = _Headers()
+
+
 class _Part(Message):
     """A part whose headers are counted, with those of all others, and cut."""
 
     headers: "count[int]"
 
     def __init__(self, policy: Compat32 = compat32) -> None:
-        super().__init__(policy)
+        super().__init__(_HEADERS)
 
     def set_raw(self, name: str, value: str) -> None:
         """See `email.message.Message`, whose parser calls this for each header."""
@@ -158,4 +169,5 @@ def _subject(message: Message) -> tuple[str, str, str]:
 
 
 def _all(message: Message, name: str) -> list[str]:
-    return [str(value) for value in message.get_all(name, [])]
+    values: list[str] = message.get_all(name, [])
+    return values

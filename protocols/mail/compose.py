@@ -26,8 +26,9 @@ MAX_LINE = 900  # RFC 5322 §2.1.1 allows 998
 
 
 class _Policy(EmailPolicy):
-    """As `email.policy.SMTP`, but an ASCII header stays on one line where it may: a subject that is folded
-    right behind its colon is shown with a blank in front, or not at all.
+    """As `email.policy.SMTP`, but a header without encoded words stays on one line where it may: a subject
+    that is folded right behind its colon is shown with a blank in front, or not at all, and a name beyond
+    ASCII that is folded loses its quotes.
 
     What looks like an encoded word (RFC 2047) in a text is none, and is spoiled: the policy would decode it,
     line ends and all."""
@@ -40,7 +41,10 @@ class _Policy(EmailPolicy):
     def fold_binary(self, name: str, value: Any) -> bytes:
         """See `email.policy.EmailPolicy`."""
         line = f"{name}: {value}{self.linesep}"
-        return line.encode() if line.isascii() and len(line) < MAX_LINE else super().fold_binary(name, value)
+        octets = line.encode("utf-8", "replace")
+        if (self.utf8 or line.isascii()) and len(octets) < MAX_LINE:
+            return octets
+        return super().fold_binary(name, value)
 
 
 POLICY = _Policy(linesep="\r\n", cte_type="7bit")

@@ -171,6 +171,35 @@ def test_what_is_below_an_answer_may_be_as_long_as_it_is(
     assert office.sent() == [(DID, PEER, answer)]
 
 
+@pytest.mark.parametrize(
+    ("owner", "author"),
+    [
+        ("jörg@example.org", "Jörg <jörg@example.org>"),
+        ("büro@xn--bcher-kva.example", '"Büro, hinten" <büro@bücher.example>'),
+        ("owner@example.org", "Zoë Ünal <owner@example.org>"),
+    ],
+)
+def test_headers_may_be_in_utf_8(office: Office, owner: str, author: str) -> None:
+    """RFC 6532."""
+    office.rig.sets(to=owner)
+    octets = "\r\n".join(
+        [f"From: {author}", "Message-ID: <ü@example.org>", "Content-Type: multipart/mixed; boundary=b", "",
+         "--b", "", "Yes.", "--b", "Content-Type: application/pdf",
+         'Content-Disposition: attachment; filename="Rechnüng.pdf"', "", "x", "--b--", ""]
+    ).encode()  # fmt: skip
+    assert office.takes(octets, sender=owner).code == 250
+    assert office.sent() == [(DID, PEER, "Yes.")]
+    assert office.sentence().endswith("Rechnüng.pdf.")
+
+
+@pytest.mark.parametrize(
+    "octets", [b"j\xf6rg@example.org", b"j\xc3rg@example.org", b"\xed\xa0\x80@example.org"]
+)
+def test_a_from_that_is_not_utf_8_is_nobodys(office: Office, octets: bytes) -> None:
+    assert office.takes(b"From: " + octets + b"\r\nMessage-ID: <a@b>\r\n\r\nYes.\r\n").code == 550
+    assert office.sent() == []
+
+
 def test_attachments_are_named_as_not_sent(office: Office) -> None:
     message = reply("See the picture.")
     message.add_attachment(b"\xff\xd8", maintype="image", subtype="jpeg", filename="garden.jpg")

@@ -2,7 +2,7 @@
 
 import base64
 from datetime import UTC, datetime
-from email import message_from_bytes
+from email import message_from_bytes, message_from_string
 from email.message import EmailMessage, Message
 from email.policy import default
 
@@ -121,6 +121,16 @@ def test_half_a_character_is_replaced() -> None:
 def test_an_address_beyond_ascii_takes_a_mail_beyond_ascii() -> None:
     octets = compose.text_mail(thread(), Address("zoë", "example.org"), "<a@b>", text(), True)
     assert "To: zoë@example.org\r\n".encode() in octets
+
+
+@pytest.mark.parametrize("name", ["Grüße, " * 12, "Jörg <a@b.c>, Zoë", "x" * 70 + 'ä"; b, c'])
+def test_a_long_name_to_an_address_beyond_ascii_stays_one_name(name: str) -> None:
+    octets = compose.text_mail(thread(name), Address("zoë", "example.org"), "<a@b>", text(), True)
+    mail = message_from_string(octets.decode().replace("\r\n", "\n"), policy=default)
+    for header in ("From", "Reply-To"):
+        (sender,) = mail[header].addresses
+        assert sender.addr_spec == f"sms+{TOKEN}@sms.example.net"
+        assert sender.display_name == f"{name.strip()[:80]} (SMS)"
 
 
 def test_a_notice_stands_in_the_thread_and_wants_no_answer() -> None:
