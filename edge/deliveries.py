@@ -239,6 +239,8 @@ class Outbox:
         self._targets.let_go(due.delivery.lane)
 
     def _pump(self) -> None:
+        if self._stopping:  # it was expected, or being claimed, when the end began
+            self._refill.give_all_back()
         while not self._stopping:
             taken = self._targets.take(self._clock.seconds())
             if taken is None:
@@ -520,7 +522,7 @@ class Outbox:
         self._clock.callLater(AGAIN_SECONDS, self._store_outcome, record, state, due_at, attempt)
 
     def _check_idle(self) -> None:
-        if self._idle and not self.running and not self._targets.waiting:
+        if self._idle and not (self.running or self._targets.waiting or self._refill.returning):
             idle, self._idle = self._idle, []
             for done in idle:
                 done.callback(None)

@@ -13,9 +13,14 @@ ANSWER_SECONDS = 5.0  # for what was taken and is not answered, when a link or a
 
 def at_most(work: Deferred[Any], seconds: float, clock: IReactorTime) -> Deferred[Any]:
     """Fires when it is done, has failed, or the time is over; never an errback."""
-    return work.addTimeout(seconds, clock).addErrback(
+    return work.addTimeout(seconds, clock, _too_late).addErrback(
         lambda failure: log.warning("drain_incomplete", error=failure.getErrorMessage())
     )
+
+
+def _too_late(_: object, seconds: float) -> None:
+    """A list that is cancelled fires as if it were done (`DeferredList`)."""
+    raise TimeoutError(f"not over after {seconds:g} s")
 
 
 def quietly(work: Any) -> Deferred[Any]:

@@ -50,6 +50,7 @@ class Refill:
         self._not_before = 0.0
         self._blind = False
         self._stopped = False
+        self._returning = 0
         self._poll = LoopingCall(self.look)
         self._renewal = LoopingCall(self._renew)
         self._poll.clock = self._renewal.clock = clock
@@ -70,8 +71,7 @@ class Refill:
         self._stopped = True
         if self._poll.running:
             self._poll.stop()
-        for target in self._targets.all():
-            self.give_back(target)
+        self.give_all_back()
 
     def stop(self) -> None:
         """Renew no more."""
@@ -145,6 +145,17 @@ class Refill:
 
     # -- back -------------------------------------------------------------------------------------
 
+    @property
+    def returning(self) -> bool:
+        """Is something on its way back to the table?"""
+        return self._returning > 0
+
+    def give_all_back(self) -> None:
+        """What waits, waits in the table."""
+        if self._targets.waiting:
+            for target in self._targets.all():
+                self.give_back(target)
+
     def give_back(self, target: Target, lane: int | None = None) -> None:
         """What waits for a target that takes nothing now, or for one lane of it, waits in the table."""
         waiting = self._targets.empty(target, lane)
@@ -152,15 +163,23 @@ class Refill:
             return
 
         def released(_: None) -> None:
+            self._returning -= 1
             for due in waiting:
                 self._targets.let_go(due.delivery.lane)
             self._changed()
 
         def not_released(failure: Failure) -> None:
             not_stored(log, "deliveries_not_given_back", failure, deliveries=len(waiting))
+            if self._stopped:  # our next life takes them over, or another server when their leases end
+                for due in waiting:
+                    self._claims.drop(due.delivery.id)
+                released(None)
+                return
+            self._returning -= 1
             for due in waiting:
                 self.put(due)
 
+        self._returning += 1
         self._claims.release([due.delivery.id for due in waiting]).addCallbacks(released, not_released)
 
     # -- held -------------------------------------------------------------------------------------

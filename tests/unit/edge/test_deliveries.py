@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, cast
 
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -235,6 +236,77 @@ def test_drain_begins_nothing_new_gives_back_what_waits_and_waits_for_what_runs(
         "pending",
         "pending",
     ]
+
+
+def test_what_is_committed_after_the_drain_began_goes_back_to_the_table(rig: Rig) -> None:
+    """It was expected before."""
+    due = rig.outbox.expect([rig.message(commit=False), rig.message(commit=False)])
+    (first,) = rig.receive()
+    drained = rig.outbox.drain()
+    for item in due:
+        assert item.delivery.owner is not None
+        success(rig.store.writer.write(messages.insert(item.message, (), [item.delivery])))
+    rig.outbox.offer(due)
+    rig.handler.end(Delivered("ok"))
+    success(drained)
+    assert [rig.view(item).delivery.owner for item in due] == [None, None]
+    assert [job.delivery.id for job in rig.handler.jobs] == [first.delivery.id]
+
+
+def test_what_is_being_claimed_when_the_drain_begins_goes_back_to_the_table(rig: Rig) -> None:
+    rig.outbox.start()
+    due = rig.message()
+    rig.store.writer.held = True
+    rig.time.advance(1.0)
+    assert rig.store.writer.pending == 1
+    drained = rig.outbox.drain()
+    rig.store.writer.release()
+    success(drained)
+    assert rig.view(due).delivery.owner is None
+    assert rig.handler.jobs == []
+
+
+def test_a_drain_ends_when_what_is_given_back_is_in_the_store(rig: Rig) -> None:
+    """Though nothing runs: a target that is back gets what waited at a limited rate."""
+    failing(rig)
+    for _ in range(150):
+        rig.message()
+    rig.time.pump([1.0] * 61)
+    rig.end_all(Delivered("ok"))
+    rig.time.advance(1.0)
+    rig.end_all(Delivered("ok"))
+    assert rig.outbox.running == 0
+    assert rig.outbox.waiting > 0
+    rig.store.writer.held = True
+    drained = rig.outbox.drain()
+    pending(drained)
+    rig.store.writer.release()
+    success(drained)
+    with rig.store.engine.snapshot() as conn:
+        owned = select(delivery.c.id).where(delivery.c.owner.is_not(None))
+        assert conn.execute(owned).all() == []
+
+
+def test_a_drain_does_not_wait_for_a_store_that_is_away_to_give_back_what_waits(
+    inline_store: InlineStore, time: Time, did: Did
+) -> None:
+    rig = Rig(inline_store, time, did, Limits(concurrency=6, per_target=1, memory=100))
+    rig.receive(3)
+    rig.handler.end(Delivered("ok"))
+    rig.handler.end(Delivered("ok"))
+    assert (rig.outbox.running, rig.outbox.waiting) == (1, 0)
+    (late,) = rig.receive()
+    rig.store.writer.failing = True
+    drained = rig.outbox.drain()
+    assert rig.outbox.waiting == 0
+    pending(drained)
+    rig.store.writer.failing = False
+    rig.handler.end(Delivered("ok"))
+    success(drained)
+    assert rig.view(late).delivery.owner is not None
+    again = Rig(inline_store, time, did)
+    again.outbox.start()
+    assert [job.delivery.id for job in again.handler.jobs] == [late.delivery.id]
 
 
 # -- fairness -----------------------------------------------------------------------------------------------
