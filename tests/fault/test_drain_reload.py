@@ -19,6 +19,7 @@ from tests.bench.peer import Peer
 from tests.fault.traffic import DID, ApiClient, PacedPump
 from tests.provision import provision
 from tests.server import Server, free_port
+from tests.sink import Sink
 
 pytestmark = pytest.mark.fault
 
@@ -49,9 +50,12 @@ class Carrier:
 
 
 class Load:
-    """A server with two carriers that share what the API sends: ``steady`` is never changed."""
+    """A server with two carriers that share what the API sends: ``steady`` is never changed. A page is called
+    back with what they bring."""
 
     def __init__(self, folder: Path, url: str, rounds: int) -> None:
+        self._page = Sink()
+        provision(url, [DID], {"url": f"{self._page.url}/?m={{MESSAGE}}", "retry": True})
         self.submitted: Counter[int] = Counter()
         self._first = Peer(60 + rounds * SECONDS_A_ROUND)
         second = Peer(60 + rounds * SECONDS_A_ROUND)
@@ -121,6 +125,14 @@ class Load:
     def events(self, name: str) -> int:
         return self.server.log.read_text().count(f'"event":"{name}"')
 
+    def brought(self) -> Counter[int]:
+        """The numbers of the messages that were acknowledged to the carriers, which number theirs alike."""
+        return Counter(self.steady.pump.acknowledged) + Counter(self.changed.pump.acknowledged)
+
+    def called(self) -> Counter[int]:
+        """The messages that the page was called with, how often."""
+        return Counter(int(asked["m"][:8]) for asked in self._page.queries())
+
     def has_more(self, name: str, before: int) -> bool:
         return self.events(name) > before
 
@@ -134,7 +146,11 @@ class Load:
         def settled() -> bool:
             for pump in pumps:
                 pump.finish()
-            return not any(pump.open for pump in pumps) and set(self.api.accepted) <= set(self.submitted)
+            return (
+                not any(pump.open for pump in pumps)
+                and set(self.api.accepted) <= set(self.submitted)
+                and self.brought() <= self.called()
+            )
 
         assert self._first.run(settled), set(self.api.accepted) - set(self.submitted)
         os.kill(self.server.pid, signal.SIGTERM)
@@ -150,6 +166,7 @@ class Load:
         if self._api is not None:
             self._api.stop()
         self._first.__exit__()
+        self._page.close()
 
 
 def check(load: Load, url: str) -> None:
@@ -169,6 +186,7 @@ def check(load: Load, url: str) -> None:
     assert set(mt) == set(load.api.accepted), f"no answer came for {load.api.lost}"
     assert max(mt.values()) == 1
     assert load.submitted == mt
+    assert load.called() == load.brought()
     assert [row for row in rows if row.duplicate_of is not None] == []
     assert flagged == []
     assert load.api.others == []
@@ -178,7 +196,6 @@ def check(load: Load, url: str) -> None:
 
 
 def test_drains_under_load(sqlite_url: str, tmp_path: Path) -> None:
-    provision(sqlite_url, [DID])
     with Load(tmp_path, sqlite_url, DRAINS) as load:
         load.start()
         load.begin()
@@ -196,7 +213,6 @@ def test_drains_under_load(sqlite_url: str, tmp_path: Path) -> None:
 
 def test_reloads_under_load(sqlite_url: str, tmp_path: Path) -> None:
     """Every third file is wrong, every third as it was."""
-    provision(sqlite_url, [DID])
     with Load(tmp_path, sqlite_url, RELOADS) as load:
         load.start()
         load.begin()
