@@ -241,6 +241,7 @@ def test_a_picture_that_nobody_can_see_is_not_named(unseen: str) -> None:
         '<img src="cid:%61" style="max-width:100%;border-width:0;width:1em">',
         '<span style="font-size:0"><img src="cid:a"></span>',
         '<img src="cid:a" width="1" height="1"><img src="cid:a">',
+        '<!--[if gte vml 1]><v:imagedata src="cid:b"/><![endif]--><![if !vml]><img src="cid:a"><![endif]>',
     ],
 )
 def test_a_picture_in_the_answer_is_named(seen: str) -> None:
@@ -251,6 +252,11 @@ def test_a_picture_in_the_answer_is_named(seen: str) -> None:
         "a.png",
     )
     assert shown(f"<p>{ANSWER}</p><p>{seen}</p><p>-- <br>Jane</p>", picture("a.png", "a")) == ("a.png",)
+
+
+def test_what_is_quoted_is_known_below_a_picture_too() -> None:
+    page = f"<p>{ANSWER}</p><img src=cid:a><blockquote>Look<br>here: <img src=cid:b></blockquote>"
+    assert shown(page, picture("a.png", "a"), picture("b.png", "b")) == ("a.png",)
 
 
 def test_one_that_is_seen_twice_is_named_if_either_was_put_in() -> None:
