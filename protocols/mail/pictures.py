@@ -9,8 +9,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
-_FIRST, _MOST = 0xF0000, 1_000
-"""The marks are characters for private use; what has none, because there are more, is known as no picture."""
+_FIRST, _MOST = 0xD800, 1_000
+"""The marks are lone surrogates, which no text has. Of more pictures the others are known as none."""
 
 _MARKS = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + _MOST - 1)}]")
 _SCHEME = "cid:"

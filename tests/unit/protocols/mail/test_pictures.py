@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-from protocols.mail import reply
+from protocols.mail import html, reply
 from protocols.mail.body import MAX_TEXT
-from protocols.mail.pictures import marks
+from protocols.mail.pictures import Pictures, marks
 from tests.unit.protocols.mail.shapes import (
     APPLE,
     GMAIL,
@@ -329,11 +329,10 @@ def test_of_more_pictures_than_anybody_shows_the_others_are_named() -> None:
     assert shown(page, *files) == tuple(f"{number}.png" for number in range(1_000, count))
 
 
-def test_a_mark_that_is_in_the_text_itself_stays_there() -> None:
-    assert shown(f"<p>{ANSWER} \U000f0000</p>" + IN_QUOTATION % "<img src=cid:a>", picture("a.png", "a")) == (
-        "a.png",
-    )
-    assert read(f"{PLAIN}\n\n\U000f0000 {ANSWER}\n").text == f"\U000f0000 {ANSWER}"
+def test_no_text_has_a_mark_in_it() -> None:
+    found = html.to_text("<p>\ud800\udfff</p><img src=cid:a><p>\U0001f600&#xD800;</p>", Pictures())
+    assert marks(found.text) == set()
+    assert len(marks(found.marked)) == 1
 
 
 UNITS = [
