@@ -9,7 +9,7 @@ from email.message import Message
 from typing import NamedTuple
 
 from protocols.mail import charsets, html
-from protocols.mail.pictures import Marked, Pictures
+from protocols.mail.pictures import Pictures, Pinned
 
 MAX_PARTS = 10_000  # more than a mail's borders allow it (`edge.mail.reading`)
 MAX_TEXT = 1 << 18
@@ -44,17 +44,17 @@ _PGP_HEADERS = re.compile(r"(?:[A-Za-z]++:[^\n]*\n)*+\n")
 
 
 class Attachment(NamedTuple):
-    """What is no text: its name, as sent, and the mark that stands for it if a page names it, else ""."""
+    """What is no text: its name, as sent, and the pin that stands for it if a page names it, else ""."""
 
     name: str
-    mark: str = ""
+    pin: str = ""
 
 
 class Body(NamedTuple):
     """``text`` has the newlines of Unix.
 
-    ``other`` is the same text as the mail's HTML has it, where it has both. ``marked`` is that of the HTML
-    with a mark where each of the ``attachments`` is seen in it (`pictures`), "" where it names none.
+    ``other`` is the same text as the mail's HTML has it, where it has both. ``pinned`` is that of the HTML
+    with a pin where each of the ``attachments`` is seen in it (`pictures`), "" where it names none.
     ``sealed``: the text is encrypted, or within a signature of S/MIME that hides it (RFC 8551 §3.5.2).
     The signature beside a text is no attachment.
     """
@@ -63,7 +63,7 @@ class Body(NamedTuple):
     attachments: tuple[Attachment, ...]
     sealed: bool = False
     other: str = ""
-    marked: str = ""
+    pinned: str = ""
 
 
 def read(message: Message) -> Body:
@@ -74,12 +74,12 @@ def read(message: Message) -> Body:
     attachments = reader.attachments()
     if reader.sealed or text.lstrip().startswith(_PGP_SEALED):
         return Body("", attachments, sealed=True)
-    shown = any(attachment.mark for attachment in attachments)
+    shown = any(attachment.pin for attachment in attachments)
     return Body(
         _unarmoured(text),
         attachments,
         other="" if other == text else other,
-        marked=_joined(reader.texts, plain_first=False, marked=True) if shown else "",
+        pinned=_joined(reader.texts, plain_first=False, pinned=True) if shown else "",
     )
 
 
@@ -87,18 +87,18 @@ def read(message: Message) -> Body:
 class _Text:
     """One text, and the versions that there are of it."""
 
-    plain: list[Marked] = field(default_factory=list)
-    rich: list[Marked] = field(default_factory=list)
+    plain: list[Pinned] = field(default_factory=list)
+    rich: list[Pinned] = field(default_factory=list)
 
-    def version(self, plain_first: bool, marked: bool) -> list[str]:
+    def version(self, plain_first: bool, pinned: bool) -> list[str]:
         """The wanted one, if there is anything in it."""
         versions = (self.plain, self.rich) if plain_first else (self.rich, self.plain)
-        pieces = ([piece.marked if marked else piece.text for piece in version] for version in versions)
+        pieces = ([piece.pinned if pinned else piece.text for piece in version] for version in versions)
         return next((found for found in pieces if any(map(_is_seen, found))), [])
 
 
-def _joined(texts: list[_Text], plain_first: bool, marked: bool = False) -> str:
-    pieces = [piece.rstrip("\n") for text in texts for piece in text.version(plain_first, marked)]
+def _joined(texts: list[_Text], plain_first: bool, pinned: bool = False) -> str:
+    pieces = [piece.rstrip("\n") for text in texts for piece in text.version(plain_first, pinned)]
     return "\n".join(pieces).strip("\n")
 
 
@@ -120,7 +120,7 @@ class _Reader:
         """What is no text. A Content-ID that two have is nobody's."""
         ids = Counter(identity for _, identity in self._attached)
         return tuple(
-            Attachment(name, self._pictures.mark(identity) if ids[identity] == 1 else "")
+            Attachment(name, self._pictures.pin(identity) if ids[identity] == 1 else "")
             for name, identity in self._attached
         )
 
@@ -158,7 +158,7 @@ class _Reader:
             if found is not None:
                 (text.plain if version == "plain" else text.rich).append(found)
 
-    def _decoded(self, part: Message, version: str, text_of: "_TextOf") -> Marked | None:
+    def _decoded(self, part: Message, version: str, text_of: "_TextOf") -> Pinned | None:
         left = self._left[version]
         octets = _octets(part) if left > 0 else None
         if octets is None:
@@ -260,24 +260,24 @@ def _unix(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
-def _enriched(part: Message, text: str, pictures: Pictures) -> Marked:
+def _enriched(part: Message, text: str, pictures: Pictures) -> Pinned:
     """RFC 1896: one newline is a blank, more are one less; "<<" is "<"."""
     text = _PARAMETERS.sub("", text)
     text = _COMMAND.sub(lambda found: "<" if found[0] == "<<" else "", text)
     text = _NEWLINES.sub(lambda found: found[0][1:] or " ", text)
-    return Marked(text, text)
+    return Pinned(text, text)
 
 
-def _rich(part: Message, text: str, pictures: Pictures) -> Marked:
+def _rich(part: Message, text: str, pictures: Pictures) -> Pinned:
     page = text.removesuffix(CUT)
     return html.to_text(page, pictures, CUT if page != text else "")
 
 
-def _plain(part: Message, text: str, pictures: Pictures) -> Marked:
+def _plain(part: Message, text: str, pictures: Pictures) -> Pinned:
     if str(part.get_param("format", "")).lower() == "flowed":
         delsp = str(part.get_param("delsp", "")).lower() == "yes"
         text = "\n".join(_set_apart(_flowed(text.split("\n"), delsp)))
-    return Marked(text, text)
+    return Pinned(text, text)
 
 
 def _flowed(lines: list[str], delsp: bool) -> Iterator[str]:
@@ -317,7 +317,7 @@ def _quoted(depth: int, content: str) -> str:
     return f"{'>' * depth} {content}" if depth else content
 
 
-_TextOf = Callable[[Message, str, Pictures], Marked]
+_TextOf = Callable[[Message, str, Pictures], Pinned]
 _VERSIONS: dict[str, tuple[str, _TextOf]] = {
     **dict.fromkeys(_PLAIN, ("plain", _plain)),
     **dict.fromkeys(_ENRICHED, ("rich", _enriched)),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
-from protocols.mail.pictures import Marked, Pictures
+from protocols.mail.pictures import Pictures, Pinned
 
 _BLOCKS = frozenset(
     """address article aside blockquote center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr
@@ -45,10 +45,10 @@ _VOID = frozenset(
 )
 
 
-def to_text(html: str, pictures: Pictures, end: str = "") -> Marked:
+def to_text(html: str, pictures: Pictures, end: str = "") -> Pinned:
     """The text of a document or a piece of one; broken markup is read as far as it goes.
 
-    Marked are those ``pictures`` that somebody sees, but for a signature's. ``end`` is put where a document
+    Pinned are those ``pictures`` that somebody sees, but for a signature's. ``end`` is put where a document
     that was cut off ends, within whatever is open there. Takes a time that grows with the length, whatever is
     in it.
     """
@@ -103,7 +103,7 @@ class _Reader:
     def __init__(self, pictures: Pictures) -> None:
         self.depth = 0
         self._pictures = pictures
-        self._marks: list[tuple[int, int, str]] = []  # the number and depth of a picture's line, and its mark
+        self._pins: list[tuple[int, int, str]] = []  # the number and depth of a picture's line, and its pin
         self._lines: list[tuple[int, str]] = []
         self._line: list[str] = []
         self._quotes = 0
@@ -114,18 +114,18 @@ class _Reader:
         self._said = False
         self._verbatim = 0
 
-    def text(self) -> Marked:
+    def text(self) -> Pinned:
         """All that was read."""
         self._end_line()
         text = _page(self._lines)
-        return Marked(text, _page(self._with_marks()) if self._marks else text)
+        return Pinned(text, _page(self._with_pins()) if self._pins else text)
 
-    def _with_marks(self) -> Iterator[tuple[int, str]]:
-        """The lines, with one for each mark."""
+    def _with_pins(self) -> Iterator[tuple[int, str]]:
+        """The lines, with one for each pin."""
         last = 0
-        for number, depth, mark in self._marks:
+        for number, depth, pin in self._pins:
             yield from self._lines[last:number]
-            yield depth, mark
+            yield depth, pin
             last = number
         yield from self._lines[last:]
 
@@ -165,12 +165,12 @@ class _Reader:
 
     def _picture(self, attributes: dict[str, str], style: str) -> None:
         """Each is asked for, for one that nobody sees is no attachment either."""
-        mark = self._pictures.shown(attributes.get("src") or "")
+        pin = self._pictures.shown(attributes.get("src") or "")
         if self._unseen:
             return
         self.add(attributes.get("alt", ""))  # emoji of webmail are pictures with their character
-        if mark and not self._signature_at and _has_size(attributes, style):
-            self._marks.append((len(self._lines), self._quotes, mark))
+        if pin and not self._signature_at and _has_size(attributes, style):
+            self._pins.append((len(self._lines), self._quotes, pin))
             self._said = True
 
     def end(self, tag: str) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from protocols.mail import heads, introductions, words
 from protocols.mail.introductions import Around
 from protocols.mail.lines import MARKERS, OUR_NAME, TOKEN, bare, broken_off, is_ours, names_somebody
-from protocols.mail.pictures import without_marks
+from protocols.mail.pictures import without_pins
 
 _MAX_LINES = 6_000
 """So many lines are looked at. Of more nobody makes an SMS: of the rest what is marked is all that is cut."""
@@ -80,7 +80,7 @@ class _Page:
 
     def __init__(self, text: str) -> None:
         self._lines, self._rest = _split(text)
-        self._seen, _ = _split(without_marks(text))
+        self._seen, _ = _split(without_pins(text))
         self._marks = [mark[1] if (mark := _MARKED.match(line)) else "" for line in self._seen]
         self._last_marked = max((number for number, mark in enumerate(self._marks) if mark), default=-1)
         self._bare = [bare(line) for line in self._seen]

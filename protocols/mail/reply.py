@@ -30,6 +30,9 @@ _WORD = re.compile(r"[a-z]+|[^\W\d_]+")
 _ADDED = re.compile(r"https?://\S+|\[[^\[\]\n]{0,200}\]")
 """What programs put into a text that a page does not show: where a link leads to, the name of a picture."""
 
+_TARGET = re.compile(r"<[a-z]{1,20}:[^<>]{0,500}>", re.IGNORECASE)
+"""Where a link leads to, as Outlook writes it: "<tel:+1…>"."""
+
 _PAGE_WORD = "html"
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
 _MIN_DISCLAIMER, _MAX_DISCLAIMED = 80, 20_000
@@ -65,16 +68,16 @@ def read(message: Message) -> Reply:
 
 def _names(written: body.Body, text: str, only_marked: bool) -> tuple[str, ...]:
     """Of what is attached, but for pictures that a page shows in what is cut of it, or to nobody."""
-    shown = _left(written.marked, text, only_marked) if written.marked else ""
-    marks = pictures.marks(shown)
-    return tuple(name for name, mark in written.attachments if not mark or mark in marks)
+    shown = _left(written.pinned, text, only_marked) if written.pinned else ""
+    pins = pictures.pins(shown)
+    return tuple(name for name, pin in written.attachments if not pin or pin in pins)
 
 
 def _left(page: str, text: str, only_marked: bool) -> str:
-    """What is left of a page with marks of pictures; all of it where not everything that is sent is left, for
-    then nobody knows what belongs to what was cut."""
+    """What is left of a page with pins. Where not every word that is sent is left that is all of it: then
+    nobody knows what belongs to what was cut."""
     left = strip(page, only_marked)
-    return left if _own_words(text) <= _words(left) else page
+    return left if _own_words(_TARGET.sub(" ", text)) <= _words(left) else page
 
 
 def _is_said(text: str, page: str) -> bool:

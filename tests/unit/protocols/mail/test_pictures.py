@@ -15,7 +15,7 @@ import pytest
 
 from protocols.mail import html, reply
 from protocols.mail.body import MAX_TEXT
-from protocols.mail.pictures import Pictures, marks
+from protocols.mail.pictures import Pictures, pins
 from tests.unit.protocols.mail.shapes import (
     APPLE,
     GMAIL,
@@ -47,6 +47,11 @@ class Client(NamedTuple):
 
 
 SIGNED, QUOTED = "Jane Owner\nOwner and Sons", quoted(NOTICE)
+LINKED = "Jane Owner jane@owner.example<mailto:jane@owner.example> +1 202 555 0199<tel:+12025550199>"
+LINKING = (
+    'Jane Owner <a href="mailto:jane@owner.example">jane@owner.example</a> '
+    '<a href="tel:+12025550199">+1 202 555 0199</a>'
+)
 GMAIL_INTRO, APPLE_INTRO = (intro(lines, "en", OURS) for lines in (GMAIL, APPLE))
 THUNDERBIRD_INTRO = intro(THUNDERBIRD, "en", OURS)
 
@@ -77,10 +82,10 @@ CLIENTS = {
         'src="cid:{id}" alt="A drawing">',
     ),
     "outlook web": Client(
-        f"{ANSWER}\n{{photo}}\n\nJane Owner\n{{logo}}\n{'_' * 32}\n{headers('en', OURS)}\n\n{NOTICE}\n"
+        f"{ANSWER}\n{{photo}}\n\n{LINKED}\n{{logo}}\n{'_' * 32}\n{headers('en', OURS)}\n\n{NOTICE}\n"
         "{quoted}",
         f'<html><body><div class="elementToProof">{ANSWER}</div><div>{{photo}}</div>'
-        '<div class="elementToProof" id="Signature"><div>Jane Owner</div><div>{logo}</div></div>'
+        f'<div class="elementToProof" id="Signature"><div>{LINKING}</div><div>{{logo}}</div></div>'
         '<div id="appendonsend"></div><hr style="display:inline-block;width:98%" tabindex="-1">'
         f'<div id="divRplyFwdMsg" dir="ltr">{escaped(headers("en", OURS)).replace(chr(10), "<br>")}</div>'
         f"<div>{paragraphs(NOTICE)}{{quoted}}</div></body></html>",
@@ -198,7 +203,7 @@ def test_a_picture_is_named_where_it_stands_in_the_answer(client: str, names: li
     found = read(of(CLIENTS[client], names))
     assert found.attachments == tuple(name for name in names if name == "photo.jpg")
     assert found.text.startswith(ANSWER)
-    assert marks(found.text) == set()
+    assert pins(found.text) == set()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -329,10 +334,10 @@ def test_of_more_pictures_than_anybody_shows_the_others_are_named() -> None:
     assert shown(page, *files) == tuple(f"{number}.png" for number in range(1_000, count))
 
 
-def test_no_text_has_a_mark_in_it() -> None:
+def test_no_text_has_a_pin_in_it() -> None:
     found = html.to_text("<p>\ud800\udfff</p><img src=cid:a><p>\U0001f600&#xD800;</p>", Pictures())
-    assert marks(found.text) == set()
-    assert len(marks(found.marked)) == 1
+    assert pins(found.text) == set()
+    assert len(pins(found.pinned)) == 1
 
 
 UNITS = [
