@@ -76,7 +76,14 @@ def written(text: str, only_marked: bool = False) -> list[str]:
 
 
 class _Page:
-    """The lines of a text, as they are (with `pictures`, it may be) and as they are looked at."""
+    """The lines of a text, and what is known of each by its number.
+
+    ``_lines`` are as they were written, ``_rest`` is what follows the last one that is looked at. ``_seen``
+    are the same without the pins of pictures. ``_bare`` are as `lines.bare` gives them, and end where our
+    marker or a quotation begins in one. ``_marks`` say how each is marked (">", "|" or ""), ``_next`` which
+    one follows it that is not blank. ``_markers`` and ``_intros`` have those in which our marker, or an
+    introduction, begins; ``_ours`` is the last one that shows a mail of ours.
+    """
 
     def __init__(self, text: str) -> None:
         self._lines, self._rest = _split(text)
@@ -116,7 +123,7 @@ class _Page:
                 continue
             _drop_rules(pieces[-1])
             if begins.to_the_end:
-                if begins is not self._intros.get(at):
+                if begins is not self._intros.get(at):  # what is in front of our marker was written
                     pieces[-1].append(self._seen[at][: self._markers.get(at, 0)])
                 break
             above = _Above(True, "")
@@ -128,6 +135,7 @@ class _Page:
         return joined if any(piece.strip() for piece in joined) else []
 
     def _rest_of_it(self, quoting: bool) -> list[str]:
+        """What is not looked at, up to our marker, and without marked lines where some are quoted above."""
         rest = MARKERS.split(self._rest, maxsplit=1)[0]
         return [_MARKED_LINES.sub("", rest) if quoting else rest] if rest else []
 
@@ -272,6 +280,7 @@ class _Page:
     # -- lines that are marked ----------------------------------------------------------------------
 
     def _block_end(self, at: int) -> int:
+        """Where the lines end that are marked as this one is."""
         mark = self._marks[at]
         while at < len(self._lines) and self._marks[at] == mark:
             at += 1

@@ -9,10 +9,7 @@ import re
 from email.message import Message
 from typing import NamedTuple
 
-from protocols.mail import body, lines, pictures, quotation, words
-
-MARKER = lines.MARKER
-"""See there."""
+from protocols.mail import body, pictures, quotation, words
 
 END = "###"
 """A line with this ends the answer, for whoever wants to say so himself."""

@@ -12,7 +12,7 @@ from edge.mail.authentication import Arrival
 from edge.mail.postmaster import FORWARD_SECONDS, MAX_HOPS, NOT_NOW, Postmaster
 from edge.mail.tokens import Tokens
 from edge.mail.writing import binding
-from protocols.mail.reply import MARKER
+from protocols.mail.lines import MARKER
 from protocols.mail.smtp import Envelope, Reply, Verdict
 from protocols.mail.token import KeyRing
 from storage import mail, messages, numbers
