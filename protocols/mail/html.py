@@ -111,7 +111,7 @@ class _Reader:
         self._hidden_at = 0  # the depth of the element that hides all within it, 0 for none
         self._sizes: list[tuple[int, bool]] = []  # the depths that say how large letters are, and if at all
         self._signature_at = 0  # the depth of the element with whose end a signature ends, 0 for none
-        self._said = False
+        self._said = False  # has anything been seen?
         self._verbatim = 0
 
     def text(self) -> Pinned:
@@ -159,7 +159,7 @@ class _Reader:
         """
         names = {*(attributes.get("class") or "").split(), attributes.get("id"), attributes.get("name")}
         if names & _SIGNATURE_BEGINS:
-            self._signature_at = 1
+            self._signature_at = 1  # the page itself
         elif names & _SIGNATURES:
             self._signature_at = self.depth
 
