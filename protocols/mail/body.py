@@ -1,6 +1,7 @@
 """The text of a mail as its writer sees it: parts, encodings, charsets, format=flowed (RFC 2045, 3676)."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -8,6 +9,7 @@ from email.message import Message
 from typing import NamedTuple
 
 from protocols.mail import charsets, html
+from protocols.mail.pictures import Pictures, Pinned
 
 MAX_PARTS = 10_000  # more than a mail's borders allow it (`edge.mail.reading`)
 MAX_TEXT = 1 << 18
@@ -41,18 +43,27 @@ _UNSEEN = str.maketrans(dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0x2063, 0
 _PGP_HEADERS = re.compile(r"(?:[A-Za-z]++:[^\n]*\n)*+\n")
 
 
-class Body(NamedTuple):
-    """``text`` has the newlines of Unix; ``attachments`` are the names of what is no text, as sent.
+class Attachment(NamedTuple):
+    """What is no text: its name, as sent, and the pin that stands for it if a page names it, else ""."""
 
-    ``other`` is the same text as the mail's HTML has it, where it has both.
+    name: str
+    pin: str = ""
+
+
+class Body(NamedTuple):
+    """``text`` has the newlines of Unix.
+
+    ``other`` is the same text as the mail's HTML has it, where it has both. ``pinned`` is that of the HTML
+    with a pin where each of the ``attachments`` is seen in it (`pictures`), "" where it names none.
     ``sealed``: the text is encrypted, or within a signature of S/MIME that hides it (RFC 8551 §3.5.2).
     The signature beside a text is no attachment.
     """
 
     text: str
-    attachments: tuple[str, ...]
+    attachments: tuple[Attachment, ...]
     sealed: bool = False
     other: str = ""
+    pinned: str = ""
 
 
 def read(message: Message) -> Body:
@@ -60,27 +71,34 @@ def read(message: Message) -> Body:
     reader = _Reader()
     reader.read(_bounded(message))
     text, other = (_joined(reader.texts, plain_first) for plain_first in (True, False))
-    sealed = reader.sealed or text.lstrip().startswith(_PGP_SEALED)
-    if sealed:
-        return Body("", tuple(reader.attachments), sealed=True)
-    return Body(_unarmoured(text), tuple(reader.attachments), other="" if other == text else other)
+    attachments = reader.attachments()
+    if reader.sealed or text.lstrip().startswith(_PGP_SEALED):
+        return Body("", attachments, sealed=True)
+    shown = any(attachment.pin for attachment in attachments)
+    return Body(
+        _unarmoured(text),
+        attachments,
+        other="" if other == text else other,
+        pinned=_joined(reader.texts, plain_first=False, pinned=True) if shown else "",
+    )
 
 
 @dataclass(slots=True)
 class _Text:
     """One text, and the versions that there are of it."""
 
-    plain: list[str] = field(default_factory=list)
-    rich: list[str] = field(default_factory=list)
+    plain: list[Pinned] = field(default_factory=list)
+    rich: list[Pinned] = field(default_factory=list)
 
-    def version(self, plain_first: bool) -> list[str]:
+    def version(self, plain_first: bool, pinned: bool) -> list[str]:
         """The wanted one, if there is anything in it."""
         versions = (self.plain, self.rich) if plain_first else (self.rich, self.plain)
-        return next((found for found in versions if any(map(_is_seen, found))), [])
+        pieces = ([piece.pinned if pinned else piece.text for piece in version] for version in versions)
+        return next((found for found in pieces if any(map(_is_seen, found))), [])
 
 
-def _joined(texts: list[_Text], plain_first: bool) -> str:
-    pieces = [piece.rstrip("\n") for text in texts for piece in text.version(plain_first)]
+def _joined(texts: list[_Text], plain_first: bool, pinned: bool = False) -> str:
+    pieces = [piece.rstrip("\n") for text in texts for piece in text.version(plain_first, pinned)]
     return "\n".join(pieces).strip("\n")
 
 
@@ -93,9 +111,18 @@ class _Reader:
 
     def __init__(self) -> None:
         self.texts: list[_Text] = []
-        self.attachments: list[str] = []
         self.sealed = False
+        self._attached: list[tuple[str, str]] = []  # names and Content-IDs
+        self._pictures = Pictures()
         self._left = {"plain": MAX_TEXT, "rich": MAX_TEXT}
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        """What is no text. A Content-ID that two have is nobody's."""
+        ids = Counter(identity for _, identity in self._attached)
+        return tuple(
+            Attachment(name, self._pictures.pin(identity) if ids[identity] == 1 else "")
+            for name, identity in self._attached
+        )
 
     def read(self, message: Message) -> None:
         """All parts; of a mail in a mail nothing but that it is there."""
@@ -121,7 +148,7 @@ class _Reader:
         elif kind in _SIGNATURES or _is_another_version(part, text):
             return
         elif kind not in _VERSIONS or _is_attached(part, text, root):
-            self.attachments.append(_name_of(part) or kind)
+            self._attached.append((_name_of(part) or kind, _identity(part)))
         else:
             if text is None:
                 text = _Text()
@@ -131,7 +158,7 @@ class _Reader:
             if found is not None:
                 (text.plain if version == "plain" else text.rich).append(found)
 
-    def _decoded(self, part: Message, version: str, text_of: Callable[[Message, str], str]) -> str | None:
+    def _decoded(self, part: Message, version: str, text_of: "_TextOf") -> Pinned | None:
         left = self._left[version]
         octets = _octets(part) if left > 0 else None
         if octets is None:
@@ -144,7 +171,7 @@ class _Reader:
             left, end = 0, CUT
         self._left[version] = max(0, left - len(octets))
         text = _unix(charsets.decoded(octets, str(part.get_content_charset() or "")))
-        return text_of(part, text.rstrip("\n") + end if end else text)
+        return text_of(part, text.rstrip("\n") + end if end else text, self._pictures)
 
 
 def _is_another_version(part: Message, text: _Text | None) -> bool:
@@ -164,6 +191,11 @@ def _name_of(part: Message) -> str | None:
         return part.get_filename()
     except ValueError:  # Python decodes with any codec that is named
         return "file"
+
+
+def _identity(part: Message) -> str:
+    """Its Content-ID, "" for none (RFC 2392)."""
+    return str(part.get("Content-ID", "")).strip().removeprefix("<").removesuffix(">").strip()
 
 
 def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
@@ -228,23 +260,24 @@ def _unix(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
-def _enriched(part: Message, text: str) -> str:
+def _enriched(part: Message, text: str, pictures: Pictures) -> Pinned:
     """RFC 1896: one newline is a blank, more are one less; "<<" is "<"."""
     text = _PARAMETERS.sub("", text)
     text = _COMMAND.sub(lambda found: "<" if found[0] == "<<" else "", text)
-    return _NEWLINES.sub(lambda found: found[0][1:] or " ", text)
+    text = _NEWLINES.sub(lambda found: found[0][1:] or " ", text)
+    return Pinned(text, text)
 
 
-def _rich(part: Message, text: str) -> str:
+def _rich(part: Message, text: str, pictures: Pictures) -> Pinned:
     page = text.removesuffix(CUT)
-    return html.to_text(page, CUT if page != text else "")
+    return html.to_text(page, pictures, CUT if page != text else "")
 
 
-def _plain(part: Message, text: str) -> str:
-    if str(part.get_param("format", "")).lower() != "flowed":
-        return text
-    delsp = str(part.get_param("delsp", "")).lower() == "yes"
-    return "\n".join(_set_apart(_flowed(text.split("\n"), delsp)))
+def _plain(part: Message, text: str, pictures: Pictures) -> Pinned:
+    if str(part.get_param("format", "")).lower() == "flowed":
+        delsp = str(part.get_param("delsp", "")).lower() == "yes"
+        text = "\n".join(_set_apart(_flowed(text.split("\n"), delsp)))
+    return Pinned(text, text)
 
 
 def _flowed(lines: list[str], delsp: bool) -> Iterator[str]:
@@ -284,7 +317,8 @@ def _quoted(depth: int, content: str) -> str:
     return f"{'>' * depth} {content}" if depth else content
 
 
-_VERSIONS: dict[str, tuple[str, Callable[[Message, str], str]]] = {
+_TextOf = Callable[[Message, str, Pictures], Pinned]
+_VERSIONS: dict[str, tuple[str, _TextOf]] = {
     **dict.fromkeys(_PLAIN, ("plain", _plain)),
     **dict.fromkeys(_ENRICHED, ("rich", _enriched)),
     "text/html": ("rich", _rich),

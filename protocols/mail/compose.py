@@ -17,7 +17,7 @@ from html import escape
 from typing import Any
 
 from protocols.mail.address import Address, one_line
-from protocols.mail.reply import MARKER
+from protocols.mail.lines import MARKER
 from protocols.mail.screening import LOOP_HEADER
 
 MAX_NAME = 80

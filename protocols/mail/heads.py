@@ -9,8 +9,7 @@ from protocols.mail import lines, words
 MAX_LINES = 60
 """So many it takes at most: of whom it was sent to each may have a line."""
 
-_MAX_FIELDS = 14
-_MIN = 3
+_MIN_FIELDS, _MAX_FIELDS = 3, 14
 _MIN_UNKNOWN = 4
 """Of a language that we do not know: as many as Outlook writes; a name, a day and a place are three."""
 
@@ -47,14 +46,16 @@ def read(rows: Sequence[str]) -> Head | None:
     """The head that begins at the first of these lines, as `lines.bare` gives them; None when none does."""
     count, fields = _fields(rows, apart=False)
     head = _head(count, fields)
-    if head is not None or not fields or "" not in rows[count : count + 2]:
+    ended_by_blank = "" in rows[count : count + 2]
+    if head is not None or not fields or not ended_by_blank:
         return head
     count, fields = _fields(rows, apart=True)
     return _head(count, fields) if _stands_apart(fields) else None
 
 
 def _head(count: int, fields: list[_Field]) -> Head | None:
-    if len(fields) < _MIN:
+    """These fields as a head, if they are one from the first on."""
+    if len(fields) < _MIN_FIELDS:
         return None
     start, known = _start(fields)
     if start or not (_is_known(fields) if known else _is_likely(fields)):
@@ -84,6 +85,7 @@ def _is_outlooks(fields: list[_Field]) -> bool:
 
 
 def _is_likely(fields: list[_Field]) -> bool:
+    """The same of words that we do not know: it is ours, or names somebody first and says when."""
     if any(lines.is_ours(field.value) for field in fields):
         return True
     return (
@@ -105,7 +107,7 @@ def _start(fields: list[_Field]) -> tuple[int, bool]:
         while start and fields[start - 1].role and fields[start - 1].role not in roles:
             start -= 1
             roles.add(fields[start].role)
-        if len(roles) >= _MIN:
+        if len(roles) >= _MIN_FIELDS:
             return start, True
     return _start_unknown(fields), False
 

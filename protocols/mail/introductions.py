@@ -16,7 +16,7 @@ MAX_LINES = 4
 
 _MIN_LENGTH = 10
 _WROTE = re.compile(words.WROTE, re.IGNORECASE)
-_WROTE_LAST = 20
+_MAX_BEHIND_VERB = 20
 """Characters that may stand between the verb and the end, where only the verb says what the line is."""
 _DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _OPENS = re.compile(words.OPENS, re.IGNORECASE)
@@ -38,11 +38,9 @@ def opens(line: str) -> bool:
 
 def judge(candidates: list[tuple[str, Around]]) -> tuple[int, bool] | None:
     """Which of these it is, and whether surely. Each is the one before it with a line more in front."""
-    judges: tuple[tuple[Callable[[str, Around], bool], bool], ...]
-    judges = ((_complete, True), (_ours, True), (_colleagues, True), (_likely, False))
-    for judged, sure in judges:
+    for is_one, sure in _JUDGES:
         for number, (line, around) in enumerate(candidates):
-            if _balanced(line) and len(line) >= _MIN_LENGTH and judged(line, around):
+            if _balanced(line) and len(line) >= _MIN_LENGTH and is_one(line, around):
                 return number, sure
     return None
 
@@ -106,12 +104,24 @@ def _likely(line: str, around: Around) -> bool:
 
 
 def _wrote(line: str) -> bool:
+    """Does it say that somebody wrote?"""
     return _WROTE.search(line) is not None
 
 
 def _wrote_last(line: str) -> bool:
-    return any(len(line) - found.end() <= _WROTE_LAST for found in _WROTE.finditer(line))
+    """Does it say so at its end?"""
+    return any(len(line) - found.end() <= _MAX_BEHIND_VERB for found in _WROTE.finditer(line))
 
 
 def _balanced(line: str) -> bool:
+    """Is no bracket open, as one is where a line was broken?"""
     return line.count("<") == line.count(">") and line.count("(") == line.count(")")
+
+
+_JUDGES: tuple[tuple[Callable[[str, Around], bool], bool], ...] = (
+    (_complete, True),
+    (_ours, True),
+    (_colleagues, True),
+    (_likely, False),
+)
+"""In this order, and whether each is sure."""

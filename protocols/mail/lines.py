@@ -24,10 +24,10 @@ MAX_JUDGED = 400
 _MAX_ADDRESSES = 5
 _MARGIN = re.compile(r"[\s>|]*")
 
-# As a line is looked at: without marks of direction and of nothing, with ASCII's digits, colon and blanks.
 _ZEROS = (0x660, 0x6F0, 0x966, 0x9E6)
 """Arabic's, Persian's, Hindi's and Bengali's."""
 
+# As a line is looked at: without marks of direction and of nothing, with ASCII's digits, colon and blanks.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys(
@@ -39,12 +39,16 @@ _PLAIN = str.maketrans(
         0x55D: ":",
     }
 )
-_OPEN_ADDRESS = r"[<(\[][^<>()\[\]\s]*[^<>()\[\]\s:]@[^<>()\[\]\s]+[>)\]]"
+_IN_BRACKETS = r"[<(\[][^<>()\[\]\s]*[^<>()\[\]\s:]@[^<>()\[\]\s]+[>)\]]"
 ADDRESS = re.compile(r"\S@\w")
-BRACKETED = re.compile(rf"(?:{_OPEN_ADDRESS})")
+"""What tells one, wherever it stands."""
+
+BRACKETED = re.compile(_IN_BRACKETS)
 """An address as it stands behind a name."""
 
-_BROKEN_OFF = re.compile(rf"(?:{_OPEN_ADDRESS})[>)\]]?[^<>:]{{0,40}}:\s+\S")
+_BROKEN_OFF = re.compile(rf"(?:{_IN_BRACKETS})[>)\]]?[^<>:]{{0,40}}:\s+\S")
+"""An introduction, and a character of what follows it."""
+
 TOKEN = re.compile(rf"\+[A-Za-z2-7]{{{CHARACTERS}}}@|#[Uu][Ss][A-Za-z2-7]{{{CHARACTERS}}}\b")
 TIME = re.compile(r"(?<!\d)\d{1,2}[:hH.]\d{2}(?!\d)")
 DATE = re.compile(r"(?<!\d)(?:20|25)\d\d(?!\d)|(?<!\d)\d{1,2}([./-])\d{1,2}\1\d{2}(?!\d)")

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from protocols.mail import heads, introductions, words
 from protocols.mail.introductions import Around
 from protocols.mail.lines import MARKERS, OUR_NAME, TOKEN, bare, broken_off, is_ours, names_somebody
+from protocols.mail.pictures import without_pins
 
 _MAX_LINES = 6_000
 """So many lines are looked at. Of more nobody makes an SMS: of the rest what is marked is all that is cut."""
@@ -75,16 +76,23 @@ def written(text: str, only_marked: bool = False) -> list[str]:
 
 
 class _Page:
-    """The lines of a text, as they are and as they are looked at."""
+    """The lines of a text, and what is known of each by its number.
+
+    ``_lines`` are as they were written, ``_rest`` is what follows the last one that is looked at. ``_seen``
+    are the same without the pins of pictures. ``_bare`` are as `lines.bare` gives them, and end where our
+    marker or a quotation begins in one. ``_marks`` say how each is marked (">", "|" or ""), ``_next`` which
+    one follows it that is not blank. ``_markers`` and ``_intros`` have those in which our marker, or an
+    introduction, begins; ``_ours`` is the last one that shows a mail of ours.
+    """
 
     def __init__(self, text: str) -> None:
-        self._lines = text.split("\n", _MAX_LINES)
-        self._rest = self._lines.pop() if len(self._lines) > _MAX_LINES else ""
-        self._marks = [mark[1] if (mark := _MARKED.match(line)) else "" for line in self._lines]
+        self._lines, self._rest = _split(text)
+        self._seen, _ = _split(without_pins(text))
+        self._marks = [mark[1] if (mark := _MARKED.match(line)) else "" for line in self._seen]
         self._last_marked = max((number for number, mark in enumerate(self._marks) if mark), default=-1)
-        self._bare = [bare(line) for line in self._lines]
-        self._next = _next_of(self._lines)
-        self._markers = self._find_markers(text[: len(text) - len(self._rest)])
+        self._bare = [bare(line) for line in self._seen]
+        self._next = _next_of(self._seen)
+        self._markers = self._find_markers("\n".join(self._seen))
         self._ours = self._last_of_ours()
         self._heads: dict[int, heads.Head | None] = {}
         self._intros = self._find_intros()
@@ -115,8 +123,8 @@ class _Page:
                 continue
             _drop_rules(pieces[-1])
             if begins.to_the_end:
-                if begins is not self._intros.get(at):
-                    pieces[-1].append(self._lines[at][: self._markers.get(at, 0)])
+                if begins is not self._intros.get(at):  # what is in front of our marker was written
+                    pieces[-1].append(self._seen[at][: self._markers.get(at, 0)])
                 break
             above = _Above(True, "")
             pieces.append([])
@@ -127,6 +135,7 @@ class _Page:
         return joined if any(piece.strip() for piece in joined) else []
 
     def _rest_of_it(self, quoting: bool) -> list[str]:
+        """What is not looked at, up to our marker, and without marked lines where some are quoted above."""
         rest = MARKERS.split(self._rest, maxsplit=1)[0]
         return [_MARKED_LINES.sub("", rest) if quoting else rest] if rest else []
 
@@ -156,7 +165,7 @@ class _Page:
             return {}
         last = max(places)
         for number, column in list(places.items()):
-            front = bare(self._lines[number][:column])
+            front = bare(self._seen[number][:column])
             if front and number != last and not front.endswith(":"):
                 del places[number]
             else:
@@ -271,6 +280,7 @@ class _Page:
     # -- lines that are marked ----------------------------------------------------------------------
 
     def _block_end(self, at: int) -> int:
+        """Where the lines end that are marked as this one is."""
         mark = self._marks[at]
         while at < len(self._lines) and self._marks[at] == mark:
             at += 1
@@ -286,8 +296,8 @@ class _Page:
             return True
         if self._marks[start] == "|":
             return above.introduced and above.mark == "|"
-        lines = self._lines[start:end]
-        attached = start > 0 and bool(self._lines[start - 1].strip())  # no client quotes so
+        lines = self._seen[start:end]
+        attached = start > 0 and bool(self._seen[start - 1].strip())  # no client quotes so
         if attached and end > self._last_marked and all(map(_MORE_THAN.match, lines)):
             return False
         if above.introduced:
@@ -304,6 +314,12 @@ class _Page:
         if any(number in self._markers for number in range(start, end)) or any(map(is_ours, block)):
             return True
         return any(map(introductions.is_complete, block)) or not any(block)
+
+
+def _split(text: str) -> tuple[list[str], str]:
+    """The lines that are looked at, and the rest."""
+    lines = text.split("\n", _MAX_LINES)
+    return (lines[:-1], lines[-1]) if len(lines) > _MAX_LINES else (lines, "")
 
 
 def _next_of(lines: list[str]) -> list[int]:

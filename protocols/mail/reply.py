@@ -9,10 +9,7 @@ import re
 from email.message import Message
 from typing import NamedTuple
 
-from protocols.mail import body, lines, quotation, words
-
-MARKER = lines.MARKER
-"""See there."""
+from protocols.mail import body, pictures, quotation, words
 
 END = "###"
 """A line with this ends the answer, for whoever wants to say so himself."""
@@ -30,6 +27,9 @@ _WORD = re.compile(r"[a-z]+|[^\W\d_]+")
 _ADDED = re.compile(r"https?://\S+|\[[^\[\]\n]{0,200}\]")
 """What programs put into a text that a page does not show: where a link leads to, the name of a picture."""
 
+_TARGET = re.compile(r"<[a-z]{1,20}:[^<>]{0,500}>", re.IGNORECASE)
+"""Where a link leads to, as Outlook writes it: "<tel:+1…>"."""
+
 _PAGE_WORD = "html"
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
 _MIN_DISCLAIMER, _MAX_DISCLAIMED = 80, 20_000
@@ -40,7 +40,8 @@ _DISCLAIMED_MAIL = re.compile(words.DISCLAIMED_MAIL, re.IGNORECASE)
 
 
 class Reply(NamedTuple):
-    """``text`` is "" only when nothing was written. ``attachments`` are the names of what cannot be sent.
+    """``text`` is "" only when nothing was written. ``attachments`` are the names of what cannot be sent: of
+    what is attached, and of the pictures in what was written.
 
     ``sealed``: the mail is encrypted (or signed so that it cannot be read without S/MIME).
     """
@@ -57,18 +58,39 @@ def read(message: Message) -> Reply:
     plain = strip(written.text, only_marked=False)
     if plain and written.other and not _is_said(plain, written.other):
         texts.reverse()
-    answers = (strip(text, only_marked) for only_marked in (False, True) for text in texts)
-    text = next(filter(None, answers), "")
-    return Reply(text, written.attachments, written.sealed)
+    answers = ((strip(text, only), only) for only in (False, True) for text in texts)
+    text, only_marked = next((found for found in answers if found[0]), ("", False))
+    return Reply(text, _names(written, text, only_marked), written.sealed)
+
+
+def _names(written: body.Body, text: str, only_marked: bool) -> tuple[str, ...]:
+    """Of what is attached, but for pictures that a page shows in what is cut of it, or to nobody."""
+    shown = _left(written.pinned, text, only_marked) if written.pinned else ""
+    pins = pictures.pins(shown)
+    return tuple(name for name, pin in written.attachments if not pin or pin in pins)
+
+
+def _left(page: str, text: str, only_marked: bool) -> str:
+    """What is left of a page with pins. Where not every word that is sent is left that is all of it: then
+    nobody knows what belongs to what was cut."""
+    left = strip(page, only_marked)
+    return left if _own_words(_TARGET.sub(" ", text)) <= _words(left) else page
 
 
 def _is_said(text: str, page: str) -> bool:
     """Does a mail's page say what its text does? Where it does not, the text is a program's, as "This message
     is in HTML": what the writer saw is the page."""
-    own = " ".join(word for word in _ADDED.sub(" ", text.lower()).split() if "@" not in word)
-    said = set(_WORD.findall(own))
-    shown = set(_WORD.findall(page.lower()))
+    said, shown = _own_words(text), _words(page)
     return len(said & shown) * 2 >= len(said) and (_PAGE_WORD in shown or _PAGE_WORD not in said)
+
+
+def _own_words(text: str) -> set[str]:
+    """Those of a text that its page has too."""
+    return _words(" ".join(word for word in _ADDED.sub(" ", text.lower()).split() if "@" not in word))
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
 
 
 def strip(text: str, only_marked: bool = True) -> str:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from edge.mail import authentication
 from edge.mail.reading import Intricate, read
 from protocols.mail import address, charsets, html, reply, results, spf, wire
+from protocols.mail.pictures import Pictures
 from protocols.mail.smtp_server import _PATH
 from protocols.mail.token import find, within
 
@@ -132,6 +133,12 @@ PAGES = [
     "<i style='" + long("font-size:0;") + "'>",
     "<img src='" + long("data:image/a;base64,") + "'>",
     "<img src='" + long("data:image/a"),
+    long("<img src=cid:a>"),
+    "".join(f"<img src=cid:{number}>" for number in range(4_000)),
+    "<img src='cid:" + long("%") + "'>",
+    "<img src=cid:a style='" + long(";width:") + "' width='" + long(" ") + "'>",
+    "a<p class='" + long("Signature ") + "'>",
+    "a" + long("<p class=Signature>"),
 ]
 HEADERS = [
     long("("),
@@ -164,8 +171,13 @@ for number, text in enumerate(REPLIES):
     mail(text, "multipart/mixed")
 for number, text in enumerate(PAGES):
     print("page", number, flush=True)
-    html.to_text(text)
+    html.to_text(text, Pictures())
     mail(text, "text/html")
+    picture = "Content-Type: image/png\r\nContent-ID: <a>"
+    mail(
+        f"--b\r\nContent-Type: text/html\r\n\r\n{text}\r\n--b\r\n{picture}\r\n\r\nx\r\n",
+        "multipart/related; boundary=b",
+    )
 for number, text in enumerate(
     [long("a"), long("[a "), long("@"), long("http://"), long("["), long("a b@c ")]
 ):

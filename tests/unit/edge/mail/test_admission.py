@@ -12,7 +12,7 @@ from edge.mail.addresses import BOUNCE
 from edge.mail.authentication import Arrival, signatures
 from edge.mail.writing import binding
 from protocols.mail.address import Address
-from protocols.mail.reply import MARKER
+from protocols.mail.lines import MARKER
 from protocols.mail.smtp import Reply
 from protocols.mail.token import KeyRing
 from storage import accounts, mail, numbers

@@ -12,7 +12,7 @@ from edge.mail.authentication import Arrival
 from edge.mail.postmaster import FORWARD_SECONDS, MAX_HOPS, NOT_NOW, Postmaster
 from edge.mail.tokens import Tokens
 from edge.mail.writing import binding
-from protocols.mail.reply import MARKER
+from protocols.mail.lines import MARKER
 from protocols.mail.smtp import Envelope, Reply, Verdict
 from protocols.mail.token import KeyRing
 from storage import mail, messages, numbers
@@ -207,6 +207,23 @@ def test_attachments_are_named_as_not_sent(office: Office) -> None:
     assert office.sent() == [(DID, PEER, "See the picture.")]
     assert office.notices() == [("attachments_not_sent", OWNER)]
     assert office.sentence().endswith("garden.jpg.")
+
+
+@pytest.mark.parametrize("place", ["answer", "signature"])
+def test_a_picture_of_the_signature_is_not_named_as_not_sent(office: Office, place: str) -> None:
+    picture = '<img src="cid:logo">'
+    message = reply("Yes.")
+    message.add_alternative(
+        f"<p>Yes.{picture if place == 'answer' else ''}</p>"
+        f'<div class="gmail_signature">Jane{picture if place == "signature" else ""}</div>',
+        subtype="html",
+    )
+    page = message.get_payload(1)
+    assert isinstance(page, EmailMessage)
+    page.add_related(b"\x89PNG", maintype="image", subtype="png", cid="<logo>", filename="logo.png")
+    assert office.takes(message).code == 250
+    assert office.sent() == [(DID, PEER, "Yes.")]
+    assert office.notices() == ([("attachments_not_sent", OWNER)] if place == "answer" else [])
 
 
 @pytest.mark.parametrize("level", ["sender", "authenticated"])

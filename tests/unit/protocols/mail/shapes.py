@@ -10,7 +10,7 @@ from email.policy import SMTP
 from html import escape
 from typing import NamedTuple, Protocol
 
-from protocols.mail.reply import MARKER
+from protocols.mail.lines import MARKER
 
 NAME, ADDRESS = "+12025550150 (SMS)", "sms+mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dz@sms.example.net"
 SUBJECT = "[#USmfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dz] Message sent to 2025550100"

@@ -6,6 +6,7 @@ from email.message import Message
 import pytest
 
 from protocols.mail import body, reply
+from protocols.mail.body import Attachment, Body
 
 HEAD = "MIME-Version: 1.0\n"
 
@@ -51,7 +52,7 @@ def test_a_page_around_a_picture_in_one_version_and_the_text_in_the_other() -> N
     )
     both = parts(f"{PLAIN}one two\n", f"Content-Type: multipart/mixed; boundary=c\n\n{page}")
     found = body.read(mail(both, ALTERNATIVE))
-    assert found == ("one two", ("x.png",), False, "one\ntwo")
+    assert found == Body("one two", (Attachment("x.png"),), other="one\ntwo")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_a_signature_in_html() -> None:
 def test_texts_that_are_neither_plain_nor_html() -> None:
     assert body.read(mail("<bold>hi</bold> a<<b\nand\n\nso\n", "text/enriched")).text == "hi a<b and\nso "
     assert body.read(mail("hi *there*\n", "text/markdown; charset=utf-8")).text == "hi *there*"
-    assert body.read(mail("BEGIN:VCARD\n", "text/x-vcard")).attachments == ("text/x-vcard",)
+    assert reply.read(mail("BEGIN:VCARD\n", "text/x-vcard")).attachments == ("text/x-vcard",)
 
 
 @pytest.mark.parametrize("kind", ["text/x-amp-html", "text/watch-html", "text/calendar; method=REQUEST"])

@@ -21,6 +21,7 @@ from protocols.mail import compose, reply, screening, token
 from protocols.mail.address import Address
 from protocols.mail.compose import Notice, Text, Thread
 from protocols.mail.dkim import Signer, load_key
+from protocols.mail.lines import MARKER
 
 TOKEN = "mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dz"
 ROOT = f"<{TOKEN}@sms.example.net>"
@@ -68,7 +69,7 @@ def test_the_text_is_first_and_html_is_the_same_words() -> None:
     mail = mail_of("1 < 2\n\n<b>bold</b> & so", html=True)
     assert mail.get_content_type() == "multipart/alternative"
     plain, rich = mail.iter_parts()
-    assert plain.get_content().startswith(f"{reply.MARKER}\n\n1 < 2\n\n<b>bold</b> & so\n")
+    assert plain.get_content().startswith(f"{MARKER}\n\n1 < 2\n\n<b>bold</b> & so\n")
     assert "It is late.\nFrom +12025550150 to +12025550100, 2026-11-24 15:04:05 UTC" in plain.get_content()
     assert "1 &lt; 2<br>\n<br>\n&lt;b&gt;bold&lt;/b&gt; &amp; so" in rich.get_content()
     assert "http" not in rich.get_content()
@@ -76,7 +77,7 @@ def test_the_text_is_first_and_html_is_the_same_words() -> None:
 
 def test_one_that_wants_no_answer_does_not_ask_for_one() -> None:
     octets = compose.text_mail(thread(), OWNER, "<a@b>", text(), False)
-    assert reply.MARKER not in written(octets).get_content()
+    assert MARKER not in written(octets).get_content()
 
 
 def test_a_reply_to_it_finds_its_conversation_and_is_cut_right() -> None:
@@ -111,7 +112,7 @@ def test_what_others_wrote_is_never_a_header(bad: str, place: str) -> None:
         assert mail["Bcc"] is None
         assert mail["To"] == "owner@example.org"
         assert b"\nBcc:" not in octets
-        assert reply.MARKER in mail.get_content()
+        assert MARKER in mail.get_content()
 
 
 def test_half_a_character_is_replaced() -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from protocols.mail.reply import MARKER, strip
+from protocols.mail.lines import MARKER
+from protocols.mail.reply import strip
 from tests.unit.protocols.mail.shapes import ADDRESS, NAME, NOTICE, SUBJECT, quoted
 
 FILE = Path(__file__).resolve().parents[3] / "data" / "replies.txt"

@@ -10,8 +10,9 @@ import pytest
 
 from protocols.mail import reply
 from protocols.mail.body import MAX_TEXT
+from protocols.mail.lines import MARKER
 from protocols.mail.quotation import written
-from protocols.mail.reply import MARKER, strip
+from protocols.mail.reply import strip
 from tests.unit.protocols.mail.shapes import (
     ADDRESS,
     LANGUAGES,

@@ -5,7 +5,8 @@ from email import message_from_bytes
 import pytest
 
 from protocols.mail import reply
-from protocols.mail.reply import MARKER, strip
+from protocols.mail.lines import MARKER
+from protocols.mail.reply import strip
 from tests.unit.protocols.mail import shapes
 from tests.unit.protocols.mail.shapes import ADDRESS, LANGUAGES, NOTICE, SHAPES, mail, quoted
 
