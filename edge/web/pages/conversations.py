@@ -1,6 +1,6 @@
 """The Message Center: /conversations, /conversations/DID/PEER with what was said; /new: the first word."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from edge.web.pages import views
 from edge.web.pages.answers import Answer, Data, not_found, see_other
 from edge.web.pages.filters import Wanted, cursors, number_of
 from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
 from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
@@ -27,6 +28,7 @@ from edge.web.request import EdgeRequest
 from storage import contacts, conversations, drafts, numbers
 from storage.contacts import Contact
 from storage.conversations import ConversationView
+from storage.drafts import First
 from storage.errors import NotFound
 from storage.history import Filter
 from storage.records import Did, Role
@@ -36,6 +38,11 @@ log = structlog.get_logger(__name__)
 DEPTH = 2  # DID and peer
 SUGGESTIONS = 8
 MAX_TO = 100
+MAX_BEGUN = 12
+ELSEWHERE = N_(
+    "Another new message is being written in another window or on another device, and is kept. "
+    "This one stays in this window only, until one of the two is sent."
+)
 
 
 class CenterPage(MemberPage):
@@ -262,10 +269,6 @@ LEAVING = ("archive", "unread")
 """After these the conversation is left: to see it is to read it."""
 
 
-First = tuple[str, str, str]
-"""A first message to somebody: DID, recipient, text."""
-
-
 class New(CenterPage):
     """A message to somebody."""
 
@@ -286,42 +289,49 @@ class New(CenterPage):
         number = await self.portal.services.store.read(number_of, visitor.account_id, to)
         text = fields.text("text")
         written = source, self._number(number or to)[:MAX_TO], text
-        if fields.line("do") == "draft" and text.strip():
-            await self._keep(visitor, *written)
-            return Answer("", 204)
         if fields.line("do") == "draft":
-            await self._forget(visitor, await self._begun(visitor, fields))
-            return Answer("", 204)
+            return await self._draft(visitor, written, await self._begun(visitor, fields))
         draft = Draft(visitor.account_id, source, number or to, text, LEG)
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
-            await self._forget(visitor, written, await self._begun(visitor, fields))
+            await self._forget(visitor, written, *await self._begun(visitor, fields))
             return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
         return await self._form(request, visitor, sent)
 
-    async def _keep(self, visitor: Visitor, did: str, peer: str, text: str) -> None:
-        """What is written so far."""
+    async def _draft(self, visitor: Visitor, written: First, begun: Sequence[First]) -> Answer:
+        """Keep what is written so far, unless another window or device has had something else kept since."""
+        if not written[2].strip():
+            await self._forget(visitor, *begun)
+            return Answer("", 204)
         user, now_ms = visitor.user, self.portal.services.wall_ms()
-        await self.portal.services.store.writer.run(
+        is_kept = await self.portal.services.store.writer.run(
             "first draft",
-            lambda conn: drafts.put_first(conn, user.account_id, user.id, did, peer, text, now_ms),
+            lambda conn: drafts.put_first(conn, user.account_id, user.id, now_ms, written, begun),
         )
+        if is_kept:
+            return Answer("", 204)
+        refused = Setback(409, visitor.locale.gettext(ELSEWHERE))
+        return self.portal.page("setback.html", visitor, refused.status, setback=refused)
 
     async def _forget(self, visitor: Visitor, *written: First) -> None:
         """These, should one of them be what is kept; what is begun in another window stays."""
         user = visitor.user
 
         def run(conn: Connection) -> None:
-            for did, peer, text in written:
-                drafts.forget_first(conn, user.account_id, user.id, did, peer, text)
+            for one in written:
+                drafts.forget_first(conn, user.account_id, user.id, one)
 
         await self.portal.services.store.writer.run("first draft", run)
 
-    async def _begun(self, visitor: Visitor, fields: Fields) -> First:
-        """What this form was when it was kept last: recipient, DID and text, a line each at least."""
-        to, source, text = (*fields.text("begun").split("\n", 2), "", "", "")[:3]
-        number = await self.portal.services.store.read(number_of, visitor.account_id, to)
-        return source, self._number(number or to)[:MAX_TO], text
+    async def _begun(self, visitor: Visitor, fields: Fields) -> list[First]:
+        """What this form was when it was kept last, or may have been since: of each the recipient, DID and
+        text, a line each at least."""
+        found: dict[First, None] = {}
+        for written in dict.fromkeys(fields.texts("begun")[:MAX_BEGUN]):
+            to, source, text = (*written.split("\n", 2), "", "", "")[:3]
+            number = await self.portal.services.store.read(number_of, visitor.account_id, to)
+            found[source, self._number(number or to)[:MAX_TO], text] = None
+        return list(found)
 
     def _number(self, written: str) -> str:
         """As conversations have it, when it is one."""

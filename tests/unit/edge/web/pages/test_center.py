@@ -3,6 +3,7 @@
 import csv
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -173,7 +174,7 @@ def test_a_first_message_is_kept_on_the_server_until_it_is_sent(scene: Scene, me
         assert member.post("/new", csrf=csrf, do="draft", part="draft", **written).status == 204
 
     keep(to="Ann", from_=DID, text="Dear")
-    keep(to="(202) 555-0150", from_=DID, text="Dear\nAnn")
+    keep(to="(202) 555-0150", from_=DID, text="Dear\nAnn", begun=f"Ann\n{DID}\nDear")
     with scene.store.engine.snapshot() as conn:
         kept = conn.execute(draft.select()).all()
     assert [row.peer for row in kept] == ["+12025550150"], "one, which is found when the person is erased"
@@ -187,6 +188,37 @@ def test_a_first_message_is_kept_on_the_server_until_it_is_sent(scene: Scene, me
     keep(to=PEER, from_=DID, text=" ")
     with scene.store.engine.snapshot() as conn:
         assert conn.execute(draft.select()).all() == []
+
+
+def test_a_first_message_takes_no_draft_of_another_window_away(scene: Scene, member: Browser) -> None:
+    scene.member("other")
+    one, other = (Form("/new", member.get("/new").text).fields for _ in range(2))
+    begun = {"to": "202-555-0150", "from": DID, "text": "begun"}
+    was = "\n".join(begun[name] for name in ("to", "from", "text"))
+
+    def keep(fields: dict[str, str], *known: str, text: str, to: str = PEER) -> tuple[int, str]:
+        """The answer to a draft of this form, which may have had these kept before, and what is kept then."""
+        given = {"csrf": fields["csrf"], "do": "draft", "part": "draft", "to": to, "from": DID, "text": text}
+        body = urlencode([*given.items(), *(("begun", item) for item in (fields["begun"], *known))]).encode()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        status = member._send("POST", "/new", body, form).status
+        return status, Form("/new", member.get("/new").text).fields["text"]
+
+    assert keep(one, to=begun["to"], text="begun") == (204, "begun")
+    assert keep(other, text="of another window") == (409, "begun")
+    assert keep(other, "\n\nbegun", text="of another window") == (409, "begun"), "that was to somebody else"
+    assert keep(other, text="begun", to=begun["to"]) == (204, "begun"), "the same is no other"
+    assert keep(other, text=" ") == (204, "begun"), "who has written nothing has nothing to forget"
+    assert keep(one, "unheard of", was, text="begun, and more") == (204, "begun, and more")
+    assert keep(one, was, text="begun, and not known") == (409, "begun, and more")
+    member.headers["Accept-Language"] = "fr"
+    fields = {"csrf": one["csrf"], "do": "draft", "to": PEER, "from": DID, "text": "a third"}
+    refused = member.post("/new", **fields)
+    assert re.fullmatch(
+        r'<p class="problem" data-setback="">Un autre nouveau message .*</p>', refused.text.strip()
+    )
+    assert member.post("/new", **{**other, **begun, "text": "of another window"}).status == 303
+    assert Form("/new", member.get("/new").text).fields["text"] == "begun, and more", "it was not that one"
 
 
 def test_the_header_leads_to_the_contact(scene: Scene, member: Browser) -> None:
