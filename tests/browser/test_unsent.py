@@ -8,13 +8,11 @@ from playwright.sync_api import expect
 from storage import sessions
 from tests.browser.conftest import Complaints, Open
 from tests.browser.stage import OTHER_PHONE, PHONE, Person, Stage, now_ms
-from tests.browser.talk import live, log_in, saving, talk, thread_of
+from tests.browser.talk import GATEWAY, live, log_in, saving, talk, thread_of
 from tests.server import until
 
 PRESS_SEND = """() =>
   [...document.querySelectorAll("button")].find((button) => button.innerText === "Send")?.click()"""
-# With an icon of its own: a browser asks for one else, and complains that there is none.
-GATEWAY = "<link rel=icon href=data:,><h1>Gateway</h1>"
 
 
 def end_log_ins(stage: Stage, person: Person) -> None:

@@ -22,7 +22,7 @@ from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
 from edge.web.pages.reading import Pane, read_pane, read_slice
-from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback, new_key
+from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback, Steady, new_key
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, conversations, drafts, numbers
@@ -80,6 +80,12 @@ class CenterPage(MemberPage):
             key=self._key(request, setback),
             **variables,
         )
+
+    async def steady(self, visitor: Visitor, setback: Setback) -> Steady | None:
+        """For a form that does not come back, and has no script: see `Steady`."""
+        if setback.sentence or not visitor.may(Role.AGENT):
+            return None
+        return await self.portal.sending.steady(visitor)
 
     def _key(self, request: EdgeRequest, setback: Setback) -> str:
         """Of the form: the one under which it may have been sent already, else one of its own."""
@@ -152,7 +158,7 @@ class Conversation(CenterPage):
         await self._change(visitor, forget_draft, fields)
         if part(request):
             return await self._thread(request, visitor)
-        return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+        return _arrived(sent)
 
     # -- showing ----------------------------------------------------------------------------------
 
@@ -182,6 +188,7 @@ class Conversation(CenterPage):
             **variables,
             text=draft if text is None else text,
             begun=draft if text is None else Fields(request).text("begun"),
+            steady=await self.steady(visitor, setback),
             conversation_view=view,
             contact=contact,
             name="" if contact is None else contact.name,
@@ -217,6 +224,12 @@ class Conversation(CenterPage):
             "conversation read",
             lambda conn: conversations.mark_read(conn, account_id, self._did, self._peer, up_to_id, now_ms),
         ).addErrback(lambda failure: not_stored(log, "conversation_not_marked", failure))
+
+
+def _arrived(sent: Sent) -> Answer:
+    """To the message; who has asked for it before is told that it goes once."""
+    said = "?said=once" if sent.repeated else ""
+    return see_other(f"{views.conversation_path(sent.did, sent.peer)}{said}#m{sent.message_id}")
 
 
 Change = Callable[[Connection, Visitor, str, str, int, Fields], None]
@@ -295,7 +308,7 @@ class New(CenterPage):
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
             await self._forget(visitor, written, *await self._begun(visitor, fields))
-            return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+            return _arrived(sent)
         return await self._form(request, visitor, sent)
 
     async def _draft(self, visitor: Visitor, written: First, begun: Sequence[First]) -> Answer:
@@ -357,6 +370,7 @@ class New(CenterPage):
             visitor,
             "new.html",
             setback,
+            steady=await self.steady(visitor, setback),
             form=form,
             begun=begun,
             fresh=fresh,

@@ -44,11 +44,48 @@ def test_a_form_that_is_sent_twice_sends_once(scene: Scene, member: Browser) -> 
     fields.pop("do", None)
     first, second = member.post(THREAD, **fields), member.post(THREAD, **fields)
     assert (first.status, first.headers["location"]) == (303, f"{THREAD}#m42")
-    assert (second.status, second.headers["location"]) == (303, f"{THREAD}#m42")
+    assert (second.status, second.headers["location"]) == (303, f"{THREAD}?said=once#m42")
+    assert "This message was sent already, and goes once." in member.follow(second).text
     assert [draft.text for draft in scene.outbox.drafts] == ["once"]
     scene.restart()
-    assert member.post(THREAD, **fields).headers["location"] == f"{THREAD}#m42"
+    assert member.post(THREAD, **fields).headers["location"] == f"{THREAD}?said=once#m42"
     assert len(scene.outbox.drafts) == 1, "kept in the store, with the message"
+
+
+def test_without_a_script_a_form_has_its_key_until_something_is_sent(
+    scene: Scene, member: Browser, time: Time
+) -> None:
+    scene.message()
+
+    def fields(page: str, browser: Browser = member) -> dict[str, str]:
+        html = browser.get(page).text
+        found = Form(page, html).fields
+        (of_the_script, steady) = re.findall(r'name="key" value="([^"]+)"', html)
+        assert f'<noscript><input type="hidden" name="key" value="{steady}"></noscript>' in html
+        assert (found["key"], of_the_script in seen) == (steady, False), "with a script each form has its own"
+        seen.add(of_the_script)
+        return found
+
+    seen: set[str] = set()
+    first, again = fields("/new"), fields("/new")
+    assert first["key"] == again["key"] == fields(THREAD)["key"]
+    assert fields("/new", scene.member("other"))["key"] != first["key"]
+    written = {"from": DID, "to": PEER, "text": "hello"}
+    scene.outbox.error = Unavailable("Just starting.", 2)
+    assert member.post("/new", **{**first, **written}).status == 503
+    scene.outbox.error = None
+    assert fields("/new")["key"] == first["key"], "nothing was sent yet"
+    assert "Sent last:" not in member.get("/new").text
+    assert member.post("/new", **{**again, **written}).headers["location"] == f"{THREAD}#m42"
+    late = member.post("/new", **{**first, **written})
+    assert late.headers["location"] == f"{THREAD}?said=once#m42"
+    assert [draft.text for draft in scene.outbox.drafts[1:]] == ["hello"]
+    assert f'Sent last: <a href="{THREAD}#m42">' in member.get("/new").text
+    time.advance(1)
+    for _ in range(2):  # who means it again loads the form anew
+        assert "said" not in member.post("/new", **{**fields("/new"), **written}).headers["location"]
+        time.advance(1)
+    assert [draft.text for draft in scene.outbox.drafts[1:]] == ["hello"] * 3
 
 
 def test_another_text_under_the_same_key_is_another_message(scene: Scene, member: Browser) -> None:
