@@ -17,7 +17,8 @@ MAX_LIMIT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A number with a name. ``folded`` is the name as lists sort and compare it."""
+    """A number with a name. ``folded`` is the name as lists sort and compare it, ``label`` says which of his
+    numbers it is ("mobile")."""
 
     id: int
     account_id: int
@@ -27,6 +28,7 @@ class Contact:
     notes: str
     created_at: int
     updated_at: int
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,13 @@ def put(
     now_ms: int,
     *,
     notes: str = "",
+    label: str = "",
 ) -> Contact:
-    """The contact of this number, made or renamed."""
-    name, notes = storable(name), storable(notes)
+    """The contact of this number, made or renamed; ``label`` is for one that is made."""
+    name, notes, label = storable(name), storable(notes), storable(label)
     found = of_number(connection, account_id, number)
     if found is None:
-        added = Contact(next_id(), account_id, number, name, fold(name), notes, now_ms, now_ms)
+        added = Contact(next_id(), account_id, number, name, fold(name), notes, now_ms, now_ms, label)
         connection.execute(insert(contact).values([getattr(added, column.name) for column in contact.c]))
         return added
     return change(connection, account_id, found.id, now_ms, name=name, notes=notes)
@@ -80,16 +83,22 @@ def change(
     number: str | None = None,
     name: str | None = None,
     notes: str | None = None,
+    label: str | None = None,
 ) -> Contact:
-    """Change a contact; None leaves as it is. Raises NotFound, Conflict when another has the number."""
+    """Change a contact; None leaves as it is, but a number of his brings its label. Raises NotFound, Conflict
+    when another has the number."""
     if get(connection, account_id, contact_id) is None:
         raise NotFound("There is no such contact.")
     if number is not None:
         other = of_number(connection, account_id, number)
         if other is not None and other.id != contact_id:
             raise Conflict(f"The number {number} is another contact's.")
-    name, notes = (None if text is None else storable(text) for text in (name, notes))
-    given = {"number": number, "name": name, "notes": notes, "folded": None if name is None else fold(name)}
+        if label is None:
+            more = more_numbers(connection, account_id, [contact_id]).get(contact_id, ())
+            label = next((item.label for item in more if item.number == number), None)
+    name, notes, label = (None if text is None else storable(text) for text in (name, notes, label))
+    folded = None if name is None else fold(name)
+    given = {"number": number, "name": name, "notes": notes, "folded": folded, "label": label}
     values = {column: value for column, value in given.items() if value is not None}
     connection.execute(
         update(contact).where(*_mine(account_id, contact_id)).values(**values, updated_at=now_ms)
@@ -223,7 +232,7 @@ def merge(
     more = more_numbers(connection, account_id, [contact_id, *ids])
     joined = list(more.get(contact_id, ()))
     for item in found:
-        joined += [MoreNumber(item.number, ""), *more.get(item.id, ())]
+        joined += [MoreNumber(item.number, item.label), *more.get(item.id, ())]
     notes = "\n\n".join(dict.fromkeys(item.notes.strip() for item in (kept, *found) if item.notes.strip()))
     memberships = select(contact_membership.c.group_id).where(
         contact_membership.c.contact_id.in_([contact_id, *ids])

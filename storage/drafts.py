@@ -13,6 +13,10 @@ from storage.text import storable
 FIRST = "new "
 """Before the DID of a text to somebody with whom no conversation is there: it is not that one's draft."""
 
+First = tuple[str, str, str]
+"""A first message to somebody: DID, peer (whom the user has named so far, a number or the beginning of a
+name), and text."""
+
 
 def put(
     connection: Connection, account_id: int, user_id: int, did: str, peer: str, text: str, now_ms: int
@@ -55,24 +59,36 @@ def purge(connection: Connection, before_ms: int, limit: int) -> int:
 
 
 def put_first(
-    connection: Connection, account_id: int, user_id: int, did: str, peer: str, text: str, now_ms: int
-) -> None:
-    """Keep this text as the user's first message to somebody, in place of the one before; ``peer`` is whom he
-    has named so far, a number or the beginning of a name. An empty one forgets it.
+    connection: Connection,
+    account_id: int,
+    user_id: int,
+    now_ms: int,
+    written: First,
+    known: Collection[First] = (),
+) -> bool:
+    """Keep this as the user's first message to somebody, in place of the one before; an empty one forgets
+    it.
+
+    ``known`` is what whoever wrote it may have had kept before: when another one is kept, of another window
+    or device, that one stays, and the answer is False.
     """
+    kept = first(connection, account_id, user_id)
+    if kept[2] and kept not in [(did, peer, storable(text)) for did, peer, text in (written, *known)]:
+        return False
+    did, peer, text = written
     connection.execute(delete(draft).where(*_first(account_id, user_id)))
     put(connection, account_id, user_id, f"{FIRST}{did}", peer, text, now_ms)
+    return True
 
 
-def forget_first(
-    connection: Connection, account_id: int, user_id: int, did: str, peer: str, text: str
-) -> None:
+def forget_first(connection: Connection, account_id: int, user_id: int, written: First) -> None:
     """Forget the user's first message to somebody, if it is this one."""
+    did, peer, text = written
     forget(connection, account_id, user_id, f"{FIRST}{did}", peer, [text])
 
 
-def first(connection: Connection, account_id: int, user_id: int) -> tuple[str, str, str]:
-    """DID, peer and text of that one; all are "" when there is none."""
+def first(connection: Connection, account_id: int, user_id: int) -> First:
+    """The one that is kept; all of it is "" when there is none."""
     query = select(draft.c.did, draft.c.peer, draft.c.text).where(*_first(account_id, user_id))
     row = connection.execute(query).first()
     return ("", "", "") if row is None else (row.did.removeprefix(FIRST), row.peer, row.text)

@@ -45,6 +45,17 @@ def find(connection: Connection, account_id: int, scope: Scope, now_ms: int) -> 
     return None if row is None else Answer(*row[5:])
 
 
+def newest(connection: Connection, account_id: int, scope: Scope, now_ms: int) -> tuple[str, Answer] | None:
+    """The key and the answer of what was done last by who asks in this scope, whatever its key; None when
+    nothing was, that is still kept."""
+    query = select(idempotency).where(*_same(scope)[:-1], idempotency.c.account_id == account_id)
+    last = query.where(idempotency.c.expires_at > now_ms).order_by(
+        idempotency.c.created_at.desc(), idempotency.c.key.desc()
+    )
+    row = connection.execute(last.limit(1)).first()
+    return None if row is None else (row.key, Answer(*row[5:]))
+
+
 def find_many(connection: Connection, asked: Sequence[tuple[int, Scope]], now_ms: int) -> list[Answer | None]:
     """As `find`, for many at once, each with its account."""
     conditions = [column.in_({scope[place] for _, scope in asked}) for place, column in enumerate(_KEY)]

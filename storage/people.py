@@ -96,12 +96,13 @@ class _Plan:
             self.memberships[group, identity] = None
 
     def _add(self, person: Incoming) -> int:
-        identity, number = self.next_id(), person.numbers[0].number
-        self.owners[number] = identity
+        identity, first = self.next_id(), person.numbers[0]
+        self.owners[first.number] = identity
         self.added[identity] = {
             "id": identity,
             "account_id": self.account_id,
-            "number": number,
+            "number": first.number,
+            "label": first.label,
             "name": person.name,
             "folded": fold(person.name),
             "notes": person.notes,

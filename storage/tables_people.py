@@ -10,6 +10,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from storage.schema import Id, key, metadata
@@ -31,6 +32,7 @@ contact = Table(
     Column("notes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("label", Text, nullable=False, server_default=text("''")),
     UniqueConstraint("account_id", "number"),
 )
 Index("ix_contact_folded", contact.c.account_id, contact.c.folded, contact.c.id)

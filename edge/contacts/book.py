@@ -54,7 +54,7 @@ def people(connection: Connection, account_id: int) -> Iterator[Person]:
         for item in page:
             others = tuple((other.number, other.label) for other in more.get(item.id, ()))
             names = tuple(group.name for group in groups.get(item.id, ()))
-            yield Person(item.name, ((item.number, ""), *others), item.notes, names)
+            yield Person(item.name, ((item.number, item.label), *others), item.notes, names)
         after = page[-1]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from edge.contacts import Broken, Fault, Person
 
 BYTE_ORDER_MARK = "\ufeff"
-COLUMNS = ("name", "number", "notes", "groups")
+COLUMNS = ("name", "number", "label", "notes", "groups")
 MORE_COLUMNS = ("number {}", "label {}")
 """Of a person's second number, third …"""
 
@@ -74,9 +74,10 @@ def write(people: Iterable[Person]) -> str:
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow([*COLUMNS, *more])
     for person in everybody:
-        (number, _), *others = person.numbers
+        (number, first), *others = person.numbers
         groups = "; ".join(map(_group, person.groups))
-        cells = [_cell(_BREAK.sub(" ", person.name)), number, _cell(person.notes), _cell(groups)]
+        name = _cell(_BREAK.sub(" ", person.name))
+        cells = [name, number, _cell(first), _cell(person.notes), _cell(groups)]
         writer.writerow(cells + [cell for other, label in others for cell in (other, _cell(label))])
     return BYTE_ORDER_MARK + written.getvalue()
 

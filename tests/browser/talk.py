@@ -8,6 +8,9 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Open
 from tests.browser.stage import PASSWORD, PHONE, Person, Stage
 
+# With an icon of its own: a browser asks for one else, and complains that there is none.
+GATEWAY = "<link rel=icon href=data:,><h1>Gateway</h1>"
+
 
 def thread_of(person: Person, peer: str = PHONE) -> str:
     return f"/conversations/{person.did}/{peer}"

@@ -8,13 +8,11 @@ from playwright.sync_api import expect
 from storage import sessions
 from tests.browser.conftest import Complaints, Open
 from tests.browser.stage import OTHER_PHONE, PHONE, Person, Stage, now_ms
-from tests.browser.talk import live, log_in, saving, talk, thread_of
+from tests.browser.talk import GATEWAY, live, log_in, saving, talk, thread_of
 from tests.server import until
 
 PRESS_SEND = """() =>
   [...document.querySelectorAll("button")].find((button) => button.innerText === "Send")?.click()"""
-# With an icon of its own: a browser asks for one else, and complains that there is none.
-GATEWAY = "<link rel=icon href=data:,><h1>Gateway</h1>"
 
 
 def end_log_ins(stage: Stage, person: Person) -> None:
@@ -290,8 +288,9 @@ def test_an_answer_from_an_older_page_goes_once(
 
 
 def test_sending_one_new_message_leaves_the_draft_of_another(
-    opened: Open, stage: Stage, person: Person
+    opened: Open, stage: Stage, person: Person, complaints: Complaints
 ) -> None:
+    complaints.allowed = "409"  # should it take so long that it is to be kept
     one = opened(person, "/new")
     other = one.context.new_page()
     other.goto("/new")
@@ -306,6 +305,73 @@ def test_sending_one_new_message_leaves_the_draft_of_another(
     one.goto("/new")
     expect(one.get_by_role("textbox", name="Text")).to_have_value("a long draft")
     expect(one.get_by_label("To", exact=True)).to_have_value(OTHER_PHONE)
+
+
+def test_two_windows_with_new_messages_keep_both(
+    opened: Open, stage: Stage, person: Person, complaints: Complaints
+) -> None:
+    complaints.allowed = "409"
+    one = opened(person, "/new")
+    other = one.context.new_page()
+    other.goto("/new")
+    one.get_by_label("To", exact=True).fill(PHONE)
+    with saving(one):
+        one.get_by_role("textbox", name="Text").fill("in the one window")
+    other.get_by_label("To", exact=True).fill(OTHER_PHONE)
+    text, setback = other.get_by_role("textbox", name="Text"), other.locator("#setback")
+    text.fill("in the other")
+    expect(setback).to_contain_text("This one stays in this window only")
+    text.press_sequentially("!")
+    expect(setback).to_contain_text("This one stays in this window only")
+    other.reload()
+    expect(text).to_have_value("in the other!")
+    expect(other.get_by_label("To", exact=True)).to_have_value(OTHER_PHONE)
+    with saving(other) as answer:
+        text.fill("in the other window")
+    assert answer.value.status == 409, "a reload does not make it the one that is kept"
+    one.reload()
+    expect(one.get_by_role("textbox", name="Text")).to_have_value("in the one window")
+    with saving(one) as answer:
+        one.get_by_role("textbox", name="Text").fill("in the one window, and more")
+    assert answer.value.status == 204
+    written = f"in the one window, by {person.user.login}"
+    one.get_by_role("textbox", name="Text").fill(written)
+    one.get_by_role("button", name="Send").click()
+    expect(one.get_by_role("log")).to_contain_text(written)
+    with saving(other) as answer:
+        text.fill("in the other window, and kept")
+    assert answer.value.status == 204
+    expect(setback).to_be_empty()
+    one.goto("/new")
+    expect(one.get_by_role("textbox", name="Text")).to_have_value("in the other window, and kept")
+
+
+def test_a_draft_whose_answer_is_lost_is_not_taken_for_another_windows(
+    opened: Open, stage: Stage, person: Person, complaints: Complaints
+) -> None:
+    complaints.allowed = "ERR_FAILED"
+    page = opened(person, "/new")
+    taken: list[int] = []
+
+    def take_and_lose(route: Any) -> None:
+        """The server keeps the first one; nobody hears of it."""
+        if "text=kept" in (route.request.post_data or "") and not taken:
+            taken.append(route.fetch().status)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/new", take_and_lose)
+    page.get_by_label("To", exact=True).fill(PHONE)
+    text = page.get_by_role("textbox", name="Text")
+    with page.expect_event("requestfailed"):
+        text.fill("kept")
+    assert taken == [204]
+    with saving(page) as answer:
+        text.fill("kept, and more")
+    assert answer.value.status == 204
+    page.goto("/new")
+    expect(text).to_have_value("kept, and more")
 
 
 def test_what_may_not_have_arrived_is_in_sight(

@@ -1,9 +1,12 @@
 """Without JavaScript: everything by links and plain forms."""
 
+from typing import Any
+
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Complaints, Open
 from tests.browser.stage import PASSWORD, PHONE, Person, Stage
+from tests.browser.talk import GATEWAY
 from tests.server import until
 
 
@@ -44,6 +47,45 @@ def test_a_new_message_to_a_name(opened: Open, stage: Stage, person: Person) -> 
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".bubble.mt .text")).to_have_text(written)
     until(lambda: written in stage.texts_of(), "the phone has it")
+
+
+def test_who_goes_back_from_a_proxys_error_and_sends_again_sends_once(
+    opened: Open, stage: Stage, person: Person, complaints: Complaints
+) -> None:
+    complaints.allowed = "504"
+    page = opened(person, "/new", java_script_enabled=False)
+    written = f"once, without a script, by {person.user.login}"
+    held: list[str] = []
+
+    def hold(route: Any) -> None:
+        """A proxy gives up on a request that is on its way yet."""
+        if route.request.method == "POST":
+            held.append(route.request.post_data)
+            route.fulfill(status=504, content_type="text/html", body=GATEWAY)
+        else:
+            route.continue_()
+
+    def write() -> None:
+        page.get_by_label("To", exact=True).fill(PHONE)
+        page.get_by_label("Text", exact=True).fill(written)
+        page.get_by_role("button", name="Send").click()
+
+    page.route("**/new", hold)
+    write()
+    expect(page.get_by_role("heading", name="Gateway")).to_be_visible()
+    page.unroute("**/new")
+    page.go_back()
+    write()
+    expect(page.locator(".bubble.mt .text")).to_have_text([written])
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": stage.base}
+    late = page.request.post("/new", data=held[0], headers=form)
+    assert (late.status, "?said=once#m" in late.url) == (200, True), late.url
+    page.reload()
+    expect(page.locator(".bubble.mt .text")).to_have_text([written])
+    until(lambda: written in stage.texts_of(), "the phone has it")
+    assert stage.texts_of().count(written) == 1
+    page.goto("/new")
+    expect(page.locator("noscript p")).to_contain_text(f"Sent last: {PHONE}")
 
 
 def test_search_and_filters(opened: Open, stage: Stage, person: Person) -> None:

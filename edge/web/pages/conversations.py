@@ -1,6 +1,6 @@
 """The Message Center: /conversations, /conversations/DID/PEER with what was said; /new: the first word."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,16 +17,18 @@ from edge.web.pages import views
 from edge.web.pages.answers import Answer, Data, not_found, see_other
 from edge.web.pages.filters import Wanted, cursors, number_of
 from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
 from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
 from edge.web.pages.reading import Pane, read_pane, read_slice
-from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback, new_key
+from edge.web.pages.sending import LEG, NO_SETBACK, Sent, Setback, Steady, new_key
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, conversations, drafts, numbers
 from storage.contacts import Contact
 from storage.conversations import ConversationView
+from storage.drafts import First
 from storage.errors import NotFound
 from storage.history import Filter
 from storage.records import Did, Role
@@ -36,6 +38,11 @@ log = structlog.get_logger(__name__)
 DEPTH = 2  # DID and peer
 SUGGESTIONS = 8
 MAX_TO = 100
+MAX_BEGUN = 12
+ELSEWHERE = N_(
+    "Another new message is being written in another window or on another device, and is kept. "
+    "This one stays in this window only, until one of the two is sent."
+)
 
 
 class CenterPage(MemberPage):
@@ -73,6 +80,12 @@ class CenterPage(MemberPage):
             key=self._key(request, setback),
             **variables,
         )
+
+    async def steady(self, visitor: Visitor, setback: Setback) -> Steady | None:
+        """For a form that does not come back, and has no script: see `Steady`."""
+        if setback.sentence or not visitor.may(Role.AGENT):
+            return None
+        return await self.portal.sending.steady(visitor)
 
     def _key(self, request: EdgeRequest, setback: Setback) -> str:
         """Of the form: the one under which it may have been sent already, else one of its own."""
@@ -145,7 +158,7 @@ class Conversation(CenterPage):
         await self._change(visitor, forget_draft, fields)
         if part(request):
             return await self._thread(request, visitor)
-        return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+        return _arrived(sent)
 
     # -- showing ----------------------------------------------------------------------------------
 
@@ -175,6 +188,7 @@ class Conversation(CenterPage):
             **variables,
             text=draft if text is None else text,
             begun=draft if text is None else Fields(request).text("begun"),
+            steady=await self.steady(visitor, setback),
             conversation_view=view,
             contact=contact,
             name="" if contact is None else contact.name,
@@ -210,6 +224,12 @@ class Conversation(CenterPage):
             "conversation read",
             lambda conn: conversations.mark_read(conn, account_id, self._did, self._peer, up_to_id, now_ms),
         ).addErrback(lambda failure: not_stored(log, "conversation_not_marked", failure))
+
+
+def _arrived(sent: Sent) -> Answer:
+    """To the message; who has asked for it before is told that it goes once."""
+    said = "?said=once" if sent.repeated else ""
+    return see_other(f"{views.conversation_path(sent.did, sent.peer)}{said}#m{sent.message_id}")
 
 
 Change = Callable[[Connection, Visitor, str, str, int, Fields], None]
@@ -262,10 +282,6 @@ LEAVING = ("archive", "unread")
 """After these the conversation is left: to see it is to read it."""
 
 
-First = tuple[str, str, str]
-"""A first message to somebody: DID, recipient, text."""
-
-
 class New(CenterPage):
     """A message to somebody."""
 
@@ -286,42 +302,49 @@ class New(CenterPage):
         number = await self.portal.services.store.read(number_of, visitor.account_id, to)
         text = fields.text("text")
         written = source, self._number(number or to)[:MAX_TO], text
-        if fields.line("do") == "draft" and text.strip():
-            await self._keep(visitor, *written)
-            return Answer("", 204)
         if fields.line("do") == "draft":
-            await self._forget(visitor, await self._begun(visitor, fields))
-            return Answer("", 204)
+            return await self._draft(visitor, written, await self._begun(visitor, fields))
         draft = Draft(visitor.account_id, source, number or to, text, LEG)
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
-            await self._forget(visitor, written, await self._begun(visitor, fields))
-            return see_other(f"{views.conversation_path(sent.did, sent.peer)}#m{sent.message_id}")
+            await self._forget(visitor, written, *await self._begun(visitor, fields))
+            return _arrived(sent)
         return await self._form(request, visitor, sent)
 
-    async def _keep(self, visitor: Visitor, did: str, peer: str, text: str) -> None:
-        """What is written so far."""
+    async def _draft(self, visitor: Visitor, written: First, begun: Sequence[First]) -> Answer:
+        """Keep what is written so far, unless another window or device has had something else kept since."""
+        if not written[2].strip():
+            await self._forget(visitor, *begun)
+            return Answer("", 204)
         user, now_ms = visitor.user, self.portal.services.wall_ms()
-        await self.portal.services.store.writer.run(
+        is_kept = await self.portal.services.store.writer.run(
             "first draft",
-            lambda conn: drafts.put_first(conn, user.account_id, user.id, did, peer, text, now_ms),
+            lambda conn: drafts.put_first(conn, user.account_id, user.id, now_ms, written, begun),
         )
+        if is_kept:
+            return Answer("", 204)
+        refused = Setback(409, visitor.locale.gettext(ELSEWHERE))
+        return self.portal.page("setback.html", visitor, refused.status, setback=refused)
 
     async def _forget(self, visitor: Visitor, *written: First) -> None:
         """These, should one of them be what is kept; what is begun in another window stays."""
         user = visitor.user
 
         def run(conn: Connection) -> None:
-            for did, peer, text in written:
-                drafts.forget_first(conn, user.account_id, user.id, did, peer, text)
+            for one in written:
+                drafts.forget_first(conn, user.account_id, user.id, one)
 
         await self.portal.services.store.writer.run("first draft", run)
 
-    async def _begun(self, visitor: Visitor, fields: Fields) -> First:
-        """What this form was when it was kept last: recipient, DID and text, a line each at least."""
-        to, source, text = (*fields.text("begun").split("\n", 2), "", "", "")[:3]
-        number = await self.portal.services.store.read(number_of, visitor.account_id, to)
-        return source, self._number(number or to)[:MAX_TO], text
+    async def _begun(self, visitor: Visitor, fields: Fields) -> list[First]:
+        """What this form was when it was kept last, or may have been since: of each the recipient, DID and
+        text, a line each at least."""
+        found: dict[First, None] = {}
+        for written in dict.fromkeys(fields.texts("begun")[:MAX_BEGUN]):
+            to, source, text = (*written.split("\n", 2), "", "", "")[:3]
+            number = await self.portal.services.store.read(number_of, visitor.account_id, to)
+            found[source, self._number(number or to)[:MAX_TO], text] = None
+        return list(found)
 
     def _number(self, written: str) -> str:
         """As conversations have it, when it is one."""
@@ -347,6 +370,7 @@ class New(CenterPage):
             visitor,
             "new.html",
             setback,
+            steady=await self.steady(visitor, setback),
             form=form,
             begun=begun,
             fresh=fresh,

@@ -34,12 +34,15 @@ class Fields:
 
     def text(self, name: str) -> str:
         """The field's value, with the newlines of Unix; "" when it is not there. Raises PageProblem."""
-        values = self._args.get(name.encode(), [b""])
+        return next(reversed(self.texts(name)), "")
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a field that comes several times, as `text` gives one."""
         try:
-            written = values[-1].decode()
+            written = [value.decode() for value in self._args.get(name.encode(), [])]
         except UnicodeDecodeError:
             raise PageProblem(400, "The form is not in UTF-8.") from None
-        return written[:MAX_TEXT].replace("\r\n", "\n").replace("\r", "\n")
+        return [value[:MAX_TEXT].replace("\r\n", "\n").replace("\r", "\n") for value in written]
 
     def line(self, name: str) -> str:
         """The same for a field of one line: without white space around it, and nothing unprintable in it."""

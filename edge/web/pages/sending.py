@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from twisted.internet.defer import Deferred
@@ -18,6 +18,7 @@ from edge.web.pages.answers import retry_after
 from edge.web.pages.locales import N_, Locale
 from edge.web.pages.sessions import Visitor
 from edge.web.services import WebServices
+from storage import idempotency
 from storage.idempotency import Scope
 from storage.statements import Writes
 
@@ -64,13 +65,37 @@ class Sent:
     repeated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """The key of a form without a script, and what its user has sent last, at ``at_ms``, if anything.
+
+    It is the same however often the form is loaded, until the user has sent something: who goes back from a
+    proxy's error and sends once more sends the same.
+    """
+
+    key: str
+    last: Sent | None = None
+    at_ms: int = 0
+
+
 class Sending:
     """I submit drafts. ``key`` is made by the form or its script: the same text under the same key goes once,
     however often it comes; another text is another message."""
 
     def __init__(self, services: WebServices) -> None:
+        self._store = services.store
+        self._wall_ms = services.wall_ms
         self._outbound = services.outbound
         self._idempotency = Idempotency(services.store, services.wall_ms)
+
+    async def steady(self, visitor: Visitor) -> Steady:
+        """For the forms of this user, as long as he sends nothing."""
+        scope, now_ms = _scope(visitor, ""), self._wall_ms()
+        found = await self._store.read(idempotency.newest, visitor.account_id, scope, now_ms)
+        if found is None:
+            return Steady(_steady_key(visitor, ""))
+        key, answer = found
+        return Steady(_steady_key(visitor, key), _sent_before(answer.response), answer.created_at)
 
     async def send(self, visitor: Visitor, draft: Draft, key: str) -> Sent | Setback:
         """What became of it, once it is committed."""
@@ -85,8 +110,7 @@ class Sending:
         except Unavailable as error:
             return Setback(503, error.sentence, headers=(retry_after(error.retry_after),))
         octets = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
-        body = orjson.loads(octets)
-        return Sent(body["message"], body["did"], body["peer"], reply.headers == REPLAYED)
+        return replace(_sent_before(octets), repeated=reply.headers == REPLAYED)
 
     def _submit(self, draft: Draft, keep: Keep | None) -> Deferred[Reply]:
         def also(outcomes: Sequence[Outcome]) -> Writes:
@@ -118,12 +142,26 @@ def setback(error: Refused, locale: Locale) -> Setback:
 def _asked(visitor: Visitor, draft: Draft, key: str) -> Asked:
     digest = hashlib.sha256(orjson.dumps((draft.source, draft.destination, draft.text))).digest()
     # The digest is part of the key: who goes back, mends the text and sends again means another message.
-    scope = Scope(visitor.user.id, "POST", "/conversations", f"{key}:{digest.hex()[:32]}")
-    return Asked(visitor.account_id, scope, digest)
+    return Asked(visitor.account_id, _scope(visitor, f"{key}:{digest.hex()[:32]}"), digest)
+
+
+def _scope(visitor: Visitor, key: str) -> Scope:
+    return Scope(visitor.user.id, "POST", "/conversations", key)
+
+
+def _steady_key(visitor: Visitor, last: str) -> str:
+    """Another one after each message, which has a key that no other has."""
+    return hashlib.sha256(orjson.dumps((visitor.user.id, last))).hexdigest()[: 2 * KEY_OCTETS]
 
 
 def _reply(accepted: Accepted) -> Reply:
     return Reply(202, {"message": accepted.message_id, "did": accepted.did, "peer": accepted.peer})
+
+
+def _sent_before(response: str | bytes) -> Sent:
+    """What a reply of `_reply` is about."""
+    body = orjson.loads(response)
+    return Sent(body["message"], body["did"], body["peer"])
 
 
 def _sent(accepted: Accepted) -> Sent:

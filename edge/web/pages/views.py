@@ -9,7 +9,7 @@ from jinja2.runtime import Context
 
 from edge.carrier_errors import GIVEN_UP, OPTED_OUT, error_of
 from edge.web.api.views import iso
-from edge.web.pages import terms
+from edge.web.pages import outcomes, terms
 from edge.web.pages.locales import N_, Locale
 from storage.messages import status_of
 from storage.records import DeliveryState, MessageFlag, MessageStatus, MessageView, PartFlag, PartRecord
@@ -168,6 +168,18 @@ def state_word(context: Context, state: DeliveryState) -> str:
 
 
 @pass_context
+def event_word(context: Context, event: str) -> str:
+    """The state of a message that a delivery tells of."""
+    return _locale(context).gettext(WORDS[MessageStatus(event)]) if event in set(MessageStatus) else event
+
+
+@pass_context
+def outcome_word(context: Context, code: str) -> str:
+    """What came of a try."""
+    return outcomes.outcome_word(code, _locale(context))
+
+
+@pass_context
 def deliveries_words(context: Context, view: MessageView) -> str:
     """What became of it, handler by handler, in a few words."""
     locale = _locale(context)
@@ -212,6 +224,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "date": date,
     "day": day,
     "deliveries_words": deliveries_words,
+    "event_word": event_word,
     "excerpt": excerpt,
     "full": full,
     "handler_word": handler_word,
@@ -221,6 +234,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "leg_word": leg_word,
     "line": line,
     "number": number,
+    "outcome_word": outcome_word,
     "part_error": part_error,
     "part_word": part_word,
     "pending": pending,

@@ -7,6 +7,7 @@ import { keep, kept, loggedOut, refusal, settled, untell, wait, waiting } from "
 import { _ } from "./words.mjs";
 
 const DRAFT_MS = 800, DRAFT_AGAIN_MS = 2_000, DRAFT_SELDOM_MS = 60_000;
+const KNOWN = 8, KEEPALIVE_OCTETS = 60_000; // of what is sent while a page is left a browser takes 64 KiB
 const TRIES = 2, AGAIN_MS = 1500, ANSWER_MS = 60_000;
 const KEY_HOLDS_MS = 23 * 3_600_000; // the server knows a key for a day
 const thread = document.getElementById("thread");
@@ -19,6 +20,10 @@ const text = form?.elements.text;
 const DRAFTED = form ? ["text"] : ["to", "from", "text"];
 let saving = 0, pause = DRAFT_AGAIN_MS;
 let asked = null; // the key under which this first message was sent, if it was
+// What the server may have of this first message: the one it was begun with or has answered for, then those that it
+// has not answered for. What else it has is of another window, and stays: then this one is `aside`.
+let known = first ? [first.elements.begun.value] : [];
+let aside = false;
 
 function fields(more) {
   return new URLSearchParams({ csrf: form.elements.csrf.value, ...more });
@@ -33,25 +38,43 @@ function drafted() {
 async function save() {
   notLater();
   const place = form ?? first, now = drafted(), same = () => DRAFTED.every((name) => now[name] === drafted()[name]);
-  const { csrf, begun } = place.elements, before = begun.value;
+  const { csrf, begun } = place.elements, before = begun.value, one = asOne(now);
   const body = new URLSearchParams({ csrf: csrf.value, do: "draft", part: "draft", begun: before, ...now });
+  for (const other of known) body.append("begun", other);
   // The server forgets it by this when it is sent, whatever it is then.
-  if (now.text.trim()) begun.value = DRAFTED.map((name) => now[name]).join("\n");
-  const answer = await fetch(place.action, { method: "POST", body, keepalive: now.text.length < 20_000 }).catch(() => null);
+  if (now.text.trim()) begun.value = one;
+  if (first && now.text.trim()) learn(one);
+  const keepalive = body.toString().length < KEEPALIVE_OCTETS;
+  const answer = await fetch(place.action, { method: "POST", body, keepalive }).catch(() => null);
   if (answer?.status === 204) {
     pause = DRAFT_AGAIN_MS;
+    if (known.includes(one)) known = known.slice(known.indexOf(one));
+    if (aside) untell();
+    aside = false;
     // Whom it is to is kept in the window alone while there is no text, and so is a key.
     if (same() && (form || now.text.trim()) && !asked) keep(null);
     return;
   }
   begun.value = before;
   if (answer?.redirected) return loggedOut();
-  const why = answer?.status === 403 ? await refusal(answer).catch(() => null) : null;
-  if (why) return why.tell();
+  const why = [403, 409].includes(answer?.status) ? await refusal(answer).catch(() => null) : null;
+  const told = aside;
+  aside = answer?.status === 409;
+  if (why) return told && aside ? undefined : why.tell();
   if (same()) {
     later(pause);
     pause = Math.min(pause * 2, DRAFT_SELDOM_MS);
   }
+}
+
+// A first message as the server reads what it was.
+function asOne(written) {
+  return DRAFTED.map((name) => written[name]).join("\n");
+}
+
+function learn(one) {
+  const others = known.filter((other) => other !== one);
+  known = [...others.slice(0, 1), ...others.slice(1).slice(-KNOWN), one];
 }
 
 function later(ms) {
@@ -218,16 +241,23 @@ if (first) {
     area.dispatchEvent(new Event("input"));
   }
   asked = left?.key;
+  if (left?.begun) { // it is not what the page was made with: what is kept may be of another window by now
+    known = left.begun;
+    learn(asOne(left));
+    const { begun } = first.elements;
+    if (first.dataset.fresh !== "yes") learn(begun.value);
+    else if (!known.includes(begun.value)) begun.value = asOne(left);
+  }
   const keepAll = () => {
     const now = drafted();
-    keep(now.to || now.text ? { ...now, key: asked } : null);
+    keep(now.to || now.text ? { ...now, key: asked, begun: known } : null);
     later(DRAFT_MS);
   };
   for (const event of ["input", "change"]) first.addEventListener(event, keepAll);
   first.addEventListener("submit", () => {
     notLater(); // it is no draft any more: the server sees to that
     asked = first.elements.key.value;
-    keep({ ...drafted(), key: asked });
+    keep({ ...drafted(), key: asked, begun: known });
   });
   addEventListener("pagehide", () => saving && save());
 }
@@ -237,7 +267,7 @@ if (first) {
 // What was said of a field is no more true when it is changed.
 for (const field of document.querySelectorAll("#composer [name], #new [name]")) {
   field.addEventListener("input", () => {
-    untell();
+    if (!aside) untell();
     document.getElementById(`${field.name}-problem`)?.remove();
     field.removeAttribute("aria-invalid");
     field.removeAttribute("aria-describedby");

@@ -238,7 +238,7 @@ def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:
     with engine.transaction() as conn:
         mine = owned(conn, ids).id
         ann = contacts.put(conn, ids.next, mine, NUMBER, "Ann", NOW, notes="first")
-        two = contacts.put(conn, ids.next, mine, OTHER, "Ann (work)", NOW, notes="second")
+        two = contacts.put(conn, ids.next, mine, OTHER, "Ann (work)", NOW, notes="second", label="work")
         contacts.set_more_numbers(conn, mine, two.id, [MoreNumber("+12025550192", "fax")])
         group, both = (contacts.add_group(conn, ids.next, mine, name, NOW) for name in ("a", "b"))
         contacts.set_groups(conn, mine, ann.id, [both.id])
@@ -246,7 +246,7 @@ def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:
         merged = contacts.merge(conn, mine, ann.id, [two.id, ann.id], NOW + 1)
         assert (merged.name, merged.number, merged.notes) == ("Ann", NUMBER, "first\n\nsecond")
         assert contacts.more_numbers(conn, mine, [ann.id]) == {
-            ann.id: [MoreNumber(OTHER, ""), MoreNumber("+12025550192", "fax")]
+            ann.id: [MoreNumber(OTHER, "work"), MoreNumber("+12025550192", "fax")]
         }
         assert [item.name for item in contacts.groups_of(conn, mine, [ann.id])[ann.id]] == ["a", "b"]
         assert contacts.get(conn, mine, two.id) is None
@@ -267,14 +267,16 @@ def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:
 def test_a_number_is_one_contacts(engine: Engine, ids: IdSource) -> None:
     with engine.transaction() as conn:
         mine = owned(conn, ids).id
-        ann = contacts.put(conn, ids.next, mine, NUMBER, "Ann", NOW)
+        ann = contacts.put(conn, ids.next, mine, NUMBER, "Ann", NOW, label="mobile")
         contacts.set_more_numbers(conn, mine, ann.id, [MoreNumber(OTHER, "work"), MoreNumber(NUMBER, "")])
         bob = contacts.put(conn, ids.next, mine, "+12025550193", "Bob", NOW)
         with pytest.raises(Conflict):
             contacts.set_more_numbers(conn, mine, bob.id, [MoreNumber(OTHER, "")])
         with pytest.raises(Conflict):
             contacts.change(conn, mine, bob.id, NOW, number=OTHER)
-        contacts.change(conn, mine, ann.id, NOW, number=OTHER)
+        assert contacts.change(conn, mine, ann.id, NOW, name="Anne").label == "mobile"
+        assert contacts.change(conn, mine, ann.id, NOW, number=OTHER).label == "work", "the number's own"
+        assert contacts.change(conn, mine, ann.id, NOW, number=OTHER, label="desk").label == "desk"
         assert contacts.more_numbers(conn, mine, [ann.id]) == {}
         assert contacts.of_number(conn, mine, NUMBER) is None
 
@@ -285,7 +287,10 @@ def test_a_file_of_people(engine: Engine, ids: IdSource) -> None:
         bob = contacts.put(conn, ids.next, mine, "+12025550193", "Bob", NOW, notes="kept")
         found = [
             Person(
-                "Ann", (("(202) 555-0190", ""), ("202-555-0191", "work"), ("call me", "")), "n", ("Friends",)
+                "Ann",
+                (("(202) 555-0190", "mobile"), ("202-555-0191", "work"), ("call me", "")),
+                "n",
+                ("Friends",),
             ),
             Person("Robert", (("+12025550193", ""), ("+12025550191", ""))),
             Person("Nobody", (("none", ""),)),
@@ -296,7 +301,7 @@ def test_a_file_of_people(engine: Engine, ids: IdSource) -> None:
         ann, robert = contacts.listed(conn, mine)
         assert (robert.id, robert.name, robert.notes) == (bob.id, "Robert", "kept")
         assert list(book.people(conn, mine)) == [
-            Person("Ann", ((NUMBER, ""), (OTHER, "work")), "n", ("Friends",)),
+            Person("Ann", ((NUMBER, "mobile"), (OTHER, "work")), "n", ("Friends",)),
             Person("Robert", (("+12025550193", ""),), "kept"),
         ]
         again = book.readable(book.people(conn, mine), "US").people

@@ -130,6 +130,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "to_id": 2**52,
         "text": f"first of {subject.name}",
         "texts": [f"draft of {subject.name}"],
+        "written": (subject.number, PEER, f"first of {subject.name}"),
         "unread": True,
         "until_ms": 2 * NOW,
         "user_id": subject.user.id,

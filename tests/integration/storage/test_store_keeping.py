@@ -81,15 +81,19 @@ def test_a_first_draft_is_one_and_takes_any_text(engine: Engine) -> None:
     owner = customer(engine, "one")
     ann = done(engine, accounts.add_user, ids.next, owner.id, "ann", "hash", NOW)
     done(engine, drafts.put, owner.id, ann.id, DID, PEER, "of the conversation", NOW)
-    for peer, text in (("An", "begun"), (PEER, "a\0b")):
-        done(engine, drafts.put_first, owner.id, ann.id, DID, peer, text, NOW)
+    begun, after = (DID, "An", "be\0gun"), (DID, PEER, "a\0b")
+    assert done(engine, drafts.put_first, owner.id, ann.id, NOW, begun)
+    assert not done(engine, drafts.put_first, owner.id, ann.id, NOW, after), "what is kept was not known"
+    assert not done(engine, drafts.put_first, owner.id, ann.id, NOW, after, [(DID, PEER, "be\0gun")])
+    assert done(engine, drafts.put_first, owner.id, ann.id, NOW, begun), "it is the same"
+    assert done(engine, drafts.put_first, owner.id, ann.id, NOW, after, [("", "", ""), begun])
     assert read(engine, drafts.first, owner.id, ann.id) == (DID, PEER, "a\N{SYMBOL FOR NULL}b")
     assert read(engine, drafts.first, owner.id + 1, ann.id) == ("", "", "")
     for did, peer, text in ((DID, PEER, "other"), (DID, f"{PEER}1", "a\0b"), (f"{DID}1", PEER, "a\0b")):
-        done(engine, drafts.forget_first, owner.id, ann.id, did, peer, text)
-    done(engine, drafts.forget_first, owner.id + 1, ann.id, DID, PEER, "a\0b")
+        done(engine, drafts.forget_first, owner.id, ann.id, (did, peer, text))
+    done(engine, drafts.forget_first, owner.id + 1, ann.id, after)
     assert read(engine, drafts.first, owner.id, ann.id)[0] == DID, "another one was sent"
-    done(engine, drafts.forget_first, owner.id, ann.id, DID, PEER, "a\0b")
+    done(engine, drafts.forget_first, owner.id, ann.id, after)
     assert read(engine, drafts.first, owner.id, ann.id) == ("", "", "")
     assert read(engine, drafts.get, owner.id, ann.id, DID, PEER) == "of the conversation"
     done(engine, contacts.put, ids.next, owner.id, PEER, "A\0nn", NOW, notes="\0")

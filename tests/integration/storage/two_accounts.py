@@ -180,7 +180,7 @@ class Customer:
         self.group = contacts.add_group(connection, new, mine, "Friends", NOW)
         contacts.set_members(connection, mine, self.group.id, [self.contact.id])
         drafts.put(connection, mine, self.user.id, self.number, PEER, f"draft of {self.name}", NOW)
-        drafts.put_first(connection, mine, self.user.id, self.number, PEER, f"first of {self.name}", NOW)
+        drafts.put_first(connection, mine, self.user.id, NOW, (self.number, PEER, f"first of {self.name}"))
         opt_outs.add(connection, new, mine, PEER, f"STOP to {self.name}", NOW)
         opt_outs.add(connection, new, mine, PEER, f"STOP to {self.name}", NOW, did=self.number)
 

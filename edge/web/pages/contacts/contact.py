@@ -64,12 +64,13 @@ class Edit(ActionPage):
         form = {
             "name": item.contact.name if item else fields.line("name"),
             "number": item.contact.number if item else fields.line("number"),
+            "label": item.contact.label if item else fields.line("label"),
             "more": lines,
             "notes": item.contact.notes if item else "",
             "groups": {group.id for group in item.groups} if item else set(),
         }
         if setback.sentence:
-            form = {name: fields.text(name) for name in ("name", "number", "more", "notes")}
+            form = {name: fields.text(name) for name in ("name", "number", "label", "more", "notes")}
             form["groups"] = set(map(parse_identifier, fields.lines("group")))
         path = f"{PATH}/new" if item is None else f"{PATH}/{item.contact.id}"
         return self.answer(
@@ -82,6 +83,7 @@ class Edit(ActionPage):
         if not name:
             raise Wrong("name", N_("A contact has a name."))
         number = self._number(fields.line("number"), "number")
+        label = fields.line("label")[:MAX_LABEL]
         others = self._others(fields.text("more"))
         groups = [group for group in map(parse_identifier, fields.lines("group")) if group is not None]
         now_ms, identity = services.wall_ms(), self._identity
@@ -90,9 +92,10 @@ class Edit(ActionPage):
             _check_free(conn, mine, identity, number, others)
             if identity is None:
                 next_id = services.store.ids.next
-                held = contacts.put(conn, next_id, mine, number, name, now_ms, notes=notes)
+                held = contacts.put(conn, next_id, mine, number, name, now_ms, notes=notes, label=label)
             else:
-                held = contacts.change(conn, mine, identity, now_ms, number=number, name=name, notes=notes)
+                given = {"number": number, "name": name, "notes": notes, "label": label}
+                held = contacts.change(conn, mine, identity, now_ms, **given)
             contacts.set_more_numbers(conn, mine, held.id, others)
             contacts.set_groups(conn, mine, held.id, groups)
             return held

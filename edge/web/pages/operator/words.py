@@ -6,6 +6,7 @@ from datetime import datetime
 
 from edge.web.pages import changes
 from edge.web.pages.locales import N_, Locale
+from edge.web.pages.outcomes import outcome_word
 from edge.web.pages.terms import PARTS
 
 FIGURES = {
@@ -41,6 +42,8 @@ STATES: dict[str, str] = {
     "pending": N_("pending"),
     **{str(state): word for state, word in PARTS.items()},
 }
+OUTCOMES = frozenset({"outcome", "why"})
+"""Columns with what came of a try; `why` may be what an operator wrote instead."""
 WITHOUT_LIMIT = frozenset({"rate"})
 """Columns in which 0 is no limit."""
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
@@ -60,6 +63,8 @@ def cell(name: str, value: object, locale: Locale) -> object:
         return locale.gettext(N_("no limit"))
     if name == "state" and isinstance(value, str):
         return locale.gettext(STATES.get(value, value))
+    if name in OUTCOMES and isinstance(value, str):
+        return outcome_word(value, locale)
     if name == "action" and isinstance(value, str):
         return changes.action_word(value, locale)
     if name == "who" and isinstance(value, str):

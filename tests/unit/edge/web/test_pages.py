@@ -341,7 +341,7 @@ def test_a_message_received_with_its_delivery_matrix(scene: Scene, member: Brows
         "http://sink/?m={MESSAGE}&amp;a=&lt;b&gt;",
         '<th scope="col">Next try</th>',
         "<td>12 ms</td>",
-        "<td>not_ok</td>",
+        '<td><span title="not_ok">the page did not answer ok</span></td>',
         "<td>200</td>",
         "&lt;h1&gt;no&lt;/h1&gt;",
     ):

@@ -3,6 +3,7 @@
 import csv
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -43,11 +44,48 @@ def test_a_form_that_is_sent_twice_sends_once(scene: Scene, member: Browser) -> 
     fields.pop("do", None)
     first, second = member.post(THREAD, **fields), member.post(THREAD, **fields)
     assert (first.status, first.headers["location"]) == (303, f"{THREAD}#m42")
-    assert (second.status, second.headers["location"]) == (303, f"{THREAD}#m42")
+    assert (second.status, second.headers["location"]) == (303, f"{THREAD}?said=once#m42")
+    assert "This message was sent already, and goes once." in member.follow(second).text
     assert [draft.text for draft in scene.outbox.drafts] == ["once"]
     scene.restart()
-    assert member.post(THREAD, **fields).headers["location"] == f"{THREAD}#m42"
+    assert member.post(THREAD, **fields).headers["location"] == f"{THREAD}?said=once#m42"
     assert len(scene.outbox.drafts) == 1, "kept in the store, with the message"
+
+
+def test_without_a_script_a_form_has_its_key_until_something_is_sent(
+    scene: Scene, member: Browser, time: Time
+) -> None:
+    scene.message()
+
+    def fields(page: str, browser: Browser = member) -> dict[str, str]:
+        html = browser.get(page).text
+        found = Form(page, html).fields
+        (of_the_script, steady) = re.findall(r'name="key" value="([^"]+)"', html)
+        assert f'<noscript><input type="hidden" name="key" value="{steady}"></noscript>' in html
+        assert (found["key"], of_the_script in seen) == (steady, False), "with a script each form has its own"
+        seen.add(of_the_script)
+        return found
+
+    seen: set[str] = set()
+    first, again = fields("/new"), fields("/new")
+    assert first["key"] == again["key"] == fields(THREAD)["key"]
+    assert fields("/new", scene.member("other"))["key"] != first["key"]
+    written = {"from": DID, "to": PEER, "text": "hello"}
+    scene.outbox.error = Unavailable("Just starting.", 2)
+    assert member.post("/new", **{**first, **written}).status == 503
+    scene.outbox.error = None
+    assert fields("/new")["key"] == first["key"], "nothing was sent yet"
+    assert "Sent last:" not in member.get("/new").text
+    assert member.post("/new", **{**again, **written}).headers["location"] == f"{THREAD}#m42"
+    late = member.post("/new", **{**first, **written})
+    assert late.headers["location"] == f"{THREAD}?said=once#m42"
+    assert [draft.text for draft in scene.outbox.drafts[1:]] == ["hello"]
+    assert f'Sent last: <a href="{THREAD}#m42">' in member.get("/new").text
+    time.advance(1)
+    for _ in range(2):  # who means it again loads the form anew
+        assert "said" not in member.post("/new", **{**fields("/new"), **written}).headers["location"]
+        time.advance(1)
+    assert [draft.text for draft in scene.outbox.drafts[1:]] == ["hello"] * 3
 
 
 def test_another_text_under_the_same_key_is_another_message(scene: Scene, member: Browser) -> None:
@@ -173,7 +211,7 @@ def test_a_first_message_is_kept_on_the_server_until_it_is_sent(scene: Scene, me
         assert member.post("/new", csrf=csrf, do="draft", part="draft", **written).status == 204
 
     keep(to="Ann", from_=DID, text="Dear")
-    keep(to="(202) 555-0150", from_=DID, text="Dear\nAnn")
+    keep(to="(202) 555-0150", from_=DID, text="Dear\nAnn", begun=f"Ann\n{DID}\nDear")
     with scene.store.engine.snapshot() as conn:
         kept = conn.execute(draft.select()).all()
     assert [row.peer for row in kept] == ["+12025550150"], "one, which is found when the person is erased"
@@ -187,6 +225,37 @@ def test_a_first_message_is_kept_on_the_server_until_it_is_sent(scene: Scene, me
     keep(to=PEER, from_=DID, text=" ")
     with scene.store.engine.snapshot() as conn:
         assert conn.execute(draft.select()).all() == []
+
+
+def test_a_first_message_takes_no_draft_of_another_window_away(scene: Scene, member: Browser) -> None:
+    scene.member("other")
+    one, other = (Form("/new", member.get("/new").text).fields for _ in range(2))
+    begun = {"to": "202-555-0150", "from": DID, "text": "begun"}
+    was = "\n".join(begun[name] for name in ("to", "from", "text"))
+
+    def keep(fields: dict[str, str], *known: str, text: str, to: str = PEER) -> tuple[int, str]:
+        """The answer to a draft of this form, which may have had these kept before, and what is kept then."""
+        given = {"csrf": fields["csrf"], "do": "draft", "part": "draft", "to": to, "from": DID, "text": text}
+        body = urlencode([*given.items(), *(("begun", item) for item in (fields["begun"], *known))]).encode()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        status = member._send("POST", "/new", body, form).status
+        return status, Form("/new", member.get("/new").text).fields["text"]
+
+    assert keep(one, to=begun["to"], text="begun") == (204, "begun")
+    assert keep(other, text="of another window") == (409, "begun")
+    assert keep(other, "\n\nbegun", text="of another window") == (409, "begun"), "that was to somebody else"
+    assert keep(other, text="begun", to=begun["to"]) == (204, "begun"), "the same is no other"
+    assert keep(other, text=" ") == (204, "begun"), "who has written nothing has nothing to forget"
+    assert keep(one, "unheard of", was, text="begun, and more") == (204, "begun, and more")
+    assert keep(one, was, text="begun, and not known") == (409, "begun, and more")
+    member.headers["Accept-Language"] = "fr"
+    fields = {"csrf": one["csrf"], "do": "draft", "to": PEER, "from": DID, "text": "a third"}
+    refused = member.post("/new", **fields)
+    assert re.fullmatch(
+        r'<p class="problem" data-setback="">Un autre nouveau message .*</p>', refused.text.strip()
+    )
+    assert member.post("/new", **{**other, **begun, "text": "of another window"}).status == 303
+    assert Form("/new", member.get("/new").text).fields["text"] == "begun, and more", "it was not that one"
 
 
 def test_the_header_leads_to_the_contact(scene: Scene, member: Browser) -> None:

@@ -38,18 +38,22 @@ def test_a_contact_with_everything(scene: Scene, member: Browser) -> None:
     with scene.store.engine.snapshot() as conn:
         (group,) = contacts.groups(conn, scene.account.id)
     more = "(202) 555-0161 at work\n+447911123456"
-    add(member, HOSTILE, "202-555-0160", more=more, notes="first\nsecond", group=str(group.id))
+    whole = {"label": "<b>mobile", "more": more, "notes": "first\nsecond", "group": str(group.id)}
+    add(member, HOSTILE, "202-555-0160", **whole)
     (ann,) = people(scene)
-    assert (ann.number, ann.notes) == (ANN, "first\nsecond")
+    assert (ann.number, ann.label, ann.notes) == (ANN, "<b>mobile", "first\nsecond")
     page = member.get("/contacts").text
     assert HOSTILE not in page
     assert "at work" in page
+    assert "<bdi>&lt;b&gt;mobile</bdi>" in page
     assert "Friends" in page
     assert f"/conversations/+12025550100/{WORK}" in page
     form = Form(f"/contacts/{ann.id}", member.get(f"/contacts/{ann.id}").text).fields
-    assert form["more"] == f"{WORK} at work\n+447911123456"
-    reply = do(member, f"/contacts/{ann.id}", "save", name="Ann", number=WORK, more="")
-    assert reply.status == 303
+    assert (form["label"], form["more"]) == ("<b>mobile", f"{WORK} at work\n+447911123456")
+    wrong = do(member, f"/contacts/{ann.id}", "save", name="Ann", number="none", label="desk", more="")
+    assert (wrong.status, 'value="desk"' in wrong.text) == (422, True), "as it was written"
+    reply = do(member, f"/contacts/{ann.id}", "save", name="Ann", number=WORK, label="at work", more="")
+    assert (reply.status, people(scene)[0].label) == (303, "at work")
     with scene.store.engine.snapshot() as conn:
         assert contacts.more_numbers(conn, scene.account.id, [ann.id]) == {}
         assert contacts.groups_of(conn, scene.account.id, [ann.id]) == {}
@@ -74,7 +78,7 @@ def test_what_is_wrong_is_told_at_the_field(member: Browser) -> None:
 
 def test_several_become_one(scene: Scene, member: Browser) -> None:
     add(member, "Ann", ANN)
-    add(member, "Ann (work)", WORK, notes="n")
+    add(member, "Ann (work)", WORK, notes="n", label="desk")
     one, two = people(scene)
     assert do(member, "/contacts", "merge").status == 422
     token = csrf(member)
@@ -88,7 +92,9 @@ def test_several_become_one(scene: Scene, member: Browser) -> None:
     )
     assert reply.headers["location"] == "/contacts?said=merged"
     (kept,) = people(scene)
-    assert (kept.id, kept.number, kept.notes) == (one.id, ANN, "n")
+    assert (kept.id, kept.number, kept.label, kept.notes) == (one.id, ANN, "", "n")
+    path = f"/contacts/{one.id}"
+    assert Form(path, member.get(path).text).fields["more"] == f"{WORK} desk"
     assert WORK in member.get("/contacts").text
 
 
@@ -196,11 +202,11 @@ def test_an_export_makes_the_same_people_elsewhere(scene: Scene, member: Browser
         for name, numbers, groups, note in (
             (
                 "Ann",
-                "TEL:+12025550160\r\nTEL;TYPE=work:+12025550161\r\n",
+                "TEL;TYPE=cell:+12025550160\r\nTEL;TYPE=work:+12025550161\r\n",
                 "Family\\, close,Work",
                 "=two\\nlines",
             ),
-            ("Ann", "TEL:+12025550162\r\n", "'=x", "of another name"),
+            ("Ann", "item1.TEL:+12025550162\r\nitem1.X-ABLabel:=two words\r\n", "'=x", "of another name"),
             ("'Zoé'", "TEL:+12025550163\r\nTEL;TYPE=home:+12025550164\r\nTEL:+12025550165\r\n", "Work", ""),
         )
     )
@@ -214,6 +220,11 @@ def test_an_export_makes_the_same_people_elsewhere(scene: Scene, member: Browser
     assert mine == theirs
     ann = next(person for person in mine if len(person.numbers) == 2)
     assert (ann.name, ann.groups, ann.notes) == ("Ann", ("Family, close", "Work"), "=two\nlines")
+    assert sorted(person.numbers for person in mine) == [
+        ((ANN, "cell"), (WORK, "work")),
+        ((BOB, "=two words"),),
+        (("+12025550163", ""), ("+12025550164", "home"), ("+12025550165", "")),
+    ]
 
 
 def test_a_file_that_is_none(scene: Scene, member: Browser) -> None:
