@@ -20,8 +20,8 @@ def addresses_of(did: Did) -> frozenset[str]:
 
 
 def author_key(account_id: int, author: Address) -> bytes:
-    """By what it is kept that somebody has written for an account."""
-    return hashlib.sha256(f"author\0{account_id}\0{author.key}".encode()).digest()
+    """By what it is kept that somebody writes new mail for an account."""
+    return hashlib.sha256(f"writes for\0{account_id}\0{author.key}".encode()).digest()
 
 
 @lru_cache(maxsize=10_000)
