@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 
 from edge import tls
 from edge.config_mail import IMAPConfig
-from edge.mail.addresses import Addresses
+from edge.mail.addresses import Addresses, Recipient, ToConversation
 from edge.mail.authentication import Arrival
 from edge.mail.intake import TAKEN, Intake
 from protocols.mail.smtp import Reply
@@ -203,13 +203,23 @@ class Mailbox:
         return Arrival(octets, path, "", trusted=True), self.recipients(message)
 
     def recipients(self, message: Message) -> list[str]:
-        """Our addresses among those that the mail is to; the mailbox itself when there is none of them."""
+        """Our addresses among those that the mail is to, each once however it is spelt.
+
+        The mailbox itself counts when there is none of them only: the server that put the mail into it names
+        it too (Delivered-To), and beside an address that says whom the text is for, what the mail refers to
+        says nothing.
+        """
         written = [str(value) for place in _PLACES for value in message.get_all(place, [])]
-        named = dict.fromkeys(address.lower() for _, address in getaddresses(written))
-        ours = [address for address in named if not isinstance(self._addresses.judge(address), Reply)]
-        if len(ours) > MAX_RECIPIENTS:
-            log.error("mailbox_recipients_left_out", host=self._config.host, recipients=ours[MAX_RECIPIENTS:])
-        return ours[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
+        ours: dict[Recipient, str] = {}
+        for _, address in getaddresses(written):
+            judged = self._addresses.judge(address.lower())
+            if not isinstance(judged, Reply) and judged != ToConversation(""):
+                ours.setdefault(judged, address.lower())
+        found = [*ours.values()]
+        if len(found) > MAX_RECIPIENTS:
+            left_out = found[MAX_RECIPIENTS:]
+            log.error("mailbox_recipients_left_out", host=self._config.host, recipients=left_out)
+        return found[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
 
 
 def flags_for(replies: Sequence[Reply]) -> list[str]:

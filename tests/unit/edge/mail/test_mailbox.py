@@ -1,6 +1,7 @@
 """The mailbox elsewhere: who a mail in it is to, and how it is marked."""
 
 from email import message_from_string
+from email.policy import SMTP
 from typing import Any, cast
 
 import pytest
@@ -13,11 +14,16 @@ from twisted.python.failure import Failure
 from edge.config_mail import IMAPConfig
 from edge.config_reader import Secret
 from edge.mail.authentication import Arrival
+from edge.mail.intake import Intake
 from edge.mail.mailbox import FLAGGED, SEEN, Client, Mailbox, flags_for
+from edge.mail.writing import binding
 from protocols.mail.smtp import Reply
+from storage import mail
+from storage.testing import InlineStore
 from tests.deferreds import failure, success
-from tests.unit.edge.conftest import Time
-from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN
+from tests.unit.edge.conftest import DID, PEER, START_MS, Time
+from tests.unit.edge.mail.office import Office, reply
+from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN, OWNER, RING
 
 MANY = [f"{2025550100 + number}@{DOMAIN}" for number in range(103)]
 TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
@@ -32,6 +38,10 @@ TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
         ),
         (f"Delivered-To: sms+abc@{DOMAIN}\nTo: sms+abc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
         ("To: somebody@example.net", [f"sms@{DOMAIN}"]),
+        (f"Delivered-To: sms@{DOMAIN}\nTo: somebody@example.net", [f"sms@{DOMAIN}"]),
+        (f"Delivered-To: sms@{DOMAIN}\nTo: sms+abc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
+        (f"Delivered-To: SMS+@{DOMAIN}\nTo: 2025550150@{DOMAIN}", [f"2025550150@{DOMAIN}"]),
+        (f"To: sms+abc@{DOMAIN}\nCc: sms%2Babc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
         ("Subject: nothing", [f"sms@{DOMAIN}"]),
         ("To: " + ", ".join(MANY), MANY[:100]),
     ],
@@ -56,6 +66,28 @@ def test_whom_a_mail_is_to(headers: str, recipients: list[str], capsys: pytest.C
 )
 def test_how_a_mail_is_marked(replies: list[Reply], flags: list[str]) -> None:
     assert flags_for(replies) == flags
+
+
+@pytest.mark.parametrize("level", ["sender", "authenticated"])
+def test_the_mailbox_is_no_recipient_beside_a_conversation(
+    inline_store: InlineStore, time: Time, level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server that keeps it writes its name into each mail; an answer in another one's thread is one."""
+    office = Office(inline_store, time, replies=level, authserv_id="mx.here")
+    with inline_store.engine.transaction() as conn:
+        made = mail.conversation(conn, inline_store.ids.next, office.rig.did(), "+12025550151", START_MS)
+    other = RING.make(made.id, binding(made))
+    answer = reply(
+        "For one.", to=office.address, references=f"<{other}@{DOMAIN}>", in_reply_to=f"<{other}.1f@{DOMAIN}>"
+    )
+    passed = "mx.here; spf=pass smtp.mailfrom=example.org; dmarc=pass header.from=example.org"
+    head = f"Return-Path: <{OWNER}>\r\nDelivered-To: sms@{DOMAIN}\r\nAuthentication-Results: {passed}\r\n"
+    there = Elsewhere({"1": head.encode() + answer.as_bytes(policy=SMTP)})
+    success(mailbox_of(there, office.intake).look())
+    assert office.sent() == [(DID, PEER, "For one.")]
+    assert {name: count for name, count in office.intake.counters.items() if count} == {"sent": 1}
+    assert "mail_dropped" not in capsys.readouterr().out
+    assert there.flags == {"1": {SEEN}}
 
 
 class Elsewhere:
@@ -145,7 +177,7 @@ class Desk:
         return [arrival.octets.rpartition(b"\r\n\r\n")[2] for arrival, _ in self.taken]
 
 
-def mailbox_of(there: Elsewhere, desk: Desk, max_octets: int = 1_000_000) -> Mailbox:
+def mailbox_of(there: Elsewhere, desk: Desk | Intake, max_octets: int = 1_000_000) -> Mailbox:
     config = IMAPConfig(host="localhost", username="sms", password=Secret("x"))
     mailbox = Mailbox(config, ADDRESSES, cast(Any, desk), max_octets, Time())
     mailbox._connect = lambda: succeed(there)  # type: ignore[method-assign,assignment,return-value]
