@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from edge.config_mail import MailConfig
 from edge.mail.addresses import Addresses, ToNumber
 from edge.mail.authentication import Proof
-from edge.mail.owners import Owners, addresses_of, author_key
+from edge.mail.listed import addresses_of
+from edge.mail.owners import Owners, author_key
 from edge.mail.reading import Read
 from edge.mail.tokens import Tokens
 from protocols.mail.address import Address

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from edge.carrier_errors import FAILED, GIVEN_UP, OPTED_OUT, first_error
 from edge.handlers.callback import plain
 from edge.mail.addresses import BOUNCE, Addresses
+from edge.mail.listed import addresses_of
 from protocols.mail import compose
 from protocols.mail.address import Address, one_line
 from protocols.mail.compose import Notice, Text, Thread
@@ -29,6 +30,12 @@ _FAILED = "This message was not delivered."
 
 class NotWanted(Exception):
     """Nobody asked to be told of this."""
+
+
+class NotListed(Exception):
+    """The address is no longer one of the DID's; the text says so."""
+
+    outcome = "address_removed"
 
 
 def binding(conversation: MailConversation) -> bytes:
@@ -62,7 +69,8 @@ class Writing:
     def text(
         self, message: MessageRecord, delivery_id: int, to: Address, html: bool
     ) -> Deferred[Envelope | None]:
-        """A message on its way to somebody; None when nobody has its DID any more."""
+        """A message on its way to somebody; None when nobody has its DID any more. Errback NotListed when
+        he is not to have it any more: so with all that is written."""
         return Deferred.fromCoroutine(self._text(message, delivery_id, to, html))
 
     def failure(
@@ -84,6 +92,7 @@ class Writing:
         did = self._did(message.did)
         if did is None or did.account_id != message.account_id:
             return None
+        _is_listed(did, to)
         token, thread = await self._thread(did, message.peer)
         text = Text(
             body=message.text,
@@ -106,6 +115,7 @@ class Writing:
         did = self._did(message.did)
         if did is None or did.account_id != message.account_id:
             return None
+        _is_listed(did, to)
         view = await self._store.read(messages.get, did.account_id, message.id)
         parts = () if view is None else view.parts
         if not (each or any(part.state in FAILED and part.smsc_message_id is None for part in parts)):
@@ -120,6 +130,7 @@ class Writing:
         if did is None or did.account_id != notice.account_id:
             return None
         to = Address(*notice.recipient.rsplit("@", 1))
+        _is_listed(did, to)
         return await self._reply(
             did, notice.peer, notice.id, to, notice.in_reply_to, notice.code, notice.sentence, notice.excerpt
         )
@@ -166,6 +177,12 @@ class Writing:
         if self._signer is not None:
             octets = self._signer.signed(octets, self._wall_ms() // 1000)
         return Envelope(sender, str(to), octets)
+
+
+def _is_listed(did: Did, to: Address) -> None:
+    """Raises NotListed. The setting may have changed since the mail was owed, and each attempt asks again."""
+    if to.key not in addresses_of(did):
+        raise NotListed(f"{to} is no longer an address of {did.number}")
 
 
 def _known(connection: Connection, did: Did, peer: str) -> tuple[MailConversation | None, str | None]:

@@ -190,6 +190,21 @@ def test_what_was_never_sent_is_told_always_what_was_not_delivered_by_setting(
     assert (outcome.outcome == "sent", len(rig.sent.envelopes)) == (told or setting, told or setting)
 
 
+def test_an_address_that_was_taken_off_gets_nothing_more_of_what_is_owed(rig: Rig) -> None:
+    rig.sets(to=f"{OWNER},former@example.org", failures=True)
+    owed = rig.job("Secret.", "former@example.org")
+    told = rig.job("Yes.", status_target(Address("Former", "example.org"), ""), event="failed")
+    rig.sets(to=OWNER, failures=True)
+    for job, shown in ((owed, "former@example.org"), (told, "Former@example.org")):
+        gone = Failed("address_removed", excerpt=f"{shown} is no longer an address of {DID}")
+        assert rig.work(job) == gone
+    assert rig.sent.envelopes == []
+    rig.sets(to=f"{OWNER},FORMER@example.org", failures=True)
+    for job in (owed, told):
+        assert isinstance(rig.work(job), Delivered)
+    assert len(rig.sent.envelopes) == 2
+
+
 def test_what_the_carrier_said_is_in_the_mail(rig: Rig) -> None:
     job = rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
     refused = part_of(job.message, rig.store.ids.next(), 1, state=PartState.FAILED, command_status=0x0B)
