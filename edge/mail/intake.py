@@ -27,7 +27,7 @@ from edge.mail.addresses import Addresses, ToBounces, ToConversation, ToNumber, 
 from edge.mail.admission import NO_TOKEN, Admission, Case, Dropped
 from edge.mail.authentication import Arrival, Authenticator, InThread, Proof, Unproven
 from edge.mail.owners import Owners
-from edge.mail.postmaster import Postmaster
+from edge.mail.postmaster import LOOPS, Postmaster
 from edge.mail.reading import Intricate, Read, read
 from edge.mail.tokens import Tokens
 from edge.outbound import MAX_CHARACTERS, Accepted, Draft
@@ -205,7 +205,7 @@ class Intake:
             raise Dropped("too_large", TOO_LARGE)
         refusal = await self._postmaster.forward(arrival, found.message)
         if refusal is not None:
-            raise Dropped("not_forwarded", refusal)
+            raise Dropped("loop" if refusal is LOOPS else "not_forwarded", refusal)
         self.counters.forwarded += 1
 
     # -- the SMS ----------------------------------------------------------------------------------
