@@ -90,6 +90,7 @@ def conversation(
     found = open_conversation(connection, did, peer)
     if found is not None:
         return found
+    revoke_conversation(connection, did.account_id, did.number, peer, now_ms)  # from before it was given up
     made = MailConversation(next_id(), did.account_id, did.id, did.number, peer, now_ms)
     savepoint = connection.begin_nested()
     try:
@@ -115,9 +116,10 @@ def conversation(
 
 
 def open_conversation(connection: Connection, did: Did, peer: str) -> MailConversation | None:
-    """The open conversation of a DID with a peer."""
+    """The open conversation of a DID with a peer. A number that was given up and came back is another DID."""
     query = select(mail_conversation).where(
         mail_conversation.c.account_id == did.account_id,
+        mail_conversation.c.did_id == did.id,
         mail_conversation.c.did == did.number,
         mail_conversation.c.peer == peer,
         mail_conversation.c.revoked_at.is_(None),

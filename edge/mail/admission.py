@@ -104,7 +104,7 @@ class Admission:
             raise Dropped("replies_off", NO_REPLIES)
         conversation = await self._tokens.conversation(written, found.places)
         did = None if conversation is None else self._did(conversation.did)
-        if conversation is None or did is None or did.account_id != conversation.account_id:
+        if conversation is None or did is None or not _is_of(did, conversation):
             raise Dropped("no_valid_token", NO_TOKEN)
         known = addresses_of(did)
         if not known:
@@ -187,6 +187,11 @@ class Admission:
     ) -> Case:
         keys = found.key(str(conversation.id)), *marks
         return Case(did, conversation, author, found, keys, self._wall_ms(), asked, chosen)
+
+
+def _is_of(did: Did, conversation: MailConversation) -> bool:
+    """Was the number never given up since? Its tokens are void for good then, also when it comes back."""
+    return (did.account_id, did.id) == (conversation.account_id, conversation.did_id)
 
 
 async def _prove(proof: Proof, author: Address, naming: str, by_host: bool) -> None:

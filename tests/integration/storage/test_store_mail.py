@@ -1,6 +1,7 @@
 """What mail keeps, on both engines."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,17 @@ def test_a_conversation_is_made_once_and_anew_when_its_tokens_were_revoked(engin
     assert done(engine, mail.find_conversation, first.id).revoked_at == NOW + 1
     assert done(engine, mail.conversation, ids.next, OURS, PEER, NOW + 3).id not in (first.id, other.id)
     assert done(engine, mail.find_conversation, 1) is None
+
+
+def test_a_number_that_came_back_begins_other_conversations(engine: Engine) -> None:
+    before = done(engine, mail.conversation, ids.next, OURS, PEER, NOW)
+    back = replace(OURS, id=OURS.id + 1)
+    assert done(engine, mail.open_conversation, back, PEER) is None
+    after = done(engine, mail.conversation, ids.next, back, PEER, NOW + 5)
+    assert (after.id != before.id, after.did_id) == (True, back.id)
+    assert done(engine, mail.find_conversation, before.id).revoked_at == NOW + 5
+    assert done(engine, mail.conversation, ids.next, back, PEER, NOW + 6) == after
+    assert done(engine, mail.open_conversation, OURS, PEER) is None
 
 
 def test_a_mail_is_seen_once(engine: Engine) -> None:

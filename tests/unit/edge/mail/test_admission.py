@@ -121,6 +121,28 @@ def test_a_number_that_went_to_another_account(office: Office) -> None:
     assert office.takes(reply()).code == 550
 
 
+def test_a_number_that_went_away_and_came_back(office: Office) -> None:
+    """Whatever was written about it is void for good; the next mail has another token."""
+    store, account = office.rig.store, office.rig.account_id
+    for _ in range(2):
+        with store.engine.transaction() as conn:
+            numbers.remove_did(conn, account, DID)
+            other = accounts.add_account(conn, store.ids.next, "other", START_MS).id
+            numbers.add_did(conn, store.ids.next, other, DID, START_MS)
+        assert office.takes(reply()).code == 550
+        with store.engine.transaction() as conn:
+            numbers.remove_did(conn, other, DID)
+            numbers.add_did(conn, store.ids.next, account, DID, START_MS)
+        office.rig.sets(to=OWNER)
+        assert office.takes(reply()).text.startswith("5.7.1 Nothing in this mail says which conversation")
+    office.rig.work(office.rig.job())
+    to = str(office.rig.sent.mails[-1]["Reply-To"].addresses[0].addr_spec)
+    assert to != office.address
+    assert office.takes(reply(), to=to).code == 250
+    assert office.takes(reply()).code == 550
+    assert len(office.sent()) == 1
+
+
 def test_a_handler_that_is_off(office: Office) -> None:
     office.rig.sets(enabled=False, to=OWNER)
     assert office.takes(reply()).code == 550
