@@ -102,7 +102,7 @@ class Writing:
             html=html,
             remarks=tuple(said for flag, said in _REMARKS.items() if message.flags & flag),
         )
-        message_id = f"<{token}.{delivery_id:x}@{self._addresses.domain}>"
+        message_id = _within(thread, f"{delivery_id:x}")
         octets = compose.text_mail(thread, to, message_id, text, self._answers)
         sender = ""
         if self._answers:
@@ -150,7 +150,7 @@ class Writing:
         subject = f"Re: {self._subject_of(token, thread)}"
         at = _time(self._wall_ms())
         notice = Notice(sentence, subject, excerpt, at, in_reply_to, code)
-        message_id = f"<{token}.n{identity:x}@{self._addresses.domain}>"
+        message_id = _within(thread, f"n{identity:x}")
         # The null sender: of a mail about a mail nobody is to be told that it went astray (RFC 5321 §6.1).
         return self._envelope("", to, compose.notice_mail(thread, to, message_id, notice))
 
@@ -161,9 +161,11 @@ class Writing:
             conversation = await self._store.writer.run(
                 "mail conversation", lambda connection: mail.conversation(connection, ids, did, peer, now_ms)
             )
-        token = self._ring.make(conversation.id, binding(conversation))
+        names = conversation.id, binding(conversation)
+        token = self._ring.make(*names)
         sender = self._addresses.reply(token if self._answers else "")
-        root = f"<{token}@{self._addresses.domain}>"
+        # What is tried again is the same mail, and the thread the same, though there is a new key meanwhile.
+        root = f"<{self._ring.lasting(*names)}@{self._addresses.domain}>"
         return token, Thread(name or peer, sender, root, did.number, peer)
 
     def _subject_of(self, token: str, thread: Thread) -> str:
@@ -177,6 +179,11 @@ class Writing:
         if self._signer is not None:
             octets = self._signer.signed(octets, self._wall_ms() // 1000)
         return Envelope(sender, str(to), octets)
+
+
+def _within(thread: Thread, name: str) -> str:
+    """The Message-ID of this name in a thread; by the token in it an answer is known too."""
+    return thread.root.replace("@", f".{name}@", 1)
 
 
 def _is_listed(did: Did, to: Address) -> None:
