@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Literal
 
 from edge.config_reader import Check, Contradiction, Secret, at_least, between, matching
@@ -27,6 +28,9 @@ Server = Annotated[
     ),
 ]
 Network = Annotated[str, Check('a network such as "192.0.2.0/24", or an address', is_network)]
+OPERATORS = ("postmaster", "abuse")
+"""Who has an address at every domain (RFC 5321 §4.5.1, RFC 2142)."""
+
 SUBJECT_FIELDS = {"token": "t" * 40, "did": "2025550100", "peer": "2025550150", "name": "Anna"}
 
 
@@ -35,18 +39,22 @@ def _is_port(written: str) -> bool:
 
 
 def _is_subject(value: str) -> bool:
+    """Only the names themselves: an attribute of one, or how wide it is to be, is nothing to be told."""
     try:
-        return bool(value.format(**SUBJECT_FIELDS).strip()) and value.isprintable()
-    except (LookupError, ValueError, AttributeError):
+        pieces = [*Formatter().parse(value)]
+    except ValueError:
         return False
+    named = [piece[1:] for piece in pieces if piece[1] is not None]
+    plain = all(name in SUBJECT_FIELDS and not form and not conversion for name, form, conversion in named)
+    return plain and bool(value.format(**SUBJECT_FIELDS).strip()) and value.isprintable()
 
 
 def read_keys(written: str) -> KeyRing:
     """ "2:<hex> 1:<hex>": the first one makes new tokens. Raises ValueError."""
     pairs = [word.partition(":") for word in written.split()]
     keys = {int(number): bytes.fromhex(value) for number, _, value in pairs}
-    if not pairs or len(keys) != len(pairs):
-        raise ValueError("a key twice, or none")
+    if not pairs or not len({*keys.values()}) == len(keys) == len(pairs):
+        raise ValueError("an id or a key twice, or none")
     return KeyRing(keys, int(pairs[0][0]))
 
 
@@ -77,7 +85,8 @@ def _is_local_part(value: str) -> bool:
         address.parse(f"{value}@example.net")
     except address.NotAnAddress:
         return False
-    return value == value.lower() and value.isascii() and "+" not in value and len(value) <= 16
+    taken = value in OPERATORS or value.isdigit()
+    return value == value.lower() and value.isascii() and "+" not in value and len(value) <= 16 and not taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +108,15 @@ class MailConfig:
 
     domain: Domain
     reply_keys: Annotated[
-        Secret, Check('an id (0 to 255), ":" and 64 hexadecimal digits, or several of these', _are_keys)
+        Secret,
+        Check('an id (0 to 255), ":" and 64 hexadecimal digits, or several of these, each once', _are_keys),
     ]
     mailbox: Annotated[
-        str, Check('what stands before the "+": lower case, at most 16 characters', _is_local_part)
+        str,
+        Check(
+            'what stands before the "+": lower case, at most 16 characters, not postmaster, abuse or digits',
+            _is_local_part,
+        ),
     ] = "sms"
     hostname: Name = ""
     subject: Annotated[str, Check("one line, with any of {token}, {did}, {peer}, {name}", _is_subject)] = (
@@ -136,10 +150,21 @@ class MailConfig:
 
     def contradictions(self) -> Iterator[Contradiction]:
         """See `edge.config_reader`."""
-        if bool(self.dkim_selector) != bool(self.dkim_key):
-            yield "dkim_key", self.dkim_key, "dkim_selector and dkim_key together"
+        yield from self._of_sending()
         if bool(self.certificate) != bool(self.private_key):
             yield "private_key", self.private_key, "certificate and private_key together"
+        if self.authserv_id and not (self.trusted or self.lmtp or self.imap):
+            yield "authserv_id", self.authserv_id, "trusted, lmtp or [mail.imap]: a server to believe it from"
+        if self.trusted and not self.listen:
+            yield "trusted", list(self.trusted), "listen: whoever comes by LMTP is trusted anyhow"
+        if self.postmaster and address.parse(self.postmaster).domain == self.domain:
+            yield "postmaster", self.postmaster, "an address that this server does not take itself"
+        if self.per_hour < self.per_minute:
+            yield "per_hour", self.per_hour, "at least per_minute"
+
+    def _of_sending(self) -> Iterator[Contradiction]:
+        if bool(self.dkim_selector) != bool(self.dkim_key):
+            yield "dkim_key", self.dkim_key, "dkim_selector and dkim_key together"
         if self.username and self.password is None:
             yield "username", self.username, "a password (or password_file, password_env) too"
         if self.username and not self.smarthost:
@@ -148,12 +173,6 @@ class MailConfig:
             yield "tls", self.tls, "required, opportunistic or implicit: no password goes in the clear"
         if self.tls == "implicit" and not self.smarthost:
             yield "tls", self.tls, "a smarthost: servers found by MX have STARTTLS"
-        if self.authserv_id and not (self.trusted or self.lmtp or self.imap):
-            yield "authserv_id", self.authserv_id, "trusted, lmtp or [mail.imap]: a server to believe it from"
-        if self.postmaster and address.parse(self.postmaster).domain == self.domain:
-            yield "postmaster", self.postmaster, "an address that this server does not take itself"
-        if self.per_hour < self.per_minute:
-            yield "per_hour", self.per_hour, "at least per_minute"
 
     @property
     def receives(self) -> bool:

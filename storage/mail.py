@@ -37,8 +37,8 @@ SENT = "sent"
 SIGNATURE = "signature"
 """The outcome of what a mail is known by beside its own key."""
 
-AUTHOR = "author"
-"""The outcome of what says that somebody has written for an account; it is kept."""
+AUTHOR = "writes_for"
+"""The outcome of what says that somebody writes new mail for an account; it is kept."""
 
 BOUNCED = "bounced"
 
@@ -90,6 +90,7 @@ def conversation(
     found = open_conversation(connection, did, peer)
     if found is not None:
         return found
+    revoke_conversation(connection, did.account_id, did.number, peer, now_ms)  # from before it was given up
     made = MailConversation(next_id(), did.account_id, did.id, did.number, peer, now_ms)
     savepoint = connection.begin_nested()
     try:
@@ -115,9 +116,10 @@ def conversation(
 
 
 def open_conversation(connection: Connection, did: Did, peer: str) -> MailConversation | None:
-    """The open conversation of a DID with a peer."""
+    """The open conversation of a DID with a peer. A number that was given up and came back is another DID."""
     query = select(mail_conversation).where(
         mail_conversation.c.account_id == did.account_id,
+        mail_conversation.c.did_id == did.id,
         mail_conversation.c.did == did.number,
         mail_conversation.c.peer == peer,
         mail_conversation.c.revoked_at.is_(None),
@@ -163,14 +165,14 @@ def insert_seen(record: SeenMail) -> list[Write]:
 
 
 def know_author(key: bytes, conversation_id: int, at_ms: int) -> list[Write]:
-    """The write that keeps when an author first wrote for an account; ``key`` stands for both."""
+    """The write that keeps that an author writes for an account; ``key`` stands for both."""
     return [(_KNOW_AUTHOR, (key, conversation_id, at_ms))]
 
 
-def known_since(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
-    """When these authors first wrote, of those that did."""
-    query = select(mail_seen.c.key, mail_seen.c.received_at).where(mail_seen.c.key.in_(keys))
-    return {row.key: row.received_at for row in connection.execute(query)}
+def known_authors(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Those of these by which an author is kept."""
+    query = select(mail_seen.c.key).where(mail_seen.c.key.in_(keys), mail_seen.c.outcome == AUTHOR)
+    return set(connection.scalars(query))
 
 
 def count_sent(connection: Connection, conversation_id: int, since_ms: int) -> int:

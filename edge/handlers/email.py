@@ -18,7 +18,8 @@ from twisted.internet.defer import Deferred
 
 from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
 from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
-from edge.mail.writing import NotWanted, Writing
+from edge.mail.listed import HANDLER, listed
+from edge.mail.writing import NotListed, NotWanted, Writing
 from protocols.mail import address
 from protocols.mail.address import Address, NotAnAddress
 from protocols.mail.smtp import Envelope, Verdict
@@ -49,7 +50,7 @@ class Patience:
 class EmailHandler(DIDHandler):
     """I write mails, and leave it to ``send`` to bring them away."""
 
-    name = "email"
+    name = HANDLER
     main = "to"
     attempt_seconds = 1_800.0  # a mail server may take minutes for each answer (RFC 5321 §4.5.3.2)
     keys: ClassVar[tuple[Key, ...]] = (
@@ -100,8 +101,7 @@ class EmailHandler(DIDHandler):
     @classmethod
     def targets(cls, settings: Settings, peer: str) -> Sequence[str]:
         """Each address."""
-        to = settings.get("to")
-        return tuple(to.split(",")) if isinstance(to, str) and to else ()
+        return listed(settings)
 
     def target_key(self, target: str) -> str:
         """The smarthost, or the domain whose servers are asked."""
@@ -124,6 +124,8 @@ class EmailHandler(DIDHandler):
             envelope = await (self._of_failure(job, to) if event else self._of_text(job, to))
         except NotWanted:
             return Delivered("not_wanted")
+        except NotListed as error:
+            return Failed(error.outcome, excerpt=str(error)[:EXCERPT_CHARACTERS])
         except NotAnAddress as error:
             return Failed("bad_address", excerpt=str(error)[:EXCERPT_CHARACTERS])
         except StoreUnavailable as error:

@@ -9,6 +9,7 @@ postmaster@domain, abuse@   the operator, if he has said where he is
 import re
 from dataclasses import dataclass
 
+from edge.config_mail import OPERATORS
 from edge.errors import Refused
 from edge.policy import numbers
 from protocols.mail import address
@@ -20,8 +21,6 @@ BOUNCE = b"bounce"
 
 _BOUNCE_MARK = "bounce-"
 _NUMBER = re.compile(r"(?P<number>\+?[0-9]{3,15})(?:\+(?P<did>[0-9]{7,15}))?", re.ASCII)
-
-_OPERATORS = ("postmaster", "abuse")
 
 NO_POSTMASTER = Reply(550, "5.1.1 Nobody reads this here: the operator has not set mail.postmaster")
 NO_RELAY = Reply(550, "5.7.1 No relaying: this server takes mail for its own addresses only")
@@ -78,7 +77,7 @@ class Addresses:
 
     def judge(self, written: str) -> Recipient | Reply:
         """What an address is to us, or why it is nothing."""
-        if written.lower() == _OPERATORS[0]:  # it may stand alone (RFC 5321 §4.1.1.3)
+        if written.lower() == OPERATORS[0]:  # it may stand alone (RFC 5321 §4.1.1.3)
             return self._operators()
         try:
             found = address.parse(written)
@@ -90,7 +89,7 @@ class Addresses:
         mailbox, _, detail = local.partition("+")
         if mailbox == self.mailbox:
             return ToBounces(detail) if detail.startswith(_BOUNCE_MARK) else ToConversation(detail)
-        if local in _OPERATORS:
+        if local in OPERATORS:
             return self._operators()
         return self._number(local) or NO_SUCH
 

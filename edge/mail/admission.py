@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from edge.config_mail import MailConfig
 from edge.mail.addresses import Addresses, ToNumber
 from edge.mail.authentication import Proof
-from edge.mail.owners import Owners, addresses_of, author_key
+from edge.mail.listed import addresses_of
+from edge.mail.owners import Owners, author_key
 from edge.mail.reading import Read
 from edge.mail.tokens import Tokens
 from protocols.mail.address import Address
@@ -34,7 +35,7 @@ NOT_PROVEN = Reply(
 )
 NOT_ADDRESSED = Reply(550, "5.7.1 To or Cc must name this address")
 WHICH_NUMBER = Reply(
-    550, "5.7.1 Several customers have your address: write to <number>+<your number>@ this domain, once"
+    550, "5.7.1 Several customers have your address: write to <number>+<your number>@ this domain"
 )
 
 
@@ -51,7 +52,8 @@ class Dropped(Exception):
 class Case:
     """A mail whose author may write to this conversation. ``author`` is who may be told what became of it:
     one of the DID's addresses; a mail to anybody else would take the token, and the blame, to a stranger.
-    ``asked`` is the sentence that he is answered with when it does not say enough.
+    ``asked`` is the sentence that he is answered with when it does not say enough. ``chosen``: he himself,
+    proven, named the DID in new mail.
     """
 
     did: Did
@@ -61,15 +63,16 @@ class Case:
     keys: tuple[bytes, ...]
     at: int
     asked: str = ""
+    chosen: bool = False
 
     def seen(self, outcome: str, message_id: int | None = None) -> list[Write]:
-        """What is kept of it: the first key says what it became, by the others it is known too. Of a first
-        message, that its author writes for this account."""
+        """What is kept of it: the first key says what it became, by the others it is known too. Of one that
+        its author chose the DID for, that he writes for this account."""
         about, at = self.conversation.id, self.at
         writes = mail.insert_seen(SeenMail(self.keys[0], about, at, outcome, message_id))
         for mark in self.keys[1:]:
             writes += mail.insert_seen(SeenMail(mark, about, at, mail.SIGNATURE))
-        if outcome == mail.SENT and self.author is not None:
+        if outcome == mail.SENT and self.chosen and self.author is not None:
             writes += mail.know_author(author_key(self.did.account_id, self.author), about, at)
         return writes
 
@@ -101,7 +104,7 @@ class Admission:
             raise Dropped("replies_off", NO_REPLIES)
         conversation = await self._tokens.conversation(written, found.places)
         did = None if conversation is None else self._did(conversation.did)
-        if conversation is None or did is None or did.account_id != conversation.account_id:
+        if conversation is None or did is None or not _is_of(did, conversation):
             raise Dropped("no_valid_token", NO_TOKEN)
         known = addresses_of(did)
         if not known:
@@ -145,20 +148,24 @@ class Admission:
             "mail conversation",
             lambda connection: mail.conversation(connection, ids, did, wanted.number, now_ms),
         )
-        return self._case(did, conversation, found.author, found, marks, self._which(dids, wanted.number))
+        asked = self._which(dids, wanted.number)
+        chosen = wanted.did is not None and self._config.new_mail == "authenticated"
+        return self._case(did, conversation, found.author, found, marks, asked, chosen)
 
     async def _of_one_account(self, author: Address, dids: list[Did]) -> list[Did]:
-        """Every customer may name any address, so of several the one counts for whom its owner wrote first;
-        the numbers of the others are not even said."""
+        """Every customer may name any address. So of several the one counts whose number its owner, proven,
+        has named in new mail, if that is one alone; the numbers of the others are not even said.
+
+        An answer says nothing of it: to be answered once is all that a stranger needs.
+        """
         keys = {did.account_id: author_key(did.account_id, author) for did in dids}
         if len(keys) == 1:
             return dids
-        since = await self._store.read(mail.known_since, [*keys.values()])
-        known = [account_id for account_id, key in keys.items() if key in since]
-        if not known:
+        known = await self._store.read(mail.known_authors, [*keys.values()])
+        chosen = [account_id for account_id, key in keys.items() if key in known]
+        if len(chosen) != 1:
             raise Dropped("several_accounts", WHICH_NUMBER)
-        first = min(known, key=lambda account_id: since[keys[account_id]])
-        return [did for did in dids if did.account_id == first]
+        return [did for did in dids if did.account_id == chosen[0]]
 
     def _which(self, dids: Sequence[Did], number: str) -> str:
         """What is asked where several DIDs have the author's address."""
@@ -176,9 +183,15 @@ class Admission:
         found: Read,
         marks: Sequence[bytes],
         asked: str = "",
+        chosen: bool = False,
     ) -> Case:
         keys = found.key(str(conversation.id)), *marks
-        return Case(did, conversation, author, found, keys, self._wall_ms(), asked)
+        return Case(did, conversation, author, found, keys, self._wall_ms(), asked, chosen)
+
+
+def _is_of(did: Did, conversation: MailConversation) -> bool:
+    """Was the number never given up since? Its tokens are void for good then, also when it comes back."""
+    return (did.account_id, did.id) == (conversation.account_id, conversation.did_id)
 
 
 async def _prove(proof: Proof, author: Address, naming: str, by_host: bool) -> None:

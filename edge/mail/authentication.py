@@ -53,7 +53,8 @@ InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """How a mail came. ``trusted``: from a server whose Authentication-Results count. Not ``whole``: these
-    are its headers, the rest is too large."""
+    are its headers, the rest is too large. ``at``: when a mailbox got it, in seconds since the epoch; of a
+    mail that is brought now it is not asked."""
 
     octets: bytes = field(repr=False)
     sender: str
@@ -61,6 +62,7 @@ class Arrival:
     hello: str = ""
     trusted: bool = False
     whole: bool = True
+    at: int | None = None
 
 
 class _Signature(NamedTuple):

@@ -25,9 +25,9 @@ from edge.errors import Refused, Unavailable
 from edge.handlers.email import status_target
 from edge.mail.addresses import Addresses, ToBounces, ToConversation, ToNumber, ToPostmaster
 from edge.mail.admission import NO_TOKEN, Admission, Case, Dropped
-from edge.mail.authentication import Arrival, Authenticator, InThread, Proof, Unproven
+from edge.mail.authentication import FRESH_SECONDS, Arrival, Authenticator, InThread, Proof, Unproven
 from edge.mail.owners import Owners
-from edge.mail.postmaster import Postmaster
+from edge.mail.postmaster import LOOPS, Postmaster
 from edge.mail.reading import Intricate, Read, read
 from edge.mail.tokens import Tokens
 from edge.outbound import MAX_CHARACTERS, Accepted, Draft
@@ -62,6 +62,7 @@ ALIKE = Reply(550, "5.7.1 Too many messages like this one in a short time: wait,
 STORE_AWAY = Reply(452, "4.3.1 The mail could not be stored; try again")
 TOO_LARGE = Reply(552, "5.3.4 The mail is too large")
 UNREADABLE = Reply(554, "5.6.0 The mail has too many parts or headers to be read")
+TOO_OLD = Reply(550, "5.7.1 The mail is too old to tell whether it was sent before")
 BROKEN = Reply(451, "4.3.0 Something went wrong here; try again")
 
 
@@ -174,6 +175,7 @@ class Intake:
         )
 
     async def _work(self, arrival: Arrival, found: Read, proof: Proof, recipient: str) -> None:
+        self._is_of_these_days(arrival)
         match self._addresses.judge(recipient):
             case ToPostmaster():
                 await self._forward(arrival, found)
@@ -194,6 +196,11 @@ class Intake:
             case Reply() as refusal:
                 raise Dropped("no_such_address", refusal)
 
+    def _is_of_these_days(self, arrival: Arrival) -> None:
+        """What is older than what is still known of mails may have been sent."""
+        if arrival.at is not None and arrival.at < self._wall_ms() // 1_000 - FRESH_SECONDS:
+            raise Dropped("too_old", TOO_OLD)
+
     def _is_a_persons(self, found: Read) -> None:
         """What a program wrote is taken without a word: an answer would be the next turn of a loop."""
         if found.automatic is not None:
@@ -205,7 +212,7 @@ class Intake:
             raise Dropped("too_large", TOO_LARGE)
         refusal = await self._postmaster.forward(arrival, found.message)
         if refusal is not None:
-            raise Dropped("not_forwarded", refusal)
+            raise Dropped("loop" if refusal is LOOPS else "not_forwarded", refusal)
         self.counters.forwarded += 1
 
     # -- the SMS ----------------------------------------------------------------------------------

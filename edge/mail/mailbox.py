@@ -1,10 +1,11 @@
 """Replies from a mailbox elsewhere: looked at by IMAP over TLS (RFC 3501, RFC 8314) every so often.
 
 A mail is fetched without being marked, taken, and marked as seen when it is stored; after a crash in between
-it comes again, and is known. For how long it is known is no matter, since nothing is taken from a folder in
-which nothing can be marked. What was refused is flagged too, for whoever looks after the mailbox: there is no
-session to say it in, and a mail to a stranger would be the next nuisance. Of one that is too large the head
-is taken, so that an author who is the DID's own is told.
+it comes again, and is known. Marks may be lost all the same, as when a mailbox is moved or restored: so what
+came into it before the mails that are still known is refused, whatever became of it then. Nothing is taken
+from a folder in which nothing can be marked. What was refused is flagged too, for whoever looks after the
+mailbox: there is no session to say it in, and a mail to a stranger would be the next nuisance. Of one that is
+too large the head is taken, so that an author who is the DID's own is told.
 """
 
 import re
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
-from email.utils import getaddresses
+from email.utils import getaddresses, parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +27,7 @@ from twisted.python.failure import Failure
 
 from edge import tls
 from edge.config_mail import IMAPConfig
-from edge.mail.addresses import Addresses
+from edge.mail.addresses import Addresses, Recipient, ToConversation
 from edge.mail.authentication import Arrival
 from edge.mail.intake import TAKEN, Intake
 from protocols.mail.smtp import Reply
@@ -175,41 +176,53 @@ class Mailbox:
 
     async def _take(self, client: Any, uid: str) -> list[str]:
         """How it is to be marked."""
-        sizes = await client.fetchSize(uid, uid=True)
-        size = next((int(item["RFC822.SIZE"]) for item in sizes.values() if _is_about(item, uid)), 0)
+        told = await client.fetchFast(uid, uid=True)
+        facts = next((item for item in told.values() if _is_about(item, uid)), {"RFC822.SIZE": "0"})
+        size, came = int(facts["RFC822.SIZE"]), _moment(facts.get("INTERNALDATE"))
         if size > self._max_octets:
             log.warning("mail_too_large", octets=size)
-            return await self._take_head(client, uid)
+            return await self._take_head(client, uid, came)
         found = await client.fetchSpecific(uid, uid=True, peek=True)
         octets = _octets(found, uid)
         if octets is None:
             return []  # somebody has taken it away
-        return flags_for(await self._intake.take(*self._arrival(octets)))
+        return flags_for(await self._intake.take(*self._arrival(octets, came)))
 
-    async def _take_head(self, client: Any, uid: str) -> list[str]:
+    async def _take_head(self, client: Any, uid: str, came: int | None) -> list[str]:
         found = await client.fetchSpecific(
             uid, uid=True, headerType="HEADER", peek=True, offset=0, length=MAX_HEAD
         )
         octets = _octets(found, uid)
         if octets is None:
             return []
-        arrival, recipients = self._arrival(octets)
+        arrival, recipients = self._arrival(octets, came)
         replies = await self._intake.take(replace(arrival, whole=False), recipients)
         return flags_for(replies) and [SEEN, FLAGGED]
 
-    def _arrival(self, octets: bytes) -> tuple[Arrival, list[str]]:
+    def _arrival(self, octets: bytes, came: int | None) -> tuple[Arrival, list[str]]:
         message = message_from_bytes(octets[:MAX_HEAD].partition(b"\r\n\r\n")[0])
         path = str(message.get("Return-Path", "unknown")).strip().strip("<>")
-        return Arrival(octets, path, "", trusted=True), self.recipients(message)
+        at = _moment(message.get("Date")) if came is None else came
+        return Arrival(octets, path, "", trusted=True, at=at), self.recipients(message)
 
     def recipients(self, message: Message) -> list[str]:
-        """Our addresses among those that the mail is to; the mailbox itself when there is none of them."""
+        """Our addresses among those that the mail is to, each once however it is spelt.
+
+        The mailbox itself counts when there is none of them only: the server that put the mail into it names
+        it too (Delivered-To), and beside an address that says whom the text is for, what the mail refers to
+        says nothing.
+        """
         written = [str(value) for place in _PLACES for value in message.get_all(place, [])]
-        named = dict.fromkeys(address.lower() for _, address in getaddresses(written))
-        ours = [address for address in named if not isinstance(self._addresses.judge(address), Reply)]
-        if len(ours) > MAX_RECIPIENTS:
-            log.error("mailbox_recipients_left_out", host=self._config.host, recipients=ours[MAX_RECIPIENTS:])
-        return ours[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
+        ours: dict[Recipient, str] = {}
+        for _, address in getaddresses(written):
+            judged = self._addresses.judge(address.lower())
+            if not isinstance(judged, Reply) and judged != ToConversation(""):
+                ours.setdefault(judged, address.lower())
+        found = [*ours.values()]
+        if len(found) > MAX_RECIPIENTS:
+            left_out = found[MAX_RECIPIENTS:]
+            log.error("mailbox_recipients_left_out", host=self._config.host, recipients=left_out)
+        return found[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
 
 
 def flags_for(replies: Sequence[Reply]) -> list[str]:
@@ -220,8 +233,16 @@ def flags_for(replies: Sequence[Reply]) -> list[str]:
 
 
 def _is_about(fields: Mapping[str, Any], uid: str) -> bool:
-    """Is this the size that was asked for? A server tells of other mails meanwhile (RFC 3501 §7.4.2)."""
+    """Is this what was asked for? A server tells of other mails meanwhile (RFC 3501 §7.4.2)."""
     return "RFC822.SIZE" in fields and fields.get("UID", uid) == uid
+
+
+def _moment(written: object) -> int | None:
+    """A date as mail (RFC 5322 §3.3) or IMAP (RFC 3501 §7.4.2) writes it, in seconds since the epoch."""
+    try:
+        return int(parsedate_to_datetime(str(written).strip()).timestamp())
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _octets(found: Mapping[int, list[Any]], uid: str) -> bytes | None:

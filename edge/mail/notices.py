@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from edge.handlers.email import Patience
 from edge.mail.sending import Send
-from edge.mail.writing import Writing
+from edge.mail.writing import NotListed, Writing
 from protocols.mail.smtp import Envelope, Verdict
 from storage import mail
 from storage.errors import StoreUnavailable
@@ -112,25 +112,33 @@ class Notices:
             self.look()
 
     async def _tell(self, notice: MailNotice) -> None:
-        envelope = await self._writing.notice(notice)
+        verdict = await self._tried(notice)
         attempt, now_ms = notice.attempts + 1, self._wall_ms()
+        wait_ms = round(self._patience.after(attempt) * 1000)
+        late = now_ms + wait_ms - notice.created_at > self._patience.give_up_seconds * 1000
+        state, due_at = DeliveryState.PENDING, now_ms + wait_ms
+        if verdict.outcome == "sent":
+            state, due_at = DeliveryState.DELIVERED, now_ms
+        elif verdict.final or late:
+            state, due_at = DeliveryState.FAILED, now_ms
+            log.warning("mail_notice_failed", notice=notice.id, code=notice.code, error=str(verdict))
+        await self._store.writer.write(mail.record_notice(notice.id, attempt, state, due_at, verdict.outcome))
+
+    async def _tried(self, notice: MailNotice) -> Verdict:
+        try:
+            envelope = await self._writing.notice(notice)
+        except NotListed as error:
+            return _not_written(error.outcome, str(error))
         if envelope is None:
-            state, due_at, outcome = DeliveryState.FAILED, now_ms, "unknown_did"
-        else:
-            verdict = await self._sent(envelope)
-            now_ms, outcome = self._wall_ms(), verdict.outcome
-            wait_ms = round(self._patience.after(attempt) * 1000)
-            late = now_ms + wait_ms - notice.created_at > self._patience.give_up_seconds * 1000
-            state, due_at = DeliveryState.PENDING, now_ms + wait_ms
-            if verdict.outcome == "sent":
-                state, due_at = DeliveryState.DELIVERED, now_ms
-            elif verdict.final or late:
-                state, due_at = DeliveryState.FAILED, now_ms
-                log.warning("mail_notice_failed", notice=notice.id, code=notice.code, error=str(verdict))
-        await self._store.writer.write(mail.record_notice(notice.id, attempt, state, due_at, outcome))
+            return _not_written("unknown_did", f"nobody has {notice.did} any more")
+        return await self._sent(envelope)
 
     def _sent(self, envelope: Envelope) -> Deferred[Verdict]:
         return self._send(envelope).addTimeout(ATTEMPT_SECONDS, self._clock).addErrback(_too_slow)
+
+
+def _not_written(outcome: str, why: str) -> Verdict:
+    return Verdict(outcome, None, True, "written", why)
 
 
 def _too_slow(failure: Failure) -> Verdict:

@@ -1,32 +1,17 @@
 """Whose address is whose: the DIDs that a mail's author may write as."""
 
 import hashlib
-from functools import lru_cache
 
 from edge.directory import Directory
-from edge.handlers.email import EmailHandler
 from edge.mail.authentication import InThread
-from protocols.mail import address
+from edge.mail.listed import addresses_of
 from protocols.mail.address import Address
 from storage.records import Did
 
 
-def addresses_of(did: Did) -> frozenset[str]:
-    """The addresses (their `Address.key`) of a DID whose e-mail handler is on."""
-    setting = did.handlers.get(EmailHandler.name)
-    if setting is None or not setting.enabled:
-        return frozenset()
-    return frozenset(map(_key, EmailHandler.targets(setting.settings, "")))
-
-
 def author_key(account_id: int, author: Address) -> bytes:
-    """By what it is kept that somebody has written for an account."""
-    return hashlib.sha256(f"author\0{account_id}\0{author.key}".encode()).digest()
-
-
-@lru_cache(maxsize=10_000)
-def _key(target: str) -> str:
-    return address.parse(target).key
+    """By what it is kept that somebody writes new mail for an account."""
+    return hashlib.sha256(f"writes for\0{account_id}\0{author.key}".encode()).digest()
 
 
 class Owners:

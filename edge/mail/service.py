@@ -83,7 +83,9 @@ class MailEdge:
             self._in_thread,
             wall_ms,
             self.notices.look,
-            Postmaster(config.postmaster, config.name, send, reactor, wall_ms) if config.postmaster else None,
+            Postmaster(config.postmaster, config.name, config.domain, send, reactor, wall_ms)
+            if config.postmaster
+            else None,
         )
         self.listeners = Listeners(config, self.intake, reactor)
         self.mailbox = None

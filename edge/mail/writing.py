@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from edge.carrier_errors import FAILED, GIVEN_UP, OPTED_OUT, first_error
 from edge.handlers.callback import plain
 from edge.mail.addresses import BOUNCE, Addresses
+from edge.mail.listed import addresses_of
 from protocols.mail import compose
 from protocols.mail.address import Address, one_line
 from protocols.mail.compose import Notice, Text, Thread
@@ -29,6 +30,12 @@ _FAILED = "This message was not delivered."
 
 class NotWanted(Exception):
     """Nobody asked to be told of this."""
+
+
+class NotListed(Exception):
+    """The address is no longer one of the DID's; the text says so."""
+
+    outcome = "address_removed"
 
 
 def binding(conversation: MailConversation) -> bytes:
@@ -62,7 +69,8 @@ class Writing:
     def text(
         self, message: MessageRecord, delivery_id: int, to: Address, html: bool
     ) -> Deferred[Envelope | None]:
-        """A message on its way to somebody; None when nobody has its DID any more."""
+        """A message on its way to somebody; None when nobody has its DID any more. Errback NotListed when
+        he is not to have it any more: so with all that is written."""
         return Deferred.fromCoroutine(self._text(message, delivery_id, to, html))
 
     def failure(
@@ -84,6 +92,7 @@ class Writing:
         did = self._did(message.did)
         if did is None or did.account_id != message.account_id:
             return None
+        _is_listed(did, to)
         token, thread = await self._thread(did, message.peer)
         text = Text(
             body=message.text,
@@ -93,7 +102,7 @@ class Writing:
             html=html,
             remarks=tuple(said for flag, said in _REMARKS.items() if message.flags & flag),
         )
-        message_id = f"<{token}.{delivery_id:x}@{self._addresses.domain}>"
+        message_id = _within(thread, f"{delivery_id:x}")
         octets = compose.text_mail(thread, to, message_id, text, self._answers)
         sender = ""
         if self._answers:
@@ -106,6 +115,7 @@ class Writing:
         did = self._did(message.did)
         if did is None or did.account_id != message.account_id:
             return None
+        _is_listed(did, to)
         view = await self._store.read(messages.get, did.account_id, message.id)
         parts = () if view is None else view.parts
         if not (each or any(part.state in FAILED and part.smsc_message_id is None for part in parts)):
@@ -120,6 +130,7 @@ class Writing:
         if did is None or did.account_id != notice.account_id:
             return None
         to = Address(*notice.recipient.rsplit("@", 1))
+        _is_listed(did, to)
         return await self._reply(
             did, notice.peer, notice.id, to, notice.in_reply_to, notice.code, notice.sentence, notice.excerpt
         )
@@ -139,7 +150,7 @@ class Writing:
         subject = f"Re: {self._subject_of(token, thread)}"
         at = _time(self._wall_ms())
         notice = Notice(sentence, subject, excerpt, at, in_reply_to, code)
-        message_id = f"<{token}.n{identity:x}@{self._addresses.domain}>"
+        message_id = _within(thread, f"n{identity:x}")
         # The null sender: of a mail about a mail nobody is to be told that it went astray (RFC 5321 §6.1).
         return self._envelope("", to, compose.notice_mail(thread, to, message_id, notice))
 
@@ -150,9 +161,11 @@ class Writing:
             conversation = await self._store.writer.run(
                 "mail conversation", lambda connection: mail.conversation(connection, ids, did, peer, now_ms)
             )
-        token = self._ring.make(conversation.id, binding(conversation))
+        names = conversation.id, binding(conversation)
+        token = self._ring.make(*names)
         sender = self._addresses.reply(token if self._answers else "")
-        root = f"<{token}@{self._addresses.domain}>"
+        # What is tried again is the same mail, and the thread the same, though there is a new key meanwhile.
+        root = f"<{self._ring.lasting(*names)}@{self._addresses.domain}>"
         return token, Thread(name or peer, sender, root, did.number, peer)
 
     def _subject_of(self, token: str, thread: Thread) -> str:
@@ -166,6 +179,17 @@ class Writing:
         if self._signer is not None:
             octets = self._signer.signed(octets, self._wall_ms() // 1000)
         return Envelope(sender, str(to), octets)
+
+
+def _within(thread: Thread, name: str) -> str:
+    """The Message-ID of this name in a thread; by the token in it an answer is known too."""
+    return thread.root.replace("@", f".{name}@", 1)
+
+
+def _is_listed(did: Did, to: Address) -> None:
+    """Raises NotListed. The setting may have changed since the mail was owed, and each attempt asks again."""
+    if to.key not in addresses_of(did):
+        raise NotListed(f"{to} is no longer an address of {did.number}")
 
 
 def _known(connection: Connection, did: Did, peer: str) -> tuple[MailConversation | None, str | None]:

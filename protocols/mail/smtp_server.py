@@ -21,7 +21,12 @@ MAX_ERRORS = 10
 MAX_IDLE_COMMANDS = 100
 """Commands between two mails that bring none nearer, as NOOP: who only keeps the connection is let go."""
 
-MAX_RECIPIENTS = 10  # a mail is to a conversation or a number; who has more sends the mail again
+MAX_RECIPIENTS = 10  # in LMTP
+ONE_AT_A_TIME = Reply(452, "4.5.3 One recipient at a time: send it to the others after this one")
+"""SMTP has one answer to the final dot for all recipients: where one of two is refused, it would have the
+other's sent again, or say of it that it was not sent. Clients send the mail to the others by themselves (RFC
+5321 §4.5.3.1.10)."""
+
 MAX_TEXT_LINE = 65_536
 """Octets of a line of a mail, in which RFC 5321 §4.5.3.1.6 wants 1,000."""
 
@@ -132,12 +137,11 @@ class Session:
     def answer(self, replies: Sequence[Reply]) -> list[Action]:
         """What became of the mail that was handed out: one reply for each recipient, in their order.
 
-        SMTP has room for one: the worst.
+        In SMTP there is but one.
         """
         assert self.state is State.TAKING
         self.state = State.COMMAND
-        said = replies if self._settings.lmtp else [max(replies, key=_badness)]
-        for reply in said:
+        for reply in replies:
             self._say(*reply)
         self._forget()
         self._work()
@@ -284,6 +288,9 @@ class Session:
             self._wrong(553, "5.6.7 SMTPUTF8 is needed for this address")
         elif (refusal := self._accepts(path)) is not None:
             self._wrong(*refusal)
+        elif self._now.recipients and not self._settings.lmtp:
+            same = path.lower() == self._now.recipients[0].lower()
+            self._say(*(Reply(250, "2.1.5 You said so") if same else ONE_AT_A_TIME))
         else:
             self._now.recipients.append(path)
             self._say(250, "2.1.5 Go on")
@@ -406,11 +413,6 @@ def _has_long_line(octets: bytearray) -> bool:
         if not start:
             return True
     return False
-
-
-def _badness(reply: Reply) -> tuple[bool, int]:
-    """A temporary refusal is the worst: with it the client sends the mail again, whole."""
-    return 400 <= reply.code < 500, reply.code
 
 
 _BRINGS_NEARER = ("MAIL", "RCPT", "DATA", "QUIT")

@@ -41,7 +41,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys by id (0 to 255, each of 32 octets at least), and which one makes new tokens.
+    """The keys by id (0 to 255, each of 32 octets at least), the oldest last, and which one makes new tokens.
 
     A key that is taken off the ring revokes every token that it made. Raises ValueError for a ring that
     cannot be used.
@@ -59,10 +59,17 @@ class KeyRing:
 
     def make(self, conversation: int, binding: bytes) -> str:
         """The token of a conversation; ``binding`` is all that it stands for, and the same in `verifies`."""
+        return self._made(self.current, conversation, binding)
+
+    def lasting(self, conversation: int, binding: bytes) -> str:
+        """The token that stays the same when a new key comes before the others, for what must."""
+        return self._made([*self.keys][-1], conversation, binding)
+
+    def _made(self, key_id: int, conversation: int, binding: bytes) -> str:
         if not 0 <= conversation <= MAX_CONVERSATION:
             raise ValueError("a conversation's id has 56 bits")
-        head = bytes((self.current,)) + conversation.to_bytes(_HEAD_OCTETS - 1)
-        return base64.b32encode(head + _mac(self.keys[self.current], head, binding)).decode().lower()
+        head = bytes((key_id,)) + conversation.to_bytes(_HEAD_OCTETS - 1)
+        return base64.b32encode(head + _mac(self.keys[key_id], head, binding)).decode().lower()
 
     def verifies(self, token: Token, binding: bytes) -> bool:
         """Did we make it, for this? Takes the same time whatever is wrong with it."""

@@ -286,6 +286,35 @@ def test_two_servers_of_ours_do_not_answer_each_other(tmp_path: Path) -> None:
             assert '"reason":"loop"' in server.log.read_text()
 
 
+def test_two_servers_that_are_each_others_postmaster(tmp_path: Path) -> None:
+    """A mail to one comes back to it, and is refused there: its sender is told at once."""
+    ports = [free_port(), free_port()]
+    domains = ["a.example.net", "b.example.net"]
+    servers = []
+    for here, there in ((0, 1), (1, 0)):
+        folder = tmp_path / domains[here]
+        folder.mkdir()
+        servers.append(
+            MailServer(
+                folder,
+                f"sqlite:///{folder / 'store.db'}",
+                domain=domains[here],
+                listen=[f"127.0.0.1:{ports[here]}"],
+                smarthost=f"127.0.0.1:{ports[there]}",
+                postmaster=f"postmaster@{domains[there]}",
+            )
+        )
+    with running(servers[0]), running(servers[1]), smtplib.SMTP("127.0.0.1", ports[0], timeout=60) as client:
+        client.ehlo("client.example.org")
+        client.mail("a@example.org")
+        client.rcpt(f"postmaster@{domains[0]}")
+        code, said = client.data(b"From: a@example.org\r\nSubject: Who goes there?\r\n\r\nhi\r\n")
+        assert (code, said) == (550, b"5.3.0 The postmaster's own server refused the mail")
+        logs = [server.log.read_text() for server in servers]
+    assert ['"reason":"loop"' in log for log in logs] == [True, False]
+    assert ['"event":"mail_forwarded"' in log for log in logs] == [False, False]
+
+
 def test_replies_from_a_mailbox_elsewhere(sqlite_url: str, tmp_path: Path) -> None:
     """Dovecot holds them; what is taken is seen, what is refused is flagged, and nothing is taken twice."""
     with Dovecot() as dovecot:

@@ -1,6 +1,7 @@
 """What mail keeps, on both engines."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,17 @@ def test_a_conversation_is_made_once_and_anew_when_its_tokens_were_revoked(engin
     assert done(engine, mail.find_conversation, first.id).revoked_at == NOW + 1
     assert done(engine, mail.conversation, ids.next, OURS, PEER, NOW + 3).id not in (first.id, other.id)
     assert done(engine, mail.find_conversation, 1) is None
+
+
+def test_a_number_that_came_back_begins_other_conversations(engine: Engine) -> None:
+    before = done(engine, mail.conversation, ids.next, OURS, PEER, NOW)
+    back = replace(OURS, id=OURS.id + 1)
+    assert done(engine, mail.open_conversation, back, PEER) is None
+    after = done(engine, mail.conversation, ids.next, back, PEER, NOW + 5)
+    assert (after.id != before.id, after.did_id) == (True, back.id)
+    assert done(engine, mail.find_conversation, before.id).revoked_at == NOW + 5
+    assert done(engine, mail.conversation, ids.next, back, PEER, NOW + 6) == after
+    assert done(engine, mail.open_conversation, OURS, PEER) is None
 
 
 def test_a_mail_is_seen_once(engine: Engine) -> None:
@@ -145,10 +157,12 @@ def test_notices_are_forgotten_once_they_are_done(engine: Engine) -> None:
     assert [item.id for item in done(engine, mail.claim_notices, NOW + 20, NOW + 30, 10)] == [owed.id]
 
 
-def test_when_an_author_first_wrote_stays_known(engine: Engine) -> None:
+def test_for_whom_an_author_writes_stays_known(engine: Engine) -> None:
     for at in (NOW, NOW + 5):
         write(engine, mail.know_author(b"author", 5, at))
         write(engine, mail.know_author(bytes([at % 256]), 5, at))
-    assert done(engine, mail.known_since, [b"author", b"nobody"]) == {b"author": NOW}
-    assert done(engine, mail.purge_seen, NOW + 10, 10) == 0
-    assert done(engine, mail.known_since, [b"author"]) == {b"author": NOW}
+    write(engine, mail.insert_seen(SeenMail(b"before", 5, NOW, "author")))
+    asked = [b"author", b"nobody", b"before"]
+    assert done(engine, mail.known_authors, asked) == {b"author"}
+    assert done(engine, mail.purge_seen, NOW + 10, 10) == 1, "what a reply once decided"
+    assert done(engine, mail.known_authors, asked) == {b"author"}

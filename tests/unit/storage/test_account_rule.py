@@ -67,7 +67,7 @@ WITHOUT = {
     "mail.count_told": MAIL,
     "mail.find_conversation": MAIL,
     "mail.find_conversations": MAIL,
-    "mail.known_since": MAIL,
+    "mail.known_authors": MAIL,
     "mail.purge_notices": UPKEEP,
     "mail.purge_seen": UPKEEP,
     "mail.record_bounce": MAIL,

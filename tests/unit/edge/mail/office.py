@@ -94,7 +94,7 @@ class Office:
             self.in_thread,
             time.wall_ms,
             self.tell,
-            Postmaster(self.config.postmaster, DOMAIN, self.rig.sent, time, time.wall_ms),
+            Postmaster(self.config.postmaster, DOMAIN, DOMAIN, self.rig.sent, time, time.wall_ms),
         )
         made = mail.conversation
         with store.engine.transaction() as conn:

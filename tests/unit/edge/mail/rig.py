@@ -59,16 +59,14 @@ class Rig:
             self.account_id = accounts.add_account(conn, store.ids.next, "owner", START_MS).id
             numbers.add_did(conn, store.ids.next, self.account_id, DID, START_MS)
         self.sets(to=OWNER)
-        self.writing = Writing(
-            ADDRESSES,
-            RING,
-            "[#US{token}] Message sent to {did}",
-            answers,
-            None,
-            self.find,
-            self.real,
-            time.wall_ms,
-        )
+        self.answers = answers
+        self.uses(RING)
+
+    def uses(self, ring: KeyRing) -> None:
+        """The server begins anew with these keys."""
+        subject = "[#US{token}] Message sent to {did}"
+        wall_ms = self.time.wall_ms
+        self.writing = Writing(ADDRESSES, ring, subject, self.answers, None, self.find, self.real, wall_ms)
         patience = Patience(4 * DAYS, Random(1))
         self.handler = EmailHandler(self.writing, self.sent, lambda domain: domain, patience)
 

@@ -9,6 +9,7 @@ import dkim
 import pytest
 
 from edge.mail.addresses import BOUNCE
+from edge.mail.admission import WHICH_NUMBER
 from edge.mail.authentication import Arrival, signatures
 from edge.mail.writing import binding
 from protocols.mail.address import Address
@@ -118,6 +119,28 @@ def test_a_number_that_went_to_another_account(office: Office) -> None:
         office.intake._admission, "_did", lambda number: type(moved)(moved.id, 99, DID, True, moved.handlers)
     )
     assert office.takes(reply()).code == 550
+
+
+def test_a_number_that_went_away_and_came_back(office: Office) -> None:
+    """Whatever was written about it is void for good; the next mail has another token."""
+    store, account = office.rig.store, office.rig.account_id
+    for _ in range(2):
+        with store.engine.transaction() as conn:
+            numbers.remove_did(conn, account, DID)
+            other = accounts.add_account(conn, store.ids.next, "other", START_MS).id
+            numbers.add_did(conn, store.ids.next, other, DID, START_MS)
+        assert office.takes(reply()).code == 550
+        with store.engine.transaction() as conn:
+            numbers.remove_did(conn, other, DID)
+            numbers.add_did(conn, store.ids.next, account, DID, START_MS)
+        office.rig.sets(to=OWNER)
+        assert office.takes(reply()).text.startswith("5.7.1 Nothing in this mail says which conversation")
+    office.rig.work(office.rig.job())
+    to = str(office.rig.sent.mails[-1]["Reply-To"].addresses[0].addr_spec)
+    assert to != office.address
+    assert office.takes(reply(), to=to).code == 250
+    assert office.takes(reply()).code == 550
+    assert len(office.sent()) == 1
 
 
 def test_a_handler_that_is_off(office: Office) -> None:
@@ -384,40 +407,87 @@ def test_with_several_numbers_the_author_says_which(office: Office) -> None:
     assert office.takes(new(foreign), to=foreign).code == 550
 
 
+TO = f"2025550150@{DOMAIN}"
+
+
+def to_number(did: str) -> str:
+    return f"12025550150+{did.removeprefix('+')}@{DOMAIN}"
+
+
+@pytest.fixture
+def careful(inline_store: InlineStore, time: Time) -> Office:
+    """Whoever brings new mail proves it."""
+    return Office(inline_store, time, replies="token", new_mail="authenticated")
+
+
+def another_customer(office: Office, number: str) -> str:
+    """Who has the owner's address in his own DID's; the token of a conversation of his."""
+    ids = office.rig.store.ids.next
+    with office.rig.store.engine.transaction() as conn:
+        other = accounts.add_account(conn, ids, "other", START_MS).id
+        numbers.add_did(conn, ids, other, number, START_MS)
+    office.rig.sets(number, to=f"{OWNER},boss@example.net")
+    with office.rig.store.engine.transaction() as conn:
+        made = mail.conversation(conn, ids, office.rig.did(number), PEER, START_MS)
+    return RING.make(made.id, binding(made))
+
+
 @pytest.mark.parametrize("theirs", ["+12025550001", "+12025550199"])
-def test_another_customer_who_names_the_address_changes_nothing(office: Office, theirs: str) -> None:
-    """Nor is his number said, nor does he see what is written."""
-    to = f"2025550150@{DOMAIN}"
-    assert office.takes(new(to, "Before."), to=to).code == 250
-    with office.rig.store.engine.transaction() as conn:
-        ids = office.rig.store.ids.next
-        other = accounts.add_account(conn, ids, "other", START_MS).id
-        numbers.add_did(conn, ids, other, theirs, START_MS)
-    office.rig.sets(theirs, to=f"{OWNER},boss@example.net")
-    office.rig.time.advance(10)
-    explicit = f"12025550150+{theirs[1:]}@{DOMAIN}"
-    assert office.takes(new(explicit, "Theirs."), to=explicit).code == 250, "he may, if he says so"
-    assert office.takes(new(to, "After."), to=to).code == 250
-    assert [(did, text) for did, _, text in office.sent()] == [
-        (DID, "Before."), (theirs, "Theirs."), (DID, "After."),
-    ]  # fmt: skip
-    assert office.notices() == []
+def test_another_customer_who_names_the_address_gets_none_of_the_owners_mail(
+    careful: Office, theirs: str
+) -> None:
+    """Nor is his number said."""
+    named = to_number(DID)
+    assert careful.takes(signed(new(named, "Before.")), to=named).code == 250
+    another_customer(careful, theirs)
+    assert careful.takes(signed(new(TO, "After.")), to=TO).code == 250
+    assert [(did, text) for did, _, text in careful.sent()] == [(DID, "Before."), (DID, "After.")]
+    assert careful.notices() == []
 
 
-def test_who_wrote_for_none_of_several_customers_says_his_number_once(office: Office) -> None:
-    with office.rig.store.engine.transaction() as conn:
-        ids = office.rig.store.ids.next
-        other = accounts.add_account(conn, ids, "other", START_MS).id
-        numbers.add_did(conn, ids, other, SECOND, START_MS)
-    office.rig.sets(SECOND, to=OWNER)
-    to = f"2025550150@{DOMAIN}"
-    refused = office.takes(new(to), to=to)
+def test_of_several_customers_the_author_says_which_number_is_his(careful: Office) -> None:
+    assert careful.takes(signed(new(TO, "Alone.")), to=TO).code == 250
+    another_customer(careful, SECOND)
+    refused = careful.takes(signed(new(TO)), to=TO)
     assert (refused.code, refused.text[:23]) == (550, "5.7.1 Several customers")
+    assert "<number>+<your number>@" in refused.text
     assert not set("0123456789") & set(refused.text[6:]), "no number is said"
-    assert office.takes(reply()).code == 250, "a reply says it too"
-    assert office.takes(new(to, "Now."), to=to).code == 250
-    assert [did for did, _, _ in office.sent()] == [DID, DID]
-    assert office.notices() == []
+    assert careful.takes(signed(new(to_number(DID), "Now.")), to=to_number(DID)).code == 250
+    assert careful.takes(signed(new(TO, "Again.")), to=TO).code == 250
+    assert {did for did, _, _ in careful.sent()} == {DID}
+    assert careful.notices() == []
+
+
+def test_whoever_named_numbers_of_several_customers_goes_on_doing_so(careful: Office) -> None:
+    """A link to the other's number is easily clicked: the owner's mail still goes to nobody else."""
+    another_customer(careful, SECOND)
+    for did in (SECOND, DID):
+        assert careful.takes(signed(new(to_number(did))), to=to_number(did)).code == 250
+        careful.rig.time.advance(60)
+    assert careful.takes(signed(new(TO)), to=TO).text == WHICH_NUMBER.text
+    assert [did for did, _, _ in careful.sent()] == [SECOND, DID]
+
+
+@pytest.mark.parametrize("author", [OWNER, "intruder@evil.example"])
+def test_a_reply_does_not_say_for_whom_somebody_writes(careful: Office, author: str) -> None:
+    """Forged by the other customer, who sees his own token, or really the owner's, to who texted him."""
+    theirs = another_customer(careful, SECOND)
+    for token in (theirs, careful.token):
+        to = f"sms+{token}@{DOMAIN}"
+        answer = signed(reply("Who is this?", to=to))
+        assert careful.takes(answer, to=to, sender=author, peer=STRANGER).code == 250
+        assert careful.takes(signed(new(TO)), to=TO).text == WHICH_NUMBER.text
+    assert {peer for _, peer, _ in careful.sent()} == {PEER}
+
+
+def test_nor_does_new_mail_that_nobody_proves(inline_store: InlineStore, time: Time) -> None:
+    office = Office(inline_store, time, new_mail="sender")
+    another_customer(office, SECOND)
+    forged = to_number(SECOND)
+    assert office.takes(new(forged), to=forged, peer=STRANGER).code == 250
+    assert office.takes(new(TO), to=TO).text == WHICH_NUMBER.text
+    foreign = to_number("+12025550188")
+    assert office.takes(new(foreign), to=foreign).code == 550
 
 
 def test_an_old_mail_of_the_owners_cannot_be_sent_here_once_more(

@@ -1,18 +1,22 @@
 """The e-mail handler: the mail of a message, its addresses and thread, and what becomes of it."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from edge.handlers import Delivered, Failed, Retry
 from edge.handlers.base import SettingError
 from edge.handlers.email import EmailHandler, in_reply_to, recipient_of, status_target
 from edge.mail.addresses import BOUNCE
+from edge.mail.tokens import Tokens
 from edge.mail.writing import binding
 from protocols.mail import token
 from protocols.mail.address import Address
 from protocols.mail.smtp import Reply, Verdict
+from protocols.mail.token import KeyRing
 from storage import mail
 from storage.records import MessageFlag, PartFlag, PartState
 from storage.tables import part
@@ -67,6 +71,29 @@ def test_one_conversation_is_one_thread_and_another_attempt_the_same_mail(rig: R
     assert [item["References"] == mails[0]["References"] for item in mails] == [True, True, True, False]
     assert mails[0]["Message-ID"] == mails[1]["Message-ID"]
     assert len({item["Message-ID"] for item in mails}) == 3
+
+
+def test_a_new_key_makes_no_other_mail_and_no_other_thread(rig: Rig) -> None:
+    """Its tokens are the new key's; what was sent before is still found by what an answer refers to."""
+    job, told = rig.job(), rig.job("Yes.", status_target(Address("owner", "example.org"), ""), event="failed")
+    rig.sets(to=OWNER, failures=True)
+    told = replace(told, settings=rig.did().handlers["email"].settings)
+    both = KeyRing({2: b"n" * 32, **RING.keys}, 2)
+    for ring in (RING, both):
+        rig.uses(ring)
+        assert isinstance(rig.work(job), Delivered)
+        assert isinstance(rig.work(told), Delivered)
+    first, first_told, again, again_told = rig.sent.mails
+    for before, after in ((first, again), (first_told, again_told)):
+        assert (after["Message-ID"], after["References"]) == (before["Message-ID"], before["References"])
+        assert before["Reply-To"] != after["Reply-To"]
+    (now,) = token.find([again["Reply-To"]])
+    assert now.key_id == 2
+    tokens, written = Tokens(both, rig.real), [item["Message-ID"] for item in rig.sent.mails]
+    for place in (*written, first["References"], again["Subject"], first["Subject"]):
+        known = success(Deferred.fromCoroutine(tokens.conversation("", [place])))
+        assert known is not None
+        assert (known.did, known.peer) == (DID, PEER)
 
 
 def test_without_a_way_back_no_answer_is_asked_for(inline_store: InlineStore, time: Time) -> None:
@@ -188,6 +215,21 @@ def test_what_was_never_sent_is_told_always_what_was_not_delivered_by_setting(
     outcome = rig.work(job)
     assert isinstance(outcome, Delivered)
     assert (outcome.outcome == "sent", len(rig.sent.envelopes)) == (told or setting, told or setting)
+
+
+def test_an_address_that_was_taken_off_gets_nothing_more_of_what_is_owed(rig: Rig) -> None:
+    rig.sets(to=f"{OWNER},former@example.org", failures=True)
+    owed = rig.job("Secret.", "former@example.org")
+    told = rig.job("Yes.", status_target(Address("Former", "example.org"), ""), event="failed")
+    rig.sets(to=OWNER, failures=True)
+    for job, shown in ((owed, "former@example.org"), (told, "Former@example.org")):
+        gone = Failed("address_removed", excerpt=f"{shown} is no longer an address of {DID}")
+        assert rig.work(job) == gone
+    assert rig.sent.envelopes == []
+    rig.sets(to=f"{OWNER},FORMER@example.org", failures=True)
+    for job in (owed, told):
+        assert isinstance(rig.work(job), Delivered)
+    assert len(rig.sent.envelopes) == 2
 
 
 def test_what_the_carrier_said_is_in_the_mail(rig: Rig) -> None:

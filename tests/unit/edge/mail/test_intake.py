@@ -1,5 +1,7 @@
 """What comes in by mail: what becomes an SMS, what is answered, and what stops a loop."""
 
+from collections.abc import Callable
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -9,7 +11,7 @@ from twisted.internet.defer import Deferred
 from edge import statuses
 from edge.mail.addresses import BOUNCE
 from edge.mail.authentication import Arrival
-from edge.mail.postmaster import FORWARD_SECONDS, MAX_HOPS, NOT_NOW, Postmaster
+from edge.mail.postmaster import FORWARD_SECONDS, MAX_HOPS, NOT_NOW, NOT_WANTED, Postmaster
 from edge.mail.tokens import Tokens
 from edge.mail.writing import binding
 from protocols.mail.lines import MARKER
@@ -472,6 +474,52 @@ def test_a_mail_that_goes_round_is_ended(minded: Office) -> None:
     assert minded.rig.sent.envelopes == []
 
 
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (f"Received: from a ([192.0.2.1])\r\n\tby {DOMAIN}; x\r\n", 554),
+        (f"received: from a ([192.0.2.1]) by {DOMAIN.upper()}; x\r\n", 554),
+        (f"Received: from a by {DOMAIN} (Postfix) with ESMTP id 4; x\r\n", 250),
+        (f"Received: from {DOMAIN}; by other.example; x\r\n", 250),
+        (f"Received: from a by sms-{DOMAIN}; x\r\n", 250),
+        (f"X-Trunkline-Loop: {DOMAIN}\r\n", 554),
+        ("X-Trunkline-Loop: sms.example.com\r\n", 250),
+    ],
+)
+def test_a_mail_that_was_here_before_goes_no_further(minded: Office, header: str, code: int) -> None:
+    """A mail server in front of us may have our name; another of ours may have written to the operator."""
+    octets = header.encode() + reply().as_bytes(policy=SMTP)
+    assert minded.takes(octets, to="postmaster").code == code
+    assert len(minded.rig.sent.envelopes) == (code == 250)
+
+
+def test_two_servers_that_are_each_others_postmaster(time: Time) -> None:
+    """It ends at the third hop, at once, and whoever wrote is told."""
+    names = ["a.example.net", "b.example.net"]
+    hops: list[str] = []
+
+    def forward(here: int, octets: bytes) -> Deferred[Reply | None]:
+        hops.append(names[here])
+        arrival = Arrival(octets, "", "192.0.2.1", "client")
+        return Deferred.fromCoroutine(servers[here].forward(arrival, message_from_bytes(octets)))
+
+    def sends(here: int) -> Callable[[Envelope], Deferred[Verdict]]:
+        def send(envelope: Envelope) -> Deferred[Verdict]:
+            answered = forward(1 - here, envelope.mail)
+            return answered.addCallback(
+                lambda said: Verdict("refused" if said else "sent", said, True, "end")
+            )
+
+        return send
+
+    servers = [
+        Postmaster(f"postmaster@{names[1 - here]}", names[here], names[here], sends(here), time, time.wall_ms)
+        for here in (0, 1)
+    ]
+    answered = success(forward(0, reply().as_bytes(policy=SMTP)))
+    assert (answered, hops) == (NOT_WANTED, ["a.example.net", "b.example.net", "a.example.net"])
+
+
 def test_an_operators_server_that_is_silent_holds_nobody_up(minded: Office) -> None:
     silent: list[Deferred[Verdict]] = []
 
@@ -480,7 +528,7 @@ def test_an_operators_server_that_is_silent_holds_nobody_up(minded: Office) -> N
         return silent[-1]
 
     clock = minded.rig.time
-    postmaster = Postmaster(OPERATOR, DOMAIN, send, clock, clock.wall_ms)
+    postmaster = Postmaster(OPERATOR, DOMAIN, DOMAIN, send, clock, clock.wall_ms)
     arrival = Arrival(b"\r\n", "", "192.0.2.1", 'evil"\r\nBcc: x')
     waiting = [Deferred.fromCoroutine(postmaster.forward(arrival, EmailMessage())) for _ in range(9)]
     assert len(silent) == 5

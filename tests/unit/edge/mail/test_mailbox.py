@@ -1,6 +1,9 @@
 """The mailbox elsewhere: who a mail in it is to, and how it is marked."""
 
 from email import message_from_string
+from email.policy import SMTP
+from email.utils import formatdate
+from time import gmtime, strftime
 from typing import Any, cast
 
 import pytest
@@ -13,11 +16,17 @@ from twisted.python.failure import Failure
 from edge.config_mail import IMAPConfig
 from edge.config_reader import Secret
 from edge.mail.authentication import Arrival
+from edge.mail.intake import Intake
 from edge.mail.mailbox import FLAGGED, SEEN, Client, Mailbox, flags_for
+from edge.mail.writing import binding
 from protocols.mail.smtp import Reply
+from storage import mail
+from storage.retention import SEEN_MS
+from storage.testing import InlineStore
 from tests.deferreds import failure, success
-from tests.unit.edge.conftest import Time
-from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN
+from tests.unit.edge.conftest import DID, PEER, START_MS, Time
+from tests.unit.edge.mail.office import Office, reply
+from tests.unit.edge.mail.rig import ADDRESSES, DOMAIN, OWNER, RING
 
 MANY = [f"{2025550100 + number}@{DOMAIN}" for number in range(103)]
 TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
@@ -32,6 +41,10 @@ TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
         ),
         (f"Delivered-To: sms+abc@{DOMAIN}\nTo: sms+abc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
         ("To: somebody@example.net", [f"sms@{DOMAIN}"]),
+        (f"Delivered-To: sms@{DOMAIN}\nTo: somebody@example.net", [f"sms@{DOMAIN}"]),
+        (f"Delivered-To: sms@{DOMAIN}\nTo: sms+abc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
+        (f"Delivered-To: SMS+@{DOMAIN}\nTo: 2025550150@{DOMAIN}", [f"2025550150@{DOMAIN}"]),
+        (f"To: sms+abc@{DOMAIN}\nCc: sms%2Babc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
         ("Subject: nothing", [f"sms@{DOMAIN}"]),
         ("To: " + ", ".join(MANY), MANY[:100]),
     ],
@@ -58,6 +71,28 @@ def test_how_a_mail_is_marked(replies: list[Reply], flags: list[str]) -> None:
     assert flags_for(replies) == flags
 
 
+@pytest.mark.parametrize("level", ["sender", "authenticated"])
+def test_the_mailbox_is_no_recipient_beside_a_conversation(
+    inline_store: InlineStore, time: Time, level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server that keeps it writes its name into each mail; an answer in another one's thread is one."""
+    office = Office(inline_store, time, replies=level, authserv_id="mx.here")
+    with inline_store.engine.transaction() as conn:
+        made = mail.conversation(conn, inline_store.ids.next, office.rig.did(), "+12025550151", START_MS)
+    other = RING.make(made.id, binding(made))
+    answer = reply(
+        "For one.", to=office.address, references=f"<{other}@{DOMAIN}>", in_reply_to=f"<{other}.1f@{DOMAIN}>"
+    )
+    passed = "mx.here; spf=pass smtp.mailfrom=example.org; dmarc=pass header.from=example.org"
+    head = f"Return-Path: <{OWNER}>\r\nDelivered-To: sms@{DOMAIN}\r\nAuthentication-Results: {passed}\r\n"
+    there = Elsewhere({"1": head.encode() + answer.as_bytes(policy=SMTP)})
+    success(mailbox_of(there, office.intake).look())
+    assert office.sent() == [(DID, PEER, "For one.")]
+    assert {name: count for name, count in office.intake.counters.items() if count} == {"sent": 1}
+    assert "mail_dropped" not in capsys.readouterr().out
+    assert there.flags == {"1": {SEEN}}
+
+
 class Elsewhere:
     """A mailbox: what is in it by UID, and how each is marked. One mail is too much for Twisted's parser.
 
@@ -71,6 +106,7 @@ class Elsewhere:
         self.mails = mails
         self.flags: dict[str, set[str]] = {uid: set() for uid in mails}
         self.fixed, self.readers, self.goes = fixed, readers, goes
+        self.came: dict[str, str] = {}
         self.greeted = succeed(None)
         self.lost: Failure | None = None
         self.transport = self
@@ -92,8 +128,9 @@ class Elsewhere:
         assert query == "(UNSEEN UNFLAGGED)"
         return succeed([uid for uid, flags in self.flags.items() if not flags])
 
-    def fetchSize(self, which: str, uid: bool) -> Any:
-        return succeed({1: {"RFC822.SIZE": str(len(self.mails[which]))}})
+    def fetchFast(self, which: str, uid: bool) -> Any:
+        came = {"INTERNALDATE": self.came[which]} if which in self.came else {}
+        return succeed({1: {"RFC822.SIZE": str(len(self.mails[which])), **came}})
 
     def fetchSpecific(
         self,
@@ -145,7 +182,7 @@ class Desk:
         return [arrival.octets.rpartition(b"\r\n\r\n")[2] for arrival, _ in self.taken]
 
 
-def mailbox_of(there: Elsewhere, desk: Desk, max_octets: int = 1_000_000) -> Mailbox:
+def mailbox_of(there: Elsewhere, desk: Desk | Intake, max_octets: int = 1_000_000) -> Mailbox:
     config = IMAPConfig(host="localhost", username="sms", password=Secret("x"))
     mailbox = Mailbox(config, ADDRESSES, cast(Any, desk), max_octets, Time())
     mailbox._connect = lambda: succeed(there)  # type: ignore[method-assign,assignment,return-value]
@@ -199,6 +236,58 @@ def test_what_comes_up_again_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(2):
         success(mailbox.look())
     assert [uid for uid, flags in there.flags.items() if not flags] == ["4"]
+
+
+DAY_SECONDS = 86_400
+
+
+@pytest.mark.parametrize("level", ["token", "sender", "authenticated"])
+def test_what_is_older_than_what_is_known_is_not_sent_once_more(
+    inline_store: InlineStore, time: Time, level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mailbox that was restored without its flags, when its mails are forgotten here."""
+    office = Office(inline_store, time, replies=level, authserv_id="mx.here")
+    passed = "mx.here; spf=pass smtp.mailfrom=example.org; dmarc=pass header.from=example.org"
+
+    def answer(text: str, date: str) -> bytes:
+        headers = {"to": office.address, "authentication_results": passed, "date": date}
+        return f"Return-Path: <{OWNER}>\r\n".encode() + reply(text, **headers).as_bytes(policy=SMTP)
+
+    def ago(days: float) -> float:
+        return START_MS / 1_000 - days * DAY_SECONDS
+
+    there = Elsewhere(
+        {
+            "1": answer("Kept for long.", formatdate(ago(5))),
+            "2": answer("Under way for long.", formatdate(ago(30))),
+            "3": answer("Dated.", formatdate(ago(7))),
+            "4": answer("No date.", "yesterday"),
+        }
+    )
+    there.came = {"1": internal(ago(6.1)), "2": internal(ago(5.9)), "3": "NIL"}
+    success(mailbox_of(there, office.intake).look())
+    assert [text for _, _, text in office.sent()] == ["Under way for long.", "No date."]
+    assert there.flags == {"1": {SEEN, FLAGGED}, "2": {SEEN}, "3": {SEEN, FLAGGED}, "4": {SEEN}}
+    assert capsys.readouterr().out.count("reason=too_old") == 2
+    assert {name: count for name, count in office.intake.counters.items() if count} == {
+        "sent": 2,
+        "refused": 2,
+    }
+
+    with inline_store.engine.transaction() as conn:
+        time.advance(8 * DAY_SECONDS)
+        assert mail.purge_seen(conn, time.wall_ms() - SEEN_MS, 100) > 0
+    there.flags = {uid: set() for uid in there.mails}
+    del there.mails["4"], there.flags["4"]
+    success(mailbox_of(there, office.intake).look())
+    assert len(office.sent()) == 2
+
+
+def internal(at: float) -> str:
+    """As an IMAP server says it (RFC 3501 §9, date-time)."""
+    return (
+        strftime("%d-", gmtime(at)) + formatdate(at).split()[2] + strftime("-%Y %H:%M:%S +0000", gmtime(at))
+    )
 
 
 def test_a_server_that_goes_leaves_its_mails_for_the_next_look(capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,10 +350,11 @@ def test_a_server_may_say_it_in_any_order_and_tell_of_other_mails(answer: bytes)
     desk = Desk()
     mailbox = mailbox_of(Elsewhere({}), desk)
     others = b"* 3 FETCH (UID 9 FLAGS ())\r\n* 2 FETCH (UID 8 RFC822.SIZE 9999)\r\n"
-    size = others + b"* 1 FETCH (RFC822.SIZE 15 UID 7)\r\n"
+    facts = b'FLAGS () INTERNALDATE " 9-Sep-2001 01:46:40 +0000" RFC822.SIZE 15 UID 7'
+    size = others + b"* 1 FETCH (" + facts + b")\r\n"
     flags = success(Deferred.fromCoroutine(mailbox._take(Dialogue(size, answer % LITERAL), "7")))
     assert flags == [SEEN]
-    assert [arrival.octets for arrival, _ in desk.taken] == [WHOLE]
+    assert [(arrival.octets, arrival.at) for arrival, _ in desk.taken] == [(WHOLE, 1_000_000_000)]
 
 
 def test_a_mail_that_is_gone_meanwhile_is_left_alone() -> None:

@@ -91,6 +91,21 @@ def test_what_is_refused_for_good_or_has_no_did_ends(desk: Desk) -> None:
     assert desk.states() == [("failed", 1, "refused"), ("failed", 1, "unknown_did")]
 
 
+def test_an_address_that_was_taken_off_is_told_nothing(desk: Desk) -> None:
+    desk.rig.sent.verdict = Verdict("refused", Reply(450, "later"), False, "rcpt")
+    desk.rig.sets(to=f"{OWNER},former@example.org")
+    desk.owes(to="former@example.org")
+    desk.notices.start()
+    assert desk.states() == [("pending", 1, "refused")]
+    desk.rig.sets(to=OWNER)
+    with capture_logs() as entries:
+        desk.rig.time.advance(70)
+    assert desk.states() == [("failed", 2, "address_removed")]
+    assert len(desk.rig.sent.envelopes) == 1
+    (said,) = [entry["error"] for entry in entries if entry["event"] == "mail_notice_failed"]
+    assert said == f"written: former@example.org is no longer an address of {DID}"
+
+
 def test_two_servers_do_not_send_the_same(desk: Desk) -> None:
     desk.owes()
     desk.rig.store.writer.held = True
@@ -143,8 +158,10 @@ def test_a_slow_server_holds_up_nobody_else(desk: Desk) -> None:
     slow = Slow("@well.example")
     desk.rig.sent = slow  # type: ignore[assignment]
     desk.notices = desk.another()
-    for number in range(50):
-        desk.owes(to=f"{number}@slow.example")
+    people = [f"{number}@slow.example" for number in range(50)]
+    desk.rig.sets(to=",".join([*people, "owner@well.example"]))
+    for person in people:
+        desk.owes(to=person)
     desk.owes(to="owner@well.example")
     desk.notices.start()
     assert desk.states()[-1] == ("delivered", 1, "sent")
@@ -160,6 +177,7 @@ def test_the_outcome_that_could_not_be_stored_is_said(desk: Desk) -> None:
     slow = Slow("@well.example")
     desk.rig.sent = slow  # type: ignore[assignment]
     desk.notices = desk.another()
+    desk.rig.sets(to="a@slow.example,b@slow.example")
     desk.owes(to="a@slow.example")
     desk.owes(to="b@slow.example")
     desk.notices.start()

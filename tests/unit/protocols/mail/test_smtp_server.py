@@ -98,24 +98,6 @@ def test_two_mails_in_one_pipeline() -> None:
     assert server.after(server.session.answer([Reply(452, "4.3.1 full")])).startswith("452 4.3.1 full\r\n221")
 
 
-@pytest.mark.parametrize(
-    ("replies", "said"),
-    [
-        ([OK, OK], "250"),
-        ([OK, NO], "550"),
-        ([Reply(452, "4.3.1 x"), NO], "452"),
-        ([NO, Reply(451, "x")], "451"),
-    ],
-)
-def test_smtp_says_the_worst_for_all_and_lmtp_each(replies: list[Reply], said: str) -> None:
-    for lmtp in (False, True):
-        server = Server(lmtp)
-        envelope = ENVELOPE.replace(b"EHLO", b"LHLO") if lmtp else ENVELOPE
-        server.says(envelope + b"RCPT TO:<other@here>\r\nDATA\r\nhi\r\n.\r\n")
-        answered = server.after(server.session.answer(replies)).splitlines()
-        assert [line[:3] for line in answered] == ([str(reply.code) for reply in replies] if lmtp else [said])
-
-
 def test_lmtp_wants_lhlo_and_smtp_does_not_know_it() -> None:
     assert Server(lmtp=True).codes(b"EHLO me\r\nHELO me\r\nLHLO me\r\n") == ["500", "500", "250"]
     assert Server().codes(b"LHLO me\r\nHELO me\r\n") == ["500", "250"]
@@ -226,14 +208,36 @@ def test_a_command_without_an_end_ends_the_connection() -> None:
     assert server.closed
 
 
-def test_too_many_errors_and_too_many_recipients() -> None:
+def test_too_many_errors() -> None:
     server = Server()
     codes = server.codes(b"NONSENSE\r\n" * (MAX_ERRORS + 5))
     assert codes == ["500"] * MAX_ERRORS + ["421"]
     assert server.closed
+
+
+RCPT = b"RCPT TO:<sms+%d@here>\r\n"
+
+
+def test_one_recipient_at_a_time() -> None:
+    """There is one answer for all of them, and what was sent to one must not be sent to him again."""
     server = Server()
-    server.says(ENVELOPE)
-    assert server.codes(b"RCPT TO:<sms@here>\r\n" * MAX_RECIPIENTS)[-2:] == ["250", "452"]
+    assert server.codes(ENVELOPE + b"RCPT TO:<a@there>\r\n" + RCPT % 1 + b"RCPT TO:<SMS@here>\r\n")[3:] == [
+        "550", "452", "250",
+    ]  # fmt: skip
+    server.says(b"DATA\r\nhi\r\n.\r\n")
+    assert server.after(server.session.answer([Reply(550, "5.7.1 No")])) == "550 5.7.1 No\r\n"
+    assert server.codes(b"MAIL FROM:<a@b>\r\n" + RCPT % 1 + b"DATA\r\nhi\r\n.\r\n") == ["250", "250", "354"]
+    assert [mail.recipients for mail in server.mails] == [("sms@here",), ("sms+1@here",)]
+
+
+def test_whoever_hands_it_over_for_several_has_an_answer_for_each() -> None:
+    server = Server(lmtp=True)
+    server.says(b"LHLO me\r\nMAIL FROM:<a@b>\r\n")
+    codes = server.codes(b"".join(RCPT % number for number in range(MAX_RECIPIENTS + 1)))
+    assert codes == ["250"] * MAX_RECIPIENTS + ["452"]
+    server.says(b"DATA\r\nhi\r\n.\r\n")
+    answered = server.after(server.session.answer([OK, *[NO] * (MAX_RECIPIENTS - 1)])).splitlines()
+    assert [line[:3] for line in answered] == ["250"] + ["550"] * (MAX_RECIPIENTS - 1)
 
 
 @pytest.mark.parametrize("path", ["a@example.net", "sms%example.net@there", "@here:a@example.net", "a!b"])

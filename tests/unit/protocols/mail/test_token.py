@@ -46,6 +46,16 @@ def test_a_key_that_only_verifies_still_does() -> None:
     assert RING.verifies(token, BINDING)
 
 
+def test_one_that_lasts_is_of_the_oldest_key() -> None:
+    alone = KeyRing({1: b"1" * 32}, 1)
+    newer = KeyRing({2: b"2" * 32, 1: b"1" * 32}, 2)
+    assert alone.make(5, BINDING) == alone.lasting(5, BINDING) == newer.lasting(5, BINDING)
+    assert newer.make(5, BINDING) != newer.lasting(5, BINDING)
+    token = parse(newer.lasting(5, BINDING))
+    assert token is not None
+    assert newer.verifies(token, BINDING)
+
+
 def test_tokens_are_found_in_the_order_of_the_places_each_once() -> None:
     one, other = RING.make(1, BINDING), RING.make(2, BINDING)
     places = [
