@@ -8,7 +8,7 @@ from email import message_from_bytes
 from email.message import Message
 from typing import NamedTuple
 
-from protocols.mail import charsets, html
+from protocols.mail import charsets, comments, html, prescan
 from protocols.mail.pictures import Pictures, Pinned
 
 MAX_PARTS = 10_000  # more than a mail's borders allow it (`edge.mail.reading`)
@@ -32,6 +32,7 @@ _PICTURE = re.compile(rb"data:image/[a-z0-9.+-]{1,40};base64,[A-Za-z0-9+/=%\s]*+
 _PARAMETERS = re.compile(r"<param>[^<]{0,500}</param>", re.IGNORECASE)
 _COMMAND = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
 _NEWLINES = re.compile(r"\n+")
+_MAX_ENCODING = 200  # characters in which a transfer encoding is looked for
 _PGP_SEALED = "-----BEGIN PGP MESSAGE-----"
 _PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\n"
 _PGP_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
@@ -170,7 +171,8 @@ class _Reader:
             octets = octets[: octets.rfind(b"\n", 0, left) + 1 or left]
             left, end = 0, CUT
         self._left[version] = max(0, left - len(octets))
-        text = _unix(charsets.decoded(octets, str(part.get_content_charset() or "")))
+        named = prescan.charset(octets) if text_of is _rich else ""
+        text = _unix(charsets.decoded(octets, str(part.get_content_charset() or ""), named))
         return text_of(part, text.rstrip("\n") + end if end else text, self._pictures)
 
 
@@ -207,9 +209,9 @@ def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
 
 
 def _octets(part: Message) -> bytes | None:
-    """What a part holds; its transfer encoding may be in quotes or have blanks around it."""
+    """What a part holds; its transfer encoding may be in quotes, and have comments or blanks around it."""
     named = str(part.get("Content-Transfer-Encoding", ""))
-    encoding = named.partition(";")[0].strip("\"' \t\r\n")
+    encoding = comments.removed(named[:_MAX_ENCODING]).partition(";")[0].strip("\"' \t\r\n")
     if encoding != named:
         inner, part = part, Message()
         part["Content-Transfer-Encoding"] = encoding

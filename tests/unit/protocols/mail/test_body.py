@@ -1,5 +1,7 @@
 """The text of a mail: which parts are it, in which charset, and what of it a reader sees."""
 
+import codecs
+from base64 import b64encode
 from email import message_from_bytes
 from email.message import Message
 
@@ -130,7 +132,70 @@ def test_charsets_as_they_are_meant(charset: str, octets: bytes, text: str) -> N
     assert body.read(message).text == text
 
 
-@pytest.mark.parametrize("encoding", ["base64 ", '"base64"', "BASE64", " Base64 ; x=y"])
+HTTP_EQUIV = b'<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">'
+HELLO = b"<p>" + "Привет".encode("cp1251") + b"</p>"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"<meta charset=windows-1251>",
+        b"<META CharSet = 'Windows-1251' />",
+        b'<meta/charset="cp-1251"/>',
+        HTTP_EQUIV,
+        b"<html><head><title>a > b</title>" + HTTP_EQUIV + b"</head>",
+        b"<meta content='text/html;charset = \"windows-1251\"' http-equiv=content-type>",
+        b"<!doctype html><!-- <meta charset=utf-8> --><meta name=a content=b>" + HTTP_EQUIV,
+        b"<!--><meta charset=windows-1251>",
+        b"<a title='<meta charset=utf-8>'></a>" + HTTP_EQUIV,
+        b"<meta charset=utf-16>" + HTTP_EQUIV,
+        b"<meta charset=klingon>" + HTTP_EQUIV,
+        b"<meta content='text/html; charset=utf-8'>" + HTTP_EQUIV,
+        b"<metal charset=utf-8>" + HTTP_EQUIV,
+        b"<?php charset ?></a charset=x>" + HTTP_EQUIV,
+        b"<?xml version='1.0' encoding='windows-1251'?><html>",
+        b"<meta charset=windows-1251 charset=utf-8>",
+        b" " * 900 + b"<meta charset=windows-1251>",
+    ],
+)
+@pytest.mark.parametrize("kind", ["text/html", "text/html; charset=us-ascii", "text/html; charset=x-unknown"])
+def test_a_page_that_alone_names_its_charset(head: bytes, kind: str) -> None:
+    encoded = "Content-Transfer-Encoding: base64\n"
+    message = mail(b64encode(head + HELLO), kind, encoded)
+    assert body.read(message).text.endswith("Привет")
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind"),
+    [
+        (b"<meta charset=windows-1251><p>" + "Grüße".encode(), "text/html; charset=utf-8"),
+        (b"<meta charset=windows-1251><p>" + "Grüße".encode("cp1252"), "text/html; charset=iso-8859-1"),
+        (codecs.BOM_UTF8 + b"<meta charset=windows-1251><p>" + "Grüße".encode(), "text/html"),
+        (codecs.BOM_UTF8 + "Grüße".encode(), "text/html; charset=iso-8859-1"),
+        (codecs.BOM_UTF8 + "Grüße".encode(), "text/plain; charset=windows-1252"),
+        (codecs.BOM_UTF16_LE + "<meta charset=utf-8><p>Grüße".encode("utf-16-le"), "text/html"),
+        (codecs.BOM_UTF16_BE + "Grüße".encode("utf-16-be"), "text/plain"),
+        ("Grüße".encode("utf-32"), "text/plain; charset=utf-32"),
+        (b"<meta charset=utf-16><p>" + "Grüße".encode(), "text/html"),
+        (b"<meta charset=klingon><p>" + "Grüße".encode("cp1252"), "text/html"),
+        (b"<meta charset=klingon><p>" + "Grüße".encode(), "text/html"),
+        (b"<!-- <meta charset=windows-1251> <p>-->" + "Grüße".encode(), "text/html"),
+        (b" " * 1_000 + b"<meta charset=windows-1251><p>" + "Grüße".encode(), "text/html"),
+        (b"<meta charset=windows-1251>" + "Grüße".encode(), "text/plain"),
+    ],
+)
+def test_a_byte_order_mark_then_the_header_then_the_page_says_the_charset(octets: bytes, kind: str) -> None:
+    message = mail(b64encode(octets), kind, "Content-Transfer-Encoding: base64\n")
+    assert body.read(message).text.endswith("Grüße")
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "base64 ", '"base64"', "BASE64", " Base64 ; x=y", "Base64 (x)", "(of (a) program) base64 ( )",
+        "base64(it is)",
+    ],
+)  # fmt: skip
 def test_a_transfer_encoding_however_it_is_written(encoding: str) -> None:
     message = mail("aMOp\n", "text/plain; charset=utf-8", f"Content-Transfer-Encoding: {encoding}\n")
     before = message.as_bytes()
