@@ -3,15 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from typing import NamedTuple
 
-from protocols.mail import charsets, html
+from protocols.mail import charsets, comments, html, prescan, versions
 from protocols.mail.pictures import Pictures, Pinned
+from protocols.mail.versions import BEGIN, End, Found, Group, Kind, Piece
 
-MAX_PARTS = 10_000  # more than a mail's borders allow it (`edge.mail.reading`)
 MAX_TEXT = 1 << 18
 """Octets of text that are read, and of HTML, of all parts together. Soon done with, and far more than an SMS
 takes: the answer may stand below all that is quoted, and between all that HTML says of its looks."""
@@ -22,8 +21,6 @@ CUT = "\ufdd1"
 STUFFED = "\u2060"
 """In front of a line that begins with ">" and is no quotation, as format=flowed can say (RFC 3676 §4.4)."""
 
-_PLAIN = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
-_ENRICHED = frozenset({"text/enriched", "text/richtext"})
 _SIGNATURES = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
@@ -32,14 +29,16 @@ _PICTURE = re.compile(rb"data:image/[a-z0-9.+-]{1,40};base64,[A-Za-z0-9+/=%\s]*+
 _PARAMETERS = re.compile(r"<param>[^<]{0,500}</param>", re.IGNORECASE)
 _COMMAND = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
 _NEWLINES = re.compile(r"\n+")
+_MAX_ENCODING = 200  # characters in which a transfer encoding is looked for
 _PGP_SEALED = "-----BEGIN PGP MESSAGE-----"
 _PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\n"
 _PGP_SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
 _PGP_END = "-----END PGP SIGNATURE-----"
-_BORDER = re.compile(
-    rb"^--([A-Za-z0-9'()+_,./:=?-]{1,70})[ \t]*\r?\n(?=[A-Za-z-]{1,40}:|\r?\n)", re.MULTILINE
-)
-_UNSEEN = str.maketrans(dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0x2063, 0xFEFF, 0x034F, 0x00AD], None))
+_BORDER = rb"^--(?=[^\r\n]*[A-Za-z0-9])([A-Za-z0-9'()+_,./:=?-]{1,70})[ \t]*\r?\n"
+_SURE_BORDER = re.compile(_BORDER + rb"(?=Content-[a-z-]{1,40}:)", re.MULTILINE | re.IGNORECASE)
+_LIKELY_BORDER = re.compile(_BORDER + rb"(?=[A-Za-z-]{1,40}:|\r?\n)", re.MULTILINE)
+_PART = re.compile(rb"^--[^\n]*\nContent-[a-z-]{1,40}:", re.MULTILINE | re.IGNORECASE)
+_PREAMBLE = re.compile(r"\s*This is an? (?:[\w-]{1,20} ){0,4}message in MIME format\b[^\n]*", re.IGNORECASE)
 _PGP_HEADERS = re.compile(r"(?:[A-Za-z]++:[^\n]*\n)*+\n")
 
 
@@ -69,8 +68,8 @@ class Body(NamedTuple):
 def read(message: Message) -> Body:
     """The text of all parts in order, of each the plain version if there are two. Never raises."""
     reader = _Reader()
-    reader.read(_bounded(message))
-    text, other = (_joined(reader.texts, plain_first) for plain_first in (True, False))
+    reader.read(message)
+    text, other = (versions.joined(reader.found, plain_first) for plain_first in (True, False))
     attachments = reader.attachments()
     if reader.sealed or text.lstrip().startswith(_PGP_SEALED):
         return Body("", attachments, sealed=True)
@@ -79,42 +78,29 @@ def read(message: Message) -> Body:
         _unarmoured(text),
         attachments,
         other="" if other == text else other,
-        pinned=_joined(reader.texts, plain_first=False, pinned=True) if shown else "",
+        pinned=versions.joined(reader.found, plain_first=False, pinned=True) if shown else "",
     )
 
 
-@dataclass(slots=True)
-class _Text:
-    """One text, and the versions that there are of it."""
+class _Waiting(NamedTuple):
+    """A part that is still to be read, and the group of versions that it is in. ``mended``: it is in what was
+    read by another border than it names."""
 
-    plain: list[Pinned] = field(default_factory=list)
-    rich: list[Pinned] = field(default_factory=list)
-
-    def version(self, plain_first: bool, pinned: bool) -> list[str]:
-        """The wanted one, if there is anything in it."""
-        versions = (self.plain, self.rich) if plain_first else (self.rich, self.plain)
-        pieces = ([piece.pinned if pinned else piece.text for piece in version] for version in versions)
-        return next((found for found in pieces if any(map(_is_seen, found))), [])
-
-
-def _joined(texts: list[_Text], plain_first: bool, pinned: bool = False) -> str:
-    pieces = [piece.rstrip("\n") for text in texts for piece in text.version(plain_first, pinned)]
-    return "\n".join(pieces).strip("\n")
-
-
-def _is_seen(piece: str) -> bool:
-    return bool(piece.translate(_UNSEEN).strip())
+    part: Message
+    group: Group | None = None
+    mended: bool = False
+    root: bool = False
 
 
 class _Reader:
     """I gather the texts of a mail, of each kind not more than MAX_TEXT octets, and what else it has."""
 
     def __init__(self) -> None:
-        self.texts: list[_Text] = []
+        self.found: list[Found] = []
         self.sealed = False
         self._attached: list[tuple[str, str]] = []  # names and Content-IDs
         self._pictures = Pictures()
-        self._left = {"plain": MAX_TEXT, "rich": MAX_TEXT}
+        self._left = dict.fromkeys(Kind, MAX_TEXT)
 
     def attachments(self) -> tuple[Attachment, ...]:
         """What is no text. A Content-ID that two have is nobody's."""
@@ -125,41 +111,58 @@ class _Reader:
         )
 
     def read(self, message: Message) -> None:
-        """All parts; of a mail in a mail nothing but that it is there."""
-        waiting: list[tuple[Message, _Text | None]] = [(message, None)]  # the next one last
-        for _ in range(MAX_PARTS):
-            if not waiting:
-                return
-            part, text = waiting.pop()
-            if part.get_content_maintype() == "multipart" and part.is_multipart():
-                if part.get_content_type() == "multipart/alternative" and text is None:
-                    text = _Text()
-                    self.texts.append(text)
-                inner: object = part.get_payload()
-                assert isinstance(inner, list)
-                waiting += [(piece, text) for piece in reversed(inner) if isinstance(piece, Message)]
-            else:
-                self._leaf(part, text, root=part is message)
+        """All parts; of a mail in a mail nothing but that it is there.
 
-    def _leaf(self, part: Message, text: _Text | None, root: bool) -> None:
+        What names no border that it has is read by another one, but not what is within that: the time grows
+        with the length.
+        """
+        waiting: list[_Waiting | End] = [_Waiting(message, root=True)]  # the next one last
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, End):
+                self.found.append(item)
+            elif item.part.get_content_maintype() != "multipart":
+                self._leaf(item)
+            else:
+                part, mended = (item.part, True) if item.mended else _bounded(item.part)
+                if part.is_multipart():
+                    waiting += self._inner(part, item.group, mended)
+                else:
+                    self._leaf(item)
+
+    def _inner(self, part: Message, outer: Group | None, mended: bool) -> Iterator["_Waiting | End"]:
+        """What is in a multipart, the first part last. It begins a group where it is another one than that in
+        which it is; outside of all versions there is none to begin."""
+        alternative = part.get_content_type() == "multipart/alternative"
+        group = Group.VERSIONS if alternative else outer and Group.SEQUENCE
+        if group is not outer and group is not None:
+            self.found.append(BEGIN)
+            yield End(group)
+        inner: object = part.get_payload()
+        assert isinstance(inner, list)
+        for piece in reversed(inner):
+            if isinstance(piece, Message):
+                yield _Waiting(piece, group, mended)
+
+    def _leaf(self, item: "_Waiting") -> None:
+        part, versioned = item.part, item.group is not None
         kind = part.get_content_type()
+        version = _VERSIONS.get(kind)
+        if version is None and _is_no_multipart(part):
+            version = Kind.GUESSED, _unbounded
         if kind in _SEALED:
             self.sealed = True
-        elif kind in _SIGNATURES or _is_another_version(part, text):
+        elif kind in _SIGNATURES or _is_another_version(part, versioned):
             return
-        elif kind not in _VERSIONS or _is_attached(part, text, root):
+        elif version is None or _is_attached(part, versioned, item.root):
             self._attached.append((_name_of(part) or kind, _identity(part)))
         else:
-            if text is None:
-                text = _Text()
-                self.texts.append(text)
-            version, text_of = _VERSIONS[kind]
-            found = self._decoded(part, version, text_of)
+            found = self._decoded(part, *version)
             if found is not None:
-                (text.plain if version == "plain" else text.rich).append(found)
+                self.found.append(Piece(*found, version[0]))
 
-    def _decoded(self, part: Message, version: str, text_of: "_TextOf") -> Pinned | None:
-        left = self._left[version]
+    def _decoded(self, part: Message, kind: Kind, text_of: "_TextOf") -> Pinned | None:
+        left = self._left[kind]
         octets = _octets(part) if left > 0 else None
         if octets is None:
             return None
@@ -169,16 +172,17 @@ class _Reader:
         if len(octets) > left:
             octets = octets[: octets.rfind(b"\n", 0, left) + 1 or left]
             left, end = 0, CUT
-        self._left[version] = max(0, left - len(octets))
-        text = _unix(charsets.decoded(octets, str(part.get_content_charset() or "")))
+        self._left[kind] = max(0, left - len(octets))
+        named = prescan.charset(octets) if text_of is _rich else ""
+        text = _unix(charsets.decoded(octets, str(part.get_content_charset() or ""), named))
         return text_of(part, text.rstrip("\n") + end if end else text, self._pictures)
 
 
-def _is_another_version(part: Message, text: _Text | None) -> bool:
+def _is_another_version(part: Message, versioned: bool) -> bool:
     """Is it the same text for programs that we are not, as AMP, or an invitation that the text tells of?"""
     nameless = part.get_content_disposition() is None and _name_of(part) is None
     return (
-        text is not None
+        versioned
         and nameless
         and part.get_content_maintype() == "text"
         and part.get_content_type() not in _VERSIONS
@@ -198,18 +202,18 @@ def _identity(part: Message) -> str:
     return str(part.get("Content-ID", "")).strip().removeprefix("<").removesuffix(">").strip()
 
 
-def _is_attached(part: Message, text: _Text | None, root: bool) -> bool:
+def _is_attached(part: Message, versioned: bool, root: bool) -> bool:
     """Is it a file? What has a name is, but for a version of a text and for the whole mail."""
     disposition = part.get_content_disposition()
-    if root or (disposition is None and text is not None):
+    if root or (disposition is None and versioned):
         return disposition == "attachment"
     return disposition == "attachment" or _name_of(part) is not None
 
 
 def _octets(part: Message) -> bytes | None:
-    """What a part holds; its transfer encoding may be in quotes or have blanks around it."""
+    """What a part holds; its transfer encoding may be in quotes, and have comments or blanks around it."""
     named = str(part.get("Content-Transfer-Encoding", ""))
-    encoding = named.partition(";")[0].strip("\"' \t\r\n")
+    encoding = comments.removed(named[:_MAX_ENCODING]).partition(";")[0].strip("\"' \t\r\n")
     if encoding != named:
         inner, part = part, Message()
         part["Content-Transfer-Encoding"] = encoding
@@ -218,19 +222,37 @@ def _octets(part: Message) -> bytes | None:
     return octets if isinstance(octets, bytes) else None
 
 
-def _bounded(message: Message) -> Message:
-    """The mail, read by the border that its parts have where it names none, or another one."""
-    if message.get_content_maintype() != "multipart" or message.is_multipart():
-        return message
+def _bounded(message: Message) -> tuple[Message, bool]:
+    """A multipart, read by the border that its parts have where it names none, or another one; was it?"""
+    if message.is_multipart():
+        return message, False
     payload = _octets(message) or b""
-    border = _BORDER.search(payload)
+    border = _border(payload)
     if border is None:
-        return message
-    head = b'Content-Type: %s; boundary="%s"\n\n' % (message.get_content_type().encode(), border[1])
+        return message, False
+    head = b'Content-Type: %s; boundary="%s"\n\n' % (message.get_content_type().encode(), border)
     try:
-        return message_from_bytes(head + payload, _class=type(message))
+        return message_from_bytes(head + payload, _class=type(message)), True
     except RecursionError:
-        return message
+        return message, False
+
+
+def _border(payload: bytes) -> bytes | None:
+    """What is one surely, or what looks like one and is there again: no rule, nor a name below "--"."""
+    border = _SURE_BORDER.search(payload)
+    if border is None:
+        border = _LIKELY_BORDER.search(payload)
+        if border is not None and payload.find(b"\n--" + border[1], border.end() - 1) < 0:
+            return None
+    return None if border is None else border[1]
+
+
+def _is_no_multipart(part: Message) -> bool:
+    """Is it called one and has no parts? Then it is what all clients show: a text."""
+    if part.get_content_maintype() != "multipart":
+        return False
+    octets = _octets(part) or b""
+    return _PART.search(octets) is None and bool(octets.strip())
 
 
 def _unarmoured(text: str) -> str:
@@ -271,6 +293,12 @@ def _enriched(part: Message, text: str, pictures: Pictures) -> Pinned:
 def _rich(part: Message, text: str, pictures: Pictures) -> Pinned:
     page = text.removesuffix(CUT)
     return html.to_text(page, pictures, CUT if page != text else "")
+
+
+def _unbounded(part: Message, text: str, pictures: Pictures) -> Pinned:
+    """A multipart without parts. What it says to programs of before MIME was not written."""
+    text = _PREAMBLE.sub("", text, count=1)
+    return Pinned(text, text)
 
 
 def _plain(part: Message, text: str, pictures: Pictures) -> Pinned:
@@ -318,8 +346,9 @@ def _quoted(depth: int, content: str) -> str:
 
 
 _TextOf = Callable[[Message, str, Pictures], Pinned]
-_VERSIONS: dict[str, tuple[str, _TextOf]] = {
-    **dict.fromkeys(_PLAIN, ("plain", _plain)),
-    **dict.fromkeys(_ENRICHED, ("rich", _enriched)),
-    "text/html": ("rich", _rich),
+_VERSIONS: dict[str, tuple[Kind, _TextOf]] = {
+    "text/plain": (Kind.PLAIN, _plain),
+    **dict.fromkeys(("text/markdown", "text/x-markdown"), (Kind.MARKDOWN, _plain)),
+    **dict.fromkeys(("text/enriched", "text/richtext"), (Kind.RICH, _enriched)),
+    "text/html": (Kind.RICH, _rich),
 }

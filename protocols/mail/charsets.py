@@ -61,6 +61,16 @@ _NAMES = _also(
 _NUMBERED = re.compile(r"(?:windows|win|cp|ccsid|ibm|ms|dos|oem)[-_ ]?(?P<page>[0-9]{3,4})")
 _UNPUNCTUATED = re.compile(r"iso[-_ ]?8859[-_ ]?(?P<part>[0-9]{1,2})(?:[:_-].{0,20})?")
 
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark begins it
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""What text may begin with that says in which charset it is, and goes before any name of one."""
+
+_ASCII = b"<meta>"
+
 _JIS = re.compile(rb"\x1b\$(?:[@B]|\([@B])((?:[\x21-\x7e]{2})*)[\x21-\x7e]?(?:\x1b\([BJ])?")
 _JIS_NAMES = frozenset({"iso2022_jp", "iso2022_jp_ext"})
 
@@ -70,16 +80,31 @@ def is_charset(name: str) -> bool:
     return _codec(name) is not None
 
 
-def decoded(octets: bytes, charset: str) -> str:
-    """In the charset that is named, if there is one and it can be; else in one that can. Never raises."""
-    codec = _codec(charset)
+def extends_ascii(name: str) -> bool:
+    """Is it a charset in which ASCII is what it is everywhere? UTF-16 and those of EBCDIC are not."""
+    codec = _codec(name)
+    return codec is not None and _in(codec, _ASCII) == _ASCII.decode()
+
+
+def decoded(octets: bytes, *names: str) -> str:
+    """In the charset of the byte order mark, else in the first that is named which there is and in which
+    they can be read; else in one in which they can. Never raises."""
+    for mark, marked in _MARKS.items():
+        if octets.startswith(mark) and (text := _in(marked, octets[len(mark) :])) is not None:
+            return text
+    for codec in (*map(_codec, names), "utf-8"):
+        if codec is not None and (text := _in(codec, octets)) is not None:
+            return text
+    return octets.decode(_LAST_RESORT, "replace")
+
+
+def _in(codec: str, octets: bytes) -> str | None:
+    if codec == "utf-8":
+        return _utf_8(octets)
     try:
-        if codec is not None and codec != "utf-8":
-            return octets.decode(codec)
+        return octets.decode(codec)
     except (LookupError, ValueError):
-        if codec in _JIS_NAMES:
-            return _vendors_jis(octets)
-    return _utf_8(octets)
+        return _vendors_jis(octets) if codec in _JIS_NAMES else None
 
 
 def _codec(name: str) -> str | None:
@@ -104,13 +129,13 @@ def _known(name: str) -> str | None:
         return None
 
 
-def _utf_8(octets: bytes) -> str:
+def _utf_8(octets: bytes) -> str | None:
     """As UTF-8 if that is what most of it is; a spoiled octet or two are no reason to spoil the rest."""
     text = octets.decode("utf-8", "replace")
     spoiled = text.count("\ufffd")
     if not spoiled or spoiled <= sum(letter > "\x7f" for letter in text) - spoiled:
         return text
-    return octets.decode(_LAST_RESORT, "replace")
+    return None
 
 
 def _vendors_jis(octets: bytes) -> str:

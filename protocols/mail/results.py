@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from protocols.mail import comments
+
 # A name is looked at from its beginning only, and a quotation without an end goes to the end of all.
 _PROPERTY = re.compile(
     r'(?<![a-z0-9._-])([a-z0-9._-]++)\s*+=\s*+("(?:[^"\\]|\\.)*+("|\\?\Z)|[^\s;"]++)',
@@ -66,24 +68,8 @@ def _speaks(result: Result, author: str) -> bool:
 
 
 def _read(header: str) -> tuple[str, list[Result]]:
-    first, *rest = _pieces(_without_comments(header))
+    first, *rest = _pieces(comments.removed(header))
     return first.split()[0].strip('"').lower() if first.split() else "", [*_results(rest)]
-
-
-def _without_comments(text: str) -> str:
-    """Each comment (RFC 5322 §3.2.2), with those in it, is a blank; one without an end is none."""
-    kept: list[str] = []
-    open_at: list[int] = []
-    escaped = False
-    for letter in text:
-        kept.append(letter)
-        if escaped or (letter == "\\" and open_at):
-            escaped = not escaped
-        elif letter == "(":
-            open_at.append(len(kept) - 1)
-        elif letter == ")" and open_at:
-            kept[open_at.pop() :] = " "
-    return "".join(kept)
 
 
 def _pieces(text: str) -> list[str]:

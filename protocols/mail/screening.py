@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from email.message import Message
 
-from protocols.mail import words
+from protocols.mail import comments, words
 from protocols.mail.address import decoded
 from protocols.mail.token import CHARACTERS
 
@@ -36,8 +36,6 @@ _VACATION = (
 _SAID = (("X-POST-MessageClass", "autoresponder"), ("X-FC-MachineGenerated", "true"))
 """Headers that say it by a word in them."""
 
-_COMMENT = re.compile(r"\([^()]*\)")
-_MAX_COMMENTS = 10  # within each other
 _TAG = rf"#us(?:[a-z2-7]\s*){{{CHARACTERS}}}"  # a server may have folded it
 _SUBJECT = rf"(?:(?:re|aw|sv|antw|tr|wg|fwd?|vs)\s?:|\[?{_TAG})"
 _AWAY = re.compile(rf"\s*\[?(?:{words.AWAY})\]?\s*(?:[:：]|[-–]?\s*{_SUBJECT})", re.IGNORECASE)
@@ -69,13 +67,8 @@ def _words(message: Message, name: str) -> Iterator[str]:
 
 
 def _uncommented(value: str) -> str:
-    """Without comments, and comments within them (RFC 5322 §3.2.2); one that never ends goes to the end."""
-    for _ in range(_MAX_COMMENTS):
-        shorter = _COMMENT.sub(" ", value)
-        if shorter == value:
-            break
-        value = shorter
-    return value.partition("(")[0]
+    """Without comments; one that never ends goes to the end."""
+    return comments.removed(value).partition("(")[0]
 
 
 def _null_sender(message: Message, envelope_sender: str) -> bool:

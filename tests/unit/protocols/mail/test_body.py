@@ -1,5 +1,7 @@
 """The text of a mail: which parts are it, in which charset, and what of it a reader sees."""
 
+import codecs
+from base64 import b64encode
 from email import message_from_bytes
 from email.message import Message
 
@@ -130,7 +132,70 @@ def test_charsets_as_they_are_meant(charset: str, octets: bytes, text: str) -> N
     assert body.read(message).text == text
 
 
-@pytest.mark.parametrize("encoding", ["base64 ", '"base64"', "BASE64", " Base64 ; x=y"])
+HTTP_EQUIV = b'<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">'
+HELLO = b"<p>" + "Привет".encode("cp1251") + b"</p>"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"<meta charset=windows-1251>",
+        b"<META CharSet = 'Windows-1251' />",
+        b'<meta/charset="cp-1251"/>',
+        HTTP_EQUIV,
+        b"<html><head><title>a > b</title>" + HTTP_EQUIV + b"</head>",
+        b"<meta content='text/html;charset = \"windows-1251\"' http-equiv=content-type>",
+        b"<!doctype html><!-- <meta charset=utf-8> --><meta name=a content=b>" + HTTP_EQUIV,
+        b"<!--><meta charset=windows-1251>",
+        b"<a title='<meta charset=utf-8>'></a>" + HTTP_EQUIV,
+        b"<meta charset=utf-16>" + HTTP_EQUIV,
+        b"<meta charset=klingon>" + HTTP_EQUIV,
+        b"<meta content='text/html; charset=utf-8'>" + HTTP_EQUIV,
+        b"<metal charset=utf-8>" + HTTP_EQUIV,
+        b"<?php charset ?></a charset=x>" + HTTP_EQUIV,
+        b"<?xml version='1.0' encoding='windows-1251'?><html>",
+        b"<meta charset=windows-1251 charset=utf-8>",
+        b" " * 900 + b"<meta charset=windows-1251>",
+    ],
+)
+@pytest.mark.parametrize("kind", ["text/html", "text/html; charset=us-ascii", "text/html; charset=x-unknown"])
+def test_a_page_that_alone_names_its_charset(head: bytes, kind: str) -> None:
+    encoded = "Content-Transfer-Encoding: base64\n"
+    message = mail(b64encode(head + HELLO), kind, encoded)
+    assert body.read(message).text.endswith("Привет")
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind"),
+    [
+        (b"<meta charset=windows-1251><p>" + "Grüße".encode(), "text/html; charset=utf-8"),
+        (b"<meta charset=windows-1251><p>" + "Grüße".encode("cp1252"), "text/html; charset=iso-8859-1"),
+        (codecs.BOM_UTF8 + b"<meta charset=windows-1251><p>" + "Grüße".encode(), "text/html"),
+        (codecs.BOM_UTF8 + "Grüße".encode(), "text/html; charset=iso-8859-1"),
+        (codecs.BOM_UTF8 + "Grüße".encode(), "text/plain; charset=windows-1252"),
+        (codecs.BOM_UTF16_LE + "<meta charset=utf-8><p>Grüße".encode("utf-16-le"), "text/html"),
+        (codecs.BOM_UTF16_BE + "Grüße".encode("utf-16-be"), "text/plain"),
+        ("Grüße".encode("utf-32"), "text/plain; charset=utf-32"),
+        (b"<meta charset=utf-16><p>" + "Grüße".encode(), "text/html"),
+        (b"<meta charset=klingon><p>" + "Grüße".encode("cp1252"), "text/html"),
+        (b"<meta charset=klingon><p>" + "Grüße".encode(), "text/html"),
+        (b"<!-- <meta charset=windows-1251> <p>-->" + "Grüße".encode(), "text/html"),
+        (b" " * 1_000 + b"<meta charset=windows-1251><p>" + "Grüße".encode(), "text/html"),
+        (b"<meta charset=windows-1251>" + "Grüße".encode(), "text/plain"),
+    ],
+)
+def test_a_byte_order_mark_then_the_header_then_the_page_says_the_charset(octets: bytes, kind: str) -> None:
+    message = mail(b64encode(octets), kind, "Content-Transfer-Encoding: base64\n")
+    assert body.read(message).text.endswith("Grüße")
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "base64 ", '"base64"', "BASE64", " Base64 ; x=y", "Base64 (x)", "(of (a) program) base64 ( )",
+        "base64(it is)",
+    ],
+)  # fmt: skip
 def test_a_transfer_encoding_however_it_is_written(encoding: str) -> None:
     message = mail("aMOp\n", "text/plain; charset=utf-8", f"Content-Transfer-Encoding: {encoding}\n")
     before = message.as_bytes()
@@ -282,4 +347,120 @@ def test_a_nul_is_no_text() -> None:
 @pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed; boundary=zz"])
 def test_parts_whose_border_is_not_named(kind: str) -> None:
     assert reply.read(mail(parts(f"{PLAIN}hé\n"), kind)).text == "hé"
-    assert reply.read(mail("nothing here\n", kind)) == ("", ("multipart/mixed",), False)
+    assert reply.read(mail("\n", kind)) == ("", ("multipart/mixed",), False)
+
+
+WRITTEN = "Yes, please.\n\nRing twice."
+
+
+@pytest.mark.parametrize(
+    "subtype", ["alternative", "mixed", "related; boundary=zz", "x", "mixed; boundary=''"]
+)
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "", "\n\n> Are you at home?\n", "\n-- \nJane", "\n\n--\n\nJane", "\n\n-- \n\nJane\n",
+        "\n\n-----\n\n> Are you at home?",
+    ],
+)  # fmt: skip
+def test_a_multipart_without_parts_is_what_clients_show_a_text(subtype: str, rest: str) -> None:
+    kind = f"multipart/{subtype}"
+    answer = WRITTEN + ("\n\n-----" if "-----" in rest else "")
+    assert reply.read(mail(WRITTEN + rest, kind)) == (answer, (), False)
+    within = parts(f"Content-Type: {kind}\n\n{WRITTEN}{rest}", "Content-Type: image/png\n\nx")
+    assert reply.read(mail(within, MIXED)) == (answer, ("image/png",), False)
+
+
+@pytest.mark.parametrize("rule", ["-----", "--Joe", "--=_=--", "--a: b"])
+def test_what_only_looks_like_a_border_is_written(rule: str) -> None:
+    text = f"One.\n{rule}\n\nTwo.\nFrom: me"
+    assert body.read(mail(text, "multipart/alternative")).text == text
+
+
+def test_a_multipart_without_parts_in_its_charset_and_encoding() -> None:
+    encoded = mail(
+        "R3LDvMOf\n", "multipart/alternative; charset=utf-8", "Content-Transfer-Encoding: base64\n"
+    )
+    assert reply.read(encoded).text == "Grüß"
+    latin = mail("Grüß".encode("cp1252"), "multipart/mixed", "Content-Transfer-Encoding: 8bit\n")
+    assert reply.read(latin).text == "Grüß"
+
+
+def test_a_multipart_without_parts_goes_behind_every_other_version_and_a_file_is_none() -> None:
+    empty = "Content-Type: multipart/related\n\nraw\n"
+    assert body.read(mail(parts(f"{HTML}<p>Yes", empty), ALTERNATIVE)).text == "Yes"
+    named = "Content-Type: multipart/related; name=a.eml\n\nraw\n"
+    assert reply.read(mail(parts(f"{PLAIN}Hi", named), MIXED)) == ("Hi", ("a.eml",), False)
+    broken = f"--<b>\n{HTML}<p>Yes\n"
+    assert reply.read(mail(broken, "multipart/mixed")) == ("", ("multipart/mixed",), False)
+
+
+@pytest.mark.parametrize("words", ["multi-part", "multipart", "cryptographically signed"])
+def test_what_a_multipart_says_to_old_programs_was_not_written(words: str) -> None:
+    preamble = f"This is a {words} message in MIME format.\n"
+    assert reply.read(mail(preamble, "multipart/mixed; boundary=b")).text == ""
+    assert reply.read(mail(f"{preamble}\nYes.", "multipart/mixed; boundary=b")).text == "Yes."
+    assert reply.read(mail(preamble, "text/plain")).text == preamble.strip()
+
+
+def test_parts_within_parts_whose_border_is_not_named() -> None:
+    inner = parts(f"{PLAIN}hé", f"{HTML}<p>hé</p>", border="c")
+    for kind in ("multipart/alternative", "multipart/alternative; boundary=zz"):
+        both = parts(f"Content-Type: {kind}\n\n{inner}", "Content-Type: image/png\n\nx")
+        assert reply.read(mail(both, MIXED)) == ("hé", ("image/png",), False)
+
+
+ENRICHED = "Content-Type: text/enriched\n\n"
+MARKDOWN = "Content-Type: text/markdown; charset=utf-8\n\n"
+PICTURE = "Content-Type: image/png\n\nx"
+
+
+def several(kind: str, *pieces: str) -> str:
+    """A multipart as a part."""
+    border = f"b{len(str(pieces))}"
+    return f"Content-Type: multipart/{kind}; boundary={border}\n\n{parts(*pieces, border=border)}"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "other"),
+    [
+        ((f"{ENRICHED}<bold>Yes</bold> at 5", f"{HTML}<p><b>Yes</b> at 5"), "Yes at 5", ""),
+        ((f"{HTML}<p>one", f"{HTML}<p>two"), "two", ""),
+        ((f"{PLAIN}one", f"{PLAIN}two"), "two", ""),
+        ((f"{PLAIN}one", f"{PLAIN}\u200b"), "one", ""),
+        ((f"{PLAIN}*one*", f"{MARKDOWN}**one**", f"{HTML}<b>one</b>"), "*one*", "one"),
+        ((f"{MARKDOWN}**one**", f"{ENRICHED}<bold>enriched</bold>", f"{HTML}<b>one</b>"), "**one**", "one"),
+        ((f"{HTML}<p>one", f"{PLAIN}one."), "one.", "one"),
+        (
+            (f"{PLAIN}one", several("mixed", f"{HTML}<p>1", PICTURE, f"{HTML}<p>2", f"{PLAIN}3")),
+            "one",
+            "1\n2\n3",
+        ),
+        ((f"{ENRICHED}one", several("related", f"{HTML}<p>1", PICTURE)), "1", ""),
+        ((several("mixed", f"{PLAIN}1", PICTURE, f"{PLAIN}2"), f"{HTML}<p>1<p>2"), "1\n2", "1\n\n2"),
+        ((several("alternative", f"{PLAIN}1", f"{HTML}<p>2"), f"{HTML}<p>3"), "1", "3"),
+        (
+            (
+                several("mixed", f"{PLAIN}a", several("alternative", f"{ENRICHED}e", f"{HTML}<p>b")),
+                several("mixed", f"{HTML}<p>c", several("alternative", f"{PLAIN}d", f"{HTML}<p>d.")),
+            ),
+            "c\nd",
+            "c\nd.",
+        ),
+        ((several("mixed", PICTURE), f"{PLAIN}"), "", ""),
+    ],
+)
+def test_alternatives_are_versions_of_one_text(pieces: tuple[str, ...], text: str, other: str) -> None:
+    found = body.read(mail(parts(*pieces), ALTERNATIVE))
+    assert (found.text, found.other) == (text, other)
+    found = body.read(mail(parts(several("alternative", *pieces), f"{PLAIN}end"), MIXED))
+    assert found.text == f"{text}\nend".lstrip("\n")
+
+
+def test_versions_within_versions_without_end() -> None:
+    whole = f"{PLAIN}hé\n"
+    for depth in range(120):
+        border = f"b{depth}_"
+        kind = "mixed" if depth % 2 else "alternative"
+        whole = f"Content-Type: multipart/{kind}; boundary={border}\n\n{parts(whole, border=border)}"
+    assert body.read(message_from_bytes(whole.encode())).text == "hé"
