@@ -317,3 +317,39 @@ def test_bindings_survive_a_restart(net: Net, phone: Phone) -> None:
     phone.register()
     net.boot()
     assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {}))
+
+
+@pytest.mark.parametrize("between", ["asked", "untouched", "restart", "restart before"])
+def test_a_phone_comes_back_after_its_time(net: Net, phone: Phone, did: Did, between: str) -> None:
+    """Memory forgets what has expired before the store does."""
+    phone.register(Expires="60")
+    if between == "restart before":
+        net.boot()
+    net.reactor.advance(61)
+    waiting = [net.arrives(did, text) for text in ("one", "two", "three")]
+    if between == "asked":
+        phone.ask("REGISTER", f"sip:{DOMAIN}", {})
+    if between == "restart":
+        now = net.reactor.seconds()
+        net.boot()
+        net.reactor.advance(now)
+    answer = phone.register()
+    assert (answer.status, contacts(answer)) == (200, {"sip:alice@192.0.2.7:5070": 3600})
+    net.reactor.pump([0.1] * 5)
+    assert phone.texts == ["one", "two", "three"]
+    assert {net.state(delivery)[0] for delivery in waiting} == {"delivered"}
+
+
+def test_what_another_server_has_stored_gives_way(net: Net, inline_store: InlineStore, phone: Phone) -> None:
+    """Two servers on one store: what the one knows nothing of is in nobody's way at the other."""
+    phone.register()
+    other = Net(inline_store)
+    elsewhere = Phone(other)
+    elsewhere.call_id = "another"
+    other.reactor.advance(1)
+    for who in (elsewhere, phone, elsewhere, phone):
+        assert who.register("*", Expires="0").status == 200
+        for _ in range(2):
+            assert who.register().status == 200
+    with net.store.engine.snapshot() as connection:
+        assert len(registrations.bindings(connection, net.reactor.wall_ms())) == 1
