@@ -110,6 +110,8 @@ def test_the_oldest_of_eleven_gives_way(net: Net, phone: Phone) -> None:
         net.reactor.advance(1)
     assert set(contacts(answer)) == {f"sip:a@192.0.2.{number}" for number in range(1, 11)}
     assert phone.register([f"<sip:b@192.0.2.{number}>" for number in range(11)]).status == 403
+    assert phone.register([f"<sip:b@192.0.2.{number}>;expires=0" for number in range(20)]).status == 200
+    assert phone.register([f"<sip:b@192.0.2.{number}>;expires=0" for number in range(21)]).status == 403
 
 
 def test_an_old_register_changes_nothing(phone: Phone) -> None:
@@ -353,3 +355,44 @@ def test_what_another_server_has_stored_gives_way(net: Net, inline_store: Inline
             assert who.register().status == 200
     with net.store.engine.snapshot() as connection:
         assert len(registrations.bindings(connection, net.reactor.wall_ms())) == 1
+
+
+def test_a_contact_that_is_written_twice_is_one(phone: Phone) -> None:
+    """In one REGISTER: the last counts."""
+    answer = phone.register(["<sip:a@h>;expires=300", "<sip:a@h>;expires=600"])
+    assert (answer.status, contacts(answer)) == (200, {"sip:a@h": 600})
+    assert contacts(phone.register(["<sip:a@h>;expires=0", "<sip:b@h>, <SIP:%62@H>"])) == {"SIP:%62@H": 3600}
+    assert contacts(phone.register(["<sip:b@h>;expires=0", "<sip:b@h>;expires=300"])) == {"sip:b@h": 300}
+    assert contacts(phone.register(["<sip:b@h>;expires=300", "<sip:b@h>;expires=0"])) == {}
+
+
+def test_two_contacts_of_one_instance_are_one(phone: Phone) -> None:
+    instance = '+sip.instance="<urn:uuid:1>";reg-id=1'
+    answer = phone.register([f"<sip:a@h>;{instance}", f"<sip:b@h>;{instance}", f"<sip:c@h>;{instance[:-1]}2"])
+    assert contacts(answer) == {"sip:b@h": 3600, "sip:c@h": 3600}
+    assert contacts(phone.register([f"<sip:d@h>;{instance}", "<sip:b@h>;expires=0"])) == {
+        "sip:c@h": 3600,
+        "sip:d@h": 3600,
+    }
+
+
+def test_a_contact_in_other_words_is_the_same(net: Net, phone: Phone) -> None:
+    phone.register("<sip:alice@192.0.2.7:5070;ob;transport=udp>")
+    answer = phone.register("<SIP:%61lice@192.0.2.7:5070;Transport=UDP;ob>")
+    assert contacts(answer) == {"SIP:%61lice@192.0.2.7:5070;Transport=UDP;ob": 3600}
+    with net.store.engine.snapshot() as connection:
+        assert len(registrations.bindings(connection, net.reactor.wall_ms())) == 1
+    assert len(contacts(phone.register("<sip:Alice@192.0.2.7:5070;ob;transport=udp>"))) == 2
+
+
+def test_contacts_of_an_older_release_become_one(net: Net, phone: Phone) -> None:
+    """It told them apart by their letters."""
+    phone.register("<sip:a@h>")
+    with net.store.engine.transaction() as connection:
+        [stored] = registrations.bindings(connection, 0)
+        registrations.change(connection, (), [stored._replace(id=stored.id + 1, contact="SIP:a@H")])
+    net.boot()
+    assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {})).keys() == {"sip:a@h", "SIP:a@H"}
+    assert contacts(phone.register("<sip:%61@h>")).keys() == {"sip:%61@h"}
+    net.boot()
+    assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {})).keys() == {"sip:%61@h"}
