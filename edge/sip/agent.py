@@ -320,6 +320,12 @@ class UserAgent:
         self._set_timer()
         return done
 
+    def give_up(self, branch: str, method: str, reason: str) -> None:
+        """Send a request no more: NoAnswer, unless it has ended. An answer that still comes is late."""
+        event = self._client.give_up(branch, method, reason)
+        if event is not None:
+            self._on_event(event)
+
     def _response(self, response: Response) -> None:
         keys = check_response(response)
         event = self._client.receive(response, keys, self._clock.seconds())

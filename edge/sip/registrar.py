@@ -5,7 +5,7 @@ been decided by the gate: the address-of-record in To must be that of the accoun
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -109,8 +109,8 @@ class _Refuse(Exception):
 
 
 class Registrar:
-    """I am the method REGISTER. ``registered`` is told each address-of-record whose phone is there
-    (again)."""
+    """I am the method REGISTER. ``changed`` is told what has been committed: the address-of-record, the
+    bindings of the phones that are there (again), the ids of those that have gone."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Registrar:
         expiry: Expiry,
         max_contacts: int,
         wall_ms: Callable[[], int],
-        registered: Callable[[str], None],
+        changed: Callable[[str, Sequence[Binding], Sequence[int]], None],
     ) -> None:
         self.counters = Counters()
         self._domain = domain
@@ -131,7 +131,7 @@ class Registrar:
         self._expiry = expiry
         self._max_contacts = max_contacts
         self._wall_ms = wall_ms
-        self._registered = registered
+        self._changed = changed
         self._turns: dict[int, deque[Deferred[None]]] = {}
 
     def __call__(self, incoming: Incoming) -> Reply | Deferred[Reply]:
@@ -190,8 +190,7 @@ class Registrar:
         self._bindings.apply(account.id, change.gone, change.kept)
         self.counters.registered += len(change.kept)
         self.counters.removed += len(change.gone)
-        if change.kept:
-            self._registered(account.aor)
+        self._changed(account.aor, change.kept, change.gone)
         return self._listing(account, request)
 
     def _account(self, incoming: Incoming) -> SipAccount:
