@@ -258,9 +258,9 @@ def _certificate(config: SIPConfig) -> Certificate | None:
 def _limits(config: SIPConfig) -> Limits:
     return Limits(
         address_rate=config.address_requests_per_second,
-        address_burst=config.address_requests_per_second * 4,
+        address_burst=max(2.0, config.address_requests_per_second * 4),  # a request, and its password
         account_rate=config.account_messages_per_second,
-        account_burst=config.account_messages_per_second * 6,
+        account_burst=max(1.0, config.account_messages_per_second * 6),
         wrong_answers=config.ban_after_wrong_passwords,
         wrong_answers_address=config.ban_after_wrong_passwords * 10,
         ban_seconds=config.ban_seconds,
