@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from math import exp2
 
 from edge.recent import Recent
 
@@ -171,7 +172,7 @@ class Guard:
     def _shrunk(self, found: _Mischief, now: float) -> float:
         """How long the next ban will be."""
         quiet = max(0.0, now - max(found.at, found.until))
-        seconds = found.seconds * 0.5 ** (quiet / self.QUIET_SECONDS)
+        seconds = found.seconds * exp2(-quiet / self.QUIET_SECONDS)
         return min(max(seconds, self._limits.ban_seconds), self._limits.ban_max_seconds)
 
     def _take(self, key: tuple[str, str], rate: float, burst: float, now: float) -> bool:

@@ -246,6 +246,32 @@ def test_two_challenges_that_are_too_large_become_one(net: Net, did: Did, length
     assert bob.send(bob.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields))[0].status == 200
 
 
+@pytest.mark.parametrize("how", ["md5", "both"])
+@pytest.mark.parametrize("user", ["carol", "c"])
+def test_the_shortest_register_gets_a_challenge(net: Net, did: Did, how: str, user: str) -> None:
+    """246 octets and fewer: nothing but what must be there, in compact form."""
+    net.account(did, user, how)  # type: ignore[arg-type]
+    phone = Phone(net, user)
+    fields = (
+        f"v:SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bK{user}{how};rport",
+        f"f:<sip:{user}@{DOMAIN}>;tag=1",
+        f"t:<sip:{user}@{DOMAIN}>",
+        f"i:{user}",
+        "CSeq:1 REGISTER",
+        "Max-Forwards:70",
+        f"m:<sip:{user}@192.0.2.7:5070>",
+        "l:0",
+    )
+    data = "\r\n".join((f"REGISTER sip:{DOMAIN} SIP/2.0", *fields, "", "")).encode()
+    [challenged] = net.put(data, phone.address)
+    octets, _ = net.sent[-1]
+    assert (challenged.status, len(octets) <= MAX_GROWTH * len(data)) == (401, True)
+    [value] = challenged.headers.all("WWW-Authenticate")
+    assert digest.parse_challenge(value).algorithm is Algorithm.MD5
+    answered = phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", {"Contact": phone.contact})
+    assert [answer.status for answer in phone.send(answered)] == [200]
+
+
 @pytest.mark.parametrize(("how", "names"), [("sha-256", ["SHA-256"]), ("both", ["SHA-256", "MD5"])])
 def test_other_algorithms(net: Net, did: Did, how: str, names: list[str]) -> None:
     net.account(did, "bob", how)  # type: ignore[arg-type]
@@ -306,6 +332,9 @@ def test_other_schemes_and_realms_are_not_ours(phone: Phone) -> None:
     for value in (
         "NoOneKnowsThisScheme opaque-data=here",
         'Digest username="alice", realm="elsewhere", nonce="n", uri="u", response="r"',
+        'Digest username="alice", realm="elsewhere", nonce="n", uri="u", response="r", qop=auth',
+        'Digest username="alice", realm="elsewhere", nonce="n", uri="u", response="r", algorithm=SHA-512-256',
+        """Digest username*=UTF-8''alice, realm="elsewhere", nonce="n", uri="u", response="r\"""",
     ):
         [answer] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": value}))
         assert answer.status == 401
@@ -313,6 +342,20 @@ def test_other_schemes_and_realms_are_not_ours(phone: Phone) -> None:
         phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": 'Digest username="alice"'})
     )
     assert bad.status == 400
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("qop=auth-int, nc=00000001, cnonce=c", "Bad Authorization (qop 'auth-int' was not offered)"),
+        ("qop=auth", "Bad Authorization (qop without nc or cnonce)"),
+    ],
+)
+def test_answers_to_what_was_not_asked_are_told_so(net: Net, phone: Phone, more: str, reason: str) -> None:
+    value = f'Digest username="alice", realm="{DOMAIN}", nonce="n", uri="u", response="r", {more}'
+    [bad] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": value}))
+    assert (bad.status, bad.reason) == (400, reason)
+    assert net.sip.guard.counters.wrong == 0
 
 
 def test_bindings_survive_a_restart(net: Net, phone: Phone) -> None:
