@@ -1,6 +1,6 @@
 """Where phones are (RFC 3261 §10), and which of their requests have been taken."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -36,14 +36,31 @@ class BindingRecord(NamedTuple):
     local: str | None = None
 
 
-def change(connection: Connection, gone: Sequence[int], kept: Sequence[BindingRecord]) -> None:
-    """Take the bindings with the ids ``gone`` away, then write ``kept``, each new or in place of the same
-    id."""
-    ids = [*gone, *(record.id for record in kept)]
+def change(
+    connection: Connection,
+    gone: Sequence[int],
+    kept: Sequence[BindingRecord],
+    key: Callable[[str], str] = str,
+) -> None:
+    """Take the bindings with the ids ``gone`` away, then write ``kept``, each new or in place of the same id.
+
+    Whatever else the SIP account has under a contact with the same ``key`` gives way, be it expired or
+    written by another server: the caller may not know of it.
+    """
+    ids = {*gone, *(record.id for record in kept), *_alike(connection, kept, key)}
     if ids:
         connection.execute(delete(sip_binding).where(sip_binding.c.id.in_(ids)))
     if kept:
         connection.execute(insert(sip_binding), [record._asdict() for record in kept])
+
+
+def _alike(connection: Connection, kept: Sequence[BindingRecord], key: Callable[[str], str]) -> list[int]:
+    contacts = {(record.sip_account_id, key(record.contact)) for record in kept}
+    if not contacts:
+        return []
+    query = select(sip_binding.c.id, sip_binding.c.sip_account_id, sip_binding.c.contact)
+    held = connection.execute(query.where(sip_binding.c.sip_account_id.in_({who for who, _ in contacts})))
+    return [row.id for row in held if (row.sip_account_id, key(row.contact)) in contacts]
 
 
 def bindings(connection: Connection, now_ms: int) -> list[BindingRecord]:

@@ -172,7 +172,12 @@ class SipHandler(DIDHandler):
         return (
             self._store.read(contacts.of_number, account.account_id, job.message.peer)
             .addErrback(_nameless)
-            .addCallback(lambda known: self._delivery.deliver(self._outgoing(job, account, known), bindings))
+            .addCallback(
+                # Who has registered meanwhile is not to be left out.
+                lambda known: self._delivery.deliver(
+                    self._outgoing(job, account, known), self._bindings.of(account.id) or bindings
+                )
+            )
             .addCallback(self._outcome, line, left)
         )
 

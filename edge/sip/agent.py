@@ -72,12 +72,13 @@ class Incoming(NamedTuple):
 
 class Reply(NamedTuple):
     """What a method answers: status, reason (None: the usual one), more header fields; what to answer
-    ``instead`` where this is larger than it may be (None: nothing)."""
+    ``instead`` where this is larger than it may be (None: nothing); whether to be ``short``."""
 
     status: int
     reason: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
     instead: "Reply | None" = None
+    short: bool = False
 
 
 Late = Callable[[Response], None]
@@ -276,7 +277,8 @@ class UserAgent:
         self._server.respond(transaction, answer, self._clock.seconds())
 
     def _made(self, reply: Reply, request: Request) -> bytes:
-        return response_to(request, reply.status, self._token(), reply.reason, reply.fields).serialise()
+        answer = response_to(request, reply.status, self._token(), reply.reason, reply.fields)
+        return answer.serialise(reply.short)
 
     def _fits(self, answer: bytes, size: int, flow: Flow) -> bool:
         """Whether an answer is no amplifier: to a request of ``size`` octets of somebody who is not known."""
@@ -319,6 +321,12 @@ class UserAgent:
         flow.send(data)
         self._set_timer()
         return done
+
+    def give_up(self, branch: str, method: str, reason: str) -> None:
+        """Send a request no more: NoAnswer, unless it has ended. An answer that still comes is late."""
+        event = self._client.give_up(branch, method, reason)
+        if event is not None:
+            self._on_event(event)
 
     def _response(self, response: Response) -> None:
         keys = check_response(response)

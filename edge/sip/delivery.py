@@ -6,12 +6,14 @@ others wait in its queue: each contact gets them in order, and a dead one holds 
 is the delivery; what the other contacts say does not matter then.
 
 A request without an answer goes once more as it was, branch and CSeq too: a phone that has it already, and
-whose answer was lost or late, knows it for a retransmission. An answer that comes after its time counts.
+whose answer was lost or late, knows it for a retransmission. So it does when the phone has moved meanwhile:
+what is under way goes to the new place at once, and ends where there is none. An answer that comes after its
+time counts. A contact that is new, or is there again, gets what is under way to the others.
 """
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
@@ -35,6 +37,7 @@ from storage.registrations import BindingRecord
 log = structlog.get_logger(__name__)
 
 AWAY = 480
+GONE_AWAY = "the contact has gone"
 _TEMPORARY = frozenset((401, 407, 408, 423, 430, 480, 481, 482, 486, 491))
 """482: the phone still has this request, by another branch, from before our restart (RFC 3261 §8.2.2.2)."""
 GONE = frozenset((404, 410, 604))
@@ -43,6 +46,9 @@ GONE = frozenset((404, 410, 604))
 
 MOST_WAITING = 20
 """So many wait for one contact that is slow; for it, what comes then is lost, if another contact takes it."""
+
+MOST_MOVES = 5
+"""So often a phone may move in one attempt; the outbox begins the next."""
 
 REMEMBERED = 10_000
 _METHOD = re.compile(r";method=[^;]*", re.IGNORECASE)
@@ -111,29 +117,42 @@ class Counters:
 class _Attempt:
     """One message on its way to all contacts of its address-of-record."""
 
-    def __init__(self, outgoing: Outgoing, contacts: int) -> None:
+    def __init__(self, outgoing: Outgoing, contacts: Iterable[int]) -> None:
         self.outgoing = outgoing
         self.done: Deferred[Verdict] = Deferred()
-        self._contacts = contacts
-        self._verdicts: list[Verdict] = []
+        self._heard: dict[int, Verdict | None] = dict.fromkeys(contacts)
 
-    def heard(self, verdict: Verdict) -> None:
+    def joins(self, contact: int) -> bool:
+        """A contact is there (again); whether the message is to go to it."""
+        verdict = self._heard.get(contact, _ABSENT)
+        if self.done.called or verdict is None or verdict.result is not Result.UNREACHABLE:
+            return False
+        self._heard[contact] = None
+        return True
+
+    def heard(self, contact: int, verdict: Verdict) -> None:
         """What one contact said."""
-        self._verdicts.append(verdict)
+        self._heard[contact] = verdict
         if self.done.called:
             return
+        verdicts = [said for said in self._heard.values() if said is not None]
         if verdict.result is Result.DELIVERED:
             self.done.callback(verdict)
-        elif len(self._verdicts) == self._contacts:
-            self.done.callback(_best(self._verdicts))
+        elif len(verdicts) == len(self._heard):
+            self.done.callback(_best(verdicts))
+
+
+_ABSENT = Verdict(Result.UNREACHABLE)
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A message in the queue of one contact."""
+    """A message in the queue of one contact; ``moves`` counts how often it was sent after a phone that had
+    moved."""
 
     attempt: _Attempt
     binding: Binding
+    moves: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +161,14 @@ class _Copy:
 
     cseq: int
     branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request that is under way: its branch, and the binding as it was then."""
+
+    branch: str
+    binding: Binding
 
 
 class Delivery:
@@ -164,18 +191,42 @@ class Delivery:
         self._current = current
         self._token = token
         self._queues: dict[int, deque[_Waiting]] = {}  # by contact; the first is under way
+        self._sent: dict[int, _Sent] = {}  # by contact
         self._attempts: dict[int, _Attempt] = {}
+        self._by_aor: dict[str, dict[int, _Attempt]] = {}
         self._unanswered: Recent[tuple[int, int], _Copy] = Recent(REMEMBERED)
         self._late: Recent[int, Verdict] = Recent(REMEMBERED)
 
     def deliver(self, outgoing: Outgoing, bindings: list[Binding]) -> "Deferred[Verdict]":
         """Send to every contact, to each behind what waits for it; fires when one has taken it, else when all
         have answered."""
-        attempt = self._attempts[outgoing.identity] = _Attempt(outgoing, len(bindings))
+        attempt = _Attempt(outgoing, [binding.record.id for binding in bindings])
+        self._attempts[outgoing.identity] = attempt
+        self._by_aor.setdefault(outgoing.aor, {})[outgoing.identity] = attempt
         attempt.done.addCallback(self._over, attempt)
         for binding in bindings:
             self._put(_Waiting(attempt, binding))
         return attempt.done
+
+    def joined(self, aor: str, bindings: Iterable[Binding]) -> None:
+        """Phones of an address-of-record are there (again): what is under way to the others is for them
+        too."""
+        joining = list(bindings)
+        for attempt in list(self._by_aor.get(aor, {}).values()):
+            for binding in joining:
+                if attempt.joins(binding.record.id):
+                    self._put(_Waiting(attempt, binding))
+
+    def moved(self, contacts: Iterable[int]) -> None:
+        """Bindings (ids) have been written or have gone: a request to where none of them is ends."""
+        for contact in contacts:
+            if contact in self._sent and not self._is_there(contact):
+                self._agent.give_up(self._sent[contact].branch, "MESSAGE", GONE_AWAY)
+
+    def _is_there(self, contact: int) -> bool:
+        """Whether the contact is still where the request that is under way was sent to."""
+        binding = self._current(self._queues[contact][0].binding)
+        return binding is not None and _is_at(binding, self._sent[contact].binding)
 
     def late(self, identity: int) -> Verdict | None:
         """That a contact took a message after its time was up; told once."""
@@ -184,8 +235,11 @@ class Delivery:
         return found
 
     def _over(self, verdict: Verdict, attempt: _Attempt) -> Verdict:
-        if self._attempts.get(attempt.outgoing.identity) is attempt:
-            del self._attempts[attempt.outgoing.identity]
+        identity, aor = attempt.outgoing.identity, attempt.outgoing.aor
+        if self._attempts.get(identity) is attempt:
+            del self._attempts[identity], self._by_aor[aor][identity]
+            if not self._by_aor[aor]:
+                del self._by_aor[aor]
         return verdict
 
     # -- one contact ------------------------------------------------------------------------------
@@ -211,7 +265,12 @@ class Delivery:
     def _heard(self, verdict: Verdict, contact: int) -> None:
         """What the first of a queue led to; all others share it when there is nobody at the contact."""
         queue = self._queues[contact]
+        sent = self._sent.pop(contact, None)
         dead = verdict.result is Result.UNREACHABLE and verdict.status is None
+        if dead and sent is not None and self._has_moved(queue[0], sent):
+            queue[0].moves += 1
+            self._go(contact)
+            return
         judged_now = [queue.popleft() for _ in range(len(queue) if dead else 1)]
         if not queue:
             del self._queues[contact]
@@ -220,14 +279,20 @@ class Delivery:
         if queue:
             self._go(contact)
 
+    def _has_moved(self, waiting: _Waiting, sent: _Sent) -> bool:
+        binding = self._current(waiting.binding)
+        if binding is None or waiting.moves >= MOST_MOVES:
+            return False
+        return not _is_at(binding, sent.binding)
+
     def _judge(self, waiting: _Waiting, verdict: Verdict) -> None:
         self._count(verdict)
-        waiting.attempt.heard(verdict)
+        waiting.attempt.heard(waiting.binding.record.id, verdict)
 
     def _send(self, outgoing: Outgoing, waited: Binding) -> "Deferred[Verdict]":
         binding = self._current(waited)
         if binding is None:
-            return succeed(Verdict(Result.UNREACHABLE, reason="the contact has gone"))
+            return succeed(Verdict(Result.UNREACHABLE, reason=GONE_AWAY))
         key = outgoing.identity, binding.record.id
         copy = self._unanswered.get(key) or _Copy(outgoing.attempt, f"z9hG4bK{self._token()}")
         try:
@@ -236,8 +301,12 @@ class Delivery:
         except (BadValue, EncodeError) as error:
             return succeed(Verdict(Result.REFUSED, reason=str(error)))
         self.counters.sent += 1
+        contact = binding.record.id
+        self._sent[contact] = _Sent(copy.branch, binding)
 
         def send(flow: Flow) -> "Deferred[Response]":
+            if not self._is_there(contact):  # it took its time to connect
+                raise NoAnswer(GONE_AWAY)
             return self._agent.request(
                 request, flow, copy.branch, lambda response: self._answered_late(response, outgoing, key)
             )
@@ -265,7 +334,7 @@ class Delivery:
         self._count(verdict)
         attempt = self._attempts.get(outgoing.identity)
         if attempt is not None:  # other contacts have not answered yet, or the next attempt has begun
-            attempt.heard(verdict)
+            attempt.heard(key[1], verdict)
             return
         self._late.put(outgoing.identity, verdict)
         if self.settled is not None:
@@ -320,6 +389,23 @@ def request_uri(contact: str) -> str:
     plain = contact.removesuffix(f"?{headers}")
     user, at, rest = plain.rpartition("@")
     return f"{user}{at}{_METHOD.sub('', rest)}"
+
+
+def _connection(binding: Binding) -> Flow | None:
+    flow = binding.flow
+    return flow if flow is not None and flow.reliable else None
+
+
+def _is_at(binding: Binding, sent: Binding) -> bool:
+    """Whether a phone is still where a request went. One whose connection has closed is nowhere else."""
+    now, then = binding.record, sent.record
+    here = (now.transport, now.host, now.port, now.local) == (
+        then.transport,
+        then.host,
+        then.port,
+        then.local,
+    )
+    return here and _connection(binding) in (None, _connection(sent))
 
 
 def _listening(record: BindingRecord) -> Hop | None:

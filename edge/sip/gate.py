@@ -8,20 +8,23 @@ the users have that are there. One MD5 challenge is the default: most phones fai
 from edge.sip.agent import Reply
 from edge.sip.directory import SipDirectory
 from edge.sip.guard import Guard
+from protocols.sip.answers import reason_phrase
 from protocols.sip.digest import (
     Algorithm,
     Challenge,
     Credentials,
     Nonces,
+    credentials_for,
     is_digest,
     is_right,
-    parse_credentials,
+    short,
 )
 from protocols.sip.errors import BadValue
 from protocols.sip.message import Request
 from protocols.sip.uri import parse_uri, unescape
 from storage.sip_accounts import SipAccount
 
+_CHALLENGE = "WWW-Authenticate"
 NOBODYS_HA1 = "0" * 32
 _OFFERS = {
     "md5": (Algorithm.MD5,),
@@ -80,22 +83,26 @@ class Gate:
                 if not is_digest(value):
                     continue
                 try:
-                    credentials = parse_credentials(value, field)
+                    credentials = credentials_for(self._realm, value, field)
                 except BadValue as error:
-                    return Reply(400, f"Bad {error.field}")
-                if credentials.realm == self._realm:
+                    return Reply(400, reason_phrase(f"Bad {error.field} ({error.problem})"))
+                if credentials is not None:
                     return credentials
         return None
 
     def _challenge(self, username: str, host: str, now: float, stale: bool = False) -> Reply:
-        """401. Where two challenges are larger than the answer may be: the one that every phone knows."""
+        """401. Where two challenges are larger than the answer may be: the one that every phone knows, and
+        where that is, in fewer octets."""
         nonce = self._nonces.make(host, now)
-        offers = _OFFERS[self._directory.digest(username)]
-        fields = tuple(
-            ("WWW-Authenticate", str(Challenge(self._realm, nonce, algorithm, stale=stale)))
-            for algorithm in offers
-        )
-        return Reply(401, None, fields, Reply(401, None, fields[-1:]) if len(fields) > 1 else None)
+        offers = [
+            Challenge(self._realm, nonce, algorithm, stale=stale)
+            for algorithm in _OFFERS[self._directory.digest(username)]
+        ]
+        fields = tuple((_CHALLENGE, str(offer)) for offer in offers)
+        reply = Reply(401, None, ((_CHALLENGE, short(offers[-1])),), short=True)
+        if len(fields) > 1:
+            reply = Reply(401, None, fields[-1:], reply)
+        return Reply(401, None, fields, reply)
 
 
 def _claimed(request: Request) -> str:

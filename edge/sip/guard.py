@@ -3,7 +3,7 @@
 Only a wrong answer counts against anybody: a first request without credentials is how digest begins, and a
 stale nonce is nobody's fault. A ban is on an address together with the user it tried, so that one bad phone
 does not silence an office; an address that tries many users is banned whole. Bans double each time and
-expire.
+expire; in a quiet time the next one shrinks again.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from math import exp2
 
 from edge.recent import Recent
 
@@ -63,6 +64,7 @@ class Guard:
     """
 
     FADE_SECONDS = 120.0  # in which one wrong answer is forgotten
+    QUIET_SECONDS = 3_600.0  # without a ban and a wrong answer, in which the next ban is halved
 
     def __init__(
         self,
@@ -125,7 +127,11 @@ class Guard:
         return pair or whole
 
     def right(self, host: str, username: str) -> None:
-        """A right answer: what this address did wrong as this user is forgotten."""
+        """A right answer: what this address did wrong as this user is forgotten, and counts no more against
+        the address. What it did as others stays: who has one account may not guess the rest."""
+        found, whole = self._mischief.get((host, username)), self._mischief.get((host, ""))
+        if found is not None and whole is not None:
+            whole.count = max(0.0, whole.count - self._faded(found, whole.at))
         self._mischief.drop((host, username))
 
     def bans(self, now: float) -> list[tuple[str, str, float]]:
@@ -149,7 +155,8 @@ class Guard:
 
     def _count(self, key: tuple[str, str], limit: int, now: float) -> bool:
         found = self._mischief.get(key) or _Mischief(0.0, now, 0.0, self._limits.ban_seconds)
-        found.count = max(0.0, found.count - (now - found.at) / self.FADE_SECONDS) + 1
+        found.count = self._faded(found, now) + 1
+        found.seconds = self._shrunk(found, now)
         found.at = now
         self._mischief.put(key, found)
         if found.count < limit:
@@ -158,6 +165,15 @@ class Guard:
         found.until, found.count = now + found.seconds, 0.0
         found.seconds = min(2 * found.seconds, self._limits.ban_max_seconds)
         return True
+
+    def _faded(self, found: _Mischief, now: float) -> float:
+        return max(0.0, found.count - (now - found.at) / self.FADE_SECONDS)
+
+    def _shrunk(self, found: _Mischief, now: float) -> float:
+        """How long the next ban will be."""
+        quiet = max(0.0, now - max(found.at, found.until))
+        seconds = found.seconds * exp2(-quiet / self.QUIET_SECONDS)
+        return min(max(seconds, self._limits.ban_seconds), self._limits.ban_max_seconds)
 
     def _take(self, key: tuple[str, str], rate: float, burst: float, now: float) -> bool:
         tokens, at = self._buckets.get(key) or (burst, now)

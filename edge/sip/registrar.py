@@ -5,7 +5,7 @@ been decided by the gate: the address-of-record in To must be that of the accoun
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -21,7 +21,7 @@ from protocols.sip.answers import reason_phrase
 from protocols.sip.errors import BadValue
 from protocols.sip.headers import NameAddr, format_params, parse_address_list, parse_number
 from protocols.sip.message import Request
-from protocols.sip.uri import URI
+from protocols.sip.uri import URI, comparable
 from storage import registrations
 from storage.registrations import BindingRecord
 from storage.sip_accounts import SipAccount
@@ -59,6 +59,49 @@ class _Change:
     kept: tuple[Binding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Phone:
+    """What tells a contact from the others: its ``key``, else ``instance`` and reg-id, None where it names
+    none (RFC 5626)."""
+
+    key: str
+    instance: tuple[str, str | None] | None
+
+    @classmethod
+    def of(cls, contact: str, instance: str | None, reg_id: str | None) -> "_Phone":
+        """The one at a contact."""
+        return cls(contact_key(contact), None if instance is None else (instance, reg_id))
+
+    @classmethod
+    def bound(cls, binding: Binding) -> "_Phone":
+        """The one that a binding is of."""
+        record = binding.record
+        return cls.of(record.contact, record.instance, record.reg_id)
+
+    def is_at(self, other: "_Phone") -> bool:
+        """Whether it has the same contact."""
+        return self.key == other.key
+
+    def is_same(self, other: "_Phone") -> bool:
+        """Whether the one replaces the other."""
+        return self.is_at(other) or (self.instance is not None and self.instance == other.instance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A contact in a REGISTER; for 0 ``seconds`` it is to go."""
+
+    contact: NameAddr
+    phone: _Phone
+    seconds: int
+
+    def outdates(self, earlier: "_Asked") -> bool:
+        """Whether of two in one REGISTER this one counts. A contact that is to go names its URI: the phone
+        that moved may write the same instance there."""
+        both_stay = bool(self.seconds and earlier.seconds)
+        return self.phone.is_same(earlier.phone) if both_stay else self.phone.is_at(earlier.phone)
+
+
 class _Refuse(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -66,8 +109,8 @@ class _Refuse(Exception):
 
 
 class Registrar:
-    """I am the method REGISTER. ``registered`` is told each address-of-record whose phone is there
-    (again)."""
+    """I am the method REGISTER. ``changed`` is told what has been committed: the address-of-record, the
+    bindings of the phones that are there (again), the ids of those that have gone."""
 
     def __init__(
         self,
@@ -78,7 +121,7 @@ class Registrar:
         expiry: Expiry,
         max_contacts: int,
         wall_ms: Callable[[], int],
-        registered: Callable[[str], None],
+        changed: Callable[[str, Sequence[Binding], Sequence[int]], None],
     ) -> None:
         self.counters = Counters()
         self._domain = domain
@@ -88,7 +131,7 @@ class Registrar:
         self._expiry = expiry
         self._max_contacts = max_contacts
         self._wall_ms = wall_ms
-        self._registered = registered
+        self._changed = changed
         self._turns: dict[int, deque[Deferred[None]]] = {}
 
     def __call__(self, incoming: Incoming) -> Reply | Deferred[Reply]:
@@ -137,7 +180,7 @@ class Registrar:
             return self._listing(account, incoming.request)
         records = [binding.record for binding in change.kept]
         done = self._store.writer.run(
-            "register", lambda connection: registrations.change(connection, change.gone, records)
+            "register", lambda connection: registrations.change(connection, change.gone, records, contact_key)
         )
         return done.addCallbacks(
             self._committed, _not_stored, callbackArgs=(account, change, incoming.request)
@@ -147,8 +190,7 @@ class Registrar:
         self._bindings.apply(account.id, change.gone, change.kept)
         self.counters.registered += len(change.kept)
         self.counters.removed += len(change.gone)
-        if change.kept:
-            self._registered(account.aor)
+        self._changed(account.aor, change.kept, change.gone)
         return self._listing(account, request)
 
     def _account(self, incoming: Incoming) -> SipAccount:
@@ -168,21 +210,33 @@ class Registrar:
         present = self._bindings.of(account.id)
         if [value.strip() for value in contacts] == ["*"]:
             return self._remove_all(incoming, present)
+        asked = self._asked(contacts, request)
+        touched = [
+            binding for binding in present if any(one.phone.is_same(_Phone.bound(binding)) for one in asked)
+        ]
+        for binding in touched:
+            _check_order(binding.record, incoming)
+        ids = _ids(asked, touched)
         now_ms = self._wall_ms()
-        gone: list[int] = []
-        kept: list[Binding] = []
-        for contact in parse_address_list(contacts, "Contact"):
-            _sip_uri(contact.parsed(), "Contact")
-            seconds = self._seconds(contact, request)
-            same = _same(contact, present)
-            for binding in same:
-                _check_order(binding.record, incoming)
-            if seconds:
-                record = self._record(incoming, account, contact, same, now_ms, seconds)
-                kept.append(Binding(record, incoming.flow))
-                same = [binding for binding in same if binding.record.id != record.id]
-            gone += [binding.record.id for binding in same]
+        kept = [
+            Binding(self._record(incoming, account, one, identity, now_ms), incoming.flow)
+            for one, identity in zip((one for one in asked if one.seconds), ids, strict=True)
+        ]
+        gone = [binding.record.id for binding in touched if binding.record.id not in ids]
         return self._limited(present, gone, kept)
+
+    def _asked(self, contacts: list[str], request: Request) -> list[_Asked]:
+        """The contacts of a REGISTER; of those that are the same the last."""
+        found: list[_Asked] = []
+        written = parse_address_list(contacts, "Contact")
+        if len(written) > 2 * self._max_contacts:  # all new, and all that there were to go
+            raise _Refuse(self._too_many())
+        for contact in written:
+            _sip_uri(contact.parsed(), "Contact")
+            instance, reg_id = contact.params.get("+sip.instance"), contact.params.get("reg-id")
+            asked = _Asked(contact, _Phone.of(contact.uri, instance, reg_id), self._seconds(contact, request))
+            found = [*(one for one in found if not asked.outdates(one)), asked]
+        return found
 
     def _remove_all(self, incoming: Incoming, present: list[Binding]) -> _Change:
         if parse_number(incoming.request.headers.get("Expires") or "1", "Expires") != 0:
@@ -194,12 +248,15 @@ class Registrar:
     def _limited(self, present: list[Binding], gone: list[int], kept: list[Binding]) -> _Change:
         """At most so many contacts; the one not refreshed for longest goes first."""
         if len(kept) > self._max_contacts:
-            raise _Refuse(Reply(403, f"At most {self._max_contacts} contacts"))
+            raise _Refuse(self._too_many())
         touched = {*gone, *(binding.record.id for binding in kept)}
         others = [binding for binding in present if binding.record.id not in touched]
         surplus = len(others) + len(kept) - self._max_contacts
         gone = [*gone, *(binding.record.id for binding in others[: max(0, surplus)])]
         return _Change(tuple(gone), tuple(kept))
+
+    def _too_many(self) -> Reply:
+        return Reply(403, f"At most {self._max_contacts} contacts")
 
     def _seconds(self, contact: NameAddr, request: Request) -> int:
         """How long the contact is asked to last, within our bounds; 0: it is to go."""
@@ -216,15 +273,14 @@ class Registrar:
         self,
         incoming: Incoming,
         account: SipAccount,
-        contact: NameAddr,
-        same: list[Binding],
+        asked: _Asked,
+        identity: int | None,
         now_ms: int,
-        seconds: int,
     ) -> BindingRecord:
-        exact = [binding.record.id for binding in same if binding.record.contact == contact.uri]
+        contact = asked.contact
         host, port = incoming.flow.peer
         return BindingRecord(
-            id=exact[0] if exact else self._store.ids.next(),
+            id=self._store.ids.next() if identity is None else identity,
             sip_account_id=account.id,
             contact=contact.uri,
             instance=contact.params.get("+sip.instance"),
@@ -237,7 +293,7 @@ class Registrar:
             path=", ".join(incoming.request.headers.all("Path")) or None,
             user_agent=(incoming.request.headers.get("User-Agent") or "")[:200] or None,
             registered_at=now_ms,
-            expires_at=now_ms + seconds * 1000,
+            expires_at=now_ms + asked.seconds * 1000,
             local=place(incoming.flow.local),
         )
 
@@ -264,15 +320,36 @@ def _sip_uri(uri: URI, field: str) -> URI:
     return uri
 
 
-def _same(contact: NameAddr, present: list[Binding]) -> list[Binding]:
-    """The bindings that this contact replaces: of the same URI, or of the same instance and reg-id."""
-    instance, reg_id = contact.params.get("+sip.instance"), contact.params.get("reg-id")
-    return [
-        binding
-        for binding in present
-        if binding.record.contact == contact.uri
-        or (instance is not None and (binding.record.instance, binding.record.reg_id) == (instance, reg_id))
-    ]
+def _ids(asked: list[_Asked], touched: list[Binding]) -> list[int | None]:
+    """The id of each contact that stays; None for a new one.
+
+    A phone that moved keeps its id, and so what is under way to it: it is the same instance, or its REGISTER
+    takes its old contact away.
+    """
+    staying = [one for one in asked if one.seconds]
+    ids: list[int | None] = [None] * len(staying)
+    free = {binding.record.id: _Phone.bound(binding) for binding in touched}
+    for is_this in (_Phone.is_at, _Phone.is_same, _is_any):
+        for index, one in enumerate(staying):
+            if ids[index] is None:
+                found = next(
+                    (identity for identity, phone in free.items() if is_this(one.phone, phone)), None
+                )
+                ids[index] = found
+                free.pop(found, None)  # type: ignore[arg-type]
+    return ids
+
+
+def _is_any(one: _Phone, other: _Phone) -> bool:
+    return True
+
+
+def contact_key(contact: str) -> str:
+    """What a contact is told from others by; itself where an older release took what cannot be read now."""
+    try:
+        return comparable(contact)
+    except BadValue:
+        return contact
 
 
 def _check_order(record: BindingRecord, incoming: Incoming) -> None:

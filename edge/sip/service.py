@@ -1,7 +1,7 @@
 """The SIP side of the server, built from its configuration: sockets, agent, gate, registrar, intake,
 handlers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -172,6 +172,7 @@ class SipEdge:
 
         def forgotten(_: None) -> int:
             self.bindings.apply(sip_account_id, gone, ())
+            self.delivery.moved(gone)
             return len(gone)
 
         done = self._store.writer.run("SIP kick", lambda conn: registrations.change(conn, gone, ()))
@@ -196,7 +197,7 @@ class SipEdge:
             Expiry(config.min_expires_seconds, config.default_expires_seconds, config.max_expires_seconds),
             config.max_contacts,
             self._wall_ms,
-            self.handler.registered,
+            self._bindings_changed,
         )
         self.agent.methods = {"REGISTER": self.registrar, "MESSAGE": self.intake}
         self.agent.flow_gone = self._flow_gone
@@ -217,6 +218,12 @@ class SipEdge:
         if isinstance(account, Reply):
             return account
         return PhoneSender(account, self._config.domain, self._region, self.guard.trusts(host))
+
+    def _bindings_changed(self, aor: str, kept: Sequence[Binding], gone: Sequence[int]) -> None:
+        if kept:
+            self.handler.registered(aor)
+            self.delivery.joined(aor, kept)
+        self.delivery.moved([*(binding.record.id for binding in kept), *gone])
 
     def _flow_gone(self, flow: Flow) -> None:
         self.bindings.flow_gone(flow)
@@ -251,9 +258,9 @@ def _certificate(config: SIPConfig) -> Certificate | None:
 def _limits(config: SIPConfig) -> Limits:
     return Limits(
         address_rate=config.address_requests_per_second,
-        address_burst=config.address_requests_per_second * 4,
+        address_burst=max(2.0, config.address_requests_per_second * 4),  # a request, and its password
         account_rate=config.account_messages_per_second,
-        account_burst=config.account_messages_per_second * 6,
+        account_burst=max(1.0, config.account_messages_per_second * 6),
         wrong_answers=config.ban_after_wrong_passwords,
         wrong_answers_address=config.ban_after_wrong_passwords * 10,
         ban_seconds=config.ban_seconds,

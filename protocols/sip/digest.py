@@ -86,6 +86,14 @@ class Challenge:
         )
 
 
+def short(challenge: Challenge) -> str:
+    """A challenge of ours in fewer octets: without spaces, and MD5 as what no algorithm means."""
+    algorithm = "" if challenge.algorithm is Algorithm.MD5 else f",algorithm={challenge.algorithm.value}"
+    qop = "" if challenge.qop is None else f',qop="{challenge.qop}"'
+    stale = ",stale=true" if challenge.stale else ""
+    return f"Digest realm={quote(challenge.realm)},nonce={quote(challenge.nonce)}{algorithm}{qop}{stale}"
+
+
 def is_digest(value: str) -> bool:
     """Whether an Authorization header is of this scheme."""
     return _SCHEME.match(value) is not None
@@ -116,7 +124,17 @@ def _algorithm(params: dict[str, str], field: str) -> Algorithm:
 
 def parse_credentials(value: str, field: str = "Authorization") -> Credentials:
     """An Authorization header. Raises BadValue."""
+    return _credentials(_params(value, field), field)
+
+
+def credentials_for(realm: str, value: str, field: str = "Authorization") -> Credentials | None:
+    """An Authorization header; None when it is for another realm, in whatever form that is. Raises
+    BadValue."""
     params = _params(value, field)
+    return _credentials(params, field) if params.get("realm", realm) == realm else None
+
+
+def _credentials(params: dict[str, str], field: str) -> Credentials:
     try:
         credentials = Credentials(
             params["username"],
@@ -133,6 +151,8 @@ def parse_credentials(value: str, field: str = "Authorization") -> Credentials:
         raise BadValue(field, f"{error.args[0]} is missing") from error
     if credentials.qop is not None and (_NC.fullmatch(credentials.nc) is None or not credentials.cnonce):
         raise BadValue(field, "qop without nc or cnonce")
+    if credentials.qop not in (None, "auth"):
+        raise BadValue(field, f"qop {credentials.qop[:20]!r} was not offered")
     return credentials
 
 

@@ -84,6 +84,7 @@ for _name in _SPELLED:
 for _letter, _name in COMPACT.items():
     _KNOWN |= {_letter: _name, _letter.upper(): _name}
 
+_LETTERS = {name: letter for letter, name in COMPACT.items()}
 _NAME = re.compile(rf"{TOKEN}+", re.ASCII)
 _FOLD = re.compile(r"\r\n[ \t]+")
 _REQUEST_LINE = re.compile(rf"({TOKEN}++) ([^\x00-\x20<>\"\x7f]++) SIP/2\.0", re.ASCII | re.IGNORECASE)
@@ -280,6 +281,11 @@ class Message:
         """CSeq."""
         return parse_cseq(self.require("CSeq"))
 
+    def _shortest(self, start_line: str) -> bytes:
+        fields = [*self.headers.items, ("Content-Length", str(len(self.body)))]
+        lines = [f"{_LETTERS.get(name, name)}:{value}\r\n" for name, value in fields]
+        return f"{start_line}\r\n{''.join(lines)}\r\n".encode("utf-8", "surrogateescape") + self.body
+
     def _serialise(self, start_line: str) -> bytes:
         lines = [f"{name}: {value}\r\n" for name, value in self.headers.items if name != "Content-Length"]
         head = f"{start_line}\r\n{''.join(lines)}Content-Length: {len(self.body)}\r\n\r\n"
@@ -322,11 +328,13 @@ class Response(Message):
         """2xx to 6xx."""
         return self.status >= 200
 
-    def serialise(self) -> bytes:
-        """As it goes on the wire. Raises EncodeError when the reason phrase would end the line."""
+    def serialise(self, short: bool = False) -> bytes:
+        """As it goes on the wire; ``short``: in as few octets as can be (RFC 3261 §7.3.3). Raises EncodeError
+        when the reason phrase would end the line."""
         if _UNSAFE.search(self.reason) is not None or not 100 <= self.status <= 699:
             raise EncodeError(f"{self.status} {self.reason!r} is not a status line")
-        return self._serialise(f"SIP/2.0 {self.status} {self.reason}")
+        line = f"SIP/2.0 {self.status} {self.reason}"
+        return self._shortest(line) if short else self._serialise(line)
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.reason}>"

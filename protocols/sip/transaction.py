@@ -222,12 +222,19 @@ class ClientTransactions:
 
     def lost(self, flow: object, reason: str) -> list[Unanswered]:
         """A connection failed: what becomes of the requests that went by it."""
-        events = []
-        for found in list(self._on.get(flow, {}).values()):
-            if (found.state, Input.LOST) in CLIENT:
-                self._end(found, Input.LOST)
-                events.append(Unanswered(reason, found.context))
-        return events
+        found = list(self._on.get(flow, {}).values())
+        return [event for each in found if (event := self._lose(each, reason)) is not None]
+
+    def give_up(self, branch: str, method: str, reason: str) -> Unanswered | None:
+        """A request goes nowhere any more; None when it has its final answer, or has ended."""
+        found = self._open.get((branch.lower(), method))
+        return None if found is None else self._lose(found, reason)
+
+    def _lose(self, transaction: ClientTransaction, reason: str) -> Unanswered | None:
+        if (transaction.state, Input.LOST) not in CLIENT:
+            return None
+        self._end(transaction, Input.LOST)
+        return Unanswered(reason, transaction.context)
 
     def timer(self) -> float | None:
         """When `handle_timer` is next wanted."""

@@ -4,12 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from storage import registrations
+from storage.engines import open_engine
 from tests.interop.jsonlines import JsonLinesPeer
 from tests.server import Server, free_port
 
@@ -122,6 +125,16 @@ def add_phone(server: Server, did: str, *more: str, user: str = USER) -> None:
         capture_output=True,
         cwd=server.folder,
     )
+
+
+def registered(url: str) -> list[registrations.BindingRecord]:
+    """Where phones are registered, by the store."""
+    engine = open_engine(url)
+    try:
+        with engine.transaction() as connection:
+            return registrations.bindings(connection, int(time.time() * 1000))
+    finally:
+        engine.close()
 
 
 def certificate(folder: Path, name: str = DOMAIN) -> None:

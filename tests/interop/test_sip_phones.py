@@ -15,7 +15,7 @@ from protocols.sip import message as sip_message
 from tests.interop import node_smsc, sip_phones
 from tests.interop.node_smsc import NodeSMSC
 from tests.interop.relay import Relay
-from tests.interop.sip_phones import Phone, SipServer
+from tests.interop.sip_phones import Phone, SipServer, registered
 from tests.provision import provision
 from tests.server import until
 
@@ -158,6 +158,40 @@ def test_every_answer_of_a_phone_is_lost_for_20_seconds(
         assert len(relay.seen(b"SIP/2.0 200", lost=True)) > 4
         smsc.mo(MOBILE, DID, "text 3", ref="3")
         assert [message["text"] for message in pjsua2.wait_for("message", count=3)][2:] == ["text 3"]
+
+
+def test_a_phone_comes_back_after_its_time(
+    pjsua2: Phone, sqlite_url: str, tmp_path: Path, smsc: NodeSMSC
+) -> None:
+    """Its REGISTERs were lost until its registration had run out; it comes back at the same contact."""
+    provision(sqlite_url, [f"+{DID}"])
+    server = SipServer(
+        tmp_path,
+        sqlite_url,
+        smsc.port,
+        min_expires_seconds=2,
+        default_expires_seconds=6,
+        max_expires_seconds=6,
+    )
+    server.add_phone(f"+{DID}")
+    server.start()
+    with Relay(server.ports["udp"]) as relay:
+        assert pjsua2.register(port=relay.port, transport="udp") == 200
+        smsc.mo(MOBILE, DID, "before", ref="0")
+        pjsua2.wait_for("message")
+        relay.loses = lambda octets: octets.startswith(b"REGISTER")
+        [before] = registered(sqlite_url)
+        until(lambda: not registered(sqlite_url), "the registration has run out")
+        for number in "123":
+            smsc.mo(MOBILE, DID, f"waiting {number}", ref=number)
+            smsc.wait_for("answered", ref=number, status=0)
+        relay.loses = lambda octets: False
+        texts = [message["text"] for message in pjsua2.wait_for("message", count=4, seconds=60)]
+        assert texts == ["before", "waiting 1", "waiting 2", "waiting 3"]
+        [after] = registered(sqlite_url)
+        assert (after.contact, after.host, after.port) == (before.contact, before.host, before.port)
+        assert after.registered_at > before.expires_at
+    assert server.stop() == 0
 
 
 def test_nothing_is_left_in_the_log(server: SipServer) -> None:

@@ -3,18 +3,15 @@ pyVoIP's registration."""
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage import registrations
-from storage.engines import open_engine
 from tests.interop import node_smsc, sip_phones, text_phones
 from tests.interop.node_smsc import NodeSMSC
-from tests.interop.sip_phones import HERE, PASSWORD, USER, SipServer
+from tests.interop.sip_phones import HERE, PASSWORD, USER, SipServer, registered
 from tests.provision import provision
 from tests.server import free_port, until
 
@@ -183,16 +180,6 @@ def test_a_phone(
     assert len(registered(sqlite_url)) == 1
     phone.off()
     until(lambda: not registered(sqlite_url), "the phone has gone again")
-
-
-def registered(url: str) -> list[registrations.BindingRecord]:
-    """Where phones are registered, by the store."""
-    engine = open_engine(url)
-    try:
-        with engine.transaction() as connection:
-            return registrations.bindings(connection, int(time.time() * 1000))
-    finally:
-        engine.close()
 
 
 @pytest.mark.parametrize(("kind", "program", "transport"), PHONES)

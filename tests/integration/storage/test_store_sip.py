@@ -83,9 +83,27 @@ def test_bindings(engine: Engine) -> None:
         with pytest.raises(NotFound):
             sip_accounts.get(connection, other.id, account.id)
         assert registrations.purge_bindings(connection, NOW) == 1
-        registrations.change(connection, [kept.id], [])
+        again = later._replace(id=IDS.next(), expires_at=NOW + 30)
+        registrations.change(connection, (), [again])  # nobody knew that it was there
+        assert registrations.bindings(connection, 0) == [again]
+        registrations.change(connection, [again.id], [])
         assert registrations.bindings(connection, 0) == []
         registrations.change(connection, (), [])
+
+
+def test_a_binding_gives_way_to_its_like(engine: Engine) -> None:
+    """Expired, or written by another server, or as an older release wrote it; of this SIP account only."""
+    with engine.transaction() as connection:
+        owner = accounts.add_account(connection, IDS.next, "first", NOW)
+        alice, bob = (
+            sip_accounts.add_sip_account(connection, IDS.next, wanted(owner.id, name)) for name in ("a", "b")
+        )
+        expired, bobs = binding(alice, "sip:A", NOW - 1), binding(bob, "sip:a", NOW + 10)
+        other = binding(alice, "sip:other", NOW + 10)
+        registrations.change(connection, (), [expired, bobs, other])
+        new = binding(alice, "sip:a", NOW + 10)
+        registrations.change(connection, (), [new], str.lower)
+        assert registrations.bindings(connection, 0) == [bobs, other, new]
 
 
 def test_taken_requests(engine: Engine) -> None:

@@ -210,3 +210,60 @@ def test_accounts_that_are_removed_are_gone_in_a_second(net: Net, phone: Phone, 
         sip_accounts.remove_sip_account(connection, "alice", DOMAIN)
     net.reactor.advance(1)
     assert phone.register().status == 403
+
+
+def whole_ban(guard: Guard, host: str, now: float) -> float:
+    """Wrong answers as many users until the address is banned; for how many seconds."""
+    for number in range(20):
+        guard.wrong(host, f"user{number}", now)
+    [seconds] = [seconds for where, user, seconds in guard.bans(now) if (where, user) == (host, "")]
+    return round(seconds)
+
+
+def test_a_ban_of_an_address_shrinks_again_in_a_quiet_time() -> None:
+    guard, host = Guard(Limits(wrong_answers=5, wrong_answers_address=20)), "203.0.113.9"
+    now, lasted = 0.0, []
+    for _ in range(8):  # without a pause
+        lasted.append(whole_ban(guard, host, now))
+        now += lasted[-1]
+    assert lasted == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    now += 3_600
+    assert whole_ban(guard, host, now) == 1_800  # after an hour half of what it would have been
+    for _ in range(3):
+        now += 30 * 86_400
+        assert whole_ban(guard, host, now) == 60
+
+
+def test_a_ban_is_no_longer_than_the_limits_say_now() -> None:
+    guard, host, now = Guard(Limits(wrong_answers_address=20)), "203.0.113.9", 0.0
+    for _ in range(4):
+        now += whole_ban(guard, host, now)
+    guard.configure(Limits(wrong_answers_address=20, ban_seconds=10.0, ban_max_seconds=30.0), ())
+    assert whole_ban(guard, host, now) == 30
+
+
+def test_a_right_password_counts_for_the_address_too() -> None:
+    """As far as the wrong ones were this user's: who has one account may not guess the others."""
+    guard, host = Guard(Limits(wrong_answers=5, wrong_answers_address=20)), "203.0.113.9"
+    for number in range(40):  # an office whose people mistype
+        for _ in range(2):
+            assert not guard.wrong(host, f"user{number}", 0.0)
+        guard.right(host, f"user{number}")
+    assert guard.bans(0.0) == []
+    banned = []
+    for number in range(20):
+        banned.append(guard.wrong(host, f"other{number}", 0.0))
+        guard.right(host, "mine")
+    assert banned == [False] * 19 + [True]
+
+
+@pytest.mark.parametrize("which", ["address_requests_per_second", "account_messages_per_second"])
+def test_a_rate_below_one_a_second_lets_the_first_in(inline_store: InlineStore, did: Did, which: str) -> None:
+    net = Net(inline_store, **{which: 0.1})
+    net.account(did)
+    phone = Phone(net)
+    for _ in range(2):
+        assert phone.message().status == 202
+        if which == "account_messages_per_second":
+            assert phone.message().status == 503
+        net.reactor.advance(21)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from twisted.internet.defer import fail
 
 from edge import statuses
@@ -14,7 +15,7 @@ from protocols.sip.answers import response_to
 from protocols.sip.body import Content, read_body
 from protocols.sip.imdn import Receipt, Wish
 from protocols.sip.message import Request
-from storage import contacts, deliveries
+from storage import contacts, deliveries, tables
 from storage.deliveries import DueDelivery
 from storage.errors import StoreUnavailable
 from storage.records import DeliveryRecord, DeliveryState, Did
@@ -199,6 +200,148 @@ def test_what_waited_for_a_contact_that_went_is_not_sent_there(net: Net, phone: 
     net.reactor.pump([0.5] * 80)
     assert set(slow.texts) == {"one"}
     assert phone.texts == ["one", "two"]
+
+
+INSTANCE = '+sip.instance="<urn:uuid:1>";reg-id=1'
+
+
+def moves(phone: Phone, port: int, how: str, answers: int | None = 200) -> Phone:
+    """The same phone registers from another port, and says so in one of four ways."""
+    there = Phone(phone.net, port=port)
+    there.answer = lambda request: answers
+    there.call_id, there.count = phone.call_id, phone.count
+    contact: dict[str, str | list[str]] = {
+        "same instance": f"{there.contact};{INSTANCE}",
+        "old one goes": [there.contact, f"{phone.contact};expires=0"],
+        "old one goes, by instance": [
+            f"{there.contact};{INSTANCE}",
+            f"{phone.contact};{INSTANCE};expires=0",
+        ],
+        "same contact": phone.contact,
+    }
+    assert there.register(contact[how], Expires="7200").status == 200
+    return there
+
+
+MOVES = ["same instance", "old one goes", "old one goes, by instance", "same contact"]
+
+
+@pytest.mark.parametrize("how", MOVES)
+def test_a_phone_that_moves_gets_what_is_under_way_at_once(
+    net: Net, phone: Phone, did: Did, how: str
+) -> None:
+    """As the same request, so that it can tell a copy; nothing goes to the old place any more."""
+    phone.register(f"{phone.contact};{INSTANCE}", Expires="7200")
+    phone.answer = lambda request: None
+    due = [net.arrives(did, text) for text in ("one", "two")]
+    net.reactor.pump([0.1] * 3)
+    there = moves(phone, 5099, how)
+    net.reactor.pump([0.1] * 3)
+    assert there.texts == ["one", "two"]
+    assert [net.state(delivery) for delivery in due] == [("delivered", "delivered")] * 2
+    old, new = phone.received[0], there.received[0]
+    assert (old.via.branch, old.cseq, old.call_id) == (new.via.branch, new.cseq, new.call_id)
+    heard = len(phone.received)
+    net.reactor.pump([1.0] * 60)
+    assert (len(phone.received), len(there.received)) == (heard, 2)
+    assert len(list(net.sip.bindings)) == 1
+
+
+@pytest.mark.parametrize("how", MOVES)
+def test_an_answer_from_where_a_phone_was_counts(net: Net, phone: Phone, did: Did, how: str) -> None:
+    """No copy is sent after a 2xx."""
+    phone.register(f"{phone.contact};{INSTANCE}", Expires="7200")
+    phone.answer = lambda request: None
+    delivery = net.arrives(did, "once")
+    there = moves(phone, 5099, how, answers=None)
+    assert there.texts == ["once"]
+    late_answer(phone, phone.received[0])
+    net.reactor.pump([0.1] * 3)
+    assert net.state(delivery) == ("delivered", "delivered")
+    sent = len(net.sent)
+    net.reactor.pump([1.0] * 60)
+    assert len(net.sent) == sent
+
+
+def test_a_phone_by_tcp_that_comes_back_on_another_connection(net: Net, phone: Phone, did: Did) -> None:
+    """The old connection is open still, and dead."""
+    by_tcp(net, phone)
+    phone.answer = lambda request: None
+    delivery = net.arrives(did, "hi")
+    phone.answer = lambda request: 200
+    by_tcp(net, phone)
+    assert net.state(delivery) == ("delivered", "delivered")
+    assert len({request.via.branch for request in phone.received}) == 1
+
+
+def test_another_phone_gets_what_is_under_way_at_once(net: Net, phone: Phone, did: Did) -> None:
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    due = [net.arrives(did, text) for text in ("one", "two")]
+    net.reactor.pump([1.0] * 5)
+    other = Phone(net, port=5081)
+    other.register()
+    net.reactor.pump([0.1] * 3)
+    assert other.texts == ["one", "two"]
+    assert [net.state(delivery) for delivery in due] == [("delivered", "delivered")] * 2
+    phone.answer = lambda request: 200
+    net.reactor.pump([1.0] * 10)
+    assert list(dict.fromkeys(phone.texts)) == ["one", "two"]  # it was behind, and is no more
+
+
+def test_a_phone_that_said_no_gets_it_when_it_is_there_again(net: Net, phone: Phone, did: Did) -> None:
+    """While another is still asked; one that refused it for good is left alone."""
+    dead, choosy = Phone(net, port=5081), Phone(net, port=5082)
+    for other, status in ((dead, None), (choosy, 415), (phone, 480)):
+        other.register(Expires="7200")
+        other.answer = lambda request, status=status: status  # type: ignore[misc]
+    delivery = net.arrives(did, "hi")
+    phone.answer = choosy.answer = lambda request: 200
+    choosy.register()
+    assert len(choosy.received) == 1
+    phone.register()
+    assert net.state(delivery) == ("delivered", "delivered")
+    assert [len(each.received) for each in (phone, choosy)] == [2, 1]
+
+
+def test_a_phone_that_goes_ends_its_request(net: Net, phone: Phone, did: Did) -> None:
+    """It is off then; its answer counts all the same."""
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    first, second = net.arrives(did, "first"), net.arrives(did, "second")
+    phone.register("*", Expires="0")
+    assert net.state(first) == ("pending", "phone_silent")
+    heard = len(phone.received)
+    net.reactor.pump([1.0] * 20)
+    assert len(phone.received) == heard
+    late_answer(phone, phone.received[0])
+    net.reactor.pump([0.1] * 3)
+    assert net.state(first) == ("delivered", "delivered")
+    assert net.state(second) == ("pending", "phone_off")
+
+
+def test_a_phone_that_is_kicked_ends_its_request(net: Net, phone: Phone, did: Did) -> None:
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    delivery = net.arrives(did, "hi")
+    account = net.sip.directory.find("alice")
+    assert account is not None
+    assert success(net.sip.kick(account.id)) == 1
+    assert net.state(delivery) == ("pending", "phone_silent")
+
+
+def test_a_phone_that_never_rests(net: Net, phone: Phone, did: Did) -> None:
+    """It moves for ever and never answers: each attempt ends."""
+    phone.register(f"{phone.contact};{INSTANCE}", Expires="7200")
+    phone.answer = lambda request: None
+    delivery = net.arrives(did, "hi")
+    here = phone
+    for port in range(6000, 6020):
+        here = moves(here, port, "same instance", answers=None)
+        net.reactor.pump([1.0] * 2)
+    with net.store.engine.snapshot() as connection:
+        row = connection.execute(select(tables.delivery).where(tables.delivery.c.id == delivery.id)).one()
+    assert row.attempts > 1
 
 
 def late_answer(phone: Phone, request: Request, status: int = 200) -> None:

@@ -110,6 +110,8 @@ def test_the_oldest_of_eleven_gives_way(net: Net, phone: Phone) -> None:
         net.reactor.advance(1)
     assert set(contacts(answer)) == {f"sip:a@192.0.2.{number}" for number in range(1, 11)}
     assert phone.register([f"<sip:b@192.0.2.{number}>" for number in range(11)]).status == 403
+    assert phone.register([f"<sip:b@192.0.2.{number}>;expires=0" for number in range(20)]).status == 200
+    assert phone.register([f"<sip:b@192.0.2.{number}>;expires=0" for number in range(21)]).status == 403
 
 
 def test_an_old_register_changes_nothing(phone: Phone) -> None:
@@ -244,6 +246,32 @@ def test_two_challenges_that_are_too_large_become_one(net: Net, did: Did, length
     assert bob.send(bob.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", fields))[0].status == 200
 
 
+@pytest.mark.parametrize("how", ["md5", "both"])
+@pytest.mark.parametrize("user", ["carol", "c"])
+def test_the_shortest_register_gets_a_challenge(net: Net, did: Did, how: str, user: str) -> None:
+    """246 octets and fewer: nothing but what must be there, in compact form."""
+    net.account(did, user, how)  # type: ignore[arg-type]
+    phone = Phone(net, user)
+    fields = (
+        f"v:SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bK{user}{how};rport",
+        f"f:<sip:{user}@{DOMAIN}>;tag=1",
+        f"t:<sip:{user}@{DOMAIN}>",
+        f"i:{user}",
+        "CSeq:1 REGISTER",
+        "Max-Forwards:70",
+        f"m:<sip:{user}@192.0.2.7:5070>",
+        "l:0",
+    )
+    data = "\r\n".join((f"REGISTER sip:{DOMAIN} SIP/2.0", *fields, "", "")).encode()
+    [challenged] = net.put(data, phone.address)
+    octets, _ = net.sent[-1]
+    assert (challenged.status, len(octets) <= MAX_GROWTH * len(data)) == (401, True)
+    [value] = challenged.headers.all("WWW-Authenticate")
+    assert digest.parse_challenge(value).algorithm is Algorithm.MD5
+    answered = phone.authorised(challenged, "REGISTER", f"sip:{DOMAIN}", {"Contact": phone.contact})
+    assert [answer.status for answer in phone.send(answered)] == [200]
+
+
 @pytest.mark.parametrize(("how", "names"), [("sha-256", ["SHA-256"]), ("both", ["SHA-256", "MD5"])])
 def test_other_algorithms(net: Net, did: Did, how: str, names: list[str]) -> None:
     net.account(did, "bob", how)  # type: ignore[arg-type]
@@ -304,6 +332,9 @@ def test_other_schemes_and_realms_are_not_ours(phone: Phone) -> None:
     for value in (
         "NoOneKnowsThisScheme opaque-data=here",
         'Digest username="alice", realm="elsewhere", nonce="n", uri="u", response="r"',
+        'Digest username="alice", realm="elsewhere", nonce="n", uri="u", response="r", qop=auth',
+        'Digest username="alice", realm="elsewhere", nonce="n", uri="u", response="r", algorithm=SHA-512-256',
+        """Digest username*=UTF-8''alice, realm="elsewhere", nonce="n", uri="u", response="r\"""",
     ):
         [answer] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": value}))
         assert answer.status == 401
@@ -313,7 +344,98 @@ def test_other_schemes_and_realms_are_not_ours(phone: Phone) -> None:
     assert bad.status == 400
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("qop=auth-int, nc=00000001, cnonce=c", "Bad Authorization (qop 'auth-int' was not offered)"),
+        ("qop=auth", "Bad Authorization (qop without nc or cnonce)"),
+    ],
+)
+def test_answers_to_what_was_not_asked_are_told_so(net: Net, phone: Phone, more: str, reason: str) -> None:
+    value = f'Digest username="alice", realm="{DOMAIN}", nonce="n", uri="u", response="r", {more}'
+    [bad] = phone.send(phone.request("REGISTER", f"sip:{DOMAIN}", {"Authorization": value}))
+    assert (bad.status, bad.reason) == (400, reason)
+    assert net.sip.guard.counters.wrong == 0
+
+
 def test_bindings_survive_a_restart(net: Net, phone: Phone) -> None:
     phone.register()
     net.boot()
     assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {}))
+
+
+@pytest.mark.parametrize("between", ["asked", "untouched", "restart", "restart before"])
+def test_a_phone_comes_back_after_its_time(net: Net, phone: Phone, did: Did, between: str) -> None:
+    """Memory forgets what has expired before the store does."""
+    phone.register(Expires="60")
+    if between == "restart before":
+        net.boot()
+    net.reactor.advance(61)
+    waiting = [net.arrives(did, text) for text in ("one", "two", "three")]
+    if between == "asked":
+        phone.ask("REGISTER", f"sip:{DOMAIN}", {})
+    if between == "restart":
+        now = net.reactor.seconds()
+        net.boot()
+        net.reactor.advance(now)
+    answer = phone.register()
+    assert (answer.status, contacts(answer)) == (200, {"sip:alice@192.0.2.7:5070": 3600})
+    net.reactor.pump([0.1] * 5)
+    assert phone.texts == ["one", "two", "three"]
+    assert {net.state(delivery)[0] for delivery in waiting} == {"delivered"}
+
+
+def test_what_another_server_has_stored_gives_way(net: Net, inline_store: InlineStore, phone: Phone) -> None:
+    """Two servers on one store: what the one knows nothing of is in nobody's way at the other."""
+    phone.register()
+    other = Net(inline_store)
+    elsewhere = Phone(other)
+    elsewhere.call_id = "another"
+    other.reactor.advance(1)
+    for who in (elsewhere, phone, elsewhere, phone):
+        assert who.register("*", Expires="0").status == 200
+        for _ in range(2):
+            assert who.register().status == 200
+    with net.store.engine.snapshot() as connection:
+        assert len(registrations.bindings(connection, net.reactor.wall_ms())) == 1
+
+
+def test_a_contact_that_is_written_twice_is_one(phone: Phone) -> None:
+    """In one REGISTER: the last counts."""
+    answer = phone.register(["<sip:a@h>;expires=300", "<sip:a@h>;expires=600"])
+    assert (answer.status, contacts(answer)) == (200, {"sip:a@h": 600})
+    assert contacts(phone.register(["<sip:a@h>;expires=0", "<sip:b@h>, <SIP:%62@H>"])) == {"SIP:%62@H": 3600}
+    assert contacts(phone.register(["<sip:b@h>;expires=0", "<sip:b@h>;expires=300"])) == {"sip:b@h": 300}
+    assert contacts(phone.register(["<sip:b@h>;expires=300", "<sip:b@h>;expires=0"])) == {}
+
+
+def test_two_contacts_of_one_instance_are_one(phone: Phone) -> None:
+    instance = '+sip.instance="<urn:uuid:1>";reg-id=1'
+    answer = phone.register([f"<sip:a@h>;{instance}", f"<sip:b@h>;{instance}", f"<sip:c@h>;{instance[:-1]}2"])
+    assert contacts(answer) == {"sip:b@h": 3600, "sip:c@h": 3600}
+    assert contacts(phone.register([f"<sip:d@h>;{instance}", "<sip:b@h>;expires=0"])) == {
+        "sip:c@h": 3600,
+        "sip:d@h": 3600,
+    }
+
+
+def test_a_contact_in_other_words_is_the_same(net: Net, phone: Phone) -> None:
+    phone.register("<sip:alice@192.0.2.7:5070;ob;transport=udp>")
+    answer = phone.register("<SIP:%61lice@192.0.2.7:5070;Transport=UDP;ob>")
+    assert contacts(answer) == {"SIP:%61lice@192.0.2.7:5070;Transport=UDP;ob": 3600}
+    with net.store.engine.snapshot() as connection:
+        assert len(registrations.bindings(connection, net.reactor.wall_ms())) == 1
+    assert len(contacts(phone.register("<sip:Alice@192.0.2.7:5070;ob;transport=udp>"))) == 2
+
+
+def test_contacts_of_an_older_release_become_one(net: Net, phone: Phone) -> None:
+    """It told them apart by their letters."""
+    phone.register("<sip:a@h>")
+    with net.store.engine.transaction() as connection:
+        [stored] = registrations.bindings(connection, 0)
+        registrations.change(connection, (), [stored._replace(id=stored.id + 1, contact="SIP:a@H")])
+    net.boot()
+    assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {})).keys() == {"sip:a@h", "SIP:a@H"}
+    assert contacts(phone.register("<sip:%61@h>")).keys() == {"sip:%61@h"}
+    net.boot()
+    assert contacts(phone.ask("REGISTER", f"sip:{DOMAIN}", {})).keys() == {"sip:%61@h"}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from protocols.sip import headers
 from protocols.sip.errors import BadValue
-from protocols.sip.uri import escape_user, parse_uri, unescape
+from protocols.sip.uri import comparable, escape_user, parse_uri, unescape
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,30 @@ def test_escaped_users_come_back(user: str) -> None:
 def test_unescaping_is_not_recursive() -> None:
     assert unescape("%2541") == "%41"
     assert unescape("a%00b%zz") == "a\0b%zz"
+
+
+@pytest.mark.parametrize(
+    "alike",
+    [
+        ["sip:carol@h", "SIP:%63arol@H", "sip:%63%61rol@h"],
+        ["sip:a;b=c@h;Transport=UDP;ob", "sip:a;b=c@h;ob;transport=udp"],
+        ["sip:%6a%C3%B6@h;x=%41", "sip:j\u00f6@h;X=a", "sip:j%c3%b6@h;x=a"],
+        ["sip:a%2b@h:5060", "sip:a%2B@H:05060"],
+        ["sip:H", "SIP:h"],
+        ["sip:a:p%61ss@[2001:DB8::1]?Subject=x", "sip:a:pass@[2001:db8::1]?Subject=x"],
+    ],
+)
+def test_uris_that_are_equal(alike: list[str]) -> None:
+    assert len({comparable(text) for text in alike}) == 1
+    assert comparable(comparable(alike[0])) == comparable(alike[0])
+
+
+def test_uris_that_differ() -> None:
+    """RFC 3261 §19.1.4, and its examples; a parameter that only one has tells the lines of a phone apart."""
+    different = [
+        *("sip:carol@h", "sip:Carol@h", "sips:carol@h", "sip:carol@h:5060", "sip:carol@h:5061", "sip:h"),
+        *("sip:carol@h;transport=udp", "sip:carol@h;transport=tcp", "sip:carol@h?Subject=x"),
+        *("sip:carol@h;line=1", "sip:carol@h;line=2", "sip:carol:x@h", "sip:carol%3Ax@h"),
+        *("sip:a+b@h", "sip:a%2Bb@h", "tel:+1", "sip:carol@h;ob"),
+    ]
+    assert len({comparable(text) for text in different}) == len(different)

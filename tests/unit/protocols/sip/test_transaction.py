@@ -152,6 +152,19 @@ def test_a_transport_that_fails() -> None:
     assert answered.lost("flow", "gone") == []
 
 
+def test_a_request_that_is_given_up() -> None:
+    client, context = begun()
+    assert client.give_up("z9hG4bKanother", "MESSAGE", "gone") is None
+    branch = response().via.branch
+    assert client.give_up(branch.upper(), "MESSAGE", "gone") == Unanswered("gone", context)
+    assert client.give_up(branch, "MESSAGE", "gone") is None
+    assert times(client) == []
+    assert receive(client, response(), 0.1) is None
+    answered, _ = begun()
+    receive(answered, response(), 0.1)
+    assert answered.give_up(branch, "MESSAGE", "gone") is None
+
+
 def test_resends_are_the_same_octets() -> None:
     client, context = begun()
     [event] = client.handle_timer(0.5)
