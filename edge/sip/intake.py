@@ -186,6 +186,7 @@ def taken_key(incoming: Incoming) -> str:
         keys.from_.uri,
         uri.scheme,
         uri.user,
+        uri.context or "",
         request.headers.get("X-SMS-To") or "",
     )
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape"))

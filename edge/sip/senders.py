@@ -2,9 +2,10 @@
 
 The number to send as: what a trusted peer asserts (P-Asserted-Identity, RFC 3325), else what From says, else
 the sender's default. The number to send to: the Request-URI's user, in the spelling of the sender's country.
+A local number whose URI says where it holds is one of that place (``phone-context``, RFC 3966), of no other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -16,7 +17,7 @@ from edge.sip.trunks import Trunk
 from protocols.sip.body import Content
 from protocols.sip.headers import NameAddr, parse_name_addr
 from protocols.sip.imdn import Wish
-from protocols.sip.uri import parse_uri
+from protocols.sip.uri import URI, parse_uri
 from storage.records import Did
 from storage.sip_accounts import SipAccount
 
@@ -79,7 +80,7 @@ class PhoneSender:
 
     def _own(self, address: NameAddr) -> Source:
         try:
-            number = numbers.destination(address.parsed().number, self._region, "from")
+            number = self._number(address.parsed(), "from")
         except Refused:
             number = ""
         if number not in self._account.dids:
@@ -90,7 +91,14 @@ class PhoneSender:
         """The Request-URI's number; ``X-SMS-To`` when it has none."""
         uri = parse_uri(incoming.request.uri)
         named = incoming.request.headers.get("X-SMS-To")
-        return numbers.destination(uri.number if uri.user or named is None else named, self._region)
+        if uri.user or named is None:
+            return self._number(uri, "to")
+        return numbers.destination(named, self._region)
+
+    def _number(self, uri: URI, field: str) -> str:
+        if (leading := leading_digits(uri, (self._domain,), field)) is not None:
+            return numbers.in_context(uri.number, leading, self._region, field)
+        return numbers.destination(uri.number, self._region, field)
 
     def rate_key(self, source: Source) -> str:
         """Each account has its own allowance."""
@@ -132,19 +140,25 @@ class TrunkSender:
         if incoming.keys.call_id.endswith(f"@{self._domain}"):
             raise Refused("loop", "Loop Detected", "from", 482)
         for address in (asserted_identity(incoming), incoming.keys.from_):
-            number = "" if address is None else self._number(address)
+            number = "" if address is None else self._named(address)
             if number.startswith("+"):
                 return self._served(number)
         if not self._trunk.config.did:
             raise Refused("foreign_from", "From is no number, and the trunk has no did", "from", 403)
         return self._served(self._trunk.config.did)
 
-    def _number(self, address: NameAddr) -> str:
+    def _named(self, address: NameAddr) -> str:
         uri = address.parsed()
         try:
-            return self._trunk.number(uri.number, "from") if uri.user else ""
+            return self._number(uri, "from") if uri.user else ""
         except Refused:
             return ""
+
+    def _number(self, uri: URI, field: str) -> str:
+        trunk = self._trunk
+        if (leading := leading_digits(uri, (self._domain, trunk.domain.lower()), field)) is not None:
+            return numbers.in_context(uri.number, leading, trunk.region, field)
+        return trunk.number(uri.number, field)
 
     def _served(self, number: str) -> Source:
         did = self._did(number)
@@ -160,8 +174,8 @@ class TrunkSender:
             return self._trunk.number(named, "to")
         uri = parse_uri(incoming.request.uri)
         if uri.user and uri.number != self._trunk.config.username:
-            return self._trunk.number(uri.number, "to")
-        return self._trunk.number(incoming.keys.to.parsed().number, "to")
+            return self._number(uri, "to")
+        return self._number(incoming.keys.to.parsed(), "to")
 
     def rate_key(self, source: Source) -> str:
         """Each number behind a trunk has its own allowance."""
@@ -176,3 +190,18 @@ def asserted_identity(incoming: Incoming) -> NameAddr | None:
     """The first P-Asserted-Identity. Raises BadValue."""
     values = incoming.request.headers.all("P-Asserted-Identity")[:1]
     return parse_name_addr(values[0], "P-Asserted-Identity") if values else None
+
+
+def leading_digits(uri: URI, domains: Container[str], field: str) -> str | None:
+    """What the global form of a URI's local number begins with, when the URI says so; None for a number of
+    the sender's own dialling plan, which is that of ``domains``, and for a global one.
+
+    Raises Refused when it is of another's plan: nobody but him knows whose number it is.
+    """
+    context = uri.context
+    if context is None or context in domains or uri.number.startswith("+"):
+        return None
+    if context.startswith("+"):
+        return context
+    sentence = f"{uri.number[:40]!r} is a number of {context[:40]!r}, whose dialling plan is not known here."
+    raise Refused("invalid_number", sentence, field)

@@ -10,6 +10,7 @@ from protocols.sip.message import Request
 from protocols.sip.transaction import TIMER_J
 from storage import numbers
 from storage.records import Did
+from storage.testing import InlineStore
 from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone, Stream
 
 SECOND = "+12025550101"
@@ -168,6 +169,66 @@ def test_a_server_that_stops_says_so(net: Net, phone: Phone) -> None:
 def test_numbers_in_any_spelling(net: Net, phone: Phone, did: Did, uri: str, peer: str) -> None:
     assert phone.message(uri).status == 202
     assert net.stored(did)[0].peer == peer
+
+
+@pytest.mark.parametrize(
+    ("uri", "peer"),
+    [
+        ("tel:7700900123;phone-context=+44", "+447700900123"),
+        (f"sip:7700900123;phone-context=+44@{DOMAIN};user=phone", "+447700900123"),
+        ("tel:2025550150;phone-context=+44", "+442025550150"),
+        ("tel:0150;phone-context=+1202555", "+12025550150"),
+        ("tel:40404;phone-context=+1", "40404"),
+        (f"tel:2025550150;phone-context={DOMAIN}", "+12025550150"),
+        (f"sip:40404;phone-context={DOMAIN.upper()}@{DOMAIN}", "40404"),
+        ("tel:+12025550150;phone-context=+44", "+12025550150"),
+        ("tel:+12025550150;phone-context=other.example", "+12025550150"),
+        ("tel:40404;phone-context=+44", None),
+        ("tel:2025550150;phone-context=other.example", None),
+        (f"sip:2025550150;phone-context=other.example@{DOMAIN}", None),
+    ],
+)
+def test_a_local_number_goes_to_nobody_of_another_place(
+    net: Net, phone: Phone, did: Did, uri: str, peer: str | None
+) -> None:
+    assert phone.message(uri).status == (404 if peer is None else 202)
+    assert [message.peer for message in net.stored(did)] == ([] if peer is None else [peer])
+
+
+def test_a_place_of_another_number_is_another_text(net: Net, phone: Phone, did: Did) -> None:
+    fields: dict[str, str | list[str]] = {
+        "Call-ID": "one",
+        "CSeq": "7 MESSAGE",
+        "From": f"<{phone.aor}>;tag=same",
+    }
+    for leading in ("+44", "+1", "+44"):
+        assert phone.ask("MESSAGE", f"tel:2025550150;phone-context={leading}", fields, b"hi").status == 202
+    assert [message.peer for message in net.stored(did)] == ["+442025550150", "+12025550150"]
+
+
+OWN = [
+    (f"tel:{DID[2:]}", True),
+    (f"tel:{DID[2:]};phone-context=+1", True),
+    (f"tel:{DID[-4:]};phone-context={DID[:-4]}", True),
+    (f"sip:{DID[-4:]};phone-context={DID[:-4]}@{DOMAIN}", True),
+    (f"tel:{DID[2:]};phone-context={DOMAIN}", True),
+    (f"tel:{DID};phone-context=+44", True),
+    (f"tel:{DID[2:]};phone-context=+44", False),
+    (f"sip:{DID[2:]};phone-context=+44@{DOMAIN}", False),
+    (f"tel:{DID[2:]};phone-context=other.example", False),
+]
+
+
+@pytest.mark.parametrize(("uri", "own"), OWN)
+def test_the_place_of_the_number_that_it_sends_as(
+    inline_store: InlineStore, did: Did, uri: str, own: bool
+) -> None:
+    net = Net(inline_store, trusted=("192.0.2.0/24",))
+    net.account(did)
+    phone = Phone(net)
+    for number, fields in enumerate(({"From": f"<{uri}>;tag=1"}, {"P_Asserted_Identity": f"<{uri}>"})):
+        answer = phone.message(Call_ID=f"call-{number}", **fields)
+        assert (answer.status, len(net.stored(did))) == ((202, number + 1) if own else (403, 0))
 
 
 def test_the_country_of_a_phone(net: Net, phone: Phone, did: Did) -> None:

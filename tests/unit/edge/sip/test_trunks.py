@@ -410,6 +410,52 @@ def test_whom_it_is_to(inline_store: InlineStore, did: Did) -> None:
     assert [message.peer for message in net.stored(did)] == [f"+44791112345{last}" for last in "678"]
 
 
+@pytest.mark.parametrize(
+    ("number", "peer"),
+    [
+        ("7700900123;phone-context=+44", "+447700900123"),
+        ("2025550150;phone-context=+1", "+12025550150"),
+        ("0150;phone-context=+1202555", "+12025550150"),
+        ("447700900123;phone-context=PBX.example.net", "+447700900123"),
+        (f"447700900123;phone-context={DOMAIN}", "+447700900123"),
+        ("447700900123;phone-context=other.example", None),
+    ],
+)
+def test_the_place_of_a_trunks_numbers(
+    inline_store: InlineStore, did: Did, number: str, peer: str | None
+) -> None:
+    net = network(inline_store, username="us", number_format="e164", domain="pbx.example.net")
+    pbx = Pbx(net)
+    to = f"<sip:{number}@pbx.example.net>"
+    answers = [sends(pbx, number, DID[1:]), sends(pbx, "us", DID[1:], To=to, Call_ID="second")]
+    tel: dict[str, Any] = {"From": f"<sip:{DID[1:]}@{PBX[0]}>;tag=1", "To": f"<tel:{number}>"}
+    answers.append(pbx.message(f"tel:{number}", **tel, Call_ID="third"))
+    answers.append(sends(pbx, "us", DID[1:], To=f"<tel:{number}>", Call_ID="fourth"))
+    assert [answer.status for answer in answers] == [404 if peer is None else 202] * 4
+    assert [message.peer for message in net.stored(did)] == ([] if peer is None else [peer] * 4)
+
+
+@pytest.mark.parametrize(
+    ("uri", "status"),
+    [
+        (f"tel:{DID[2:]};phone-context=+1", 202),
+        (f"sip:{DID[-4:]};phone-context={DID[:-4]}@pbx", 202),
+        (f"sip:{DID[1:]};phone-context=+44@pbx", 403),
+        (f"tel:{DID[1:]};phone-context=other.example", 403),
+        (f"tel:{DID[1:]};phone-context={DOMAIN}", 202),
+    ],
+)
+def test_the_place_of_the_number_that_a_trunk_sends_as(
+    inline_store: InlineStore, did: Did, uri: str, status: int
+) -> None:
+    net = network(inline_store, number_format="e164")
+    pbx = Pbx(net)
+    to = f"sip:{PEER[1:]}@{DOMAIN}"
+    assert pbx.message(to, From=f"<{uri}>;tag=1").status == status
+    assert pbx.message(to, Call_ID="second", P_Asserted_Identity=f"<{uri}>").status == status
+    assert len(net.stored(did)) == (2 if status == 202 else 0)
+
+
 def test_the_country_of_a_trunk(inline_store: InlineStore, did: Did) -> None:
     net = network(inline_store, region="GB")
     assert sends(Pbx(net), "07911123456").status == 202
