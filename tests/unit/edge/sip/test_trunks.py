@@ -456,6 +456,20 @@ def test_the_place_of_the_number_that_a_trunk_sends_as(
     assert len(net.stored(did)) == (2 if status == 202 else 0)
 
 
+@pytest.mark.parametrize("user", ["us", ""])
+def test_two_numbers_under_one_call_id_at_our_contact_are_two_texts(
+    inline_store: InlineStore, did: Did, user: str
+) -> None:
+    net = network(inline_store, username="us")
+    pbx = Pbx(net)
+    uri = f"sip:{user}@192.0.2.1:5060" if user else "sip:192.0.2.1:5060"
+    for peer in (PEER, "+12025550151", PEER):
+        for host in (DOMAIN, "pbx.example.net"):
+            fields = {"From": f"<sip:{DID}@pbx>;tag=1", "Call_ID": "one", "CSeq": "7 MESSAGE"}
+            assert pbx.message(uri, To=f"<sip:{peer}@{host}>", **fields).status == 202
+    assert [message.peer for message in net.stored(did)] == [PEER, "+12025550151"]
+
+
 def test_the_country_of_a_trunk(inline_store: InlineStore, did: Did) -> None:
     net = network(inline_store, region="GB")
     assert sends(Pbx(net), "07911123456").status == 202
