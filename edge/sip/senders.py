@@ -5,7 +5,7 @@ the sender's default. The number to send to: the Request-URI's user, in the spel
 A local number whose URI says where it holds is one of that place (``phone-context``, RFC 3966), of no other.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -15,12 +15,13 @@ from edge.policy import numbers
 from edge.sip.agent import Incoming
 from edge.sip.trunks import Trunk
 from protocols.sip.body import Content
-from protocols.sip.headers import NameAddr, parse_name_addr
+from protocols.sip.headers import NameAddr, parse_address_list
 from protocols.sip.imdn import Wish
 from protocols.sip.uri import URI, parse_uri
 from storage.records import Did
 from storage.sip_accounts import SipAccount
 
+MOST_ASSERTED = 4
 IMDN = "imdn:"
 """What the status target of a message begins with whose sender wants a receipt on his phone."""
 
@@ -69,23 +70,25 @@ class PhoneSender:
     def source(self, incoming: Incoming) -> Source:
         """One of the account's numbers."""
         account = self._account
-        if self._trusted and (asserted := asserted_identity(incoming)) is not None:
+        if self._trusted and (asserted := asserted_identities(incoming)):
             return self._own(asserted)
         uri = incoming.keys.from_.parsed()
         if uri.is_sip and uri.aor == account.aor:
             return Source(account.account_id, account.dids[0])
         if uri.is_sip and uri.host != self._domain:
             raise Refused("foreign_from", f"From must be of {self._domain}", "from", 403)
-        return self._own(incoming.keys.from_)
+        return self._own([incoming.keys.from_])
 
-    def _own(self, address: NameAddr) -> Source:
-        try:
-            number = self._number(address.parsed(), "from")
-        except Refused:
-            number = ""
-        if number not in self._account.dids:
-            raise Refused("foreign_from", f"{self.name} may not send under this From", "from", 403)
-        return Source(self._account.account_id, number)
+    def _own(self, addresses: Sequence[NameAddr]) -> Source:
+        """The first of them that is a number of the account."""
+        for address in addresses:
+            try:
+                number = self._number(address.parsed(), "from")
+            except Refused:
+                continue
+            if number in self._account.dids:
+                return Source(self._account.account_id, number)
+        raise Refused("foreign_from", f"{self.name} may not send under this From", "from", 403)
 
     def destination(self, incoming: Incoming) -> str:
         """The Request-URI's number; ``X-SMS-To`` when it has none."""
@@ -139,13 +142,13 @@ class TrunkSender:
         """
         if incoming.keys.call_id.endswith(f"@{self._domain}"):
             raise Refused("loop", "Loop Detected", "from", 482)
-        for address in (asserted_identity(incoming), incoming.keys.from_):
-            number = "" if address is None else self._named(address)
-            if number.startswith("+"):
-                return self._served(number)
+        for addresses in (asserted_identities(incoming), [incoming.keys.from_]):
+            named = [number for number in map(self._named, addresses) if number.startswith("+")]
+            if named:
+                return self._served(named)
         if not self._trunk.config.did:
             raise Refused("foreign_from", "From is no number, and the trunk has no did", "from", 403)
-        return self._served(self._trunk.config.did)
+        return self._served([self._trunk.config.did])
 
     def _named(self, address: NameAddr) -> str:
         uri = address.parsed()
@@ -160,11 +163,13 @@ class TrunkSender:
             return numbers.in_context(uri.number, leading, trunk.region, field)
         return trunk.number(uri.number, field)
 
-    def _served(self, number: str) -> Source:
-        did = self._did(number)
-        if did is None or not self._trunk.serves(did.account_id):
-            raise Refused("foreign_from", f"{number} is no number of this trunk", "from", 403)
-        return Source(did.account_id, number)
+    def _served(self, named: Sequence[str]) -> Source:
+        """The first of them that is a number of the trunk."""
+        for number in named:
+            did = self._did(number)
+            if did is not None and self._trunk.serves(did.account_id):
+                return Source(did.account_id, number)
+        raise Refused("foreign_from", f"{named[0]} is no number of this trunk", "from", 403)
 
     def destination(self, incoming: Incoming) -> str:
         """``X-SMS-To``; else the Request-URI's number; else that of To, for a PBX that writes to the contact
@@ -186,10 +191,11 @@ class TrunkSender:
         return None
 
 
-def asserted_identity(incoming: Incoming) -> NameAddr | None:
-    """The first P-Asserted-Identity. Raises BadValue."""
-    values = incoming.request.headers.all("P-Asserted-Identity")[:1]
-    return parse_name_addr(values[0], "P-Asserted-Identity") if values else None
+def asserted_identities(incoming: Incoming) -> list[NameAddr]:
+    """Each P-Asserted-Identity, in one field or in several: a SIP URI and a tel URI by RFC 3325 §9.1, of more
+    the first `MOST_ASSERTED`. Raises BadValue."""
+    name = "P-Asserted-Identity"
+    return parse_address_list(incoming.request.headers.all(name), name)[:MOST_ASSERTED]
 
 
 def leading_digits(uri: URI, domains: Container[str], field: str) -> str | None:

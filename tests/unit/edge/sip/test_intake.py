@@ -307,6 +307,27 @@ def test_asserted_identities_of_trusted_networks_only(inline_store: object, did:
         assert net.stored(did)[-1].did == expected
 
 
+@pytest.mark.parametrize(
+    ("asserted", "did_used"),
+    [
+        (f"<sip:dave@pbx.example>, <tel:{SECOND}>", SECOND),
+        (["<sip:dave@pbx.example>", f"<tel:{SECOND}>"], SECOND),
+        (f"<tel:{SECOND}>, <tel:{DID}>", SECOND),
+        ("<sip:dave@pbx.example>, <tel:+12025550177>", None),
+    ],
+)
+def test_of_several_asserted_identities_the_first_of_its_own(
+    inline_store: InlineStore, did: Did, asserted: str | list[str], did_used: str | None
+) -> None:
+    net = Net(inline_store, trusted=("192.0.2.0/24",))
+    with net.store.engine.transaction() as connection:
+        numbers.add_did(connection, net.store.ids.next, did.account_id, SECOND, 0)
+    net.account(did, "carol", dids=(DID, SECOND))
+    answer = Phone(net, "carol").ask("MESSAGE", URI, {"P-Asserted-Identity": asserted}, b"hi")
+    assert answer.status == (403 if did_used is None else 202)
+    assert [message.did for message in net.stored(did)] == ([] if did_used is None else [did_used])
+
+
 CPIM = make_cpim(
     [("From", "<sip:a@b>")], [("Content-Type", "text/plain;charset=utf-8")], "wrapped ✓".encode()
 )

@@ -390,6 +390,33 @@ def test_whom_it_is_from(inline_store: InlineStore, did: Did) -> None:
     assert {message.did for message in net.stored(did)} == {DID}
 
 
+@pytest.mark.parametrize(
+    ("asserted", "status"),
+    [
+        (f"<sip:{DID}@pbx>, <tel:{DID}>", 202),
+        (f'"Doe, Jo" <sip:100@pbx>, <tel:{DID}>', 202),
+        (["<sip:100@pbx>", f"<tel:{DID}>"], 202),
+        (f"<tel:+12025550177>, <sip:{DID}@pbx>", 202),
+        ("<sip:100@pbx>, <tel:+12025550177>", 403),
+        ("<tel:+12025550177>, <sip:100@pbx>", 403),
+        ("<sip:100@pbx>, <sip:reception@pbx>", 403),
+        (f"<tel:{DID}>,", 400),
+        ("<sip:a b@pbx>", 400),
+    ],
+)
+def test_of_several_asserted_identities_the_first_of_ours(
+    inline_store: InlineStore, did: Did, asserted: str | list[str], status: int
+) -> None:
+    """RFC 3325 §9.1: one sip or sips URI, and one tel."""
+    net = network(inline_store)
+    fields = {"From": "<sip:100@pbx>;tag=1", "P-Asserted-Identity": asserted}
+    answer = Pbx(net).ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi")
+    assert (answer.status, [message.did for message in net.stored(did)]) == (
+        status,
+        [DID] if status == 202 else [],
+    )
+
+
 def test_numbers_of_other_accounts_are_refused(inline_store: InlineStore, did: Did) -> None:
     with inline_store.engine.transaction() as connection:
         other = accounts.add_account(connection, inline_store.ids.next, "other", 0)
