@@ -75,6 +75,24 @@ def test_a_request_that_was_not_taken_before_the_restart_is(net: Net, phone: Pho
     assert len(net.stored(did)) == 1
 
 
+@pytest.mark.parametrize("changed", [{"Call-ID": "another"}, {"CSeq": "99 MESSAGE"}])
+def test_another_text_under_the_branch_of_the_last_is_taken(
+    net: Net, phone: Phone, did: Did, changed: dict[str, str]
+) -> None:
+    """A phone that makes no new branch is no reason to lose its text."""
+    first = taken(phone)
+    [challenged] = phone.send(phone.request("MESSAGE", URI, {}, b"ho"))
+    via = {
+        "Via": first.headers.get("Via") or "",
+        "Call-ID": first.call_id,
+        "CSeq": f"{first.cseq.number} MESSAGE",
+    }
+    second = phone.authorised(challenged, "MESSAGE", URI, {**via, **changed}, b"ho")
+    assert [answer.status for answer in phone.send(second)] == [202]
+    assert [answer.status for answer in phone.send(second)] == [202]
+    assert [message.text for message in net.stored(did)] == ["hi", "ho"]
+
+
 @pytest.mark.parametrize("how", ["z9hG4bKnew", "connection"])
 def test_the_same_octets_by_another_branch_or_connection(net: Net, phone: Phone, did: Did, how: str) -> None:
     request = taken(phone)
