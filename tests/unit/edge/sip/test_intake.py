@@ -279,6 +279,12 @@ def test_what_cannot_be_read_says_why(phone: Phone, fields: dict[str, str], body
     assert (answer.status, answer.reason.lower()) == (400, reason.lower())
 
 
+@pytest.mark.parametrize("host", [DOMAIN, "other.example", "192.0.2.1:5060", "[2001:db8::1]"])
+def test_numbers_at_any_host_end_here(net: Net, phone: Phone, did: Did, host: str) -> None:
+    assert phone.message(f"sip:{PEER}@{host}", Max_Forwards="0").status == 202
+    assert [message.peer for message in net.stored(did)] == [PEER]
+
+
 def test_the_number_in_a_header_of_its_own(net: Net, phone: Phone, did: Did) -> None:
     assert phone.message(f"sip:{DOMAIN}", X_SMS_To="2025550150").status == 202
     assert net.stored(did)[0].peer == "+12025550150"
