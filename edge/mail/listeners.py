@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 
 from edge.certificate import Certificate, ServerContext
 from edge.config_mail import MailConfig
-from edge.endpoints import host_and_port
+from edge.endpoints import host_and_port, listen_tcp
 from edge.mail.authentication import Arrival
 from edge.mail.intake import Intake
 from protocols.mail.smtp import Reply
@@ -91,4 +91,4 @@ class Listeners:
         )
         host, port = host_and_port(place)
         self._factories.append(factory)
-        self._ports.append(self._reactor.listenTCP(port, factory, interface=host))
+        self._ports.append(listen_tcp(self._reactor, host, port, factory))

@@ -89,12 +89,25 @@ def destination(written: str, region: str, field: str = "to") -> str:
         return text
     number = _parse(text, region) if SPELLING.fullmatch(text) else None
     if number is None:
-        raise Refused(
-            "invalid_number",
-            f"{written[:40]!r} is not a telephone number: write it as +<country code><number>, "
-            f"as a national number of {region}, or as a short code of up to {SHORT_CODE_DIGITS} digits.",
-            field,
-        )
+        raise _no_number(written, region, field)
+    return number
+
+
+@lru_cache(CACHED)
+def in_context(written: str, leading: str, region: str, field: str = "to") -> str:
+    """A local number as E.164, by the digits that its global form begins with: "+44", "+1-202-555" (RFC 3966
+    §5.1.5).
+
+    Under the code of ``region``'s own country it is read as `destination` reads what is written there: it may
+    be a short code, or an emergency number (the RFC's example is 911 in +1).
+    Raises Refused ("invalid_number").
+    """
+    if leading == f"+{phonenumbers.country_code_for_region(region)}":
+        return destination(written, region, field)
+    whole = f"{leading}{written}"
+    number = _parse(whole, region) if SPELLING.fullmatch(whole) else None
+    if number is None:
+        raise _no_number(whole, region, field)
     return number
 
 
@@ -164,6 +177,15 @@ _KINDS = {
 def kind(address: WireAddress) -> NumberKind:
     """What `to_wire` took a number for."""
     return _KINDS[address.ton]
+
+
+def _no_number(written: str, region: str, field: str) -> Refused:
+    return Refused(
+        "invalid_number",
+        f"{written[:40]!r} is not a telephone number: write it as +<country code><number>, "
+        f"as a national number of {region}, or as a short code of up to {SHORT_CODE_DIGITS} digits.",
+        field,
+    )
 
 
 def _parse(text: str, region: str) -> str | None:

@@ -172,8 +172,9 @@ class Intake:
 
 
 def taken_key(incoming: Incoming) -> str:
-    """What a request keeps over every retransmission, through whichever proxy: Call-ID, CSeq, From, the
-    number that it is for, and its body; another text is never taken for a repeat, whatever its sender counts.
+    """What a request keeps over every retransmission, through whichever proxy: Call-ID, CSeq, From, every
+    place that can name the number that it is for, and its body; another text is never taken for a repeat,
+    whatever its sender counts.
 
     The host of the Request-URI does not count: a proxy that turns to our other address writes another.
     """
@@ -186,7 +187,9 @@ def taken_key(incoming: Incoming) -> str:
         keys.from_.uri,
         uri.scheme,
         uri.user,
+        uri.context or "",
         request.headers.get("X-SMS-To") or "",
+        keys.to.uri.partition("@")[0],
     )
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape"))
     digest.update(b"\0" + request.body)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from edge.certificate import Certificate, ServerContext
+from edge.endpoints import listen_tcp, listen_udp
 from edge.sip.connections import Connections, TLSSide
 from edge.sip.ourselves import Ourselves
 from protocols.sip.locating import Hop
@@ -100,7 +102,7 @@ class Listeners:
         if address.kind == "UDP":
             transport = UDPTransport(self._receiver)
             self._udp.append(transport)
-            udp = self._reactor.listenUDP(address.port, transport, address.host, maxPacketSize=MAX_DATAGRAM)
+            udp = listen_udp(self._reactor, address.host, address.port, transport, MAX_DATAGRAM)
             if (sock := getattr(udp, "socket", None)) is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
             self._ports.append(udp)
@@ -111,7 +113,7 @@ class Listeners:
             assert self._certificate is not None, "the configuration asks for it"
             context = self._certificate.context_factory()
             self.contexts.append(context)
-            port = self._reactor.listenSSL(address.port, factory, context, interface=address.host)
+            by_tls = TLSMemoryBIOFactory(context, False, factory)
+            self._ports.append(listen_tcp(self._reactor, address.host, address.port, by_tls))
         else:
-            port = self._reactor.listenTCP(address.port, factory, interface=address.host)
-        self._ports.append(port)
+            self._ports.append(listen_tcp(self._reactor, address.host, address.port, factory))

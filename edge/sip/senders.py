@@ -2,9 +2,10 @@
 
 The number to send as: what a trusted peer asserts (P-Asserted-Identity, RFC 3325), else what From says, else
 the sender's default. The number to send to: the Request-URI's user, in the spelling of the sender's country.
+A local number whose URI says where it holds is one of that place (``phone-context``, RFC 3966), of no other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -14,12 +15,13 @@ from edge.policy import numbers
 from edge.sip.agent import Incoming
 from edge.sip.trunks import Trunk
 from protocols.sip.body import Content
-from protocols.sip.headers import NameAddr, parse_name_addr
+from protocols.sip.headers import NameAddr, parse_address_list
 from protocols.sip.imdn import Wish
-from protocols.sip.uri import parse_uri
+from protocols.sip.uri import URI, parse_uri
 from storage.records import Did
 from storage.sip_accounts import SipAccount
 
+MOST_ASSERTED = 4
 IMDN = "imdn:"
 """What the status target of a message begins with whose sender wants a receipt on his phone."""
 
@@ -68,29 +70,38 @@ class PhoneSender:
     def source(self, incoming: Incoming) -> Source:
         """One of the account's numbers."""
         account = self._account
-        if self._trusted and (asserted := asserted_identity(incoming)) is not None:
+        if self._trusted and (asserted := asserted_identities(incoming)):
             return self._own(asserted)
         uri = incoming.keys.from_.parsed()
         if uri.is_sip and uri.aor == account.aor:
             return Source(account.account_id, account.dids[0])
         if uri.is_sip and uri.host != self._domain:
             raise Refused("foreign_from", f"From must be of {self._domain}", "from", 403)
-        return self._own(incoming.keys.from_)
+        return self._own([incoming.keys.from_])
 
-    def _own(self, address: NameAddr) -> Source:
-        try:
-            number = numbers.destination(address.parsed().number, self._region, "from")
-        except Refused:
-            number = ""
-        if number not in self._account.dids:
-            raise Refused("foreign_from", f"{self.name} may not send under this From", "from", 403)
-        return Source(self._account.account_id, number)
+    def _own(self, addresses: Sequence[NameAddr]) -> Source:
+        """The first of them that is a number of the account."""
+        for address in addresses:
+            try:
+                number = self._number(address.parsed(), "from")
+            except Refused:
+                continue
+            if number in self._account.dids:
+                return Source(self._account.account_id, number)
+        raise Refused("foreign_from", f"{self.name} may not send under this From", "from", 403)
 
     def destination(self, incoming: Incoming) -> str:
         """The Request-URI's number; ``X-SMS-To`` when it has none."""
         uri = parse_uri(incoming.request.uri)
         named = incoming.request.headers.get("X-SMS-To")
-        return numbers.destination(uri.number if uri.user or named is None else named, self._region)
+        if uri.user or named is None:
+            return self._number(uri, "to")
+        return numbers.destination(named, self._region)
+
+    def _number(self, uri: URI, field: str) -> str:
+        if (leading := leading_digits(uri, (self._domain,), field)) is not None:
+            return numbers.in_context(uri.number, leading, self._region, field)
+        return numbers.destination(uri.number, self._region, field)
 
     def rate_key(self, source: Source) -> str:
         """Each account has its own allowance."""
@@ -131,26 +142,34 @@ class TrunkSender:
         """
         if incoming.keys.call_id.endswith(f"@{self._domain}"):
             raise Refused("loop", "Loop Detected", "from", 482)
-        for address in (asserted_identity(incoming), incoming.keys.from_):
-            number = "" if address is None else self._number(address)
-            if number.startswith("+"):
-                return self._served(number)
+        for addresses in (asserted_identities(incoming), [incoming.keys.from_]):
+            named = [number for number in map(self._named, addresses) if number.startswith("+")]
+            if named:
+                return self._served(named)
         if not self._trunk.config.did:
             raise Refused("foreign_from", "From is no number, and the trunk has no did", "from", 403)
-        return self._served(self._trunk.config.did)
+        return self._served([self._trunk.config.did])
 
-    def _number(self, address: NameAddr) -> str:
+    def _named(self, address: NameAddr) -> str:
         uri = address.parsed()
         try:
-            return self._trunk.number(uri.number, "from") if uri.user else ""
+            return self._number(uri, "from") if uri.user else ""
         except Refused:
             return ""
 
-    def _served(self, number: str) -> Source:
-        did = self._did(number)
-        if did is None or not self._trunk.serves(did.account_id):
-            raise Refused("foreign_from", f"{number} is no number of this trunk", "from", 403)
-        return Source(did.account_id, number)
+    def _number(self, uri: URI, field: str) -> str:
+        trunk = self._trunk
+        if (leading := leading_digits(uri, (self._domain, trunk.domain.lower()), field)) is not None:
+            return numbers.in_context(uri.number, leading, trunk.region, field)
+        return trunk.number(uri.number, field)
+
+    def _served(self, named: Sequence[str]) -> Source:
+        """The first of them that is a number of the trunk."""
+        for number in named:
+            did = self._did(number)
+            if did is not None and self._trunk.serves(did.account_id):
+                return Source(did.account_id, number)
+        raise Refused("foreign_from", f"{named[0]} is no number of this trunk", "from", 403)
 
     def destination(self, incoming: Incoming) -> str:
         """``X-SMS-To``; else the Request-URI's number; else that of To, for a PBX that writes to the contact
@@ -160,8 +179,8 @@ class TrunkSender:
             return self._trunk.number(named, "to")
         uri = parse_uri(incoming.request.uri)
         if uri.user and uri.number != self._trunk.config.username:
-            return self._trunk.number(uri.number, "to")
-        return self._trunk.number(incoming.keys.to.parsed().number, "to")
+            return self._number(uri, "to")
+        return self._number(incoming.keys.to.parsed(), "to")
 
     def rate_key(self, source: Source) -> str:
         """Each number behind a trunk has its own allowance."""
@@ -172,7 +191,23 @@ class TrunkSender:
         return None
 
 
-def asserted_identity(incoming: Incoming) -> NameAddr | None:
-    """The first P-Asserted-Identity. Raises BadValue."""
-    values = incoming.request.headers.all("P-Asserted-Identity")[:1]
-    return parse_name_addr(values[0], "P-Asserted-Identity") if values else None
+def asserted_identities(incoming: Incoming) -> list[NameAddr]:
+    """Each P-Asserted-Identity, in one field or in several: a SIP URI and a tel URI by RFC 3325 §9.1, of more
+    the first `MOST_ASSERTED`. Raises BadValue."""
+    name = "P-Asserted-Identity"
+    return parse_address_list(incoming.request.headers.all(name), name)[:MOST_ASSERTED]
+
+
+def leading_digits(uri: URI, domains: Container[str], field: str) -> str | None:
+    """What the global form of a URI's local number begins with, when the URI says so; None for a number of
+    the sender's own dialling plan, which is that of ``domains``, and for a global one.
+
+    Raises Refused when it is of another's plan: nobody but him knows whose number it is.
+    """
+    context = uri.context
+    if context is None or context in domains or uri.number.startswith("+"):
+        return None
+    if context.startswith("+"):
+        return context
+    sentence = f"{uri.number[:40]!r} is a number of {context[:40]!r}, whose dialling plan is not known here."
+    raise Refused("invalid_number", sentence, field)

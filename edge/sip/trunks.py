@@ -91,7 +91,7 @@ class Trunk:
         self.region = config.region or tools.region
         self.counters = Counters()
         self._tools = tools
-        self._domain = config.domain or in_uri(config.host)
+        self.domain = config.domain or in_uri(config.host)
         self._format = NumberFormat(config.number_format)
         self._networks = tuple(ip_network(network) for network in config.networks)
         where = config.host, config.port, config.transport.upper()
@@ -152,7 +152,7 @@ class Trunk:
         return Deferred.fromCoroutine(asked).addCallbacks(_verdict, _no_answer).addCallback(self._counted)
 
     def _message(self, text: TrunkText, count: int) -> Request:
-        uri = f"sip:{escape_user(self._spelled(text.did))}@{self._domain}"
+        uri = f"sip:{escape_user(self._spelled(text.did))}@{self.domain}"
         source = f"<sip:{escape_user(self._spelled(text.source))}@{self._tools.domain}>"
         headers = Headers(
             (
@@ -180,7 +180,7 @@ class Trunk:
 
     def _register(self, count: int, hop: Hop, seconds: int) -> Request:
         user = escape_user(self.config.username)
-        aor = f"<sip:{user}@{self._domain}>"
+        aor = f"<sip:{user}@{self.domain}>"
         contact = f"sip:{user}@{self._tools.listeners.reached_at(hop)}"
         transport = "" if hop.kind == "UDP" else f";transport={hop.kind.lower()}"
         headers = Headers(
@@ -196,7 +196,7 @@ class Trunk:
                 ("User-Agent", SERVER),
             )
         )
-        return Request("REGISTER", f"sip:{self._domain}", headers)
+        return Request("REGISTER", f"sip:{self.domain}", headers)
 
     def _tls(self) -> IOpenSSLClientConnectionCreator:
         return client_options(self.config)

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
+from edge.policy.allow_list import canonical
 from edge.web.fields import TooManyFields, parse_fields
 from edge.web.headers import GUARDS, NO_STORE, STATUS_LINES
 
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 MAX_BODY_OCTETS = 1 << 20
 FORM = b"application/x-www-form-urlencoded"
+MAPPED = "::ffff:"  # what an IPv4 address begins with on a socket of both (RFC 4291 §2.5.5.2)
 NO_CONTENT = 204
 
 
@@ -111,9 +113,10 @@ class EdgeRequest(Request):
 
     @property
     def client_host(self) -> str:
-        """The address at the other end of the connection."""
+        """The address at the other end of the connection; one of IPv4 as such, on a socket of both too."""
         address: IAddress = self.getClientAddress()
-        return str(getattr(address, "host", ""))
+        host = str(getattr(address, "host", ""))
+        return str(canonical(host)) if host.startswith(MAPPED) else host
 
     # -- finding its resource ---------------------------------------------------------------------
 

@@ -7,17 +7,20 @@ Only text/plain, alone or inside multipart or message/cpim, is ever text; contro
 import binascii
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from quopri import decodestring
 
 from protocols.sip import cpim, imdn
 from protocols.sip.errors import BadValue
 from protocols.sip.headers import parse_media_type
-from protocols.sip.message import MAX_MESSAGE, Headers
+from protocols.sip.message import MAX_MESSAGE
 
 ACCEPT = "text/plain, message/cpim, multipart/mixed, message/imdn+xml, application/im-iscomposing+xml"
 ACCEPT_ENCODING = "identity, deflate"
 COMPOSING = "application/im-iscomposing+xml"
+BYTE_ORDER_MARK = "\ufeff"
 MAX_DEPTH = 3
 MAX_PARTS = 16
 
@@ -25,6 +28,8 @@ _CHARSET = re.compile(
     r"utf-?(8|16|32)([bl]e)?|(us-)?ascii|iso-?8859-?[0-9]{1,2}|latin-?[0-9]{1,2}|windows-?[0-9]{3,4}|cp[0-9]{3,4}"
     r"|koi8-[rut]|gb2312|gbk|gb18030|big5(-?hkscs)?|shift-?jis|euc-?(jp|kr|cn)|iso-?2022-?(jp|kr)(-[0-9])?|tis-?620"
 )
+_DASHES = re.compile(rb"(?:\A|\r?\n)--([^\r\n]*+)")
+_LINE_END = re.compile(rb"\A\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def _text(charset: str, body: bytes) -> Read:
     if _CHARSET.fullmatch(name) is None:
         return Unsupported(f"charset {charset[:40]}")
     try:
-        return Content(body.decode(name))
+        return Content(body.decode(name).removeprefix(BYTE_ORDER_MARK))
     except UnicodeDecodeError as error:
         raise BadValue("body", f"is not {charset}") from error
     except LookupError:
@@ -99,30 +104,41 @@ def _read_cpim(body: bytes, depth: int) -> Read:
 
 
 def _read_multipart(boundary: str, body: bytes, depth: int) -> Read:
-    """The first part that can be used; what the first cannot tell when none can."""
+    """The first part with text in it; when there is none, of the others what tells the most."""
     if not boundary:
         raise BadValue("Content-Type", "multipart without boundary")
-    found: Read = Unsupported("multipart")
-    marker = b"\r\n--" + boundary.encode("utf-8", "surrogateescape")
-    for part in (b"\r\n" + body).split(marker, MAX_PARTS)[1:MAX_PARTS]:
-        if part.startswith(b"--"):
-            break
-        read = _read_part(part, depth)
-        if isinstance(read, Content):
+    found: list[Read] = []
+    for part in _parts(boundary.encode("utf-8", "surrogateescape"), body):
+        headers, inner = cpim.split_headers(part)
+        inner = _transferred(headers.get("Content-Transfer-Encoding"), inner)
+        read = _read(headers.get("Content-Type") or "text/plain", inner, depth - 1)
+        if isinstance(read, Content) and read.text.strip():
             return read
-        found = read if isinstance(found, Unsupported) else found
-    return found
+        found.append(read)
+    return min(found, key=_rank, default=Unsupported("multipart"))
 
 
-def _read_part(part: bytes, depth: int) -> Read:
-    _, _, rest = part.partition(b"\r\n")
-    head, blank, body = (b"\r\n" + rest).partition(b"\r\n\r\n")
-    block = head[2:].decode("utf-8", "surrogateescape")
-    headers = Headers.of_wire(f"{block}\r\n" if block else "")
-    if headers is None or not blank:
-        raise BadValue("body", "a part without a header block")
-    body = _transferred(headers.get("Content-Transfer-Encoding"), body)
-    return _read(headers.get("Content-Type") or "text/plain", body, depth - 1)
+def _rank(read: Read) -> int:
+    """A control payload beside an empty text is what was meant."""
+    if isinstance(read, Unsupported):
+        return 2
+    return 1 if isinstance(read, Content) else 0
+
+
+def _parts(boundary: bytes, body: bytes) -> Iterator[bytes]:
+    """What stands between the delimiter lines (RFC 2046 §5.1.1), whose ends may be LF alone."""
+    delimiters = (line for line in _DASHES.finditer(body) if _delimits(line[1], boundary))
+    lines = list(islice(delimiters, MAX_PARTS + 1))
+    ends = [line.start() for line in lines[1:]]
+    for line, end in zip_longest(lines[:MAX_PARTS], ends):
+        if line[1].startswith(boundary + b"--"):
+            return
+        yield _LINE_END.sub(b"", body[line.end() : end], count=1)
+
+
+def _delimits(line: bytes, boundary: bytes) -> bool:
+    rest = line.removeprefix(boundary)
+    return line.startswith(boundary) and (rest.startswith(b"--") or not rest.strip(b" \t"))
 
 
 def _transferred(encoding: str | None, body: bytes) -> bytes:

@@ -10,8 +10,9 @@ from protocols.sip.message import Headers
 TYPE = "message/cpim"
 IMDN_NAMESPACE = "urn:ietf:params:imdn"
 
+_LINE_END = re.compile(rb"\r?\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")
-_LINE = re.compile(r"([^\s:]++): ?([^\r\n]*+)\r?\n?")
+_LINE = re.compile(r"([^\s:]++): ?([^\r\n]*+)")
 _NS = re.compile(r"(?:([^\s<]++)[ \t]*)?<([^<>]*+)>")
 
 
@@ -33,12 +34,12 @@ class Cpim:
 
 def parse_cpim(data: bytes) -> Cpim:
     """An envelope. Raises BadValue."""
-    pieces = _BLANK.split(data, maxsplit=2)
-    if len(pieces) != 3:
+    block, *rest = _BLANK.split(data, maxsplit=1)
+    if not rest:
         raise BadValue("body", "is not message/cpim")
     headers: dict[str, str] = {}
     prefixes: dict[str, str] = {}
-    for line in pieces[0].decode("utf-8", "surrogateescape").splitlines(keepends=True):
+    for line in _lines(block):
         found = _LINE.fullmatch(line)
         if found is None:
             raise BadValue("body", "a cpim header that is none")
@@ -46,21 +47,36 @@ def parse_cpim(data: bytes) -> Cpim:
         if namespace is not None:
             prefixes[namespace[2]] = namespace[1] or ""
         headers.setdefault(found[1], found[2])
-    content = Headers.of_wire(_with_crlf(pieces[1]))
-    if content is None:
-        raise BadValue("body", "a content header that is none")
+    content, body = split_headers(rest[0])
     return Cpim(
         headers,
         prefixes,
         content.get("Content-Type") or "text/plain",
         content.get("Content-Transfer-Encoding"),
-        pieces[2],
+        body,
     )
 
 
-def _with_crlf(block: bytes) -> str:
-    text = block.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-    return "".join(f"{line}\r\n" for line in text.split("\n"))
+def split_headers(data: bytes) -> tuple[Headers, bytes]:
+    """MIME header fields, none when a blank line comes first, and what follows their blank line. Lines may
+    end with LF alone. Raises BadValue."""
+    first = _LINE_END.match(data)
+    block, body = (b"", data[first.end() :]) if first else _cut(data)
+    headers = Headers.of_wire("".join(f"{line}\r\n" for line in _lines(block)))
+    if headers is None:
+        raise BadValue("body", "a content header that is none")
+    return headers, body
+
+
+def _cut(data: bytes) -> tuple[bytes, bytes]:
+    block, *rest = _BLANK.split(data, maxsplit=1)
+    return (block, rest[0]) if rest else (data, b"")
+
+
+def _lines(block: bytes) -> list[str]:
+    """Lines as CRLF and LF end them: whatever else ends one for Python may stand in a value."""
+    text = block.decode("utf-8", "surrogateescape").replace("\r\n", "\n").removesuffix("\n")
+    return text.split("\n") if text else []
 
 
 def make_cpim(headers: Sequence[tuple[str, str]], content: Sequence[tuple[str, str]], body: bytes) -> bytes:

@@ -73,10 +73,14 @@ def diagram(table: dict[tuple[State, Input], State]) -> str:
 
 def server_key(request: Request, keys: KeyFields) -> Key:
     """What a request and its retransmissions have in common: RFC 3261 §17.2.3, by branch, or else as RFC
-    2543."""
+    2543.
+
+    Call-ID and CSeq belong to it by branch too: the same octets have the same, and a peer that makes no new
+    branch for its next request loses nothing.
+    """
     branch = keys.via.branch.lower()
     if branch.startswith(COOKIE) and len(branch) > len(COOKIE):
-        return branch, keys.via.sent_by, request.method
+        return branch, keys.via.sent_by, request.method, keys.call_id, str(keys.cseq.number)
     fields = (request.uri, keys.from_.tag or "", keys.to.tag or "", keys.call_id, str(keys.cseq.number))
     via = keys.via._replace(rest="", params={"branch": branch})
     return ("", request.method, *fields, str(via))

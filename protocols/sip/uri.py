@@ -57,6 +57,19 @@ class URI(NamedTuple):
         return unescape(self.user.partition(";")[0])
 
     @property
+    def context(self) -> str | None:
+        """Where a local number holds, ``phone-context``: the leading digits of its global form, "+44", or a
+        domain whose dialling plan it is of (RFC 3966 §5.1.5); None when nothing is said.
+
+        Of a SIP URI it stands with the number in the user part (RFC 3261 §19.1.6).
+        """
+        if self.scheme == "tel":
+            found = self.params.get("phone-context")
+        else:
+            found = self.user.lower().partition(";phone-context=")[2].partition(";")[0]
+        return unescape(found).lower() if found else None
+
+    @property
     def aor(self) -> str:
         """The address-of-record: scheme sip, user unescaped, host; what bindings are kept under (§10.3)."""
         return f"sip:{unescape(self.user)}@{self.host}" if self.user else f"sip:{self.host}"

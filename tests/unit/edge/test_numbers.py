@@ -3,7 +3,15 @@
 import pytest
 
 from edge.errors import Refused
-from edge.policy.numbers import NumberFormat, WireAddress, destination, from_wire, sender, to_wire
+from edge.policy.numbers import (
+    NumberFormat,
+    WireAddress,
+    destination,
+    from_wire,
+    in_context,
+    sender,
+    to_wire,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +43,40 @@ def test_what_is_no_number_is_refused_with_its_field(written: str) -> None:
         "from",
         422,
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "leading", "number"),
+    [
+        ("7700900123", "+44", "+447700900123"),
+        ("07700900123", "+44", "+447700900123"),
+        ("2025550150", "+44", "+442025550150"),
+        ("0150", "+1202555", "+12025550150"),
+        ("555-0150", "+1-202-", "+12025550150"),
+        ("2025550150", "+1", "+12025550150"),
+        ("12025550150", "+1", "+12025550150"),
+        ("40404", "+1", "40404"),
+    ],
+)
+def test_a_local_number_is_one_of_the_place_that_it_says(written: str, leading: str, number: str) -> None:
+    assert in_context(written, leading, "US") == number
+
+
+@pytest.mark.parametrize(
+    ("written", "leading"),
+    [
+        ("40404", "+44"),
+        ("911", "+1"),
+        ("12", "+1202555"),
+        ("0150", "+"),
+        ("0150", "+1202555x"),
+        ("*0150", "+1202555"),
+    ],
+)
+def test_what_is_no_number_of_its_place_is_refused(written: str, leading: str) -> None:
+    with pytest.raises(Refused) as caught:
+        in_context(written, leading, "US", "from")
+    assert (caught.value.code, caught.value.field) == ("invalid_number", "from")
 
 
 @pytest.mark.parametrize(

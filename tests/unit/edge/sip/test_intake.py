@@ -10,6 +10,7 @@ from protocols.sip.message import Request
 from protocols.sip.transaction import TIMER_J
 from storage import numbers
 from storage.records import Did
+from storage.testing import InlineStore
 from tests.unit.edge.sip.net import DID, DOMAIN, PEER, Net, Phone, Stream
 
 SECOND = "+12025550101"
@@ -72,6 +73,24 @@ def test_a_request_that_was_not_taken_before_the_restart_is(net: Net, phone: Pho
     assert (stale.status, "stale=true" in (stale.headers.get("WWW-Authenticate") or "")) == (401, True)
     assert phone.send(phone.authorised(stale, "MESSAGE", URI, {}, b"hi"))[0].status == 202
     assert len(net.stored(did)) == 1
+
+
+@pytest.mark.parametrize("changed", [{"Call-ID": "another"}, {"CSeq": "99 MESSAGE"}])
+def test_another_text_under_the_branch_of_the_last_is_taken(
+    net: Net, phone: Phone, did: Did, changed: dict[str, str]
+) -> None:
+    """A phone that makes no new branch is no reason to lose its text."""
+    first = taken(phone)
+    [challenged] = phone.send(phone.request("MESSAGE", URI, {}, b"ho"))
+    via = {
+        "Via": first.headers.get("Via") or "",
+        "Call-ID": first.call_id,
+        "CSeq": f"{first.cseq.number} MESSAGE",
+    }
+    second = phone.authorised(challenged, "MESSAGE", URI, {**via, **changed}, b"ho")
+    assert [answer.status for answer in phone.send(second)] == [202]
+    assert [answer.status for answer in phone.send(second)] == [202]
+    assert [message.text for message in net.stored(did)] == ["hi", "ho"]
 
 
 @pytest.mark.parametrize("how", ["z9hG4bKnew", "connection"])
@@ -170,6 +189,66 @@ def test_numbers_in_any_spelling(net: Net, phone: Phone, did: Did, uri: str, pee
     assert net.stored(did)[0].peer == peer
 
 
+@pytest.mark.parametrize(
+    ("uri", "peer"),
+    [
+        ("tel:7700900123;phone-context=+44", "+447700900123"),
+        (f"sip:7700900123;phone-context=+44@{DOMAIN};user=phone", "+447700900123"),
+        ("tel:2025550150;phone-context=+44", "+442025550150"),
+        ("tel:0150;phone-context=+1202555", "+12025550150"),
+        ("tel:40404;phone-context=+1", "40404"),
+        (f"tel:2025550150;phone-context={DOMAIN}", "+12025550150"),
+        (f"sip:40404;phone-context={DOMAIN.upper()}@{DOMAIN}", "40404"),
+        ("tel:+12025550150;phone-context=+44", "+12025550150"),
+        ("tel:+12025550150;phone-context=other.example", "+12025550150"),
+        ("tel:40404;phone-context=+44", None),
+        ("tel:2025550150;phone-context=other.example", None),
+        (f"sip:2025550150;phone-context=other.example@{DOMAIN}", None),
+    ],
+)
+def test_a_local_number_goes_to_nobody_of_another_place(
+    net: Net, phone: Phone, did: Did, uri: str, peer: str | None
+) -> None:
+    assert phone.message(uri).status == (404 if peer is None else 202)
+    assert [message.peer for message in net.stored(did)] == ([] if peer is None else [peer])
+
+
+def test_a_place_of_another_number_is_another_text(net: Net, phone: Phone, did: Did) -> None:
+    fields: dict[str, str | list[str]] = {
+        "Call-ID": "one",
+        "CSeq": "7 MESSAGE",
+        "From": f"<{phone.aor}>;tag=same",
+    }
+    for leading in ("+44", "+1", "+44"):
+        assert phone.ask("MESSAGE", f"tel:2025550150;phone-context={leading}", fields, b"hi").status == 202
+    assert [message.peer for message in net.stored(did)] == ["+442025550150", "+12025550150"]
+
+
+OWN = [
+    (f"tel:{DID[2:]}", True),
+    (f"tel:{DID[2:]};phone-context=+1", True),
+    (f"tel:{DID[-4:]};phone-context={DID[:-4]}", True),
+    (f"sip:{DID[-4:]};phone-context={DID[:-4]}@{DOMAIN}", True),
+    (f"tel:{DID[2:]};phone-context={DOMAIN}", True),
+    (f"tel:{DID};phone-context=+44", True),
+    (f"tel:{DID[2:]};phone-context=+44", False),
+    (f"sip:{DID[2:]};phone-context=+44@{DOMAIN}", False),
+    (f"tel:{DID[2:]};phone-context=other.example", False),
+]
+
+
+@pytest.mark.parametrize(("uri", "own"), OWN)
+def test_the_place_of_the_number_that_it_sends_as(
+    inline_store: InlineStore, did: Did, uri: str, own: bool
+) -> None:
+    net = Net(inline_store, trusted=("192.0.2.0/24",))
+    net.account(did)
+    phone = Phone(net)
+    for number, fields in enumerate(({"From": f"<{uri}>;tag=1"}, {"P_Asserted_Identity": f"<{uri}>"})):
+        answer = phone.message(Call_ID=f"call-{number}", **fields)
+        assert (answer.status, len(net.stored(did))) == ((202, number + 1) if own else (403, 0))
+
+
 def test_the_country_of_a_phone(net: Net, phone: Phone, did: Did) -> None:
     net.account(did, region="GB")
     assert phone.message(f"sip:07911123456@{DOMAIN}").status == 202
@@ -198,6 +277,12 @@ def test_the_international_prefix_of_a_phones_country(
 def test_what_cannot_be_read_says_why(phone: Phone, fields: dict[str, str], body: bytes, reason: str) -> None:
     answer = phone.message(text=body, **fields)
     assert (answer.status, answer.reason.lower()) == (400, reason.lower())
+
+
+@pytest.mark.parametrize("host", [DOMAIN, "other.example", "192.0.2.1:5060", "[2001:db8::1]"])
+def test_numbers_at_any_host_end_here(net: Net, phone: Phone, did: Did, host: str) -> None:
+    assert phone.message(f"sip:{PEER}@{host}", Max_Forwards="0").status == 202
+    assert [message.peer for message in net.stored(did)] == [PEER]
 
 
 def test_the_number_in_a_header_of_its_own(net: Net, phone: Phone, did: Did) -> None:
@@ -244,6 +329,27 @@ def test_asserted_identities_of_trusted_networks_only(inline_store: object, did:
         carol.call_id = f"trust-{bool(trusted)}"
         assert carol.message(P_Asserted_Identity=f"<sip:{SECOND}@pbx.example>").status == 202
         assert net.stored(did)[-1].did == expected
+
+
+@pytest.mark.parametrize(
+    ("asserted", "did_used"),
+    [
+        (f"<sip:dave@pbx.example>, <tel:{SECOND}>", SECOND),
+        (["<sip:dave@pbx.example>", f"<tel:{SECOND}>"], SECOND),
+        (f"<tel:{SECOND}>, <tel:{DID}>", SECOND),
+        ("<sip:dave@pbx.example>, <tel:+12025550177>", None),
+    ],
+)
+def test_of_several_asserted_identities_the_first_of_its_own(
+    inline_store: InlineStore, did: Did, asserted: str | list[str], did_used: str | None
+) -> None:
+    net = Net(inline_store, trusted=("192.0.2.0/24",))
+    with net.store.engine.transaction() as connection:
+        numbers.add_did(connection, net.store.ids.next, did.account_id, SECOND, 0)
+    net.account(did, "carol", dids=(DID, SECOND))
+    answer = Phone(net, "carol").ask("MESSAGE", URI, {"P-Asserted-Identity": asserted}, b"hi")
+    assert answer.status == (403 if did_used is None else 202)
+    assert [message.did for message in net.stored(did)] == ([] if did_used is None else [did_used])
 
 
 CPIM = make_cpim(

@@ -390,6 +390,33 @@ def test_whom_it_is_from(inline_store: InlineStore, did: Did) -> None:
     assert {message.did for message in net.stored(did)} == {DID}
 
 
+@pytest.mark.parametrize(
+    ("asserted", "status"),
+    [
+        (f"<sip:{DID}@pbx>, <tel:{DID}>", 202),
+        (f'"Doe, Jo" <sip:100@pbx>, <tel:{DID}>', 202),
+        (["<sip:100@pbx>", f"<tel:{DID}>"], 202),
+        (f"<tel:+12025550177>, <sip:{DID}@pbx>", 202),
+        ("<sip:100@pbx>, <tel:+12025550177>", 403),
+        ("<tel:+12025550177>, <sip:100@pbx>", 403),
+        ("<sip:100@pbx>, <sip:reception@pbx>", 403),
+        (f"<tel:{DID}>,", 400),
+        ("<sip:a b@pbx>", 400),
+    ],
+)
+def test_of_several_asserted_identities_the_first_of_ours(
+    inline_store: InlineStore, did: Did, asserted: str | list[str], status: int
+) -> None:
+    """RFC 3325 §9.1: one sip or sips URI, and one tel."""
+    net = network(inline_store)
+    fields = {"From": "<sip:100@pbx>;tag=1", "P-Asserted-Identity": asserted}
+    answer = Pbx(net).ask("MESSAGE", f"sip:{PEER}@{DOMAIN}", fields, b"hi")
+    assert (answer.status, [message.did for message in net.stored(did)]) == (
+        status,
+        [DID] if status == 202 else [],
+    )
+
+
 def test_numbers_of_other_accounts_are_refused(inline_store: InlineStore, did: Did) -> None:
     with inline_store.engine.transaction() as connection:
         other = accounts.add_account(connection, inline_store.ids.next, "other", 0)
@@ -408,6 +435,66 @@ def test_whom_it_is_to(inline_store: InlineStore, did: Did) -> None:
     assert sends(pbx, "us", DID[1:], X_SMS_To="447911123458").status == 202
     assert sends(pbx, "nobody", DID[1:]).status == 404
     assert [message.peer for message in net.stored(did)] == [f"+44791112345{last}" for last in "678"]
+
+
+@pytest.mark.parametrize(
+    ("number", "peer"),
+    [
+        ("7700900123;phone-context=+44", "+447700900123"),
+        ("2025550150;phone-context=+1", "+12025550150"),
+        ("0150;phone-context=+1202555", "+12025550150"),
+        ("447700900123;phone-context=PBX.example.net", "+447700900123"),
+        (f"447700900123;phone-context={DOMAIN}", "+447700900123"),
+        ("447700900123;phone-context=other.example", None),
+    ],
+)
+def test_the_place_of_a_trunks_numbers(
+    inline_store: InlineStore, did: Did, number: str, peer: str | None
+) -> None:
+    net = network(inline_store, username="us", number_format="e164", domain="pbx.example.net")
+    pbx = Pbx(net)
+    to = f"<sip:{number}@pbx.example.net>"
+    answers = [sends(pbx, number, DID[1:]), sends(pbx, "us", DID[1:], To=to, Call_ID="second")]
+    tel: dict[str, Any] = {"From": f"<sip:{DID[1:]}@{PBX[0]}>;tag=1", "To": f"<tel:{number}>"}
+    answers.append(pbx.message(f"tel:{number}", **tel, Call_ID="third"))
+    answers.append(sends(pbx, "us", DID[1:], To=f"<tel:{number}>", Call_ID="fourth"))
+    assert [answer.status for answer in answers] == [404 if peer is None else 202] * 4
+    assert [message.peer for message in net.stored(did)] == ([] if peer is None else [peer] * 4)
+
+
+@pytest.mark.parametrize(
+    ("uri", "status"),
+    [
+        (f"tel:{DID[2:]};phone-context=+1", 202),
+        (f"sip:{DID[-4:]};phone-context={DID[:-4]}@pbx", 202),
+        (f"sip:{DID[1:]};phone-context=+44@pbx", 403),
+        (f"tel:{DID[1:]};phone-context=other.example", 403),
+        (f"tel:{DID[1:]};phone-context={DOMAIN}", 202),
+    ],
+)
+def test_the_place_of_the_number_that_a_trunk_sends_as(
+    inline_store: InlineStore, did: Did, uri: str, status: int
+) -> None:
+    net = network(inline_store, number_format="e164")
+    pbx = Pbx(net)
+    to = f"sip:{PEER[1:]}@{DOMAIN}"
+    assert pbx.message(to, From=f"<{uri}>;tag=1").status == status
+    assert pbx.message(to, Call_ID="second", P_Asserted_Identity=f"<{uri}>").status == status
+    assert len(net.stored(did)) == (2 if status == 202 else 0)
+
+
+@pytest.mark.parametrize("user", ["us", ""])
+def test_two_numbers_under_one_call_id_at_our_contact_are_two_texts(
+    inline_store: InlineStore, did: Did, user: str
+) -> None:
+    net = network(inline_store, username="us")
+    pbx = Pbx(net)
+    uri = f"sip:{user}@192.0.2.1:5060" if user else "sip:192.0.2.1:5060"
+    for peer in (PEER, "+12025550151", PEER):
+        for host in (DOMAIN, "pbx.example.net"):
+            fields = {"From": f"<sip:{DID}@pbx>;tag=1", "Call_ID": "one", "CSeq": "7 MESSAGE"}
+            assert pbx.message(uri, To=f"<sip:{peer}@{host}>", **fields).status == 202
+    assert [message.peer for message in net.stored(did)] == [PEER, "+12025550151"]
 
 
 def test_the_country_of_a_trunk(inline_store: InlineStore, did: Did) -> None:

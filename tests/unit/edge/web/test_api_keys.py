@@ -246,8 +246,9 @@ def test_more_connections_than_there_may_be(inline_store: InlineStore, time: Tim
     assert (fourth.replies(), fourth.closing(), second.closing()) == ([], False, False)
 
 
+@pytest.mark.parametrize("socket", ["", "::ffff:"])  # of IPv4, and one of both
 def test_the_line_names_the_client_behind_the_proxy_and_no_token(
-    inline_store: InlineStore, time: Time
+    inline_store: InlineStore, time: Time, socket: str
 ) -> None:
     http = HTTPConfig(access_log="all", public_url="https://sms.example.net")
     scene = Scene(inline_store, time, http=http)
@@ -257,6 +258,7 @@ def test_the_line_names_the_client_behind_the_proxy_and_no_token(
         logging.configure(LogConfig(level="info"), stream)
         structlog.configure(cache_logger_on_first_use=False)
         for peer in ("127.0.0.1", "192.0.2.1"):
+            peer = f"{socket}{peer}"
             scene.link(peer).send(request("GET", "/media/a-secret-token", b"", forwarded))
             with_key = {**forwarded, "Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
             body = json.dumps({"peer": f"+1202555017{len(peer)}"[:12]}).encode()

@@ -218,9 +218,12 @@ def test_guessing_many_log_ins_from_one_address(scene: Scene) -> None:
     assert guesser.log_in("another", "wrong").status == 429
 
 
-def test_behind_a_proxy_the_address_is_that_of_the_client(inline_store: InlineStore, time: Time) -> None:
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_behind_a_proxy_the_address_is_that_of_the_client(
+    inline_store: InlineStore, time: Time, proxy: str
+) -> None:
     scene = Scene(inline_store, time, "http://sms.example.net")
-    guesser = scene.browser("127.0.0.1")
+    guesser = scene.browser(proxy)
     guesser.headers = {"X-Forwarded-For": "10.0.0.1, 198.51.100.7"}
     for _ in range(7):
         guesser.log_in(password="wrong")

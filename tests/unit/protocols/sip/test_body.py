@@ -40,6 +40,19 @@ def test_text(content_type: str | None, encoding: str) -> None:
     assert read_body(content_type, None, TEXT.encode(encoding)) == Content(TEXT)
 
 
+BOTH = frozenset((Wish.POSITIVE, Wish.NEGATIVE))
+
+
+def test_a_byte_order_mark_is_no_text() -> None:
+    for encoding, charset in (("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("utf-32", "utf-32")):
+        assert read_body(f"text/plain;charset={charset}", None, TEXT.encode(encoding)) == Content(TEXT)
+    marked = f"\ufeff{TEXT}\ufeff".encode("utf-16-le")
+    assert read_body("text/plain;charset=utf-16le", None, marked) == Content(f"{TEXT}\ufeff")
+    assert read_body("message/cpim", None, CPIM.replace(TEXT.encode(), b"\xef\xbb\xbfhi")) == Content(
+        "hi", "34jk324j", BOTH
+    )
+
+
 @pytest.mark.parametrize(
     ("charset", "text"),
     [("iso-8859-1", "café"), ("windows-1251", "Привет"), ("gb18030", "你好"), ("shift_jis", "こんにちは")],
@@ -128,6 +141,18 @@ def test_cpim_tells_what_the_sender_wants() -> None:
     assert read_body("message/cpim", None, coded) == Content(TEXT)
 
 
+def test_cpim_without_content_headers_is_text() -> None:
+    for end in (b"\r\n", b"\n"):
+        body = b"From: x\r\n\r\n\r\nhi\r\n\r\nmore".replace(b"\r\n", end)
+        assert read_body("message/cpim", None, body) == Content(f"hi{end.decode() * 2}more")
+
+
+def test_only_line_ends_end_a_cpim_header() -> None:
+    for odd in "\u2028\u2029\u0085\x0b\x0c\x1c\x1d\x1e":
+        body = f"Subject: a{odd}b\r\nFrom: x\r\n\r\nContent-Type: text/plain\r\n\r\nhi".encode()
+        assert read_body("message/cpim", None, body) == Content("hi")
+
+
 def test_bad_cpim() -> None:
     for bad in (
         b"",
@@ -158,6 +183,41 @@ def test_the_first_text_of_a_multipart() -> None:
     assert found == Content("Hello")
 
 
+PLAIN = b"Content-Type: text/plain\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ((PLAIN, PLAIN + b"second"), Content("second")),
+        ((PLAIN + b" \r\n", PLAIN + b"second"), Content("second")),
+        ((PLAIN.removesuffix(b"\r\n"), PLAIN + b"second"), Content("second")),
+        ((b"\r\n", b"Content-Type: text/html\r\n\r\n<p>", PLAIN + b"third"), Content("third")),
+        ((b"Content-Type: text/html\r\n\r\n<p>", PLAIN), Content("")),
+        (
+            (PLAIN, b"Content-Type: message/imdn+xml\r\n\r\n" + IMDN),
+            Receipt("id<1>", "delivery", "delivered"),
+        ),
+        (
+            (b"Content-Type: message/imdn+xml\r\n\r\n" + IMDN, PLAIN),
+            Receipt("id<1>", "delivery", "delivered"),
+        ),
+        ((PLAIN + b"has\r\n--Bcd inside\r\n--B x",), Content("has\r\n--Bcd inside\r\n--B x")),
+    ],
+)
+def test_which_part_of_a_multipart(parts: tuple[bytes, ...], found: object) -> None:
+    assert read_body("multipart/mixed;boundary=B", None, multipart(*parts)) == found
+
+
+def test_multipart_with_bare_line_feeds() -> None:
+    html, text = b"Content-Type: text/html\r\n\r\n<p>", PLAIN + b"one\r\ntwo"
+    for whole in (multipart(html, text), multipart(html, text).replace(b"--B\r\n", b"--B \t\r\n")):
+        body = whole.replace(b"\r\n", b"\n")
+        assert read_body("multipart/mixed;boundary=B", None, body) == Content("one\ntwo")
+    unclosed = b"--B\n\nhi"
+    assert read_body("multipart/mixed;boundary=B", None, unclosed) == Content("hi")
+
+
 def test_depth_and_width_are_limited() -> None:
     body = b"hi"
     for _ in range(5):
@@ -165,6 +225,9 @@ def test_depth_and_width_are_limited() -> None:
     assert read_body("message/cpim", None, body) == Unsupported("message/cpim")
     many = multipart(*[b"Content-Type: a/b\r\n\r\n"] * 100, b"\r\nlate")
     assert read_body("multipart/mixed;boundary=B", None, many) == Unsupported("a/b")
+    for others, found in ((15, Content("last")), (16, Unsupported("a/b"))):
+        many = multipart(*[b"Content-Type: a/b\r\n\r\n"] * others, b"\r\nlast", b"\r\nlate")
+        assert read_body("multipart/mixed;boundary=B", None, many) == found
 
 
 def test_bad_multipart() -> None:

@@ -112,6 +112,23 @@ def test_uris(text: str, number: str, aor: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "number", "context"),
+    [
+        ("tel:7042;phone-context=Example.COM", "7042", "example.com"),
+        ("tel:0150;Phone-Context=+1-202-555;ext=1", "0150", "+1-202-555"),
+        ("tel:7042;phone-context=", "7042", None),
+        ("tel:7042;phone-context", "7042", None),
+        ("sip:7042;isub=1;PHONE-context=%2B44;x=y@h;phone-context=+1", "7042", "+44"),
+        ("sip:7042@h;phone-context=+1", "7042", None),
+        ("sip:h", "", None),
+    ],
+)
+def test_where_a_local_number_holds(text: str, number: str, context: str | None) -> None:
+    found = parse_uri(text)
+    assert (found.number, found.context) == (number, context)
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "sip:", "sip:a b@c", "sip:a@b:0", "sip:a@b:99999", "sip:a@b;;", "a@b", "tel:x-y", "sip:a@b@c"],
 )

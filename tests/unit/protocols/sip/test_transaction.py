@@ -57,6 +57,8 @@ def test_a_stream_retransmits_by_itself() -> None:
         (b"PJSUA v2.15", b"PJSUA v2.16", True),
         (b"8d1c\r\n", b"8d1d\r\n", False),
         (b"192.0.2.10:5062;rport", b"192.0.2.10:5063;rport", False),
+        (b"384827", b"384828", False),
+        (b"4711 ", b"4712 ", False),
     ],
 )
 def test_by_branch(old: bytes, new: bytes, same: bool) -> None:
