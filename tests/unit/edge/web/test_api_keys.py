@@ -159,6 +159,22 @@ def test_a_name_is_taken_until_its_key_is_revoked(scene: Scene) -> None:
     assert made(scene, scopes=["*"])["scopes"] == ["*"]
 
 
+def test_a_key_made_anew_is_another(scene: Scene) -> None:
+    def send(token: str) -> int:
+        reply = scene.call("POST", "/v1/messages", GOOD, token=token, **{"Idempotency-Key": "order-1"})
+        assert (reply.status, "idempotent-replayed" in reply.headers) == (202, False)
+        return len(scene.outbox.drafts)
+
+    first = made(scene, scopes=["messages:send"])
+    assert send(first["token"]) == 1
+    scene.call("DELETE", f"/v1/keys/{first['id']}")
+    second = made(scene, scopes=["messages:send"])
+    assert send(second["token"]) == 2, "what the key before was answered is not its"
+    assert scene.call("DELETE", f"/v1/keys/{first['id']}").status == 404
+    ids = {key["id"] for key in scene.call("GET", "/v1/keys").json["keys"]}
+    assert ids & {first["id"], second["id"]} == {second["id"]}
+
+
 # -- limits -------------------------------------------------------------------------------------------------
 
 
