@@ -1,5 +1,7 @@
 """GET /v1/events: for as long as the key is good, and not an event longer."""
 
+from pathlib import Path
+
 import pytest
 
 from edge.web.api.views import iso
@@ -10,6 +12,8 @@ from tests.deferreds import success
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.web.feed import Feed
 from tests.unit.edge.web.harness import TOKEN, Link, Scene, request
+
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -82,6 +86,39 @@ def test_a_reader_that_takes_nothing_is_cut_off_at_once(scene: Scene, feed: Feed
     success(scene.services.directory.refresh())
     assert link.transport.disconnected
     assert feed.reader.closed
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?types=message.sent,message.received",
+        "?types=message.sent&types=message.received",
+        "?types=message.sent,message.failed&types=message.received",
+    ],
+)
+def test_some_types_only_said_in_either_way(scene: Scene, feed: Feed, query: str) -> None:
+    link = following(scene, query)
+    others = Event(5, 0, scene.account.id, Kind.CONVERSATION_READ, scene.message().id, 1)
+    feed.reader.give(others, received(scene, "ping"))
+    told = link.transport.value()
+    assert (told.count(b"event: "), told.count(b"event: message.received")) == (1, 1)
+
+
+def test_types_that_are_none_and_what_is_no_list(scene: Scene, feed: Feed) -> None:
+    for query, status, code in (
+        ("types=message.sent&types=foo", 422, "value_invalid"),
+        ("types=delivery.pending", 422, "value_invalid"),
+        ("types=", 422, "value_invalid"),
+        ("after=1-0-1&after=1-0-2", 400, "member_twice"),
+    ):
+        reply = scene.call("GET", f"/v1/events?{query}")
+        assert (reply.status, reply.json["code"]) == (status, code), query
+
+
+def test_every_type_is_documented() -> None:
+    table = (ROOT / "docs" / "api.md").read_text().partition("## Events")[2].partition("## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {word.strip(" `") for row in rows for word in row.split(",")} == set(Kind)
 
 
 def test_other_changes_end_nothing(scene: Scene, feed: Feed) -> None:
