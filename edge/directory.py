@@ -7,7 +7,7 @@ version each second and reloads when it moved. A number that it does not know is
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import structlog
@@ -27,7 +27,7 @@ POLL_SECONDS = 1.0
 
 
 class Directory:
-    """I hold the catalog for one server, from `start` to `stop`."""
+    """I hold the catalog for one server, from `start` to `stop`. When it has changed I call ``watchers``."""
 
     def __init__(self, store: Store, clock: IReactorTime) -> None:
         self._store = store
@@ -36,6 +36,7 @@ class Directory:
         self._dids_of: Mapping[int, list[Did]] = {}
         self._keys: Mapping[str, ApiKey] = {}
         self._accesses: Mapping[str, ApiAccess] = {}
+        self.watchers: set[Callable[[], None]] = set()
         self._poll = LoopingCall(self._look)
         self._poll.clock = clock
         self._failing = False
@@ -119,6 +120,8 @@ class Directory:
         self._dids_of = owned
         self._keys = {form.key_hash: form for key in catalog.keys for form in _forms(key)}
         self._accesses = {access.username: access for access in catalog.accesses}
+        for changed in tuple(self.watchers):
+            changed()
 
 
 def _forms(key: ApiKey) -> Iterator[ApiKey]:

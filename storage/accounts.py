@@ -116,7 +116,8 @@ def add_key(
     expires_at: int | None = None,
     requests_per_minute: int | None = None,
 ) -> ApiKey:
-    """The key of this name, made or (when it was revoked) made anew.
+    """The key of this name, made or (when it was revoked) made anew: with an id of its own, so that nothing
+    of the one before is taken for its.
 
     A valid key of this name stays as it is: then ``key_hash`` of the result is not the one given.
     """
@@ -124,9 +125,8 @@ def add_key(
     row = connection.execute(query).first()
     if row is not None and row.revoked_at is None:
         return _api_key(row)
-    identifier = next_id() if row is None else row.id
     made = ApiKey(
-        identifier,
+        next_id(),
         account_id,
         name,
         prefix,
@@ -140,7 +140,7 @@ def add_key(
     if row is None:
         connection.execute(insert(api_key).values(values))
     else:
-        connection.execute(update(api_key).where(api_key.c.id == identifier).values(values))
+        connection.execute(update(api_key).where(api_key.c.id == row.id).values(values))
     bump_catalog(connection)
     return made
 

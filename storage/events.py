@@ -40,7 +40,6 @@ class Kind(StrEnum):
     MESSAGE_FAILED = "message.failed"
     MESSAGE_DELETED = "message.deleted"
     MESSAGE_RESTORED = "message.restored"
-    DELIVERY_PENDING = "delivery.pending"
     DELIVERY_DELIVERED = "delivery.delivered"
     DELIVERY_FAILED = "delivery.failed"
     CONVERSATION_READ = "conversation.read"
@@ -119,7 +118,7 @@ def message_added(message: MessageRecord) -> Write:
 
 
 def delivery_changed(delivery: DeliveryRecord, state: DeliveryState, now_ms: int) -> list[Write]:
-    """The delivery's state is now this (pending: it was tried and will be again)."""
+    """The delivery has ended in this state."""
     return record(delivery.account_id, Kind(f"delivery.{state.value}"), delivery.id, now_ms)
 
 

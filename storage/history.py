@@ -17,7 +17,8 @@ class Filter:
     """What is None does not narrow. Times are milliseconds since the Unix epoch; ``until_ms``
     itself is outside.
 
-    ``up_to_id`` leaves out what came after a message, so that "all" means what somebody saw.
+    ``up_to_id`` leaves out what came after a message, so that "all" means what somebody saw. With
+    ``deleted_after``, the id of a moment, what later deletions took is there as long as it is in the store.
     """
 
     direction: Direction | None = None
@@ -27,12 +28,13 @@ class Filter:
     since_ms: int | None = None
     until_ms: int | None = None
     up_to_id: int | None = None
+    deleted_after: int | None = None
 
     def conditions(self, account_id: int) -> list[ColumnElement[bool]]:
         """What selects these messages of the account, without those that are deleted."""
         found: list[ColumnElement[bool]] = [
             message.c.account_id == account_id,
-            message.c.deletion_id.is_(None),
+            self._in_sight(),
         ]
         for name in ("direction", "did", "peer", "leg"):
             value = getattr(self, name)
@@ -41,6 +43,12 @@ class Filter:
         if self.peer is not None and self.did is None:
             found.append(message.c.did.in_(_dids_of(account_id, self.peer)))
         return found + self._bounds()
+
+    def _in_sight(self) -> ColumnElement[bool]:
+        undeleted = message.c.deletion_id.is_(None)
+        # The id of a deletion says when it was begun.
+        after = self.deleted_after
+        return undeleted if after is None else undeleted | (message.c.deletion_id > after)
 
     def _bounds(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []

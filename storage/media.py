@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from storage.statements import Write, hot_insert
-from storage.tables import media
+from storage.tables import media, message
 
 _INSERT = hot_insert(media)
 
@@ -53,8 +53,8 @@ def places(
 
 
 def fetch(connection: Connection, token: str) -> tuple[str, bytes] | None:
-    """Type and octets of what has this token, of whichever account: the token is the right to have them."""
-    row = connection.execute(
-        select(media.c.content_type, media.c.content).where(media.c.token == token)
-    ).first()
+    """Type and octets of what has this token, of whichever account: the token is the right to have them. None
+    when its message is deleted, too."""
+    query = select(media.c.content_type, media.c.content).join(message, message.c.id == media.c.message_id)
+    row = connection.execute(query.where(media.c.token == token, message.c.deletion_id.is_(None))).first()
     return None if row is None or row.content is None else (row.content_type, row.content)

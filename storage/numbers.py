@@ -146,7 +146,7 @@ def catalog_version(connection: Connection) -> int:
 
 
 def bump_catalog(connection: Connection) -> None:
-    """Part of every transaction that changes what the catalog shows."""
+    """Part of every transaction that changes what the catalog shows, or what servers must hear of soon."""
     connection.execute(update(catalog).values(version=catalog.c.version + 1))
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from storage.accounts import user_record
+from storage.numbers import bump_catalog
 from storage.records import Session, User
 from storage.tables import session, user
 
@@ -39,14 +40,12 @@ def of_user(connection: Connection, account_id: int, user_id: int, now_ms: int) 
 
 def end_one(connection: Connection, account_id: int, user_id: int, session_id: str) -> bool:
     """Log him out there; was he logged in?"""
-    gone = delete(session).where(_of(account_id, user_id), session.c.id == session_id)
-    return connection.execute(gone).rowcount > 0
+    return _end(connection, _of(account_id, user_id), session.c.id == session_id) > 0
 
 
 def end_others(connection: Connection, account_id: int, user_id: int, kept_id: str) -> int:
     """Log him out everywhere else; how many log-ins that were."""
-    gone = delete(session).where(_of(account_id, user_id), session.c.id != kept_id)
-    return connection.execute(gone).rowcount
+    return _end(connection, _of(account_id, user_id), session.c.id != kept_id)
 
 
 def end_session(connection: Connection, session_id: str) -> None:
@@ -56,12 +55,20 @@ def end_session(connection: Connection, session_id: str) -> None:
 
 def end_sessions_of(connection: Connection, user_id: int) -> None:
     """Log a user out everywhere."""
-    connection.execute(delete(session).where(session.c.user_id == user_id))
+    _end(connection, session.c.user_id == user_id)
 
 
 def purge_expired(connection: Connection, now_ms: int) -> int:
     """Forget what has expired; how many there were."""
     return connection.execute(delete(session).where(session.c.expires_at <= now_ms)).rowcount
+
+
+def _end(connection: Connection, *which: ColumnElement[bool]) -> int:
+    """Servers hear of it as of a change of the catalog, and ask for the pages that are open."""
+    ended = connection.execute(delete(session).where(*which)).rowcount
+    if ended:
+        bump_catalog(connection)
+    return ended
 
 
 def _of(account_id: int, user_id: int) -> ColumnElement[bool]:

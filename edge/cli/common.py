@@ -20,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FAILED = 1
 MISUSED = 2
+CONFIG = ("-c", "--config")
 
 
 class Failed(click.ClickException):
@@ -46,10 +47,19 @@ class Misused(Failed):
 class Commands(click.Group):
     """A group whose commands may raise our own errors."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Group`."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise _too_early(error) or error from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group`."""
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            raise _too_early(error) or error from error
         except ConfigError as error:
             raise Misused(*map(str, error.problems)) from error
         except (Refused, Unavailable) as error:
@@ -58,11 +68,19 @@ class Commands(click.Group):
             raise Failed(str(error)) from error
 
 
+def _too_early(error: click.NoSuchOption) -> click.UsageError | None:
+    """Where the configuration is named, when somebody did so before the command."""
+    ctx = error.ctx
+    if error.option_name not in CONFIG or ctx is None or not isinstance(ctx.command, click.Group):
+        return None
+    sentence = f"{error.option_name} goes after the command: trunkline account add NAME -c FILE"
+    return click.UsageError(sentence, ctx)
+
+
 def config_option(command: F) -> F:
     """-c FILE, handed to the command as ``config_file``."""
     option = click.option(
-        "-c",
-        "--config",
+        *CONFIG,
         "config_file",
         type=click.Path(dir_okay=False, path_type=Path),
         default=Path("trunkline.toml"),

@@ -1,7 +1,8 @@
 """Which addresses an account's programs may come from: addresses, networks, wildcards, host names.
 
 Written as people write it, "203.0.113.7, 198.51.100.0/24 192.0.2.* home.example.net"; `ANYWHERE` among
-them stands for every address, and nothing at all for none.
+them stands for every address, `localhost` for those of this machine (RFC 6761, 6.3), and nothing at all for
+none.
 """
 
 import re
@@ -17,6 +18,8 @@ _NAME = re.compile(
     r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII
 )
 _OCTETS = 4
+_LOCALHOST = "localhost"
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 class NotAnAddress(ValueError):
@@ -46,11 +49,14 @@ NOBODY = AllowList(False, (), ())
 def read(written: str) -> AllowList:
     """Raises NotAnAddress."""
     words = [word for word in _SEPARATORS.split(written.strip().lower()) if word]
-    networks, names = [], []
+    networks: list[IPv4Network | IPv6Network] = []
+    names = []
     for word in words:
         network = None if word == ANYWHERE else _network(word)
         if network is not None:
             networks.append(network)
+        elif word == _LOCALHOST:
+            networks += _LOOPBACK
         elif _NAME.fullmatch(word):
             names.append(word)
         elif word != ANYWHERE:

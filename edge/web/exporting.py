@@ -4,6 +4,8 @@ Piece by piece, each read when the client has taken the one before: a slow clien
 connection to the store.
 """
 
+from dataclasses import replace
+
 import structlog
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
@@ -30,7 +32,8 @@ def as_file(form: Format) -> Header:
 @implementer(IPushProducer)
 class Export:
     """I write what the filter means, oldest first; ``account_id`` is whose. Give the filter an end
-    (``up_to_id``). A client that takes nothing for two minutes is cut off.
+    (``up_to_id``). What is deleted from now on is in it, until it is purged. A client that takes nothing for
+    two minutes is cut off.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class Export:
         self._clock = clock
         self._account_id = account_id
         self._form: Format = form
-        self._wanted = wanted
+        self._wanted = replace(wanted, deleted_after=store.ids.next())
         self._after: int | None = 0  # None: there is no more to read
         self._busy = False
         self._stalled: IDelayedCall | None = None

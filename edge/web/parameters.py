@@ -48,15 +48,34 @@ class Parameters:
 
 def read(request: EdgeRequest) -> Parameters:
     """Everything that a request says. Raises Unreadable."""
-    found = Parameters()
+    found = of_query(request)
     try:
-        if b"?" in request.uri:
-            _take(found, request.query)
         if request.method == b"POST":
             _take_body(found, request)
     except TooManyFields as error:
         raise Unreadable(str(error)) from error
     return found
+
+
+def of_query(request: EdgeRequest) -> Parameters:
+    """What stands in the address. Raises Unreadable."""
+    found = Parameters()
+    try:
+        if b"?" in request.uri:
+            _take(found, request.query)
+    except TooManyFields as error:
+        raise Unreadable(str(error)) from error
+    return found
+
+
+def option(request: EdgeRequest, wanted: bytes) -> bytes:
+    """What the Content-Type says after its media type (RFC 9110, 8.3.1); b"" when it does not."""
+    header = (request.requestHeaders.getRawHeaders(b"content-type") or [b""])[0]
+    for written in header.split(b";")[1:]:
+        name, _, value = written.partition(b"=")
+        if name.strip().lower() == wanted:
+            return value.strip().strip(b'"')
+    return b""
 
 
 def _take_body(found: Parameters, request: EdgeRequest) -> None:
@@ -115,13 +134,10 @@ def _take_part(found: Parameters, segment: MultipartSegment, content: bytes) -> 
 
 
 def _boundary(request: EdgeRequest) -> bytes:
-    header = (request.requestHeaders.getRawHeaders(b"content-type") or [b""])[0]
-    for option in header.split(b";")[1:]:
-        name, _, value = option.partition(b"=")
-        boundary = value.strip().strip(b'"')
-        if name.strip().lower() == b"boundary" and boundary:
-            return boundary
-    raise Unreadable("The form names no boundary.")
+    boundary = option(request, b"boundary")
+    if not boundary:
+        raise Unreadable("The form names no boundary.")
+    return boundary
 
 
 def _text(octets: bytes) -> str:

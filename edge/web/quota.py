@@ -33,12 +33,12 @@ class Quota:
 
     def take(self, access: ApiAccess, now_ms: int, wanted: int = 1) -> Deferred[int]:
         """How many of these may go. They count; `give_back` those that were not sent."""
-        if not access.per_day:
-            return succeed(wanted)
         at = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(access.timezone))
         known = self._days.get(access.account_id)
         if known is not None and known.day == at.date():
             return succeed(self._more(known, access, wanted))
+        if not access.per_day:
+            return succeed(wanted)  # the store counts them, should there be a limit later in the day
         midnight = datetime.combine(at.date(), time(), at.tzinfo)
         counting = self._store.read(
             usage.sent_since, access.account_id, LEGS, round(midnight.timestamp() * 1000)
@@ -48,7 +48,7 @@ class Quota:
     def give_back(self, access: ApiAccess, count: int = 1) -> None:
         """So many of those that were taken did not go."""
         known = self._days.get(access.account_id)
-        if known is not None and access.per_day:
+        if known is not None:
             known.sent = max(0, known.sent - count)
 
     def _begin(self, sent: int, access: ApiAccess, day: date, wanted: int) -> int:
@@ -58,6 +58,6 @@ class Quota:
         return self._more(known, access, wanted)
 
     def _more(self, known: _Day, access: ApiAccess, wanted: int) -> int:
-        taken = max(0, min(wanted, access.per_day - known.sent))
+        taken = max(0, min(wanted, access.per_day - known.sent)) if access.per_day else wanted
         known.sent += taken
         return taken

@@ -13,6 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from edge.directory import Directory
 from edge.web.request import EdgeRequest
 from edge.web.services import FeedReader
 from storage.events import Batch
@@ -31,7 +32,8 @@ Load = Callable[[Batch], Deferred[bytes] | bytes]
 class Stream:
     """I carry the feed to one reader. ``reader_name`` is for the log.
 
-    ``still_good`` is asked every 15 seconds whether he may go on, and may answer later.
+    ``still_good`` is asked whether he may go on, and may answer later: before anything is written, every 15
+    seconds, and when somebody knows that it may have changed (`ask`).
     """
 
     def __init__(
@@ -81,22 +83,29 @@ class Stream:
         """It is gone."""
         self._end()
 
+    # -- may he go on? ----------------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Something has changed: not in a quarter of a minute, now."""
+        if not self._ended:
+            # What cannot be asked is asked again before the next batch.
+            maybeDeferred(self._still_good).addCallbacks(self._judged, lambda _: None)
+
     def _keep_alive(self) -> Deferred[None] | None:
         """Proxies cut what says nothing; and who takes nothing for so long is cut off: he can come back."""
-        if self._paused_at is not None:
-            if self._clock.seconds() - self._paused_at > STALLED_SECONDS:
-                log.info("event_stream_stalled", key=self._name)
-                self._request.abort()
+        if self._paused_at is not None and self._clock.seconds() - self._paused_at > STALLED_SECONDS:
+            log.info("event_stream_stalled", key=self._name)
+            self._request.abort()
             return None
-        return maybeDeferred(self._still_good).addCallback(self._judged)
+        return maybeDeferred(self._still_good).addCallback(self._judged).addCallback(self._breathe)
 
     def _judged(self, good: bool) -> None:
-        if self._ended:
-            return
-        if good:
-            self._request.write(b":\n\n")
-        else:
+        if not good:
             self._finish()
+
+    def _breathe(self, _: None) -> None:
+        if not self._ended and self._paused_at is None:
+            self._request.write(b":\n\n")
 
     # -- the feed ---------------------------------------------------------------------------------
 
@@ -104,11 +113,18 @@ class Stream:
         if self._busy or self._ended or self._paused_at is not None:
             return
         self._busy = True
-        self._reader.next().addCallback(self._load).addCallbacks(self._write, self._not_read)
+        loading: Deferred[bytes] = self._reader.next().addCallback(self._load)
+        loading.addCallback(self._if_he_may).addCallbacks(self._write, self._not_read)
 
-    def _write(self, octets: bytes) -> None:
+    def _if_he_may(self, octets: bytes) -> Deferred[bytes | None]:
+        asking: Deferred[bool] = maybeDeferred(self._still_good)
+        return asking.addCallback(lambda good: octets if good else None)
+
+    def _write(self, octets: bytes | None) -> None:
         self._busy = False
-        if not self._ended:
+        if octets is None:
+            self._finish()
+        elif not self._ended:
             self._request.write(octets)
             # Not at once: a batch that is there already would be read on the stack of this one.
             self._clock.callLater(0, self._go_on)
@@ -126,8 +142,12 @@ class Stream:
         self._finish()
 
     def _finish(self) -> None:
-        if not self._ended:
-            self._end()
+        if self._ended:
+            return
+        self._end()
+        if self._paused_at is not None:
+            self._request.abort()  # what is written waits for him, and an end would wait behind it
+        else:
             self._request.unregisterProducer()
             self._request.finish()
 
@@ -136,3 +156,9 @@ class Stream:
         self._reader.close()
         if self._alive.running:
             self._alive.stop()
+
+
+def watched(directory: Directory, stream: Stream, request: EdgeRequest) -> None:
+    """A stream that will begin asks whether its reader may go on whenever the catalog has changed."""
+    directory.watchers.add(stream.ask)
+    request.notifyFinish().addBoth(lambda _: directory.watchers.discard(stream.ask))

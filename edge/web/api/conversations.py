@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from edge.web.api import views
-from edge.web.api.paths import number_in
+from edge.web.api.paths import number_in, spelled
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import IDENTIFIER, Many, Member, Null, Number, Record, Switch, Text, Whole, given
 from storage import conversations
@@ -75,10 +75,11 @@ def document(view: ConversationView, unread: AbstractSet[int]) -> dict[str, obje
 
 def listed(call: Call) -> Deferred[Reply]:
     """The one with the newest message first."""
-    given, rows = call.given, call.given["limit"]
+    rows = call.given["limit"]
+    wanted = {**call.given, "did": spelled(call, "did"), "limit": rows + 1}
 
     def read(conn: Connection, account_id: int) -> Reply:
-        found = conversations.page(conn, account_id, **{**given, "limit": rows + 1})
+        found = conversations.page(conn, account_id, **wanted)
         documents = _documents(conn, account_id, found[:rows])
         return Reply(200, {"conversations": documents, "more": len(found) > rows})
 

@@ -15,7 +15,7 @@ from edge.handlers.trial import Trial
 from edge.policy.numbers import destination
 from edge.web.api import views
 from edge.web.api.messages import nothing_more
-from edge.web.api.paths import number_in
+from edge.web.api.paths import in_e164, number_in
 from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import (
@@ -170,7 +170,7 @@ def test(call: Call) -> Deferred[Reply]:
     did = services.directory.did(_number(call))
     if did is None or did.account_id != call.account_id or name not in registry.installed().kinds:
         raise call.missing()
-    trying = services.trials.begin(did, name, call.given["from"], call.given["text"])
+    trying = services.trials.begin(did, name, in_e164(call, call.given["from"]), call.given["text"])
     if trying is None:
         detail = f"{name} is not set up for {did.number}, or can only be tried with a real message."
         raise Problem(409, "handler_not_testable", detail)

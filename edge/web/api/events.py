@@ -19,7 +19,7 @@ from edge.web.api.shapes import Choice, Many, Member, Record, Text
 from edge.web.api.underway import UnderWay
 from edge.web.headers import api_head
 from edge.web.services import FeedReader
-from edge.web.streams import Stream
+from edge.web.streams import Stream, watched
 from storage import told
 from storage.events import Batch, Cursor, Event, Kind
 from storage.records import DeliveryRecord
@@ -62,7 +62,9 @@ class Streams:
         if call.request.gone:
             reader.close()
         else:
-            stream(call, reader, self._access).begin(HEAD + self._access.lines(call.key))
+            following = stream(call, reader, self._access)
+            watched(call.services.directory, following, call.request)
+            following.begin(HEAD + self._access.lines(call.key))
 
     def routes(self) -> list[Route]:
         """The one."""

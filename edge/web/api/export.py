@@ -4,6 +4,7 @@ from twisted.internet.defer import Deferred
 
 from edge.web import exporting
 from edge.web.api.access import Access, origin_lines
+from edge.web.api.paths import spelled
 from edge.web.api.problems import Problem
 from edge.web.api.routes import Call, Reply, Route
 from edge.web.api.shapes import Choice, Member, Moment, Number, Record
@@ -46,8 +47,8 @@ class Exports:
         given, services = call.given, call.services
         wanted = Filter(
             direction=given["direction"],
-            did=given["did"],
-            peer=given["peer"],
+            did=spelled(call, "did"),
+            peer=spelled(call, "peer"),
             since_ms=given["since"],
             until_ms=given["until"],
             up_to_id=newest,

@@ -1,5 +1,6 @@
 """/v1/keys: the account's API keys. A token is shown when it is made, and never again."""
 
+import math
 from typing import Any
 
 from sqlalchemy import Connection
@@ -82,7 +83,9 @@ def listed(call: Call) -> Deferred[Reply]:
 def add(call: Call) -> Deferred[Reply]:
     """201; 409 when there is a valid key of this name."""
     given, services, account_id = call.given, call.services, call.account_id
-    _may_give(call.key, given["scopes"])
+    beyond = _beyond(call.key, given["scopes"])
+    if beyond:
+        raise Problem(403, "scope_missing", f"{beyond}, so it makes no key that is.", "scopes")
     now_ms, token = services.wall_ms(), new_token()
     if given["expires_at"] is not None and given["expires_at"] <= now_ms:
         raise Problem(422, "time_invalid", "'expires_at' is over already.", "expires_at")
@@ -110,15 +113,18 @@ def add(call: Call) -> Deferred[Reply]:
 
 
 def rotate(call: Call) -> Deferred[Reply]:
-    """A new token under the same id; the one before is good for a while."""
+    """A new token under the same id; the one before is good for a while, but not to rotate the key again: who
+    found it could keep it for himself that way."""
     identity, services, account_id = identifier(call), call.services, call.account_id
     token = new_token()
     until_ms = services.wall_ms() + call.given["keep_hours"] * HOUR_MS
 
     def change(conn: Connection) -> ApiKey:
         held = accounts.get_key(conn, account_id, identity)
-        if held is not None:
-            _may_give(call.key, held.scopes.split())
+        if held is not None and held.id == call.key.id and held.key_hash != call.key.key_hash:
+            detail = "This token was replaced by a newer one: only that one rotates the key."
+            raise Problem(403, "token_replaced", detail, "Authorization")
+        _within(call, held, "rotates")
         return accounts.rotate_key(conn, account_id, identity, prefix_of(token), token_hash(token), until_ms)
 
     return call.write("key.rotate", identity, change).addCallback(_shown, call, token, 200)
@@ -129,12 +135,7 @@ def revoke(call: Call) -> Deferred[Reply]:
     identity, services, account_id = identifier(call), call.services, call.account_id
 
     def change(conn: Connection) -> None:
-        held = accounts.get_key(conn, account_id, identity)
-        if held is None:
-            raise NotFound(MISSING[1])
-        if held.scopes == EVERYTHING != call.key.scopes:
-            detail = "Only a key that is good for everything revokes one that is."
-            raise Problem(403, "scope_missing", detail)
+        held = _within(call, accounts.get_key(conn, account_id, identity), "revokes")
         accounts.revoke_key(conn, account_id, held.name, services.wall_ms())
 
     return (
@@ -148,12 +149,37 @@ def _all(conn: Connection, account_id: int) -> list[ApiKey]:
     return accounts.list_keys(conn, account_id)
 
 
-def _may_give(key: ApiKey, scopes: list[str]) -> None:
-    """Nobody makes a key that may do more than his own."""
+def _beyond(key: ApiKey, scopes: list[str]) -> str:
+    """Nobody makes a key that may do more than his own: what his is not good for, "" for nothing."""
     beyond = [] if key.scopes == EVERYTHING else sorted(set(scopes) - set(key.scopes.split()))
+    return f"This key is not good for {', '.join(beyond)}" if beyond else ""
+
+
+def _within(call: Call, held: ApiKey | None, does: str) -> ApiKey:
+    """Nor does anybody get hold of one, or take it away: the key, if it may not do more, more often or for
+    longer than the one that asks. Raises Problem, NotFound."""
+    if held is None:
+        raise NotFound(MISSING[1])
+    asking = call.key
+    beyond = _beyond(asking, held.scopes.split())
     if beyond:
-        detail = f"This key is not good for {', '.join(beyond)}, so it makes no key that is."
-        raise Problem(403, "scope_missing", detail, "scopes")
+        raise Problem(403, "scope_missing", f"{beyond}, so it {does} no key that is.", "Authorization")
+    if asking.expires_at is not None and (held.expires_at is None or held.expires_at > asking.expires_at):
+        detail = (
+            f"This key is good until {views.iso(asking.expires_at)}, so it {does} none that lasts longer."
+        )
+        raise Problem(403, "key_exceeds", detail, "Authorization")
+    most = _per_minute(call, asking)
+    if _per_minute(call, held) > most:
+        detail = f"This key may make {most:.0f} requests a minute, so it {does} none that may make more."
+        raise Problem(403, "key_exceeds", detail, "Authorization")
+    return held
+
+
+def _per_minute(call: Call, key: ApiKey) -> float:
+    """Requests; without a limit of its own a key has the server's."""
+    own = key.requests_per_minute
+    return (call.services.config.http.requests_per_minute if own is None else own) or math.inf
 
 
 def _end_of(key: ApiKey, wanted: int | None) -> int | None:
@@ -163,12 +189,11 @@ def _end_of(key: ApiKey, wanted: int | None) -> int | None:
 
 
 def _limit_of(call: Call, wanted: int | None) -> int | None:
-    """Nor one that may ask more often: without a limit of its own a key has the server's."""
-    own = call.key.requests_per_minute
-    most = call.services.config.http.requests_per_minute if own is None else own
-    if not most or (wanted is None and own is None):
+    """Nor one that may ask more often."""
+    most = _per_minute(call, call.key)
+    if most == math.inf or (wanted is None and call.key.requests_per_minute is None):
         return wanted
-    return min(most, wanted or most)
+    return round(min(most, wanted or most))
 
 
 def _shown(key: ApiKey, call: Call, token: str, status: int) -> Deferred[Reply]:
@@ -216,7 +241,7 @@ def routes() -> list[Route]:
             do=rotate,
             takes=ROTATE,
             gives={200: MADE},
-            refuses={409: ("conflict",)},
+            refuses={403: ("token_replaced", "key_exceeds"), 409: ("conflict",)},
             **one,
         ),
         Route(
@@ -226,6 +251,7 @@ def routes() -> list[Route]:
             summary="Revoke a key",
             do=revoke,
             gives={204: None},
+            refuses={403: ("key_exceeds",)},
             **one,
         ),
     ]

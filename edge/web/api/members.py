@@ -18,21 +18,26 @@ _IDENTIFIER = re.compile(r"[0-9]{1,16}", re.ASCII)
 NO_NAMES = frozenset[str]()
 
 
-def members(request: EdgeRequest) -> tuple[dict[str, object], frozenset[str]]:
-    """Every member by name, and the names of those that came as text.
+def members(
+    request: EdgeRequest, lists: frozenset[str] = NO_NAMES
+) -> tuple[dict[str, object], frozenset[str]]:
+    """Every member by name, and the names of those that came as text. One of ``lists`` that is written more
+    than once has all that was written.
 
     Raises Problem for a body that is no JSON object.
     """
     found: dict[str, object] = {}
     written = NO_NAMES
     body = request.body
+    if body:
+        _is_plain(request)
     if body and request.content_type == FORM and not body.lstrip().startswith(b"{"):
-        found = _of_form(body)
+        found = _of_form(body, lists)
         written = frozenset(found)
     elif body:
-        found = _of_json(body, request)
+        found = _of_json(body)
     if b"?" in request.uri:
-        asked = _of_form(request.query)
+        asked = _of_form(request.query, lists)
         for name, value in asked.items():
             if name in found:
                 raise _twice(name, "is in the query and in the body.")
@@ -48,14 +53,17 @@ def parse_identifier(written: object) -> int | None:
     return int(written)
 
 
-def _of_form(octets: bytes) -> dict[str, object]:
+def _of_form(octets: bytes, lists: frozenset[str]) -> dict[str, object]:
     found: dict[str, object] = {}
     try:
         for name, values in parse_fields(octets).items():
             key = name.decode()
-            if len(values) > 1:
+            if len(values) == 1:
+                found[key] = values[0].decode()
+            elif key in lists:
+                found[key] = [value.decode() for value in values]
+            else:
                 raise _twice(key, f"is given {len(values)} times.")
-            found[key] = values[0].decode()
     except TooManyFields as error:
         raise Problem(400, "too_many_fields", str(error)) from error
     except UnicodeDecodeError:
@@ -64,11 +72,11 @@ def _of_form(octets: bytes) -> dict[str, object]:
     return found
 
 
-def _of_json(body: bytes, request: EdgeRequest) -> dict[str, object]:
+def _of_json(body: bytes) -> dict[str, object]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _not_json(request, error) from error
+        raise _not_json(error) from error
     if not isinstance(document, dict):
         detail = f"The body must be one JSON object, not {json_type(document)}."
         raise Problem(400, "not_an_object", detail)
@@ -94,14 +102,18 @@ def _each_once(pairs: list[tuple[str, object]]) -> None:
         seen.add(name)
 
 
-def _not_json(request: EdgeRequest, error: orjson.JSONDecodeError) -> Problem:
-    """Why the body cannot be read, in the words that help most."""
-    encoding = request.requestHeaders.getRawHeaders(b"content-encoding")
-    if encoding:
-        return Problem(415, "encoding_unsupported", "Send the body uncompressed.", "Content-Encoding")
+def _is_plain(request: EdgeRequest) -> None:
+    """Raises Problem for a body that says that it is packed."""
+    encodings = request.requestHeaders.getRawHeaders(b"content-encoding")
+    if encodings and any(encoding.strip().lower() != b"identity" for encoding in encodings):
+        raise Problem(415, "encoding_unsupported", "Send the body uncompressed.", "Content-Encoding")
     if request.content_type.startswith(b"multipart/"):
         detail = "Send application/json or application/x-www-form-urlencoded."
-        return Problem(415, "type_unsupported", detail, "Content-Type")
+        raise Problem(415, "type_unsupported", detail, "Content-Type")
+
+
+def _not_json(error: orjson.JSONDecodeError) -> Problem:
+    """Why the body cannot be read, in the words that help most."""
     if "not valid UTF-8" in error.msg:
         return Problem(400, "not_utf8", "The body is not UTF-8.")
     if "surrogate" in error.msg:

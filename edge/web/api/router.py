@@ -76,7 +76,7 @@ class Router(Resource):
             return more + access.lines(key) if route.scope else more
 
         try:
-            found, written = members(request)
+            found, written = members(request, route.takes.lists)
             path = _named(route, request.path) if "{" in route.path else {}
             given = route.takes.members_of(found, written)
             reply = route.do(Call(self.services, request, route, key, path, given, access.charge))

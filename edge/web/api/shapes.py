@@ -231,9 +231,10 @@ class Many:
     code: str = "value_invalid"
 
     def read(self, value: object, field: str, written: bool) -> list[Any]:
-        """Every member. In a query it is one value, members separated by commas."""
-        if written and isinstance(value, str):
-            value = [item for item in value.split(",") if item]
+        """Every member. In a query it is a value or several, members separated by commas."""
+        if written:
+            values: Any = [value] if isinstance(value, str) else value
+            value = [item for one in values for item in one.split(",") if item]
         if not isinstance(value, list):
             raise _wrong_type(field, "an array", value)
         if len(value) < self.low or (self.high is not None and len(value) > self.high):
@@ -332,15 +333,18 @@ class Member:
 class Record:
     """An object with known members; others are refused, so that a typing error does not pass unnoticed.
 
-    One with a ``name`` is described once, under that name.
+    One with a ``name`` is described once, under that name. ``lists`` are those members that are arrays.
     """
 
     members: tuple[Member, ...]
     name: str = ""
+    lists: frozenset[str] = field(init=False, repr=False)
     _known: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_known", frozenset(member.name for member in self.members))
+        lists = frozenset(member.name for member in self.members if isinstance(member.shape, Many))
+        object.__setattr__(self, "lists", lists)
 
     def read(self, value: object, field: str, written: bool) -> dict[str, Any]:
         """Every member by name, None where it is not there; those that are written are in ``written``."""

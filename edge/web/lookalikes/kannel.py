@@ -17,7 +17,7 @@ from edge.web import parameters
 from edge.web.lookalikes.base import BAD_REQUEST, Answer, LookAlike, Visit, Wrong
 from edge.web.parameters import Parameters
 from edge.web.program import PLAIN
-from edge.web.request import EdgeRequest
+from edge.web.request import FORM, EdgeRequest
 
 PATH = b"/cgi-bin/sendsms"
 ACCEPTED = 202
@@ -42,6 +42,11 @@ CHARSETS = {
 HEADER = b"x-kannel-"
 MAX_URL = 2_000
 BODIES = (b"text/plain", b"application/octet-stream")
+UNSAID = (b"", FORM)
+FIELDS = frozenset(
+    (b"username", b"user", b"password", b"pass", b"from", b"to", b"text", b"charset", b"coding", b"udh")
+)
+"""What a form has that is one; without any of them it can send nothing."""
 
 # Kannel's words, for what goes wrong here.
 WORDS = {
@@ -77,13 +82,17 @@ class SendSms(LookAlike):
 
     def read(self, request: EdgeRequest) -> Parameters:
         """The query, and of a POST the headers and the body."""
-        found = parameters.read(request)
+        bare = request.method == b"POST" and _is_text(request)
+        found = parameters.of_query(request) if bare else parameters.read(request)
         for name, values in request.requestHeaders.getAllRawHeaders():
             if name.lower().startswith(HEADER):
                 key = name[len(HEADER) :].lower().decode("latin-1")
                 found.values[key] = values[-1].decode("utf-8", "surrogateescape")
-        if request.method == b"POST" and request.content_type in BODIES:
+        if bare and request.body:
             found.values["text"] = request.body.decode("utf-8", "surrogateescape")
+            charset = parameters.option(request, b"charset").decode("latin-1")
+            if charset:
+                found.values.setdefault("charset", charset)
         return found
 
     def answer(self, visit: Visit) -> Deferred[Answer]:
@@ -123,6 +132,14 @@ class SendSms(LookAlike):
         """See `LookAlike`."""
         words = WORDS.get(wrong.reason) or wrong.sentence
         return Answer(wrong.status, words.encode())
+
+
+def _is_text(request: EdgeRequest) -> bool:
+    """Is the body the text itself? Tools call it a form without being told to (curl), or nothing at all: it
+    is one when it has a parameter of ours."""
+    if request.content_type not in UNSAID:
+        return request.content_type in BODIES
+    return FIELDS.isdisjoint(pair.partition(b"=")[0] for pair in request.body.split(b"&"))
 
 
 def _told(outcomes: Sequence[Accepted | Exception], receivers: list[str], unreadable: list[str]) -> Answer:

@@ -16,7 +16,7 @@ from edge.web.pages.portal import Portal
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from edge.web.services import FeedReader
-from edge.web.streams import Stream
+from edge.web.streams import Stream, watched
 from storage import told
 from storage.events import Batch, Cursor, Event
 from storage.told import OF_DELIVERIES, Subjects
@@ -75,7 +75,9 @@ def _stream(portal: Portal, visitor: Visitor, reader: FeedReader, request: EdgeR
         return reading.addCallback(lambda found: written(batch, found))
 
     good = partial(portal.sessions.still_good, visitor)
-    Stream(request, reader, services.reactor, load, good, visitor.actor).begin(HEAD)
+    stream = Stream(request, reader, services.reactor, load, good, visitor.actor)
+    watched(services.directory, stream, request)
+    stream.begin(HEAD)
 
 
 def written(batch: Batch, found: Subjects) -> bytes:

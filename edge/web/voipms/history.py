@@ -13,7 +13,7 @@ from edge.web.voipms import answers, times
 from edge.web.voipms.call import Call
 from edge.web.voipms.rows import Page, Rows
 from edge.web.voipms.sending import without_links
-from edge.web.voipms.statuses import Rejected
+from edge.web.voipms.statuses import SENTENCES, Rejected
 from edge.web.voipms.times import Face
 from storage import deletion, texts
 from storage.history import Filter
@@ -242,7 +242,9 @@ def _links(services: WebServices, places: tuple[MediaPlace, ...]) -> list[str]:
 
 
 def _delete(call: Call, missing: str, invalid: str) -> Deferred[bytes]:
-    identity = parse_identifier(call.parameters.required("id", missing))
+    if not call.parameters.text("id"):
+        raise Rejected(missing, SENTENCES["missing_id"])
+    identity = parse_identifier(call.parameters.text("id"))
     if identity is None:
         raise Rejected(invalid)
     store = call.services.store

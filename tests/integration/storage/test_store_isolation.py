@@ -68,7 +68,7 @@ def given(connection: Connection, caller: Customer, subject: Customer) -> dict[s
         "digits": PEER[-4:],
         "events": [
             Event(1, 0, subject.account.id, "message.received", subject.received.id, NOW),
-            Event(2, 0, subject.account.id, "delivery.pending", subject.pending.id, NOW),
+            Event(2, 0, subject.account.id, "delivery.failed", subject.pending.id, NOW),
         ],
         "first_id": 0,
         "entry_id": subject.contact.id,

@@ -17,6 +17,7 @@ from edge.policy.allow_list import NOBODY, NotAnAddress, normal, read
         ("0.0.0.0", ["192.0.2.1", "2001:db8::1"], []),
         ("192.0.2.1, 0.0.0.0", ["203.0.113.1"], []),
         ("", [], ["192.0.2.1", "0.0.0.0"]),
+        ("Localhost 192.0.2.1", ["127.0.0.1", "127.1.2.3", "::1", "192.0.2.1"], ["128.0.0.1", "::2"]),
         ("home.example.net", [], ["192.0.2.1"]),
     ],
 )
@@ -32,7 +33,7 @@ def test_names_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["192.0.2.256", "192.0.2.1/33", "1.2.3.4.5", "*", "a_b.example.net", "localhost", "-"]
+    "word", ["192.0.2.256", "192.0.2.1/33", "1.2.3.4.5", "*", "a_b.example.net", "localhosts", "-"]
 )
 def test_what_is_no_address(word: str) -> None:
     with pytest.raises(NotAnAddress, match=r".+"):

@@ -353,3 +353,16 @@ def test_the_console_listens_to_nothing_but_loopback(
     refused = run("check-config", "-c", str(config), exit_code=2)
     assert f"console.{way}" in refused.stderr
     assert "loopback" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("-c", "x.toml", "account", "add", "acme"), ("account", "--config=x.toml", "add", "acme")]
+)
+def test_where_the_configuration_is_named(run: Run, words: tuple[str, ...]) -> None:
+    assert "goes after the command: trunkline account add NAME -c FILE" in run(*words, exit_code=2).output
+
+
+def test_other_words_that_are_no_options(run: Run) -> None:
+    for words in (("-x",), ("account", "-x"), ("demo", "-c", "x.toml")):
+        said = run(*words, exit_code=2).output
+        assert ("No such option" in said, "goes after" in said) == (True, False), words

@@ -286,6 +286,18 @@ def test_messages_a_day(world: World) -> None:
     assert world.call("sendSMS", **parameters)["status"] == "success"
 
 
+def test_what_is_sent_while_there_is_no_limit_counts_when_there_is_one_again(world: World) -> None:
+    parameters = {"did": "2025550100", "dst": "2025550199", "message": "x"}
+
+    def sends(per_day: int, times: int) -> list[str]:
+        world.access(per_day=per_day)
+        return [world.call("sendSMS", **parameters)["status"] for _ in range(times)]
+
+    assert sends(2, 1) == ["success"]
+    assert sends(0, 3) == ["success"] * 3
+    assert sends(5, 2) == ["success", "limit_reached"]
+
+
 def test_what_was_not_sent_does_not_count(world: World) -> None:
     world.access(per_day=1)
     parameters: dict[str, Any] = {"did": "2025550100", "dst": "2025550199", "message": "x"}

@@ -100,6 +100,45 @@ def test_kannel_by_post(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "more", "body"),
+    [
+        ("", {}, "Grüße & Küsse=2+2 %41".encode()),
+        ("application/x-www-form-urlencoded", {}, "Grüße & Küsse=2+2 %41".encode()),
+        ("text/plain; charset=ISO-8859-1", {}, "Grüße & Küsse=2+2 %41".encode("latin-1")),
+        ('text/plain; Charset="ISO-8859-1"', {}, "Grüße & Küsse=2+2 %41".encode("latin-1")),
+        ("text/plain; charset=UTF-8", {"X-Kannel-Coding": "2"}, "Grüße & Küsse=2+2 %41".encode()),
+        ("text/plain; charset=ascii", {"X-Kannel-Charset": "UTF-8"}, "Grüße & Küsse=2+2 %41".encode()),
+        ("application/octet-stream", {"X-Kannel-Coding": "2"}, "Grüße & Küsse=2+2 %41".encode("utf-16-be")),
+    ],
+)
+def test_kannels_body_is_the_text_whatever_it_is_called(
+    world: World, kind: str, more: dict[str, str], body: bytes
+) -> None:
+    headers = {
+        "Content-Type": kind,
+        "X-Kannel-Username": "demo",
+        "X-Kannel-Password": PASSWORD,
+        "X-Kannel-From": DID,
+        "X-Kannel-To": "+12025550199",
+        **more,
+    }
+    assert said(world.send(request("POST", KANNEL, body, headers))) == (202, "0: Accepted for delivery")
+    assert [row[3] for row in sent(world)] == ["Grüße & Küsse=2+2 %41"]
+
+
+def test_kannels_form_is_a_form_without_its_text_too(world: World) -> None:
+    query = f"{KANNEL}?from=%2B12025550100&to=12025550199"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = world.send(request("POST", query, b"username=demo&password=api+password", form))
+    assert said(reply) == (400, "Empty text not allowed, rejected."), "nobody is sent a password"
+    reply = world.send(request("POST", f"{query}&text=hi", b"username=demo&password=api+password", form))
+    assert reply.status == 202
+    unreadable = {**form, "Content-Type": "text/plain; charset=klingon"}
+    reply = world.send(request("POST", f"{query}&username=demo&password=api+password", b"x", unreadable))
+    assert said(reply) == (400, "Charset or body misformed, rejected")
+
+
+@pytest.mark.parametrize(
     ("octets", "charset", "coding"),
     [
         ("Gr%FC%DFe", "ISO-8859-1", "0"),

@@ -11,7 +11,7 @@ from edge.config import HTTPConfig
 from edge.web.voipms.history import PAGE
 from edge.web.voipms.rows import STALLED_SECONDS
 from storage import deletion, messages, removal
-from storage.ids import EPOCH_MS
+from storage.ids import EPOCH_MS, time_of
 from storage.records import MessageFlag, MessageRecord, PartState
 from storage.testing import InlineStore
 from tests.deferreds import success
@@ -302,10 +302,23 @@ def test_what_was_deleted_is_gone_from_every_list_and_its_media_with_it(world: W
     assert world.call("getMMS")["status"] == "no_sms"
     assert world.call("getMMS", mms=answer["mms"])["status"] == "no_sms"
     assert world.call("getMediaMMS", id=answer["mms"])["status"] == "invalid_id"
+    assert world.send(request("GET", urlsplit(link).path, b"", {})).status == 404, "before it is purged, too"
+    with world.store.engine.transaction() as conn:
+        (taken,) = conn.exec_driver_sql("SELECT deletion_id FROM message").scalars()
+        assert deletion.undo(conn, world.account.id, taken, time_of(taken)) == 1
+    assert world.send(request("GET", urlsplit(link).path, b"", {})).status == 200
+    assert world.call("deleteMMS", id=answer["mms"])["status"] == "success"
     with world.store.engine.transaction() as conn:
         conn.exec_driver_sql("UPDATE part SET state = 'delivered'")
         assert deletion.purge(conn, NOW + 10 * 365 * 86_400_000) == 1
     assert world.send(request("GET", urlsplit(link).path, b"", {})).status == 404
+
+
+def test_what_is_missing_is_named(world: World) -> None:
+    assert world.call("deleteSMS") == {"status": "missing_sms", "message": "id is missing."}
+    assert world.call("deleteMMS") == {"status": "missing_id", "message": "id is missing."}
+    told = {"status": "missing_sms", "message": "The message is missing."}
+    assert world.call("sendSMS", **SEND) == told
 
 
 def test_who_is_erased_has_no_media_either(world: World) -> None:

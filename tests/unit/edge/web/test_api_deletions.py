@@ -63,6 +63,18 @@ def test_a_member_that_is_missing_does_not_mean_everything(scene: Scene, matchin
     assert scene.call("POST", "/v1/messages/delete", asked).json["messages"] == 1
 
 
+def test_a_conversation_without_messages_is_there_for_all_or_for_none(scene: Scene) -> None:
+    scene.message(peer=BOB)
+    path = f"/v1/conversations/{DID}/{BOB}"
+    for count in (1, 0):
+        assert scene.call("GET", path).status == 200
+        gone = scene.call("DELETE", path)
+        assert (gone.status, gone.json["messages"]) == (200, count)
+    with scene.store.engine.transaction() as conn:
+        assert deletion.purge(conn, time_of(gone.json["id"]) + UNDO_MS + 60_000) == 1
+    assert [scene.call(method, path).status for method in ("GET", "DELETE")] == [404, 404]
+
+
 def test_a_conversation_goes_and_comes_back(scene: Scene) -> None:
     scene.message(peer=BOB)
     stays = scene.message().id

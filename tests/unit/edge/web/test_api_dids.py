@@ -106,6 +106,12 @@ def test_a_handler_is_tried_and_nothing_is_stored(scene: Scene, webhook: Webhook
         assert conn.scalar(select(func.count()).select_from(delivery)) == 0
 
 
+def test_its_sender_may_be_spelled_as_at_home(scene: Scene, webhook: Webhook) -> None:
+    set_up(scene)
+    assert scene.call("POST", TEST, {"from": "(202) 555-0150"}).status == 200
+    assert webhook.jobs[0].message.peer == "+12025550150"
+
+
 def test_a_handler_that_fails_its_test(scene: Scene, webhook: Webhook) -> None:
     set_up(scene)
     webhook.answer = Retry("http_error", 5.0, 500, "oops")

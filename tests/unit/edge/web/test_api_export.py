@@ -87,6 +87,25 @@ def test_piece_by_piece_and_what_comes_meanwhile_is_not_in_it(scene: Scene) -> N
     assert [json.loads(line)["id"] for line in reply.text.splitlines()] == stored
 
 
+@pytest.mark.parametrize("path", ["/v1/export", "/messages/export.csv"])
+def test_what_is_deleted_meanwhile_is_in_it(scene: Scene, path: str) -> None:
+    gone, *_, last = many(scene, 2 * export.BATCH + 1)
+    assert scene.call("DELETE", f"/v1/messages/{gone}").status == 204
+    link = scene.link()
+    cookie = "; ".join(f"{name}={value}" for name, value in scene.member().cookies.items())
+    link.send(request("GET", path, b"", {"Authorization": f"Bearer {TOKEN}", "Cookie": cookie}))
+    assert str(last) not in link.transport.value().decode()
+    everything = {"matching": {"all": True}, "confirm": True}
+    assert scene.call("POST", "/v1/messages/delete", everything).json["messages"] == 2 * export.BATCH
+    while not link.transport.value().endswith(b"\r\n0\r\n\r\n"):
+        scene.time.advance(0.01)
+    (reply,) = link.replies()
+    lines = reply.text.splitlines()
+    assert (len(lines) - path.endswith("csv"), str(gone) in reply.text) == (2 * export.BATCH, False)
+    assert str(last) in lines[-1]
+    assert not scene.call("GET", "/v1/messages").json["messages"]
+
+
 def test_a_client_that_takes_nothing_is_read_nothing_for_and_cut_off(scene: Scene) -> None:
     many(scene, 2 * export.BATCH)
     link = asking(scene)

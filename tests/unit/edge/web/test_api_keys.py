@@ -96,6 +96,45 @@ def test_after_a_rotation_both_tokens_are_good_for_a_while(scene: Scene) -> None
     assert scene.call("POST", f"/v1/keys/{key['id']}/rotate", {}).status == 409
 
 
+def test_a_token_that_was_replaced_rotates_nothing(scene: Scene) -> None:
+    key = made(scene, scopes=["*"])
+    rotate, old = f"/v1/keys/{key['id']}/rotate", key["token"]
+    fresh = scene.call("POST", rotate, {"keep_hours": 1}, token=old).json["token"]
+    lasting = f"/v1/keys/{made(scene, name='lasting')['id']}/rotate"
+    for asked, code in ((rotate, "token_replaced"), (lasting, "key_exceeds")):
+        reply = scene.call("POST", asked, {"keep_hours": 0}, token=old)
+        assert (reply.status, reply.json["code"]) == (403, code)
+    assert scene.call("DELETE", f"/v1/keys/{key['id']}", token=old).status == 403
+    for token in (old, fresh):
+        assert scene.call("GET", "/v1/messages", token=token).status == 200
+    assert scene.call("POST", rotate, {}, token=fresh).status == 200
+
+
+def test_nobody_rotates_or_revokes_a_key_that_may_do_more(inline_store: InlineStore, time: Time) -> None:
+    scene = Scene(inline_store, time, http=HTTPConfig(requests_per_minute=60))
+    soon, later = (iso(time.wall_ms() + hours * 3_600_000) for hours in (1, 2))
+    keys: dict[str, Any] = {"scopes": ["keys:write"]}
+    clerk = made(scene, name="clerk", **keys, requests_per_minute=50, expires_at=later)
+    limits: dict[str, Any] = {"requests_per_minute": 50, "expires_at": later}
+    others = {
+        "reads": ("scope_missing", {"scopes": ["messages:read"], **limits}),
+        "whole": ("scope_missing", {"scopes": ["*"], **limits}),
+        "often": ("key_exceeds", {**keys, **limits, "requests_per_minute": 51}),
+        "usual": ("key_exceeds", {**keys, "expires_at": later}),
+        "free": ("key_exceeds", {**keys, **limits, "requests_per_minute": 0}),
+        "lasts": ("key_exceeds", {**keys, "requests_per_minute": 50}),
+    }
+    for name, (code, more) in others.items():
+        path = f"/v1/keys/{made(scene, name=name, **more)['id']}"
+        for method, asked in (("POST", f"{path}/rotate"), ("DELETE", path)):
+            reply = scene.call(method, asked, {} if method == "POST" else None, token=clerk["token"])
+            assert (reply.status, reply.json["code"]) == (403, code), (name, method)
+    less: dict[str, Any] = {"name": "less", **keys, "requests_per_minute": 5, "expires_at": soon}
+    for path in (f"/v1/keys/{made(scene, **less)['id']}", f"/v1/keys/{clerk['id']}"):
+        token = scene.call("POST", f"{path}/rotate", {}, token=clerk["token"]).json["token"]
+        assert scene.call("DELETE", path, token=token).status == 204
+
+
 def test_its_last_use_is_noted_once_a_minute(scene: Scene) -> None:
     def last() -> int | None:
         with scene.store.engine.snapshot() as conn:
@@ -118,6 +157,22 @@ def test_a_name_is_taken_until_its_key_is_revoked(scene: Scene) -> None:
     assert (again.status, again.json["code"]) == (409, "key_exists")
     scene.call("DELETE", f"/v1/keys/{key['id']}")
     assert made(scene, scopes=["*"])["scopes"] == ["*"]
+
+
+def test_a_key_made_anew_is_another(scene: Scene) -> None:
+    def send(token: str) -> int:
+        reply = scene.call("POST", "/v1/messages", GOOD, token=token, **{"Idempotency-Key": "order-1"})
+        assert (reply.status, "idempotent-replayed" in reply.headers) == (202, False)
+        return len(scene.outbox.drafts)
+
+    first = made(scene, scopes=["messages:send"])
+    assert send(first["token"]) == 1
+    scene.call("DELETE", f"/v1/keys/{first['id']}")
+    second = made(scene, scopes=["messages:send"])
+    assert send(second["token"]) == 2, "what the key before was answered is not its"
+    assert scene.call("DELETE", f"/v1/keys/{first['id']}").status == 404
+    ids = {key["id"] for key in scene.call("GET", "/v1/keys").json["keys"]}
+    assert ids & {first["id"], second["id"]} == {second["id"]}
 
 
 # -- limits -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from edge.web.api.shapes import Number
 from storage import deliveries, messages
 from storage.records import AttemptRecord, DeliveryState, MessageFlag, PartFlag, PartState
 from tests.samples import delivery_of
@@ -245,3 +246,23 @@ def test_numbers_in_filters_may_be_written_as_people_write_them(scene: Scene, wr
     path = f"/v1/conversations/2025550100/{query}"
     assert scene.call("GET", path).status == 200
     assert len(listed(scene, "?peer=BANK")) == 1
+
+
+def test_a_number_in_any_query_may_be_spelled_as_it_is_at_home(scene: Scene) -> None:
+    """Of every route that there is: the same answer for each spelling, and one that found something."""
+    peer = "+12025550150"
+    scene.message(peer=peer)
+    assert scene.call("POST", "/v1/opt-outs", {"peer": peer}).status == 201
+    asked = [
+        (route.path, member.name)
+        for route in scene.site.branches[b"v1"].table.routes  # type: ignore[attr-defined]
+        for member in route.takes.members
+        if route.method == "GET" and isinstance(member.shape, Number)
+    ]
+    assert {path.rpartition("/")[2] for path, _ in asked} >= {"messages", "export", "conversations", "usage"}
+    for path, name in asked:
+        nothing = scene.call("GET", f"{path}?{name}=12025550199").text
+        ten = {"did": DID, "peer": peer}[name].removeprefix("+1")
+        for spelling in (f"%2B1{ten}", f"+1{ten}", ten, f"({ten[:3]})%20{ten[3:6]}-{ten[6:]}"):
+            reply = scene.call("GET", f"{path}?{name}={spelling}")
+            assert (reply.status, reply.text != nothing) == (200, True), (path, name, spelling)

@@ -1,6 +1,7 @@
 """POST /v1/messages, and what every endpoint does with keys, methods and bodies."""
 
 import base64
+import json
 from urllib.parse import quote
 
 import pytest
@@ -217,6 +218,23 @@ def test_a_query_that_is_not_utf_8(scene: Scene) -> None:
 def test_a_body_that_is_packed(scene: Scene, header: str, value: str, code: str) -> None:
     reply = scene.call("POST", "/v1/messages", b"\x1f\x8b\x08", **{header: value})
     assert (reply.status, reply.json["code"], reply.json["field"]) == (415, code, header)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("Content-Encoding", "gzip", 415),
+        ("Content-Encoding", "identity", 202),
+        ("Content-Type", "multipart/form-data; boundary=x", 415),
+    ],
+)
+def test_what_is_said_of_the_body_counts_though_it_could_be_read(
+    scene: Scene, header: str, value: str, status: int
+) -> None:
+    for body in (json.dumps(GOOD).encode(), b"from=%2B12025550100&to=%2B447911123456&text=hi"):
+        kind = {"Content-Type": "application/x-www-form-urlencoded"} if body.startswith(b"f") else {}
+        reply = scene.call("POST", "/v1/messages", body, **{**kind, header: value})
+        assert reply.status == (status if header == "Content-Encoding" or not kind else 415)
 
 
 def test_what_the_pipeline_refuses(scene: Scene) -> None:

@@ -1,47 +1,14 @@
 """/live: the places of what changed, for the pages of one account."""
 
 import json
-from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
-
-from storage import events
-from storage.events import Batch, Cursor, Event
+from storage import accounts, events, users
+from storage.events import Cursor, Event
 from storage.testing import InlineStore
+from tests.deferreds import success
 from tests.unit.edge.conftest import Time
+from tests.unit.edge.web.feed import Feed
 from tests.unit.edge.web.harness import DID, PEER, Scene
-
-
-class Reader:
-    """Gives what it is told to give."""
-
-    def __init__(self) -> None:
-        self.cursor = Cursor(1, 0, 5)
-        self.waiting: Deferred[Batch] | None = None
-        self.closed = False
-
-    def next(self) -> Deferred[Batch]:
-        self.waiting = Deferred()
-        return self.waiting
-
-    def close(self) -> None:
-        self.closed = True
-
-    def give(self, *found: Event, gap: bool = False) -> None:
-        assert self.waiting is not None
-        self.waiting.callback(Batch(found, Cursor(1, 0, 9), gap))
-
-
-class Feed:
-    """One reader for whoever comes, and who that was."""
-
-    def __init__(self) -> None:
-        self.reader = Reader()
-        self.asked: list[tuple[Any, Any]] = []
-
-    def subscribe(self, account_id: int | None, cursor: Cursor | None = None) -> Deferred[Any]:
-        self.asked.append((account_id, cursor))
-        return succeed(self.reader)
 
 
 class Listening:
@@ -98,6 +65,33 @@ def test_the_stream_ends_with_the_log_in(inline_store: InlineStore, time: Time) 
     time.advance(16)
     assert feed.reader.closed
     assert listening.link.closing()
+
+
+def test_nothing_is_said_once_the_log_in_has_ended(inline_store: InlineStore, time: Time) -> None:
+    scene, feed = scene_of(inline_store, time)
+    listening = Listening(scene)
+    listening.said()
+    assert listening.member.fill("/new", "/logout").status == 303
+    message = scene.message()
+    feed.reader.give(Event(6, 0, scene.account.id, events.Kind.MESSAGE_RECEIVED, message.id, 1))
+    assert str(message.id) not in listening.said()
+    assert listening.link.closing()
+
+
+def test_the_stream_of_a_user_who_is_removed_ends_at_once(inline_store: InlineStore, time: Time) -> None:
+    scene, feed = scene_of(inline_store, time)
+    with scene.store.engine.transaction() as conn:
+        accounts.add_user(conn, scene.store.ids.next, scene.account.id, "boss", "-", time.wall_ms())
+        demo = accounts.find_user(conn, "demo")
+        assert demo is not None
+    listening, stalled = Listening(scene), Listening(scene)
+    stalled.link.protocol.pauseProducing()
+    with scene.store.engine.transaction() as conn:
+        users.remove(conn, scene.account.id, demo.id)
+    success(scene.services.directory.refresh())
+    assert listening.link.closing()
+    assert stalled.link.transport.disconnected, "nothing that waits for it is written any more"
+    assert feed.reader.closed
 
 
 def test_who_leaves_is_forgotten(inline_store: InlineStore, time: Time) -> None:
