@@ -7,6 +7,7 @@ queue but the table.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -21,10 +22,18 @@ from edge.partqueue import PartQueue
 from edge.upstreams import Upstream
 from storage import operators
 from storage.deliveries import DueDelivery
+from storage.messages import is_kept
 from storage.operators import Held
 from storage.store import Store
 
 Change = Callable[[Connection, Held], list[int]]
+
+
+class Moved(NamedTuple):
+    """The ids of the parts that another upstream has others for; ``kept``: it holds them until a retry."""
+
+    parts: Sequence[int]
+    kept: bool
 
 
 class Interventions:
@@ -82,8 +91,8 @@ class Interventions:
             self._change(message_id, work, lambda queue: queue.bar([message_id]))
         ).addCallback(tell)
 
-    async def move(self, message_id: int, to: str) -> Sequence[int]:
-        """Hand a message of which nothing has left to another upstream. Raises Refused."""
+    async def move(self, message_id: int, to: str) -> Moved:
+        """Hand a message of which nothing has left to another upstream; held, it stays so. Raises Refused."""
         if to not in self._upstreams():
             raise Refused("upstream_unknown", f"There is no upstream {to!r}.", "to")
         name = await self._upstream_of(message_id)
@@ -92,10 +101,7 @@ class Interventions:
         doubtful = name not in self._upstreams()
         async with self._standing_still(name) as busy:
             moved = await self._mover.move(name, message_id, to, busy, doubtful=doubtful)
-        if not moved:
-            why = f"a part has left, or may have, or {to} is on no route of it"
-            raise Refused("not_movable", f"Message {message_id} cannot move: {why}.")
-        return moved
+        return Moved([part.id for part in moved], any(map(is_kept, moved)))
 
     async def _change(
         self, message_id: int, change: Change, then: Callable[[PartQueue], None] = lambda queue: None

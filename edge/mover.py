@@ -12,12 +12,14 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from edge.errors import Refused
 from edge.outbound import NewPlan, Planner, part_records
 from edge.upstreams import Upstream
-from storage import moves
+from storage import messages, moves
+from storage.messages import is_kept
 from storage.moves import Waiting
 from storage.parts import QueuedPart
-from storage.records import PartFlag, PartRecord
+from storage.records import PartFlag, PartRecord, PartState
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -58,16 +60,24 @@ class Mover:
 
     async def move(
         self, upstream: str, message_id: int, to: str, busy: frozenset[int], *, doubtful: bool = False
-    ) -> Sequence[int]:
+    ) -> Sequence[PartRecord]:
         """Give a message to this very upstream, up or not, while the other's queue is withdrawn and all but
-        ``busy`` stand still; the ids of its old parts, none when it has gone on."""
-        waiting = await self._store.read(moves.waiting_one, upstream, message_id, doubtful=doubtful)
+        ``busy`` stand still; its old parts. What is held of it stays held. Raises Refused with the reason."""
+        waiting = await self._store.read(
+            moves.waiting_one, upstream, message_id, doubtful=doubtful, kept=True
+        )
         if waiting is None or any(part.id in busy for part in waiting.parts):
-            return ()
-        plan = self._planner().plan_elsewhere(waiting.message, lambda name: name == to)
-        if plan is None or not await self._hand_over(waiting, plan, waiting.parts[0].refused_by):
-            return ()
-        return [part.id for part in waiting.parts]
+            raise await self._obstacle(message_id, busy)
+        plan = self._planner().plan_on(waiting.message, to)
+        if not await self._hand_over(waiting, plan, waiting.parts[0].refused_by):
+            raise await self._obstacle(message_id, busy)
+        return waiting.parts
+
+    async def _obstacle(self, message_id: int, busy: frozenset[int]) -> Refused:
+        view = await self._store.read(messages.find, message_id)
+        found = (_why_it_stays(part, busy) for part in (view.parts if view else ()))
+        code, why = next(filter(None, found), ("gone_on", "it has just gone on"))
+        return Refused(code, f"Message {message_id} cannot move: {why}.")
 
     async def _look(self) -> None:
         for upstream in list(self._upstreams().values()):
@@ -178,12 +188,30 @@ class Mover:
         parts = part_records(waiting.message.id, plan, ids, first.due_at, first.expires_at, refused_by)
         if any(part.flags & PartFlag.POSSIBLE_DUPLICATE for part in waiting.parts):
             parts = [part._replace(flags=part.flags | PartFlag.POSSIBLE_DUPLICATE) for part in parts]
+        if any(map(is_kept, waiting.parts)):
+            parts = [part._replace(state=PartState.HELD, flags=part.flags | PartFlag.KEPT) for part in parts]
         return parts
 
     def _wake(self, name: str) -> None:
         upstream = self._upstreams().get(name)
         if upstream is not None:
             upstream.look()
+
+
+def _why_it_stays(part: PartRecord, busy: frozenset[int]) -> tuple[str, str] | None:
+    """What keeps the message of this part with its upstream: a code and a clause; None if nothing does."""
+    name = f"part {part.number}/{part.total}"
+    if part.state in (PartState.SENT, PartState.DELIVERED):
+        return "has_left", f"{name} has left ({part.state})"
+    if part.state.final:
+        return "has_ended", f"{name} has {part.state}"
+    if part.state is PartState.IN_DOUBT or (part.state is PartState.HELD and not is_kept(part)):
+        return "may_have_left", f"{name} may have left (in doubt)"
+    if part.state is PartState.SENDING or part.id in busy:
+        return "on_its_way", f"{name} is on its way to {part.upstream}"
+    if part.flags & PartFlag.POSSIBLE_DUPLICATE:
+        return "may_have_left", f"{part.upstream} may have {name} already"
+    return None
 
 
 def _not_moved(failure: Failure) -> Sequence[int]:

@@ -161,13 +161,27 @@ class Planner:
         """What a stored message becomes on another upstream of its route that is ``up``; None without one."""
         assert message.upstream is not None
         try:
-            route = routing.route_for(self.routes, message.peer, message.did, message.account_id)
+            route = self._route_of(message)
             upstream = routing.another(route, message.upstream, up, self._draw, refused_by)
-            if upstream is None:
-                return None
-            segmented = self._segment(message.text, message.did, message.peer, upstream)
+            return None if upstream is None else self._plan_on(message, route, upstream)
         except Refused:
             return None
+
+    def plan_on(self, message: MessageRecord, upstream: str) -> NewPlan:
+        """What a stored message becomes on this very upstream, up or not. Raises Refused with the reason."""
+        route = self._route_of(message)
+        carriers = (*route.upstreams, *route.failover)
+        if upstream not in carriers:
+            known = f"{route.name}: {', '.join(carriers)}"
+            sentence = f"Message {message.id} cannot move: {upstream} is not on its route ({known})."
+            raise Refused("not_on_route", sentence, "to")
+        return self._plan_on(message, route, upstream)
+
+    def _route_of(self, message: MessageRecord) -> RouteConfig:
+        return routing.route_for(self.routes, message.peer, message.did, message.account_id)
+
+    def _plan_on(self, message: MessageRecord, route: RouteConfig, upstream: str) -> NewPlan:
+        segmented = self._segment(message.text, message.did, message.peer, upstream)
         return NewPlan(upstream, segmented, self._holds(route, upstream))
 
     def _holds(self, route: RouteConfig, upstream: str) -> bool:

@@ -1,4 +1,4 @@
-"""The ports of HTTP: portal and API, and /metrics. A reload changes what is there, and ends no connection."""
+"""The ports of HTTP: portal and API, and /metrics. A reload changes what is there, and cuts nobody off."""
 
 import os
 from collections import Counter
@@ -8,6 +8,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.tcp import Port
+from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from edge.config import HTTPConfig, MetricsConfig
@@ -18,6 +20,25 @@ from edge.supervisor import Supervisor
 from edge.web.site import EdgeSite
 
 MOST_SCRAPES = 20  # connections to /metrics at a time
+BACKLOG = 50  # of the kernel, as Twisted has it
+LAST_ROUNDS = 10  # more than it takes to accept that many: each round takes 20 more than the one before
+
+
+class LastPort(Port):
+    """A port that takes everybody before it closes.
+
+    Who has connected is in the kernel's queue, and thinks that he is connected; with the socket the queue
+    would be closed, and all that wait in it reset.
+    """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Accept whoever waits, and close."""
+        for _ in range(LAST_ROUNDS):
+            before = self.sessionno
+            self.doRead()
+            if self.sessionno == before:
+                break
+        super().connectionLost(reason)
 
 
 class WebPorts:
@@ -46,8 +67,10 @@ class WebPorts:
         self.site = self._make_site()
         given = self._supervisor.sockets.get("http")
         if given is None:
-            self._port = self._reactor.listenTCP(port, self.site, interface=host)
-        else:
+            own = LastPort(port, self.site, BACKLOG, host, self._reactor)
+            own.startListening()
+            self._port = own
+        else:  # the supervisor's queue stays, for the server after this one
             family = AF_INET6 if ":" in host else AF_INET
             os.set_blocking(given, False)  # as it comes, a second accept would hold up everything
             self._port = self._reactor.adoptStreamPort(given, family, self.site)

@@ -80,9 +80,13 @@ def status_of(record: MessageRecord, parts: Sequence[PartRecord]) -> MessageStat
     return status_of_states(record.direction, {_state_to_tell(part) for part in parts})
 
 
+def is_kept(part: PartRecord) -> bool:
+    """An operator holds it: it waits, and is in no doubt."""
+    return part.state is PartState.HELD and bool(part.flags & PartFlag.KEPT)
+
+
 def _state_to_tell(part: PartRecord) -> PartState:
-    kept = part.state is PartState.HELD and part.flags & PartFlag.KEPT
-    return PartState.QUEUED if kept else part.state
+    return PartState.QUEUED if is_kept(part) else part.state
 
 
 IS_KEPT = part.c.flags.bitwise_and(int(PartFlag.KEPT)) != 0

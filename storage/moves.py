@@ -1,7 +1,7 @@
 """Messages that go from one upstream to another: whole, and only when nothing of them has left.
 
 What a lost upstream may have had, and would be sent again, may go too where ``doubtful`` says so: when nobody
-carries that upstream any more.
+carries that upstream any more. What an operator holds goes where ``kept`` says so: when an operator moves it.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, literal_column, select, update
 
-from storage.messages import INSERT_PART, part_record
+from storage.messages import INSERT_PART, is_kept, part_record
 from storage.records import MessageRecord, PartFlag, PartRecord, PartState
 from storage.statements import execute
 from storage.tables import message, part
@@ -39,14 +39,15 @@ def page(
         .limit(limit)
     )
     ids = list(connection.scalars(queued))
-    return _wholes(connection, upstream, ids, doubtful), ids[-1] if len(ids) == limit else None
+    found = _wholes(connection, upstream, ids, doubtful=doubtful, kept=False)
+    return found, ids[-1] if len(ids) == limit else None
 
 
 def waiting_one(
-    connection: Connection, upstream: str, message_id: int, *, doubtful: bool = False
+    connection: Connection, upstream: str, message_id: int, *, doubtful: bool = False, kept: bool = False
 ) -> Waiting | None:
     """This message, if it waits whole for this upstream."""
-    found = _wholes(connection, upstream, [message_id], doubtful)
+    found = _wholes(connection, upstream, [message_id], doubtful=doubtful, kept=kept)
     return found[0] if found else None
 
 
@@ -62,7 +63,7 @@ def move(
     False, and nothing is changed, when it has gone on since.
     """
     identity = waiting.message.id
-    now = _wholes(connection, waiting.parts[0].upstream, [identity], doubtful=True)
+    now = _wholes(connection, waiting.parts[0].upstream, [identity], doubtful=True, kept=True)
     if [item.parts for item in now] != [waiting.parts]:
         return False
     connection.execute(delete(part).where(part.c.message_id == identity))
@@ -72,13 +73,17 @@ def move(
     return True
 
 
-def _wholes(connection: Connection, upstream: str, ids: Sequence[int], doubtful: bool) -> list[Waiting]:
+def _wholes(
+    connection: Connection, upstream: str, ids: Sequence[int], *, doubtful: bool, kept: bool
+) -> list[Waiting]:
     parts: dict[int, list[PartRecord]] = {}
     rows = select(part).where(part.c.message_id.in_(ids)).order_by(part.c.number, part.c.id)
     for row in connection.execute(rows):
         parts.setdefault(row.message_id, []).append(part_record(row))
     whole = [
-        identity for identity, its in parts.items() if all(_waits(item, upstream, doubtful) for item in its)
+        identity
+        for identity, its in parts.items()
+        if all(_waits(item, upstream, doubtful, kept) for item in its)
     ]
     records = select(message).where(message.c.id.in_(whole)).order_by(message.c.id)
     return [
@@ -87,11 +92,11 @@ def _wholes(connection: Connection, upstream: str, ids: Sequence[int], doubtful:
     ]
 
 
-def _waits(record: PartRecord, upstream: str, doubtful: bool) -> bool:
+def _waits(record: PartRecord, upstream: str, doubtful: bool, kept: bool) -> bool:
     """It is with nobody: it was never sent, or refused by the upstream that still has it in its queue; or
     the upstream may have had it, and ``doubtful`` lets that pass."""
     return (
-        record.state is PartState.QUEUED
+        (record.state is PartState.QUEUED or (kept and is_kept(record)))
         and record.upstream == upstream
         and (doubtful or not record.flags & PartFlag.POSSIBLE_DUPLICATE)
     )

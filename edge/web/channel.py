@@ -1,7 +1,9 @@
-"""One HTTP connection: how long a request may take to arrive, and what becomes of one that is too large."""
+"""One HTTP connection: how long a request may take to arrive, what becomes of one that is too large, and how
+the connection ends when the server does."""
 
 from typing import TYPE_CHECKING
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 60
 LINGER_SECONDS = 3
+FIRST_SECONDS = 1.0  # at the end: who has just connected has not asked yet, but means to
+NEXT_SECONDS = 0.1  # who has had an answer may have written again before he could see that we leave
 MAX_HEADERS = 100
 BUSY_HEAD = lines(((b"Retry-After", b"5"),))
 
@@ -32,8 +36,10 @@ class EdgeChannel(HTTPChannel):
     large = False
     """Is a request here, or coming, that may be larger than others?"""
 
+    _fresh = True
     _idle = True
     _retired = False
+    _leaving: IDelayedCall | None = None
 
     @property
     def asked_path(self) -> bytes:
@@ -51,15 +57,39 @@ class EdgeChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """One less."""
+        if self._leaving is not None and self._leaving.active():
+            self._leaving.cancel()
         super().connectionLost(reason)
         self.site.closed(self)
 
     def retire(self) -> None:
-        """The server ends: close the connection, after the answer that is owed if one is. A stream has no end
-        of its own, and its reader comes back to where it was."""
+        """The server ends: close the connection, after the answer that is owed if one is, or that will be in
+        a moment. A stream has no end of its own, and its reader comes back to where it was."""
         self._retired = True
-        self.persistent = False
-        if self.transport is not None and (self._idle or self.streaming):
+        if self.requests:  # one that comes asks `checkPersistence`; until then Twisted would drop it
+            self.persistent = False
+        if self.transport is None:
+            return
+        if self.streaming:
+            self.loseConnection()
+        elif self._idle and self._leaving is None:
+            self._leave_in(FIRST_SECONDS if self._fresh else NEXT_SECONDS)
+
+    def begin_stream(self) -> None:
+        """What is answered now has no end of its own."""
+        self.streaming = True
+        if self._retired and self._leaving is None:
+            self._leave_in(0)
+
+    def _leave_in(self, seconds: float) -> None:
+        self._leaving = self.callLater(seconds, self._read_once_more)
+
+    def _read_once_more(self) -> None:
+        """Closed with octets that nobody has read, the connection would be reset: the reactor reads first."""
+        self._leaving = self.callLater(0, self._leave)
+
+    def _leave(self) -> None:
+        if self._idle or self.streaming:
             self.loseConnection()
 
     def checkPersistence(self, request: object, version: bytes) -> bool:
@@ -69,7 +99,7 @@ class EdgeChannel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         """Octets, of any number."""
         if self._idle:
-            self._idle = False
+            self._fresh = self._idle = False
             self.resetTimeout()
         LineReceiver.dataReceived(self, data)
 

@@ -77,7 +77,7 @@ class EdgeSite(Site):
             drained.callback(None)
 
     def drain(self) -> Deferred[None]:
-        """Close what is idle, and what is busy after its answer; fires when no connection is left."""
+        """Close what stays idle, and what is busy after its answer; fires when no connection is left."""
         drained: Deferred[None] = Deferred(lambda _: self._give_up())
         self._drained = drained
         for channel in list(self.channels):

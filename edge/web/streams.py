@@ -61,7 +61,7 @@ class Stream:
         """Say where the reader is, then what comes. ``head`` are the header lines of the answer."""
         request = self._request
         request.notifyFinish().addBoth(lambda _: self._end())
-        request.channel.streaming = True  # it has no end of its own
+        request.channel.begin_stream()
         request.stream(head)
         request.registerProducer(self, True)
         request.write(b"retry: %d\nid: %s\n\n" % (RETRY_MS, str(self._reader.cursor).encode()))

@@ -110,7 +110,10 @@ async def cancel(server: Server, given: Given) -> Answer:
 async def move(server: Server, given: Given) -> Answer:
     """Hand a message to another upstream of its route."""
     moved = await server.interventions.move(number(given, "message"), given["upstream"])
-    return _changed(f"handed to {given['upstream']}", moved)
+    what = f"handed to {given['upstream']}"
+    if moved.kept:
+        what += ", and still held: queue retry lets the message go"
+    return _changed(what, moved.parts)
 
 
 def _changed(what: str, parts: Sequence[int]) -> Answer:

@@ -89,6 +89,20 @@ def test_a_message_that_was_only_refused_for_now_moves(engine: Engine) -> None:
     assert read(engine, moves.waiting_one, UPSTREAM, record.id).message == record
 
 
+def test_what_an_operator_holds_moves_only_for_an_operator(engine: Engine) -> None:
+    record, (first, _) = stored(engine)
+    done(engine, operators.hold, operators.Held(record.id, UPSTREAM, ()), NOW)
+    assert read(engine, moves.page, UPSTREAM, 0, 10) == ([], None)
+    assert read(engine, moves.waiting_one, UPSTREAM, record.id) is None
+    with engine.snapshot() as connection:
+        waiting = moves.waiting_one(connection, UPSTREAM, record.id, kept=True)
+    assert waiting is not None
+    assert waiting.parts[0].id == first.id
+    new = [part_of(record, upstream="other", state=PartState.HELD, flags=int(PartFlag.KEPT))]
+    assert done(engine, moves.move, waiting, "other", "GSM7", new)
+    assert parts_of(engine, record) == new
+
+
 def test_the_queue_is_read_page_by_page(engine: Engine) -> None:
     records = [stored(engine)[0] for _ in range(5)]
     found: list[MessageRecord] = []

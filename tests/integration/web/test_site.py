@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
 from random import Random
@@ -25,7 +26,7 @@ from edge.outbound import Outbound, Planner
 from edge.passwords import hash_password
 from edge.references import References
 from edge.web.services import WebServices
-from edge.web.site import make_site
+from edge.web.site import EdgeSite, make_site
 from storage import accounts, messages, numbers
 from storage.ids import IdSource
 from storage.records import Account
@@ -102,9 +103,19 @@ def furnish(conn: Any, ids: IdSource, name: str, number: str) -> Account:
     return owner
 
 
-@pytest_twisted.async_yield_fixture
-async def site(store: Store) -> AsyncIterator[Running]:
-    """With two accounts, `demo` and `other`."""
+@dataclass
+class Furnished:
+    """What serves two accounts, `demo` and `other`; ``make_site`` gives a site of its own each time."""
+
+    make_site: Callable[[], EdgeSite]
+    outbound: Outbound
+    account: Account
+    other: Account
+
+
+@asynccontextmanager
+async def furnished(store: Store) -> AsyncIterator[Furnished]:
+    """On the real store, with an upstream that is never up."""
     account = await store.writer.run("demo", lambda conn: furnish(conn, store.ids, "demo", DID))
     other = await store.writer.run("other", lambda conn: furnish(conn, store.ids, "other", OTHER_DID))
     directory = Directory(store, reactor)
@@ -113,21 +124,29 @@ async def site(store: Store) -> AsyncIterator[Running]:
     dialects = {"up": Dialect(upstream, "US")}
     planner = Planner(dialects, "US", directory.did, References(lambda: 0))
     wall_ms = lambda: NOW  # noqa: E731
+    outbound = Outbound(planner, store, {"up": Unbound()}, wall_ms, lambda due: due)
     services = WebServices(
         store=store,
         directory=directory,
-        outbound=Outbound(planner, store, {"up": Unbound()}, wall_ms, lambda due: due),
+        outbound=outbound,
         config=Config(),
         simulator=None,
         ready=lambda: (True, {}),
         wall_ms=wall_ms,
         reactor=reactor,
     )
-    port = reactor.listenTCP(0, make_site(services), interface="127.0.0.1")
-    number = port.getHost().port
-    yield Running(f"http://127.0.0.1:{number}", number, store, account, other)
+    yield Furnished(lambda: make_site(services), outbound, account, other)
     directory.stop()
-    await port.stopListening()
+
+
+@pytest_twisted.async_yield_fixture
+async def site(store: Store) -> AsyncIterator[Running]:
+    """It listens."""
+    async with furnished(store) as what:
+        port = reactor.listenTCP(0, what.make_site(), interface="127.0.0.1")
+        number = port.getHost().port
+        yield Running(f"http://127.0.0.1:{number}", number, store, what.account, what.other)
+        await port.stopListening()
 
 
 async def call(running: Running, method: str, path: str, key: str = "demo", **more: Any) -> tuple[int, Any]:

@@ -190,7 +190,7 @@ def test_operators_can_hold_retry_cancel_and_move_it(left: Left) -> None:
     assert success(left.operators.hold(first.message_id)) == [first.id]
     assert success(left.operators.retry(first.message_id)) == [first.id]
     assert success(left.operators.cancel(first.message_id)) == [first.id]
-    assert wait(left.operators.move(second.message_id, "other")) == [second.id]
+    assert wait(left.operators.move(second.message_id, "other")).parts == [second.id]
     assert left.where() == ["up", "other"]
     assert left.claims.ours == []
 
