@@ -15,8 +15,9 @@ from edge.outbound import Draft
 from edge.policy.numbers import destination
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, Data, not_found, see_other
-from edge.web.pages.filters import Wanted, cursors, number_of
+from edge.web.pages.filters import Wanted, cursors, meant_by, number_of, numbers_of
 from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
 from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Missing, part
 from edge.web.pages.portal import Portal
@@ -36,6 +37,7 @@ log = structlog.get_logger(__name__)
 DEPTH = 2  # DID and peer
 SUGGESTIONS = 8
 MAX_TO = 100
+SEVERAL = N_("This name stands for several numbers. Choose one of them.")
 
 
 class CenterPage(MemberPage):
@@ -283,7 +285,9 @@ class New(CenterPage):
         """Send it, then show the conversation."""
         fields = Fields(request)
         source, to = fields.line("from"), fields.line("to")
-        number = await self.portal.services.store.read(number_of, visitor.account_id, to)
+        number = await self.portal.services.store.read(
+            number_of, visitor.account_id, to, fields.line("number")
+        )
         text = fields.text("text")
         written = source, self._number(number or to)[:MAX_TO], text
         if fields.line("do") == "draft" and text.strip():
@@ -292,6 +296,9 @@ class New(CenterPage):
         if fields.line("do") == "draft":
             await self._forget(visitor, await self._begun(visitor, fields))
             return Answer("", 204)
+        several = await self.portal.services.store.read(meant_by, visitor.account_id, to)
+        if number is None and several:
+            return await self._form(request, visitor, Setback(422, visitor.locale.gettext(SEVERAL), "to"))
         draft = Draft(visitor.account_id, source, number or to, text, LEG)
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
@@ -342,12 +349,15 @@ class New(CenterPage):
             last: str | None = await store.read(conversations.last_did, visitor.account_id, peer)
             form["from"] = last or ""
         counting = self.portal.counting(visitor)
+        meant = await store.read(meant_by, visitor.account_id, form["to"])
         return await self.center(
             request,
             visitor,
             "new.html",
             setback,
             form=form,
+            several=meant if len(meant) > 1 else [],
+            chosen=fields.line("number"),
             begun=begun,
             fresh=fresh,
             counting=counting,
@@ -359,7 +369,7 @@ class People(MemberPage):
     """/new/people: whom what is typed may mean, for the script of the form."""
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """JSON: number, name, and the DID over which the last word was had."""
+        """JSON: number, name, label, and the DID over which the last word was had."""
         typed = Fields(request).line("q")[:100]
         region = self.portal.services.config.numbers.region
         found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed, region)
@@ -367,20 +377,24 @@ class People(MemberPage):
 
 
 def _suggestions(conn: Connection, account_id: int, typed: str, region: str) -> list[dict[str, str | None]]:
-    """Contacts, then those who are none but were written with; ``name`` is then ""."""
+    """Contacts with all their numbers, then those who are none but were written with; ``name`` is then ""."""
     if not typed:
         return []
-    found: dict[str, tuple[str, str | None]] = {}
-    for contact in contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS):
-        last = conversations.last_did(conn, account_id, contact.number)
-        found[contact.number] = (contact.name, last)
+    found: dict[str, dict[str, str | None]] = {}
+    people = contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS)
+    for item in numbers_of(conn, account_id, people)[:SUGGESTIONS]:
+        last = conversations.last_did(conn, account_id, item.number)
+        found[item.number] = _suggestion(item.number, item.name, last, item.label)
     for digits in _digits(typed, region):
         peers = conversations.peers_holding(conn, account_id, digits, SUGGESTIONS)
         names = contacts.names(conn, account_id, peers)
         for number, did in peers.items():
-            found.setdefault(number, (names.get(number, ""), did))
-    listed = list(found.items())[:SUGGESTIONS]
-    return [{"number": number, "name": name, "did": did} for number, (name, did) in listed]
+            found.setdefault(number, _suggestion(number, names.get(number, ""), did))
+    return list(found.values())[:SUGGESTIONS]
+
+
+def _suggestion(number: str, name: str, did: str | None, label: str = "") -> dict[str, str | None]:
+    return {"number": number, "name": name, "label": label, "did": did}
 
 
 def _digits(typed: str, region: str) -> set[str]:

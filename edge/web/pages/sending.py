@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from edge.errors import Refused, Unavailable
@@ -18,11 +19,16 @@ from edge.web.pages.answers import retry_after
 from edge.web.pages.locales import N_, Locale
 from edge.web.pages.sessions import Visitor
 from edge.web.services import WebServices
+from storage import idempotency
 from storage.idempotency import Scope
+from storage.messages import status_of
+from storage.records import MessageRecord, MessageStatus, MessageView
 from storage.statements import Writes
 
 LEG = "portal"
 KEY_OCTETS = 12
+COPIED_MS = 3_652 * 24 * 3_600_000
+"""A message that was sent again is known to be for as long as it may be kept: ten years."""
 _KEY = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 REFUSALS = {
     "unknown_did": N_("This number is not one of this account."),
@@ -74,31 +80,40 @@ class Sending:
 
     async def send(self, visitor: Visitor, draft: Draft, key: str) -> Sent | Setback:
         """What became of it, once it is committed."""
+        return await self._send(visitor, draft, _asked(visitor, draft, key) if _KEY.fullmatch(key) else None)
+
+    async def send_again(self, visitor: Visitor, record: MessageRecord) -> Sent | Setback:
+        """A copy of a message, once for its account, whoever asks for it and when."""
+        draft = Draft(visitor.account_id, record.did, record.peer, record.text, LEG, record.status_callback)
+        scope = _scope_again(visitor.account_id, record.id)
+        digest = hashlib.sha256(scope.path.encode()).digest()
+        return await self._send(visitor, draft, Asked(visitor.account_id, scope, digest, COPIED_MS))
+
+    async def _send(self, visitor: Visitor, draft: Draft, asked: Asked | None) -> Sent | Setback:
         try:
-            if not _KEY.fullmatch(key):
+            if asked is None:
                 return _sent(await self._outbound.submit(draft))
-            reply = await self._idempotency.once_for(
-                _asked(visitor, draft, key), lambda keep: self._submit(draft, keep)
-            )
+            reply = await self._idempotency.once_for(asked, lambda keep: self._submit(draft, keep))
         except Refused as error:
             return setback(error, visitor.locale)
         except Unavailable as error:
             return Setback(503, error.sentence, headers=(retry_after(error.retry_after),))
         octets = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
         body = orjson.loads(octets)
-        return Sent(body["message"], body["did"], body["peer"], reply.headers == REPLAYED)
+        did, peer = body.get("did", draft.source), body.get("peer", draft.destination)
+        return Sent(body["message"], did, peer, reply.headers == REPLAYED)
 
     def _submit(self, draft: Draft, keep: Keep | None) -> Deferred[Reply]:
         def also(outcomes: Sequence[Outcome]) -> Writes:
             assert keep is not None
             assert isinstance(outcomes[0], Accepted)
-            return keep(_reply(outcomes[0]))
+            return keep(_reply(outcomes[0], draft))
 
         def sent(outcomes: Sequence[Outcome]) -> Reply:
             if isinstance(outcomes[0], Refused):
                 raise outcomes[0]
             assert outcomes[0] is not None
-            return _reply(outcomes[0])
+            return _reply(outcomes[0], draft)
 
         return self._outbound.submit_many([draft], also).addCallback(sent)
 
@@ -122,8 +137,35 @@ def _asked(visitor: Visitor, draft: Draft, key: str) -> Asked:
     return Asked(visitor.account_id, scope, digest)
 
 
-def _reply(accepted: Accepted) -> Reply:
-    return Reply(202, {"message": accepted.message_id, "did": accepted.did, "peer": accepted.peer})
+def copies(connection: Connection, account_id: int, views: Sequence[MessageView]) -> dict[int, int]:
+    """Which of these messages were sent again, each with the copy's id."""
+    failed = [
+        view.message.id for view in views if status_of(view.message, view.parts) is MessageStatus.FAILED
+    ]
+    asked = [(account_id, _scope_again(account_id, message_id)) for message_id in failed]
+    found = idempotency.find_many(connection, asked, 0) if asked else []
+    return {
+        message_id: orjson.loads(answer.response)["message"]
+        for message_id, answer in zip(failed, found, strict=True)
+        if answer is not None
+    }
+
+
+def _scope_again(account_id: int, message_id: int) -> Scope:
+    return Scope(account_id, "POST", f"/messages/{message_id}", "again")
+
+
+def _reply(accepted: Accepted, draft: Draft) -> Reply:
+    # Whose number it is, is kept only where the draft does not say it: a copy is known longer than others.
+    differs = {
+        name: is_now
+        for name, was, is_now in (
+            ("did", draft.source, accepted.did),
+            ("peer", draft.destination, accepted.peer),
+        )
+        if was != is_now
+    }
+    return Reply(202, {"message": accepted.message_id, **differs})
 
 
 def _sent(accepted: Accepted) -> Sent:

@@ -370,7 +370,7 @@ def test_suggestions_for_whom_to_write_to(scene: Scene, member: Browser) -> None
         contacts.put(conn, scene.store.ids.next, scene.other.id, PEER, "Annie", START_MS)
     reply = member.get("/new/people?q=an")
     assert reply.headers["content-type"] == "application/json"
-    assert reply.json == [{"number": PEER, "name": "Ann", "did": DID}]
+    assert reply.json == [{"number": PEER, "name": "Ann", "label": "", "did": DID}]
     assert member.get("/new/people?q=").json == []
     assert scene.browser().get("/new/people?q=an").status == 303
 
@@ -379,7 +379,7 @@ def test_suggestions_of_who_is_no_contact(scene: Scene, member: Browser) -> None
     scene.message()
     scene.message(peer="+447911123457")
     scene.message(peer="+12025550188", owner=scene.other)
-    unknown = {"number": PEER, "name": "", "did": DID}
+    unknown = {"number": PEER, "name": "", "label": "", "did": DID}
     for typed in ("011447911123456", "7911%20123456", "123456"):
         assert member.get(f"/new/people?q={typed}").json == [unknown], typed
     newest_first = [item["number"] for item in member.get("/new/people?q=%2B44").json]
@@ -390,7 +390,8 @@ def test_suggestions_of_who_is_no_contact(scene: Scene, member: Browser) -> None
         bob = contacts.put(conn, scene.store.ids.next, scene.account.id, "+12025550151", "Bob", START_MS)
         contacts.set_more_numbers(conn, scene.account.id, bob.id, [contacts.MoreNumber(PEER, "")])
     found = member.get("/new/people?q=123456").json
-    assert found == [{"number": bob.number, "name": "Bob", "did": None}, {**unknown, "name": "Bob"}]
+    first = {"number": bob.number, "name": "Bob", "label": "", "did": None}
+    assert found == [first, {**unknown, "name": "Bob"}]
 
 
 # -- the list ------------------------------------------------------------------------------------------------
