@@ -62,6 +62,24 @@ def test_two_browsers_see_what_the_other_does(opened: Open, stage: Stage, person
     expect(mine.get_by_role("list").get_by_title("pinned")).to_be_visible()
 
 
+def test_what_stands_above_a_conversation_follows_the_other_browser(
+    opened: Open, stage: Stage, person: Person
+) -> None:
+    stage.history(person, 3)
+    mine = live(opened(person, thread_of(person)))
+    other = live(opened(person, thread_of(person)))
+    other.get_by_role("button", name="Pin", exact=True).click()
+    expect(mine.get_by_role("button", name="Unpin")).to_be_visible()
+    mine.get_by_role("button", name="Unpin").click()
+    expect(other.get_by_role("button", name="Pin", exact=True)).to_be_visible()
+    other.get_by_role("button", name="Archive", exact=True).click()
+    expect(mine.get_by_role("button", name="Unarchive")).to_be_visible()
+    stage.contact(person, "Ann", PHONE)
+    mine.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # back from another tab
+    expect(mine.get_by_role("heading", name="Ann")).to_be_visible()
+    expect(mine.get_by_role("link", name="Contact", exact=True)).to_be_visible()
+
+
 def test_two_browsers_see_it_within_a_second(opened: Open, stage: Stage, person: Person) -> None:
     stage.history(person, 3)
     mine = live(opened(person, thread_of(person)))

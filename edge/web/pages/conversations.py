@@ -117,7 +117,9 @@ class Conversation(CenterPage):
         self._path = views.conversation_path(did, peer)
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """The thread, or its changing part."""
+        """The thread, or one of its changing parts."""
+        if part(request) == "bar":
+            return await self._bar(request, visitor)
         return await self._thread(request, visitor)
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -184,6 +186,20 @@ class Conversation(CenterPage):
             counting=self.portal.counting(visitor, self._did, self._peer),
             current=self._path,
             sms=any(did.number == self._did and did.sms_enabled for did in dids),
+        )
+
+    async def _bar(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """What stands above the thread."""
+        view, _, _, contact = await self.portal.services.store.read(self._around, visitor)
+        return self.portal.page(
+            "talk_bar.html",
+            visitor,
+            wanted=Wanted.read(request, self.portal.services.config.numbers.region),
+            did=self._did,
+            peer=self._peer,
+            conversation_view=view,
+            contact=contact,
+            name="" if contact is None else contact.name,
         )
 
     def _around(

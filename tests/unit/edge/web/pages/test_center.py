@@ -300,6 +300,23 @@ def test_states_there_and_back(scene: Scene, member: Browser, do: str, undo: str
         assert getattr(view_of(scene), name) is wanted
 
 
+def test_what_stands_above_a_conversation_is_a_part(scene: Scene, member: Browser) -> None:
+    scene.message()
+    bar = f"{THREAD}?part=bar&show=unread"
+    assert f'data-part="{THREAD}?part=bar&amp;show=unread"' in member.get(f"{THREAD}?show=unread").text
+    html = member.get(bar).text
+    assert ("<html" in html, 'value="pin"' in html, 'href="/conversations?show=unread"' in html) == (
+        False,
+        True,
+        True,
+    )
+    member.fill(THREAD, THREAD, do="pin")
+    with scene.store.engine.transaction() as conn:
+        contacts.put(conn, scene.store.ids.next, scene.account.id, PEER, "Ann <b>", START_MS)
+    html = member.get(bar).text
+    assert ('value="unpin"' in html, "<bdi>Ann &lt;b&gt;</bdi>" in html) == (True, True)
+
+
 def test_read_and_unread(scene: Scene, member: Browser) -> None:
     first, second = scene.message(), scene.message()
     csrf = Form(THREAD, member.get(THREAD).text).fields["csrf"]
