@@ -185,6 +185,7 @@ class Conversation(CenterPage):
             said=Fields(request).line("said"),
             counting=self.portal.counting(visitor, self._did, self._peer),
             current=self._path,
+            owned=any(did.number == self._did for did in dids),
             sms=any(did.number == self._did and did.sms_enabled for did in dids),
         )
 
@@ -242,9 +243,10 @@ def forget_draft(
 
 
 def keep_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:
-    """What is written so far, over a DID of the account."""
-    if any(own.number == did for own in numbers.list_dids(conn, visitor.account_id)):
-        drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, fields.text("text"), now_ms)
+    """What is written so far, over a DID of the account; without a text there is no draft any more."""
+    text = fields.text("text")
+    if not text.strip() or any(own.number == did for own in numbers.list_dids(conn, visitor.account_id)):
+        drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, text, now_ms)
 
 
 def read_up_to(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:

@@ -94,6 +94,12 @@ class Wanted:
         )
 
 
+def unreadable(request: EdgeRequest, wanted: Wanted) -> list[str]:
+    """What a request says of days and the type that does not narrow because it cannot be read."""
+    said = {name: Fields(request).line(name) for name in ("direction", "since", "until")}
+    return [written[:40] for name, written in said.items() if written and not getattr(wanted, name)]
+
+
 @dataclass(frozen=True, slots=True)
 class Meant:
     """A number that a contact's name may stand for; ``label`` says which of his it is ("work")."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from edge.web.api.members import parse_identifier
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, PageProblem, gone, not_found, see_other
 from edge.web.pages.export import Export
-from edge.web.pages.filters import Meant, Wanted, cursors, meant_by, numbers_of
+from edge.web.pages.filters import Meant, Wanted, cursors, meant_by, numbers_of, unreadable
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.page import MemberPage, is_refresh, part
@@ -34,6 +35,7 @@ MAX_KEY = 100
 NAMES = 500
 """Contacts whose names are offered for the filter."""
 NOT_THE_WORD = N_("This is not the word.")
+UNREADABLE = N_("This part of the filter cannot be read: %(what)s. Nothing was deleted. Go back and mend it.")
 OTHERS = N_("The contact has other numbers by now. Look at what would be deleted, and confirm again.")
 
 
@@ -83,18 +85,24 @@ class Messages(MemberPage):
     async def _deleted(self, visitor: Visitor, fields: Fields) -> tuple[int, int] | None:
         """A deletion of this moment, which can still be undone: its id, and how many messages it holds."""
         found = parse_identifier(fields.line("deleted"))
-        if found is None or self.portal.services.wall_ms() > time_of(found) + deletion.UNDO_MS:
+        if found is None or not self._in_time(found):
             return None
         count = await self.portal.services.store.read(deletion.count, visitor.account_id, found)
         return found, count
+
+    def _in_time(self, deletion_id: int) -> bool:
+        """Can it be undone, or has it been a moment ago?"""
+        return self.portal.services.wall_ms() <= time_of(deletion_id) + deletion.UNDO_MS
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """Delete what is selected, or bring a deletion back."""
         fields = Fields(request)
         link = Wanted.read(request, self._region).link("/messages")
         if fields.line("do") == "undo":
-            back = [await undo(self.portal, visitor, found) for found in fields.identifiers("deletion")]
-            return see_other(f"{link}undone={'yes' if sum(back) else 'late'}")
+            asked = fields.identifiers("deletion")
+            for found in asked:
+                await undo(self.portal, visitor, found)
+            return see_other(f"{link}undone={'yes' if any(map(self._in_time, asked)) else 'late'}")
         chosen = fields.identifiers("message")
         if not chosen:
             return see_other(f"{link}chosen=none")
@@ -120,7 +128,7 @@ class DeleteAll(MemberPage):
         if fields.line("word").casefold() != self._word(visitor).casefold():
             return await self._ask(request, visitor, 422, visitor.locale.gettext(NOT_THE_WORD))
         up_to = max(fields.identifiers("up_to"), default=0)
-        wanted = Wanted.read(request, self._region)
+        wanted = self._wanted(request)
         people = await self.portal.services.store.read(meant_by, visitor.account_id, wanted.peer)
         if fields.line("people") != _mark(people):
             return await self._ask(request, visitor, 409, visitor.locale.gettext(OTHERS))
@@ -128,7 +136,7 @@ class DeleteAll(MemberPage):
         return see_other(f"/messages?deleted={await self._delete(request, visitor, wanted, meant)}")
 
     async def _ask(self, request: EdgeRequest, visitor: Visitor, status: int, problem: str = "") -> Answer:
-        wanted = Wanted.read(request, self._region)
+        wanted = self._wanted(request)
         people = await self.portal.services.store.read(meant_by, visitor.account_id, wanted.peer)
         up_to = await self.portal.services.store.read(export.newest_id, visitor.account_id)
         word = self._word(visitor)
@@ -144,6 +152,14 @@ class DeleteAll(MemberPage):
             problem=problem,
             key=Fields(request).line("key") or new_key(),
         )
+
+    def _wanted(self, request: EdgeRequest) -> Wanted:
+        """What narrows messages. Where something is deleted, what cannot be read is not left out."""
+        wanted = Wanted.read(request, self._region)
+        unread = unreadable(request, wanted)
+        if unread:
+            raise PageProblem(422, UNREADABLE, values={"what": unread[0]})
+        return replace(wanted, show="")
 
     def _word(self, visitor: Visitor) -> str:
         return visitor.locale.gettext("delete")
