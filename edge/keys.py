@@ -1,6 +1,7 @@
 """API keys: what a token looks like, what the store keeps of it, and what a key may be good for."""
 
 import hashlib
+import hmac
 import secrets
 
 EVERYTHING = "*"
@@ -31,6 +32,12 @@ PREVIOUS_MS = 24 * 3_600_000
 def new_token() -> str:
     """A key's token: ``tk_<prefix>_<secret>``; the prefix may be shown, the secret has 160 bits."""
     return f"tk_{secrets.token_hex(4)}_{secrets.token_hex(20)}"
+
+
+def token_of(secret: str, purpose: str) -> str:
+    """A key's token that follows from a secret that nobody else knows: the same for the same purpose."""
+    digits = hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
+    return f"tk_{digits[:8]}_{digits[8:48]}"
 
 
 def new_operator_token() -> str:

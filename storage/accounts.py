@@ -165,6 +165,21 @@ def rotate_key(
     return replace(held, prefix=prefix, key_hash=key_hash, previous_until=until_ms)
 
 
+def replace_token(connection: Connection, account_id: int, key_id: int, prefix: str, key_hash: str) -> ApiKey:
+    """The key with another token in the place of its newest, which ends at once; the one before it goes on.
+    Raises NotFound, Conflict.
+    """
+    held = get_key(connection, account_id, key_id)
+    if held is None:
+        raise NotFound("There is no such key.")
+    if held.revoked_at is not None:
+        raise Conflict(f"The key {held.name} was revoked.")
+    values = {"prefix": prefix, "key_hash": key_hash}
+    connection.execute(update(api_key).where(api_key.c.id == key_id).values(values))
+    bump_catalog(connection)
+    return replace(held, prefix=prefix, key_hash=key_hash)
+
+
 def get_key(connection: Connection, account_id: int, key_id: int) -> ApiKey | None:
     """One key of this account, revoked or not."""
     query = select(api_key).where(api_key.c.account_id == account_id, api_key.c.id == key_id)

@@ -1,5 +1,6 @@
 """Contacts and groups: the names that an account gives to numbers."""
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -176,6 +177,19 @@ def listed(
         query = query.where(or_(contact.c.folded > after.folded, later))
     query = query.order_by(contact.c.folded, contact.c.id).limit(bounded(limit, MAX_LIMIT))
     return [Contact(*row) for row in connection.execute(query)]
+
+
+def called(connection: Connection, account_id: int, name: str) -> list[Contact]:
+    """The contacts of exactly this name, at most `MAX_LIMIT`; without one those whose names differ from it in
+    case, accents and compatibility forms alone.
+    """
+    folded = fold(name)
+    if not folded:
+        return []
+    query = select(contact).where(contact.c.account_id == account_id, contact.c.folded == folded)
+    alike = [Contact(*row) for row in connection.execute(query.order_by(contact.c.id).limit(MAX_LIMIT))]
+    written = unicodedata.normalize("NFC", name)
+    return [item for item in alike if unicodedata.normalize("NFC", item.name) == written] or alike
 
 
 def remove(connection: Connection, account_id: int, contact_ids: Iterable[int]) -> int:

@@ -15,7 +15,7 @@ _FEW = 20_000
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What is None does not narrow. Times are milliseconds since the Unix epoch; ``until_ms``
-    itself is outside.
+    itself is outside. Of several peers any will do.
 
     ``up_to_id`` leaves out what came after a message, so that "all" means what somebody saw. With
     ``deleted_after``, the id of a moment, what later deletions took is there as long as it is in the store.
@@ -23,7 +23,7 @@ class Filter:
 
     direction: Direction | None = None
     did: str | None = None
-    peer: str | None = None
+    peer: str | tuple[str, ...] | None = None
     leg: str | None = None
     since_ms: int | None = None
     until_ms: int | None = None
@@ -39,7 +39,7 @@ class Filter:
         for name in ("direction", "did", "peer", "leg"):
             value = getattr(self, name)
             if value is not None:
-                found.append(message.c[name] == value)
+                found.append(_is(message.c[name], value))
         if self.peer is not None and self.did is None:
             found.append(message.c.did.in_(_dids_of(account_id, self.peer)))
         return found + self._bounds()
@@ -77,10 +77,14 @@ EVERYTHING = Filter()
 """All of an account."""
 
 
-def _dids_of(account_id: int, peer: str) -> Any:
+def _dids_of(account_id: int, peer: str | tuple[str, ...]) -> Any:
     return select(conversation.c.did).where(
-        conversation.c.account_id == account_id, conversation.c.peer == peer
+        conversation.c.account_id == account_id, _is(conversation.c.peer, peer)
     )
+
+
+def _is(column: ColumnElement[str], value: str | tuple[str, ...]) -> ColumnElement[bool]:
+    return column.in_(value) if isinstance(value, tuple) else column == value
 
 
 def _has_few(connection: Connection, account_id: int, did: str) -> bool:

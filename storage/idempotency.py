@@ -17,7 +17,9 @@ _INSERT = hot_insert(idempotency)
 
 
 class Scope(NamedTuple):
-    """Where a key holds. ``api_key_id`` is the id of whoever sends: an API key, or a user of the portal."""
+    """Where a key holds. ``api_key_id`` is the id of whoever sends: an API key, a user of the portal, or for
+    what happens once whoever asks an account.
+    """
 
     api_key_id: int
     method: str

@@ -1,6 +1,7 @@
 """The Message Center in a browser, against the real server and its simulated phones."""
 
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
@@ -60,6 +61,24 @@ def test_two_browsers_see_what_the_other_does(opened: Open, stage: Stage, person
     expect(other.locator(".bubble", has_text="from the first").locator(".badge")).to_have_text("delivered")
     other.get_by_role("button", name="Pin", exact=True).click()
     expect(mine.get_by_role("list").get_by_title("pinned")).to_be_visible()
+
+
+def test_what_stands_above_a_conversation_follows_the_other_browser(
+    opened: Open, stage: Stage, person: Person
+) -> None:
+    stage.history(person, 3)
+    mine = live(opened(person, thread_of(person)))
+    other = live(opened(person, thread_of(person)))
+    other.get_by_role("button", name="Pin", exact=True).click()
+    expect(mine.get_by_role("button", name="Unpin")).to_be_visible()
+    mine.get_by_role("button", name="Unpin").click()
+    expect(other.get_by_role("button", name="Pin", exact=True)).to_be_visible()
+    other.get_by_role("button", name="Archive", exact=True).click()
+    expect(mine.get_by_role("button", name="Unarchive")).to_be_visible()
+    stage.contact(person, "Ann", PHONE)
+    mine.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # back from another tab
+    expect(mine.get_by_role("heading", name="Ann")).to_be_visible()
+    expect(mine.get_by_role("link", name="Contact", exact=True)).to_be_visible()
 
 
 def test_two_browsers_see_it_within_a_second(opened: Open, stage: Stage, person: Person) -> None:
@@ -134,6 +153,28 @@ def test_a_second_page_of_one_browser_shares_the_stream(opened: Open, stage: Sta
     hearing(second, "stream")
     stage.text(person.did, "for the heir")
     expect(second.get_by_role("link", name="for the heir")).to_be_visible()
+
+
+def test_a_part_that_could_not_be_had_is_asked_for_again(
+    opened: Open, stage: Stage, person: Person, complaints: Complaints
+) -> None:
+    complaints.allowed = "ERR_FAILED|503"
+    page = talk(opened, stage, person)
+    failures: list[Callable[[Any], None]] = [
+        lambda route: route.abort(),
+        lambda route: route.fulfill(status=503, body="away"),
+    ]
+
+    def fail(route: Any) -> None:
+        if failures:
+            failures.pop(0)(route)
+        else:
+            route.continue_()
+
+    page.route("**/conversations/**part=thread*", fail)
+    stage.text(person.did, "in spite of that")
+    expect(page.locator(".bubble", has_text="in spite of that")).to_be_visible()
+    assert failures == []
 
 
 def test_without_a_stream_the_page_asks(

@@ -43,11 +43,14 @@ Send = Callable[[Keep | None], Deferred[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that may come again: whose it is, where its key holds, and a digest of what it asks."""
+    """A request that may come again: whose it is, where its key holds, a digest of what it asks, and for how
+    long the answer is kept.
+    """
 
     account_id: int
     scope: Scope
     digest: bytes
+    kept_ms: int = KEPT_MS
 
 
 @dataclass(slots=True)
@@ -155,7 +158,7 @@ class Idempotency:
         def keep(reply: Reply) -> Writes:
             now_ms = self._wall_ms()
             octets = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
-            kept[:] = [Answer(asked.digest, reply.status, octets.decode(), now_ms, now_ms + KEPT_MS)]
+            kept[:] = [Answer(asked.digest, reply.status, octets.decode(), now_ms, now_ms + asked.kept_ms)]
             return idempotency.keep(asked.account_id, asked.scope, kept[0])
 
         def sent(reply: Reply) -> Reply:

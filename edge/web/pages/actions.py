@@ -37,6 +37,7 @@ SAID = {
     "yours": N_("The number is yours."),
     "given-up": N_("The number was given up."),
     "merged": N_("Merged."),
+    "stepped-down": N_("Your role was changed. An owner can give it back to you."),
 }
 """What the page says after a redirection, by the word in its address."""
 
@@ -120,7 +121,7 @@ class ActionPage(MemberPage):
         if doing is None:
             raise PageProblem(400, N_("This form does not say what is wanted."))
         try:
-            answer: Answer = await (self._ask if asked else doing)(request, visitor)
+            answer: Answer = await (self._ask(request, visitor, asked) if asked else doing(request, visitor))
         except Wrong as error:
             return await self.shown(request, visitor, error.setback(visitor.locale))
         except NotFound:
@@ -130,10 +131,9 @@ class ActionPage(MemberPage):
             return await self.shown(request, visitor, wrong.setback(visitor.locale))
         return answer
 
-    async def _ask(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+    async def _ask(self, request: EdgeRequest, visitor: Visitor, do: str) -> Answer:
         """The question, with everything that the form brought: the answer is the same form again."""
-        fields = Fields(request)
-        do, path = fields.line("ask"), request.path.decode("latin-1")
+        fields, path = Fields(request), request.path.decode("latin-1")
         question = await self.question(request, visitor, do)
         if question is None:
             raise PageProblem(400, N_("This form does not say what is wanted."))

@@ -15,7 +15,7 @@ from edge.outbound import Draft
 from edge.policy.numbers import destination
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, Data, not_found, see_other
-from edge.web.pages.filters import Wanted, cursors, number_of
+from edge.web.pages.filters import Wanted, cursors, meant_by, number_of, numbers_of
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.navigation import HOME
@@ -43,6 +43,7 @@ ELSEWHERE = N_(
     "Another new message is being written in another window or on another device, and is kept. "
     "This one stays in this window only, until one of the two is sent."
 )
+SEVERAL = N_("This name stands for several numbers. Choose one of them.")
 
 
 class CenterPage(MemberPage):
@@ -128,7 +129,9 @@ class Conversation(CenterPage):
         self._path = views.conversation_path(did, peer)
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """The thread, or its changing part."""
+        """The thread, or one of its changing parts."""
+        if part(request) == "bar":
+            return await self._bar(request, visitor)
         return await self._thread(request, visitor)
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
@@ -195,7 +198,22 @@ class Conversation(CenterPage):
             said=Fields(request).line("said"),
             counting=self.portal.counting(visitor, self._did, self._peer),
             current=self._path,
+            owned=any(did.number == self._did for did in dids),
             sms=any(did.number == self._did and did.sms_enabled for did in dids),
+        )
+
+    async def _bar(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """What stands above the thread."""
+        view, _, _, contact = await self.portal.services.store.read(self._around, visitor)
+        return self.portal.page(
+            "talk_bar.html",
+            visitor,
+            wanted=Wanted.read(request, self.portal.services.config.numbers.region),
+            did=self._did,
+            peer=self._peer,
+            conversation_view=view,
+            contact=contact,
+            name="" if contact is None else contact.name,
         )
 
     def _around(
@@ -244,9 +262,10 @@ def forget_draft(
 
 
 def keep_draft(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:
-    """What is written so far, over a DID of the account."""
-    if any(own.number == did for own in numbers.list_dids(conn, visitor.account_id)):
-        drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, fields.text("text"), now_ms)
+    """What is written so far, over a DID of the account; without a text there is no draft any more."""
+    text = fields.text("text")
+    if not text.strip() or any(own.number == did for own in numbers.list_dids(conn, visitor.account_id)):
+        drafts.put(conn, visitor.account_id, visitor.user.id, did, peer, text, now_ms)
 
 
 def read_up_to(conn: Connection, visitor: Visitor, did: str, peer: str, now_ms: int, fields: Fields) -> None:
@@ -299,11 +318,16 @@ class New(CenterPage):
         """Send it, then show the conversation."""
         fields = Fields(request)
         source, to = fields.line("from"), fields.line("to")
-        number = await self.portal.services.store.read(number_of, visitor.account_id, to)
+        number = await self.portal.services.store.read(
+            number_of, visitor.account_id, to, fields.line("number")
+        )
         text = fields.text("text")
         written = source, self._number(number or to)[:MAX_TO], text
         if fields.line("do") == "draft":
             return await self._draft(visitor, written, await self._begun(visitor, fields))
+        several = await self.portal.services.store.read(meant_by, visitor.account_id, to)
+        if number is None and several:
+            return await self._form(request, visitor, Setback(422, visitor.locale.gettext(SEVERAL), "to"))
         draft = Draft(visitor.account_id, source, number or to, text, LEG)
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
@@ -365,6 +389,7 @@ class New(CenterPage):
             last: str | None = await store.read(conversations.last_did, visitor.account_id, peer)
             form["from"] = last or ""
         counting = self.portal.counting(visitor)
+        meant = await store.read(meant_by, visitor.account_id, form["to"])
         return await self.center(
             request,
             visitor,
@@ -372,6 +397,8 @@ class New(CenterPage):
             setback,
             steady=await self.steady(visitor, setback),
             form=form,
+            several=meant if len(meant) > 1 else [],
+            chosen=fields.line("number"),
             begun=begun,
             fresh=fresh,
             counting=counting,
@@ -383,7 +410,7 @@ class People(MemberPage):
     """/new/people: whom what is typed may mean, for the script of the form."""
 
     async def show(self, request: EdgeRequest, visitor: Visitor) -> Answer:
-        """JSON: number, name, and the DID over which the last word was had."""
+        """JSON: number, name, label, and the DID over which the last word was had."""
         typed = Fields(request).line("q")[:100]
         region = self.portal.services.config.numbers.region
         found = await self.portal.services.store.read(_suggestions, visitor.account_id, typed, region)
@@ -391,20 +418,24 @@ class People(MemberPage):
 
 
 def _suggestions(conn: Connection, account_id: int, typed: str, region: str) -> list[dict[str, str | None]]:
-    """Contacts, then those who are none but were written with; ``name`` is then ""."""
+    """Contacts with all their numbers, then those who are none but were written with; ``name`` is then ""."""
     if not typed:
         return []
-    found: dict[str, tuple[str, str | None]] = {}
-    for contact in contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS):
-        last = conversations.last_did(conn, account_id, contact.number)
-        found[contact.number] = (contact.name, last)
+    found: dict[str, dict[str, str | None]] = {}
+    people = contacts.listed(conn, account_id, holding=typed, limit=SUGGESTIONS)
+    for item in numbers_of(conn, account_id, people)[:SUGGESTIONS]:
+        last = conversations.last_did(conn, account_id, item.number)
+        found[item.number] = _suggestion(item.number, item.name, last, item.label)
     for digits in _digits(typed, region):
         peers = conversations.peers_holding(conn, account_id, digits, SUGGESTIONS)
         names = contacts.names(conn, account_id, peers)
         for number, did in peers.items():
-            found.setdefault(number, (names.get(number, ""), did))
-    listed = list(found.items())[:SUGGESTIONS]
-    return [{"number": number, "name": name, "did": did} for number, (name, did) in listed]
+            found.setdefault(number, _suggestion(number, names.get(number, ""), did))
+    return list(found.values())[:SUGGESTIONS]
+
+
+def _suggestion(number: str, name: str, did: str | None, label: str = "") -> dict[str, str | None]:
+    return {"number": number, "name": name, "label": label, "did": did}
 
 
 def _digits(typed: str, region: str) -> set[str]:

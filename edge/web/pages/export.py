@@ -5,7 +5,7 @@ from functools import partial
 from edge.web import exporting
 from edge.web.headers import GUARDS, NO_STORE, lines
 from edge.web.pages.answers import Answer, Takeover
-from edge.web.pages.filters import Wanted, number_of
+from edge.web.pages.filters import Wanted, meant_by
 from edge.web.pages.page import MemberPage
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
@@ -21,8 +21,8 @@ class Export(MemberPage):
         """Narrowed as the list is, but not by words."""
         services = self.portal.services
         wanted = Wanted.read(request, services.config.numbers.region)
-        number = await services.store.read(number_of, visitor.account_id, wanted.peer)
+        people = await services.store.read(meant_by, visitor.account_id, wanted.peer)
         newest = await services.store.read(export.newest_id, visitor.account_id)
-        meant = wanted.filter(visitor.locale, number, newest)
+        meant = wanted.filter(visitor.locale, people, newest)
         file = exporting.Export(services.store, services.reactor, visitor.account_id, "csv", meant)
         return Takeover(begin=partial(file.begin, head=HEAD))

@@ -1,6 +1,6 @@
 """What a list of messages or conversations is narrowed to, as links and forms say it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,10 +17,11 @@ from edge.web.pages.forms import Fields
 from edge.web.pages.locales import Locale
 from edge.web.request import EdgeRequest
 from storage import contacts
+from storage.contacts import Contact, MoreNumber
 from storage.history import Filter
 from storage.records import Direction
 from storage.search import MIN_PREFIX
-from storage.words import fold, words
+from storage.words import words
 
 DIRECTIONS = ("mo", "mt")
 SHOWN = ("unread", "archived")
@@ -80,26 +81,63 @@ class Wanted:
         asked = words(self.q)
         return bool(asked) and len(asked[-1]) < MIN_PREFIX
 
-    def filter(self, locale: Locale, number: str | None = None, up_to_id: int | None = None) -> Filter:
-        """For the store; the days are the reader's. ``number``: the peer's, when a name was written."""
+    def filter(self, locale: Locale, meant: Sequence["Meant"] = (), up_to_id: int | None = None) -> Filter:
+        """For the store; the days are the reader's. ``meant``: whom ``peer`` names, see `meant_by`."""
         until = date.fromisoformat(self.until) + timedelta(days=1) if self.until else None
         return Filter(
             direction=cast(Direction | None, self.direction or None),
             did=self.did or None,
-            peer=number or self.peer or None,
+            peer=_one_or_all(tuple(item.number for item in meant)) or self.peer or None,
             since_ms=locale.begin_of(date.fromisoformat(self.since)) if self.since else None,
             until_ms=None if until is None else locale.begin_of(until),
             up_to_id=up_to_id,
         )
 
 
-def number_of(connection: Connection, account_id: int, written: str) -> str | None:
-    """The number of the contact of this name; None for what is no contact's name."""
+def unreadable(request: EdgeRequest, wanted: Wanted) -> list[str]:
+    """What a request says of days and the type that does not narrow because it cannot be read."""
+    said = {name: Fields(request).line(name) for name in ("direction", "since", "until")}
+    return [written[:40] for name, written in said.items() if written and not getattr(wanted, name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A number that a contact's name may stand for; ``label`` says which of his it is ("work")."""
+
+    number: str
+    name: str
+    label: str = ""
+
+
+def meant_by(connection: Connection, account_id: int, written: str) -> list[Meant]:
+    """Every number of every contact of this name; none for what is no contact's name."""
     if not written or written.startswith("+"):
-        return None
-    folded = fold(written)
-    found = contacts.listed(connection, account_id, holding=written, limit=20)
-    return next((contact.number for contact in found if contact.folded == folded), None)
+        return []
+    return numbers_of(connection, account_id, contacts.called(connection, account_id, written))
+
+
+def numbers_of(connection: Connection, account_id: int, people: Sequence[Contact]) -> list[Meant]:
+    """All their numbers: of each the first one, then the others."""
+    more = contacts.more_numbers(connection, account_id, [contact.id for contact in people])
+    return [
+        Meant(number.number, contact.name, number.label)
+        for contact in people
+        for number in (MoreNumber(contact.number, ""), *more.get(contact.id, ()))
+    ]
+
+
+def number_of(connection: Connection, account_id: int, written: str, chosen: str = "") -> str | None:
+    """The one number that a name stands for, of several the one that was chosen. None for what is no
+    contact's name, and while none of several is chosen.
+    """
+    meant = [item.number for item in meant_by(connection, account_id, written)]
+    if chosen in meant:
+        return chosen
+    return meant[0] if len(meant) == 1 else None
+
+
+def _one_or_all(numbers: tuple[str, ...]) -> str | tuple[str, ...]:
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def cursors(request: EdgeRequest) -> dict[str, int | None]:

@@ -1,6 +1,8 @@
 """/messages: the classic list, newest first, to select and delete from; /messages/ID: what became of one."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,18 +10,18 @@ from sqlalchemy import Connection
 from twisted.web.resource import Resource
 
 from edge.matrix import matrix
-from edge.outbound import Draft
 from edge.web import origin
 from edge.web.api.members import parse_identifier
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, PageProblem, gone, not_found, see_other
 from edge.web.pages.export import Export
-from edge.web.pages.filters import Wanted, cursors, number_of
+from edge.web.pages.filters import Meant, Wanted, cursors, meant_by, numbers_of, unreadable
 from edge.web.pages.forms import Fields
+from edge.web.pages.locales import N_
 from edge.web.pages.page import MemberPage, is_refresh, part
 from edge.web.pages.portal import Portal
 from edge.web.pages.reading import read_list
-from edge.web.pages.sending import LEG, Sent, new_key
+from edge.web.pages.sending import Sent, copies, new_key
 from edge.web.pages.sessions import Visitor
 from edge.web.request import EdgeRequest
 from storage import contacts, dead_letters, deletion, endpoints, export, messages, numbers, search
@@ -32,6 +34,9 @@ from storage.records import DeliveryState, Did, MessageStatus, Role
 MAX_KEY = 100
 NAMES = 500
 """Contacts whose names are offered for the filter."""
+NOT_THE_WORD = N_("This is not the word.")
+UNREADABLE = N_("This part of the filter cannot be read: %(what)s. Nothing was deleted. Go back and mend it.")
+OTHERS = N_("The contact has other numbers by now. Look at what would be deleted, and confirm again.")
 
 
 class Messages(MemberPage):
@@ -62,13 +67,13 @@ class Messages(MemberPage):
             return self.portal.page("list.html", visitor, **shown)
         failing: list[EndpointRecord] = await store.read(endpoints.failing, visitor.account_id)
         dids: list[Did] = await store.read(numbers.list_dids, visitor.account_id)
-        known = await store.read(contacts.listed, visitor.account_id, limit=NAMES)
+        known = await store.read(_offers, visitor.account_id)
         return self.portal.page(
             "messages.html",
             visitor,
             **shown,
             dids=dids,
-            contacts=known,
+            offers=known,
             newest=at == {"before": None, "after": None},
             paused=[record for record in failing if record.paused_at is not None],
             deleted=await self._deleted(visitor, Fields(request)),
@@ -80,18 +85,24 @@ class Messages(MemberPage):
     async def _deleted(self, visitor: Visitor, fields: Fields) -> tuple[int, int] | None:
         """A deletion of this moment, which can still be undone: its id, and how many messages it holds."""
         found = parse_identifier(fields.line("deleted"))
-        if found is None or self.portal.services.wall_ms() > time_of(found) + deletion.UNDO_MS:
+        if found is None or not self._in_time(found):
             return None
         count = await self.portal.services.store.read(deletion.count, visitor.account_id, found)
         return found, count
+
+    def _in_time(self, deletion_id: int) -> bool:
+        """Can it be undone, or has it been a moment ago?"""
+        return self.portal.services.wall_ms() <= time_of(deletion_id) + deletion.UNDO_MS
 
     async def submit(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         """Delete what is selected, or bring a deletion back."""
         fields = Fields(request)
         link = Wanted.read(request, self._region).link("/messages")
         if fields.line("do") == "undo":
-            back = [await undo(self.portal, visitor, found) for found in fields.identifiers("deletion")]
-            return see_other(f"{link}undone={'yes' if sum(back) else 'late'}")
+            asked = fields.identifiers("deletion")
+            for found in asked:
+                await undo(self.portal, visitor, found)
+            return see_other(f"{link}undone={'yes' if any(map(self._in_time, asked)) else 'late'}")
         chosen = fields.identifiers("message")
         if not chosen:
             return see_other(f"{link}chosen=none")
@@ -115,13 +126,18 @@ class DeleteAll(MemberPage):
         """Once it is confirmed; what came after the question was shown stays."""
         fields = Fields(request)
         if fields.line("word").casefold() != self._word(visitor).casefold():
-            return await self._ask(request, visitor, 422)
+            return await self._ask(request, visitor, 422, visitor.locale.gettext(NOT_THE_WORD))
         up_to = max(fields.identifiers("up_to"), default=0)
-        wanted = Wanted.read(request, self._region)
-        return see_other(f"/messages?deleted={await self._delete(request, visitor, wanted, up_to)}")
+        wanted = self._wanted(request)
+        people = await self.portal.services.store.read(meant_by, visitor.account_id, wanted.peer)
+        if fields.line("people") != _mark(people):
+            return await self._ask(request, visitor, 409, visitor.locale.gettext(OTHERS))
+        meant = wanted.filter(visitor.locale, people, up_to)
+        return see_other(f"/messages?deleted={await self._delete(request, visitor, wanted, meant)}")
 
-    async def _ask(self, request: EdgeRequest, visitor: Visitor, status: int) -> Answer:
-        wanted = Wanted.read(request, self._region)
+    async def _ask(self, request: EdgeRequest, visitor: Visitor, status: int, problem: str = "") -> Answer:
+        wanted = self._wanted(request)
+        people = await self.portal.services.store.read(meant_by, visitor.account_id, wanted.peer)
         up_to = await self.portal.services.store.read(export.newest_id, visitor.account_id)
         word = self._word(visitor)
         return self.portal.page(
@@ -129,20 +145,28 @@ class DeleteAll(MemberPage):
             visitor,
             status,
             wanted=wanted,
+            people=people,
+            mark=_mark(people),
             up_to=up_to,
             word=word,
-            wrong=status != 200,
+            problem=problem,
             key=Fields(request).line("key") or new_key(),
         )
+
+    def _wanted(self, request: EdgeRequest) -> Wanted:
+        """What narrows messages. Where something is deleted, what cannot be read is not left out."""
+        wanted = Wanted.read(request, self._region)
+        unread = unreadable(request, wanted)
+        if unread:
+            raise PageProblem(422, UNREADABLE, values={"what": unread[0]})
+        return replace(wanted, show="")
 
     def _word(self, visitor: Visitor) -> str:
         return visitor.locale.gettext("delete")
 
-    async def _delete(self, request: EdgeRequest, visitor: Visitor, wanted: Wanted, up_to: int) -> int:
+    async def _delete(self, request: EdgeRequest, visitor: Visitor, wanted: Wanted, meant: Filter) -> int:
         services, writer = self.portal.services, self.portal.services.store.writer
         account_id, now_ms = visitor.account_id, services.wall_ms()
-        number = await services.store.read(number_of, account_id, wanted.peer)
-        meant = wanted.filter(visitor.locale, number, up_to)
         subject = f"all ({wanted.query})" if wanted.query else "all"
         address = origin.client_address(request, bool(self.portal.public_url))
         form = Fields(request).line("key")[:MAX_KEY]
@@ -182,6 +206,28 @@ class DeleteAll(MemberPage):
             before = ids[-1]
 
 
+def _mark(people: Sequence[Meant]) -> str:
+    """Of the numbers that were shown: whether they are the same when it is confirmed."""
+    numbers = sorted(item.number for item in people)
+    return hashlib.sha256(" ".join(numbers).encode()).hexdigest()[:16] if numbers else ""
+
+
+def _offers(conn: Connection, account_id: int) -> dict[str, str]:
+    """What the filter's field proposes, each with what is said beside it: names, and the numbers of a name
+    that stands for several.
+    """
+    known = contacts.listed(conn, account_id, limit=NAMES)
+    by_name: dict[str, list[Meant]] = {}
+    for item in numbers_of(conn, account_id, known):
+        by_name.setdefault(item.name, []).append(item)
+    found: dict[str, str] = {}
+    for name, items in by_name.items():
+        found[name] = ""
+        if len(items) > 1:
+            found |= {item.number: f"{item.name} {item.label}".rstrip() for item in items}
+    return found
+
+
 class Message(MemberPage):
     """One message, with its parts, deliveries and attempts, and what may be done about them."""
 
@@ -195,12 +241,14 @@ class Message(MemberPage):
         if view is None:
             raise not_found()
         names = await self.portal.services.store.read(contacts.names, visitor.account_id, [view.message.peer])
+        copied = await self.portal.services.store.read(copies, visitor.account_id, [view])
         return self.portal.page(
             "matrix.html" if is_refresh(request) else "message.html",
             visitor,
             view=view,
             cells=matrix(view),
             name=names.get(view.message.peer, ""),
+            copy=copied.get(self._identity),
             acting=self.portal.services.deliveries is not None,
             key=new_key(),
         )
@@ -227,9 +275,7 @@ class Message(MemberPage):
             raise not_found()
         if status_of(view.message, view.parts) is not MessageStatus.FAILED:
             raise PageProblem(409, "Only a message that failed is sent again.")
-        record = view.message
-        draft = Draft(visitor.account_id, record.did, record.peer, record.text, LEG, record.status_callback)
-        sent = await self.portal.sending.send(visitor, draft, f"again:{self._identity}")
+        sent = await self.portal.sending.send_again(visitor, view.message)
         if not isinstance(sent, Sent):
             raise PageProblem(sent.status, sent.sentence, sent.headers)
         said = "?said=again" if sent.repeated else ""

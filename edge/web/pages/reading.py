@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from edge.web.pages.filters import Wanted, number_of
+from edge.web.pages.filters import Wanted, meant_by
 from edge.web.pages.locales import Locale
+from edge.web.pages.sending import copies
 from storage import contacts, conversations, drafts, messages, numbers, search
 from storage.conversations import ConversationView, Key
 from storage.history import Filter
@@ -20,7 +21,8 @@ CONVERSATIONS = 50
 class Slice:
     """A page of messages, newest first, and the cursors to the next ones (None: there are none).
 
-    ``unread`` are the ids of those on it that nobody has read; ``names`` the contacts' names by number.
+    ``unread`` are the ids of those on it that nobody has read; ``names`` the contacts' names by number;
+    ``copies`` the ids of the copies of those that were sent again.
     """
 
     views: tuple[MessageView, ...] = ()
@@ -28,6 +30,7 @@ class Slice:
     newer: int | None = None
     unread: frozenset[int] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def read_list(
     after: int | None = None,
 ) -> Slice:
     """The classic list: by words when there are some (older pages only), else by the filter."""
-    narrowed = wanted.filter(locale, number_of(conn, account_id, wanted.peer))
+    narrowed = wanted.filter(locale, meant_by(conn, account_id, wanted.peer))
     if not wanted.q:
         return read_slice(conn, account_id, narrowed, before, after)
     found = search.find(conn, account_id, wanted.q, narrowed, before_id=before, limit=PAGE + 1)
@@ -119,4 +122,4 @@ def _dressed(
 ) -> Slice:
     names = contacts.names(conn, account_id, {view.message.peer for view in page})
     unread = frozenset(conversations.unread_of(conn, account_id, page))
-    return Slice(tuple(page), older, newer, unread, names)
+    return Slice(tuple(page), older, newer, unread, names, copies(conn, account_id, page))

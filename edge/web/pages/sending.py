@@ -3,10 +3,11 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from edge.errors import Refused, Unavailable
@@ -20,10 +21,14 @@ from edge.web.pages.sessions import Visitor
 from edge.web.services import WebServices
 from storage import idempotency
 from storage.idempotency import Scope
+from storage.messages import status_of
+from storage.records import MessageRecord, MessageStatus, MessageView
 from storage.statements import Writes
 
 LEG = "portal"
 KEY_OCTETS = 12
+COPIED_MS = 3_652 * 24 * 3_600_000
+"""A message that was sent again is known to be for as long as it may be kept: ten years."""
 _KEY = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 REFUSALS = {
     "unknown_did": N_("This number is not one of this account."),
@@ -99,30 +104,42 @@ class Sending:
 
     async def send(self, visitor: Visitor, draft: Draft, key: str) -> Sent | Setback:
         """What became of it, once it is committed."""
+        asked = _asked(visitor, draft, key) if _KEY.fullmatch(key) else None
+        return await self._send(visitor, draft, asked, _reply)
+
+    async def send_again(self, visitor: Visitor, record: MessageRecord) -> Sent | Setback:
+        """A copy of a message, once for its account, whoever asks for it and when."""
+        draft = Draft(visitor.account_id, record.did, record.peer, record.text, LEG, record.status_callback)
+        scope = _scope_again(visitor.account_id, record.id)
+        digest = hashlib.sha256(scope.path.encode()).digest()
+        asked = Asked(visitor.account_id, scope, digest, COPIED_MS)
+        return await self._send(visitor, draft, asked, lambda accepted: _reply_again(accepted, draft))
+
+    async def _send(
+        self, visitor: Visitor, draft: Draft, asked: Asked | None, told: Callable[[Accepted], Reply]
+    ) -> Sent | Setback:
         try:
-            if not _KEY.fullmatch(key):
+            if asked is None:
                 return _sent(await self._outbound.submit(draft))
-            reply = await self._idempotency.once_for(
-                _asked(visitor, draft, key), lambda keep: self._submit(draft, keep)
-            )
+            reply = await self._idempotency.once_for(asked, lambda keep: self._submit(draft, keep, told))
         except Refused as error:
             return setback(error, visitor.locale)
         except Unavailable as error:
             return Setback(503, error.sentence, headers=(retry_after(error.retry_after),))
         octets = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
-        return replace(_sent_before(octets), repeated=reply.headers == REPLAYED)
+        return replace(_sent_before(octets, draft), repeated=reply.headers == REPLAYED)
 
-    def _submit(self, draft: Draft, keep: Keep | None) -> Deferred[Reply]:
+    def _submit(self, draft: Draft, keep: Keep | None, told: Callable[[Accepted], Reply]) -> Deferred[Reply]:
         def also(outcomes: Sequence[Outcome]) -> Writes:
             assert keep is not None
             assert isinstance(outcomes[0], Accepted)
-            return keep(_reply(outcomes[0]))
+            return keep(told(outcomes[0]))
 
         def sent(outcomes: Sequence[Outcome]) -> Reply:
             if isinstance(outcomes[0], Refused):
                 raise outcomes[0]
             assert outcomes[0] is not None
-            return _reply(outcomes[0])
+            return told(outcomes[0])
 
         return self._outbound.submit_many([draft], also).addCallback(sent)
 
@@ -154,13 +171,47 @@ def _steady_key(visitor: Visitor, last: str) -> str:
     return hashlib.sha256(orjson.dumps((visitor.user.id, last))).hexdigest()[: 2 * KEY_OCTETS]
 
 
+def copies(connection: Connection, account_id: int, views: Sequence[MessageView]) -> dict[int, int]:
+    """Which of these messages were sent again, each with the copy's id."""
+    failed = [
+        view.message.id for view in views if status_of(view.message, view.parts) is MessageStatus.FAILED
+    ]
+    asked = [(account_id, _scope_again(account_id, message_id)) for message_id in failed]
+    found = idempotency.find_many(connection, asked, 0) if asked else []
+    return {
+        message_id: orjson.loads(answer.response)["message"]
+        for message_id, answer in zip(failed, found, strict=True)
+        if answer is not None
+    }
+
+
+def _scope_again(account_id: int, message_id: int) -> Scope:
+    return Scope(account_id, "POST", f"/messages/{message_id}", "again")
+
+
 def _reply(accepted: Accepted) -> Reply:
     return Reply(202, {"message": accepted.message_id, "did": accepted.did, "peer": accepted.peer})
 
 
-def _sent_before(response: str | bytes) -> Sent:
-    """What a reply of `_reply` is about."""
+def _reply_again(accepted: Accepted, draft: Draft) -> Reply:
+    """Whose number it is, is kept only where the draft does not say it: a copy is known longer than others
+    are."""
+    differs = {
+        name: is_now
+        for name, was, is_now in (
+            ("did", draft.source, accepted.did),
+            ("peer", draft.destination, accepted.peer),
+        )
+        if was != is_now
+    }
+    return Reply(202, {"message": accepted.message_id, **differs})
+
+
+def _sent_before(response: str | bytes, draft: Draft | None = None) -> Sent:
+    """What a reply is about; of `_reply_again` only with the draft."""
     body = orjson.loads(response)
+    if draft is not None:
+        body = {"did": draft.source, "peer": draft.destination, **body}
     return Sent(body["message"], body["did"], body["peer"])
 
 

@@ -9,6 +9,7 @@ import { _ } from "./words.mjs";
 
 const people = document.getElementById("people");
 const thread = document.getElementById("thread");
+const bar = document.getElementById("bar");
 const news = document.getElementById("news");
 const title = document.title;
 // Events tell of states; should one be lost, a page that waits for it asks after all.
@@ -104,8 +105,18 @@ function encode(name) {
 
 onChange((change) => {
   if (change.gap || change.changes.some(ofMessages)) refresh(people, count, true);
-  if (concerns(change)) refreshThread();
+  if (concerns(change)) {
+    refreshThread();
+    refresh(bar);
+  }
   refreshDrawer(change);
+});
+
+// Nobody tells of contacts: who comes back from changing one finds its name.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  refresh(bar);
+  refresh(people, count, true);
 });
 
 if (thread) {

@@ -48,6 +48,7 @@ function combobox(input) {
 
   function choose(item) {
     input.value = item.dataset.number;
+    document.getElementById("several")?.remove();
     propose(item.dataset.did);
     open(false);
     input.dispatchEvent(new Event("change", { bubbles: true })); // not "input": nothing more is looked for
@@ -55,13 +56,13 @@ function combobox(input) {
 
   function show(found) {
     list.replaceChildren(
-      ...found.map(({ number, name, did }, place) => {
+      ...found.map(({ number, name, label, did }, place) => {
         const item = document.createElement("li");
         item.id = `${list.id}-${place}`;
         item.setAttribute("role", "option");
         item.dataset.number = number;
         item.dataset.did = did ?? "";
-        item.textContent = name && name !== number ? `${name} ${number}` : number;
+        item.textContent = [name === number ? "" : name, label, number].filter(Boolean).join(" ");
         item.addEventListener("mousedown", (event) => {
           event.preventDefault();
           choose(item);
@@ -77,6 +78,7 @@ function combobox(input) {
 
   input.addEventListener("input", () => {
     clearTimeout(waiting);
+    document.getElementById("several")?.remove(); // it was asked about another name
     const typed = input.value;
     waiting = setTimeout(async () => {
       const answer = await fetch(`${input.dataset.suggest}?q=${encodeURIComponent(typed)}`).catch(() => null);

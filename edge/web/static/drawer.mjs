@@ -8,7 +8,7 @@ let shown = null;
 
 async function show(address) {
   const part = `${address}?part=matrix`;
-  const html = await ask(part);
+  const html = await ask(part).catch(() => null);
   if (html === null) return location.assign(address);
   shown = address;
   content.dataset.part = part;

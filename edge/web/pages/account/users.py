@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from edge.web.api.members import parse_identifier
+from edge.web.pages.account.preferences import PATH as OWN_PATH
 from edge.web.pages.account.preferences import ROLES
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
 from edge.web.pages.answers import Answer, gone, not_found
@@ -25,6 +26,9 @@ _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}", re.ASCII)
 ONLY_OWNER = N_("An account needs an owner, and this is the only one.")
 TAKEN = N_("This log-in is taken.")
 OF_OPERATORS = N_("Only an operator may change or remove an operator's log-in.")
+STEPPING_DOWN = N_(
+    "You give up the role of an owner, and have this one then: %(role)s. Only an owner can undo it."
+)
 REMOVING = N_("%(login)s is logged out everywhere and cannot log in any more.")
 
 
@@ -40,16 +44,25 @@ class Users(ActionPage):
 
     def actions(self) -> Mapping[str, Doing]:
         """See `ActionPage`."""
-        return {"add": self._add, "role": self._role, "password": self._password, "remove": self._remove}
+        return {
+            "add": self._add,
+            "role": self._role,
+            "step-down": self._step_down,
+            "password": self._password,
+            "remove": self._remove,
+        }
 
     async def question(self, request: EdgeRequest, visitor: Visitor, do: str) -> Question | None:
         """See `ActionPage`."""
         found = await self.portal.services.store.read(users.get, visitor.account_id, _user(request))
-        if do != "remove":
+        if do not in ("remove", "step-down"):
             return None
         if found is None:
             raise gone()
         said = visitor.locale.gettext
+        if do == "step-down":
+            role = said(ROLES[_role(Fields(request))])
+            return Question(said(STEPPING_DOWN) % {"role": role}, said(N_("Change my role")))
         return Question(said(REMOVING) % {"login": found.login}, said(N_("Remove")))
 
     async def shown(
@@ -96,7 +109,16 @@ class Users(ActionPage):
 
     async def _role(self, request: EdgeRequest, visitor: Visitor) -> Answer:
         identity, role = _user(request), _role(Fields(request))
+        if identity == visitor.user.id and role is not visitor.user.role:
+            return await self._ask(request, visitor, "step-down")
+        return await self._with_role(request, visitor, identity, role)
 
+    async def _step_down(self, request: EdgeRequest, visitor: Visitor) -> Answer:
+        """One's own role, after the question: this page is no more for who has another one."""
+        await self._with_role(request, visitor, visitor.user.id, _role(Fields(request)))
+        return self.done(OWN_PATH, "stepped-down")
+
+    async def _with_role(self, request: EdgeRequest, visitor: Visitor, identity: int, role: Role) -> Answer:
         def change(conn: Connection) -> User:
             _may_change(visitor, users.get(conn, visitor.account_id, identity))
             try:

@@ -131,7 +131,7 @@ class Edit(ActionPage):
             label = line[len(number) :].strip()[:MAX_LABEL]
             found.append(MoreNumber(self._number(number, "more"), label))
         if len(found) > MAX_NUMBERS:
-            raise Wrong("more", N_("A contact has at most %(most)s numbers."), most=MAX_NUMBERS)
+            raise Wrong("more", N_("A contact has at most %(most)s numbers."), most=MAX_NUMBERS + 1)
         return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from edge.contacts.book import MAX_NUMBERS
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Setback, Wrong
 from edge.web.pages.answers import Answer
@@ -18,6 +19,7 @@ from storage.contacts import Contact
 from storage.records import Role
 
 LEAST = 2
+TOO_MANY = N_("Together they have %(count)s numbers; a contact has at most %(most)s. Nothing was merged.")
 TOO_FEW = N_("Choose at least two contacts first.")
 
 
@@ -48,7 +50,11 @@ class Merge(ActionPage):
         now_ms = self.portal.services.wall_ms()
 
         def change(conn: Connection) -> Contact:
-            return contacts.merge(conn, visitor.account_id, kept, ids, now_ms)
+            merged = contacts.merge(conn, visitor.account_id, kept, ids, now_ms)
+            others = contacts.more_numbers(conn, visitor.account_id, [merged.id]).get(merged.id, [])
+            if len(others) > MAX_NUMBERS:
+                raise Wrong("", TOO_MANY, count=len(others) + 1, most=MAX_NUMBERS + 1)
+            return merged
 
         await self.change(
             request, visitor, "contact.merge", lambda held: held.number, change, others=len(ids) - 1

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from edge.carrier_errors import first_error
 from edge.errors import Refused, Unavailable
 from edge.web.pages.locales import locale_of
-from storage import contacts, conversations, drafts, messages, search
+from storage import contacts, conversations, drafts, messages, numbers, search
 from storage.deletion import UNDO_MS
 from storage.ids import time_of
 from storage.records import DeliveryState, PartState
@@ -369,6 +369,23 @@ def test_states_there_and_back(scene: Scene, member: Browser, do: str, undo: str
         assert getattr(view_of(scene), name) is wanted
 
 
+def test_what_stands_above_a_conversation_is_a_part(scene: Scene, member: Browser) -> None:
+    scene.message()
+    bar = f"{THREAD}?part=bar&show=unread"
+    assert f'data-part="{THREAD}?part=bar&amp;show=unread"' in member.get(f"{THREAD}?show=unread").text
+    html = member.get(bar).text
+    assert ("<html" in html, 'value="pin"' in html, 'href="/conversations?show=unread"' in html) == (
+        False,
+        True,
+        True,
+    )
+    member.fill(THREAD, THREAD, do="pin")
+    with scene.store.engine.transaction() as conn:
+        contacts.put(conn, scene.store.ids.next, scene.account.id, PEER, "Ann <b>", START_MS)
+    html = member.get(bar).text
+    assert ('value="unpin"' in html, "<bdi>Ann &lt;b&gt;</bdi>" in html) == (True, True)
+
+
 def test_read_and_unread(scene: Scene, member: Browser) -> None:
     first, second = scene.message(), scene.message()
     csrf = Form(THREAD, member.get(THREAD).text).fields["csrf"]
@@ -439,7 +456,7 @@ def test_suggestions_for_whom_to_write_to(scene: Scene, member: Browser) -> None
         contacts.put(conn, scene.store.ids.next, scene.other.id, PEER, "Annie", START_MS)
     reply = member.get("/new/people?q=an")
     assert reply.headers["content-type"] == "application/json"
-    assert reply.json == [{"number": PEER, "name": "Ann", "did": DID}]
+    assert reply.json == [{"number": PEER, "name": "Ann", "label": "", "did": DID}]
     assert member.get("/new/people?q=").json == []
     assert scene.browser().get("/new/people?q=an").status == 303
 
@@ -448,7 +465,7 @@ def test_suggestions_of_who_is_no_contact(scene: Scene, member: Browser) -> None
     scene.message()
     scene.message(peer="+447911123457")
     scene.message(peer="+12025550188", owner=scene.other)
-    unknown = {"number": PEER, "name": "", "did": DID}
+    unknown = {"number": PEER, "name": "", "label": "", "did": DID}
     for typed in ("011447911123456", "7911%20123456", "123456"):
         assert member.get(f"/new/people?q={typed}").json == [unknown], typed
     newest_first = [item["number"] for item in member.get("/new/people?q=%2B44").json]
@@ -459,7 +476,8 @@ def test_suggestions_of_who_is_no_contact(scene: Scene, member: Browser) -> None
         bob = contacts.put(conn, scene.store.ids.next, scene.account.id, "+12025550151", "Bob", START_MS)
         contacts.set_more_numbers(conn, scene.account.id, bob.id, [contacts.MoreNumber(PEER, "")])
     found = member.get("/new/people?q=123456").json
-    assert found == [{"number": bob.number, "name": "Bob", "did": None}, {**unknown, "name": "Bob"}]
+    first = {"number": bob.number, "name": "Bob", "label": "", "did": None}
+    assert found == [first, {**unknown, "name": "Bob"}]
 
 
 # -- the list ------------------------------------------------------------------------------------------------
@@ -478,6 +496,8 @@ def test_delete_and_undo_within_half_a_minute(scene: Scene, member: Browser, tim
     assert deletion is not None
     reply = member.post("/messages", csrf=csrf, do="undo", deletion=deletion[1])
     assert "They are back." in member.follow(reply).text
+    twice = member.post("/messages", csrf=csrf, do="undo", deletion=deletion[1])
+    assert "They are back." in member.follow(twice).text
     assert "was deleted." not in member.get(f"/messages?deleted={deletion[1]}").text
     assert texts(member.get("/messages").text) == ["two", "one"]
     reply = member.post("/messages", csrf=csrf, do="delete", message=str(second.id))
@@ -502,6 +522,43 @@ def test_delete_all_takes_what_was_shown_after_the_word(scene: Scene, member: Br
     reply = member.post(path, **{**fields, "word": " DELETE "})
     assert "1 message was deleted." in member.follow(reply).text
     assert texts(member.get("/messages").text) == ["came meanwhile", "out"]
+
+
+@pytest.mark.parametrize("query", ["since=25/10/2026", "until=2026-02-30", "direction=x", "since=0001-01-01"])
+def test_what_cannot_be_read_of_a_filter_deletes_nothing(scene: Scene, member: Browser, query: str) -> None:
+    scene.message(text="stays")
+    page = member.get(f"/messages/delete-all?{query}")
+    assert (page.status, "This part of the filter cannot be read:" in page.text) == (422, True)
+    assert query.partition("=")[2] in page.text
+    fields = Form("/messages/delete-all", member.get("/messages/delete-all").text).fields
+    assert member.post(f"/messages/delete-all?{query}", **{**fields, "word": "delete"}).status == 422
+    assert texts(member.get("/messages").text) == ["stays"]
+
+
+def test_delete_all_says_that_it_is_all_when_only_conversations_are_narrowed(
+    scene: Scene, member: Browser
+) -> None:
+    page = member.get("/messages/delete-all?show=unread").text
+    assert ("All messages of this account will be deleted." in page, "<bdi>unread" in page) == (True, False)
+
+
+def test_a_conversation_of_a_number_that_was_given_up(scene: Scene, member: Browser) -> None:
+    scene.message(text="old")
+    fields = Form(THREAD, member.get(THREAD).text).fields
+    assert member.post(THREAD, csrf=fields["csrf"], do="draft", text="begun").status == 303
+    with scene.store.engine.transaction() as conn:
+        numbers.remove_did(conn, scene.account.id, DID)
+    page = member.get(THREAD).text
+    assert f"{DID} is not one of this account’s numbers any more" in page
+    assert ("SMS is switched off" in page, "<em>Draft:</em> begun" in page) == (False, True)
+    assert member.post(THREAD, csrf=fields["csrf"], do="draft").status == 303
+    assert "Draft:" not in member.get(THREAD).text
+    for path in ("/messages", "/conversations"):
+        listed = member.get(f"{path}?did={DID.replace('+', '%2B')}").text
+        assert f'<option value="{DID}" selected>' in listed, "what it is narrowed to stays"
+        assert listed.count(f'<option value="{OTHER_DID}"') == 0
+    assert member.post(THREAD, csrf=fields["csrf"], do="draft", text="anew").status == 303
+    assert "Draft:" not in member.get(THREAD).text
 
 
 def test_delete_all_of_a_search_takes_what_it_found(

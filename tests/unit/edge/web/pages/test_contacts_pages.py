@@ -98,6 +98,25 @@ def test_several_become_one(scene: Scene, member: Browser) -> None:
     assert WORK in member.get("/contacts").text
 
 
+def test_no_more_are_merged_than_can_be_changed(scene: Scene, member: Browser) -> None:
+    most = book.MAX_NUMBERS
+    more = "\n".join(f"+12025551{number:03d}" for number in range(most))
+    add(member, "Ann", ANN, more=more)
+    add(member, "Bob", BOB)
+    ann, bob = people(scene)
+    fields = {"contact": str(ann.id), "kept": str(bob.id)}
+    reply = do(member, "/contacts/merge", "merge", **fields)
+    said = f"Together they have {most + 2} numbers; a contact has at most {most + 1}. Nothing was merged."
+    assert (reply.status, said in reply.text) == (422, True)
+    assert people(scene) == [ann, bob]
+    one_less = more.rpartition("\n")[0]
+    assert do(member, f"/contacts/{ann.id}", "save", name="Ann", number=ANN, more=one_less).status == 303
+    assert do(member, "/contacts/merge", "merge", **fields).status == 303
+    (both,) = people(scene)
+    form = Form(f"/contacts/{both.id}", member.get(f"/contacts/{both.id}").text).fields
+    assert member.post(f"/contacts/{both.id}", **{**form, "do": "save"}).status == 303
+
+
 def test_one_alone_is_not_merged(scene: Scene, member: Browser) -> None:
     add(member, "Ann", ANN)
     (ann,) = people(scene)

@@ -58,3 +58,31 @@ def test_an_owner_sees_no_form_for_an_operator(scene: Scene, boss: User) -> None
     page = scene.member().get(PATH).text
     assert (f'name="user" value="{boss.id}"' in page, "boss" in page) == (False, True)
     assert f'name="user" value="{boss.id}"' in scene.member("chief").get(PATH).text
+
+
+def test_an_owner_is_asked_before_he_gives_that_up(scene: Scene) -> None:
+    with scene.store.engine.transaction() as conn:
+        ids, hashed = scene.store.ids.next, CHEAP.hash(PASSWORD)
+        accounts.add_user(conn, ids, scene.account.id, "second", hashed, START_MS, role=Role.OWNER)
+    me, owner = held(scene.store, "demo"), scene.member()
+    status, page = asked(owner, me, {"do": "role", "role": "agent"})
+    assert (status, "You give up the role of an owner, and have this one then: agent." in page) == (200, True)
+    assert held(scene.store, "demo") == me
+    answer = Form(PATH, page).fields
+    reply = owner.post(PATH, **{**answer, "do": "step-down"})
+    assert reply.headers["location"] == "/account?said=stepped-down"
+    assert "Your role was changed." in owner.follow(reply).text
+    assert held(scene.store, "demo").role is Role.AGENT
+    assert owner.get(PATH).status == 403
+
+
+def test_only_ones_own_role_is_stepped_down_from(scene: Scene) -> None:
+    with scene.store.engine.transaction() as conn:
+        ids, hashed = scene.store.ids.next, CHEAP.hash(PASSWORD)
+        accounts.add_user(conn, ids, scene.account.id, "second", hashed, START_MS, role=Role.OWNER)
+    owner, other = scene.member(), held(scene.store, "second")
+    assert asked(owner, other, {"do": "role", "role": "agent"})[0] == 303
+    assert held(scene.store, "second").role is Role.AGENT
+    status, page = asked(owner, held(scene.store, "demo"), {"do": "step-down", "role": "agent"})
+    assert (status, "this is the only one" in page) == (409, True)
+    assert asked(owner, held(scene.store, "demo"), {"do": "role", "role": "owner"})[0] == 303
