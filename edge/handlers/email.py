@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from edge.handlers import EXCERPT_CHARACTERS, Delivered, Failed, Job, Outcome, Retry
 from edge.handlers.base import DIDHandler, Key, Rules, SettingError, Settings, Tools
 from edge.mail.listed import HANDLER, listed
-from edge.mail.writing import NotListed, NotWanted, Writing
+from edge.mail.writing import ADDRESS_REMOVED, NotListed, NotWanted, Writing
 from protocols.mail import address
 from protocols.mail.address import Address, NotAnAddress
 from protocols.mail.smtp import Envelope, Verdict
@@ -125,7 +125,7 @@ class EmailHandler(DIDHandler):
         except NotWanted:
             return Delivered("not_wanted")
         except NotListed as error:
-            return Failed(error.outcome, excerpt=str(error)[:EXCERPT_CHARACTERS])
+            return Failed(ADDRESS_REMOVED, excerpt=str(error)[:EXCERPT_CHARACTERS])
         except NotAnAddress as error:
             return Failed("bad_address", excerpt=str(error)[:EXCERPT_CHARACTERS])
         except StoreUnavailable as error:

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from edge.handlers.email import Patience
 from edge.mail.sending import Send
-from edge.mail.writing import NotListed, Writing
+from edge.mail.writing import ADDRESS_REMOVED, NotListed, Writing
 from protocols.mail.smtp import Envelope, Verdict
 from storage import mail
 from storage.errors import StoreUnavailable
@@ -128,7 +128,7 @@ class Notices:
         try:
             envelope = await self._writing.notice(notice)
         except NotListed as error:
-            return _not_written(error.outcome, str(error))
+            return _not_written(ADDRESS_REMOVED, str(error))
         if envelope is None:
             return _not_written("unknown_did", f"nobody has {notice.did} any more")
         return await self._sent(envelope)

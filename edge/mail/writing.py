@@ -26,6 +26,8 @@ _REMARKS = {
     MessageFlag.UNDECODABLE: "This message could not be read as it was sent.",
 }
 _FAILED = "This message was not delivered."
+ADDRESS_REMOVED = "address_removed"
+"""The outcome of what is not written since an address is not listed any more."""
 
 
 class NotWanted(Exception):
@@ -34,8 +36,6 @@ class NotWanted(Exception):
 
 class NotListed(Exception):
     """The address is no longer one of the DID's; the text says so."""
-
-    outcome = "address_removed"
 
 
 def binding(conversation: MailConversation) -> bytes:

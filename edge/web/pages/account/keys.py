@@ -11,6 +11,7 @@ from edge.keys import EVERYTHING, PREVIOUS_MS, SCOPES, prefix_of, token_hash, to
 from edge.web.api.members import parse_identifier
 from edge.web.pages.actions import NO_SETBACK, ActionPage, Doing, Question, Setback, Wrong
 from edge.web.pages.answers import Answer, gone, not_found
+from edge.web.pages.cookies import LOG_IN
 from edge.web.pages.forms import Fields
 from edge.web.pages.locales import N_
 from edge.web.pages.sending import new_key
@@ -119,7 +120,7 @@ class Keys(ActionPage):
         known_days = days in {value for value, _ in ENDS} and days
         expires_at = now_ms + int(days) * DAY_MS if known_days else None
         granted = EVERYTHING if fields.line("everything") else " ".join(sorted(set(scopes)))
-        form = _Form.of(request, visitor, name)
+        form = self._form(request, visitor, name)
         token = form.token
 
         def change(conn: Connection) -> ApiKey:
@@ -154,7 +155,7 @@ class Keys(ActionPage):
 
     async def _new_token(self, request: EdgeRequest, visitor: Visitor, replacing: bool = False) -> Answer:
         identity, now_ms, mine = _key(request), self.portal.services.wall_ms(), visitor.account_id
-        form = _Form.of(request, visitor, str(identity))
+        form = self._form(request, visitor, str(identity))
         token = form.token
 
         def change(conn: Connection) -> ApiKey:
@@ -171,6 +172,17 @@ class Keys(ActionPage):
         except Again:
             made = await self._made_before(visitor, token)
         return await self._with(request, visitor, made, token)
+
+    def _form(self, request: EdgeRequest, visitor: Visitor, purpose: str) -> "_Form":
+        """``purpose``: the key that it is about. What another log-in sends is another form.
+
+        The log-in's own token is what a key's token follows from: the store has neither.
+        """
+        written = Fields(request).line("form")[:MAX_FORM] or new_key()
+        key = f"{written} {purpose}"
+        secret = self.portal.cookies.read(request, LOG_IN)
+        assert secret is not None
+        return _Form(Scope(visitor.user.id, "POST", PATH, key), token_of(secret, key))
 
     async def _made_before(self, visitor: Visitor, token: str) -> ApiKey:
         """The key with the token that this form has made already, should it still be its token."""
@@ -211,13 +223,6 @@ class _Form:
 
     scope: Scope
     token: str
-
-    @classmethod
-    def of(cls, request: EdgeRequest, visitor: Visitor, purpose: str) -> "_Form":
-        """``purpose``: the key that it is about. What another log-in sends is another form."""
-        written = Fields(request).line("form")[:MAX_FORM] or new_key()
-        key = f"{written} {purpose}"
-        return cls(Scope(visitor.user.id, "POST", PATH, key), token_of(visitor.session.csrf_token, key))
 
     def count(self, conn: Connection, account_id: int, now_ms: int) -> None:
         """Raises Again when it has counted."""

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from edge.keys import PREVIOUS_MS
+from edge.keys import PREVIOUS_MS, token_of
 from storage import accounts
 from storage.records import ApiKey
+from storage.tables import metadata
 from tests.unit.edge.conftest import Time
 from tests.unit.edge.web.harness import TOKEN, Browser, Form, Reply, Scene
 
@@ -89,3 +90,19 @@ def test_what_is_asked_is_said_in_the_readers_language(scene: Scene, member: Bro
 def test_only_a_key_that_has_two_tokens_is_asked_about(scene: Scene, member: Browser) -> None:
     assert member.post(PATH, **{**filled(member, scene), "ask": "replace"}).status == 404
     assert member.post(PATH, **{**filled(member, scene), "ask": "rotate"}).status == 400
+
+
+def test_a_token_does_not_follow_from_what_the_store_has(scene: Scene, member: Browser) -> None:
+    token = shown(member.post(PATH, do="rotate", **filled(member, scene)))
+    with scene.store.engine.snapshot() as conn:
+        texts = {
+            value
+            for table in metadata.sorted_tables
+            for row in conn.execute(table.select())
+            for value in row
+            if isinstance(value, str)
+        }
+    assert len(texts) > 20
+    assert not any(token in text for text in texts)
+    purposes = {text for text in texts if " " in text}
+    assert token not in {token_of(text, purpose) for text in texts for purpose in purposes}
