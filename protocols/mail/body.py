@@ -4,10 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header
 from email.message import Message
 from typing import NamedTuple
 
 from protocols.mail import charsets, comments, footers, html, prescan, versions
+from protocols.mail.address import one_line
 from protocols.mail.pictures import Pictures, Pinned
 from protocols.mail.versions import BEGIN, End, Found, Group, Kind, Piece
 
@@ -213,11 +216,29 @@ def _last_texts(pieces: list[Message]) -> int:
 
 
 def _name_of(part: Message) -> str | None:
-    """The name of a file; of one that says that it is in what is no charset, only that there is one."""
+    """The name of a file, in one line; of one that says that it is in what is no charset, only that there is
+    one."""
     try:
-        return part.get_filename()
+        name = part.get_filename()
     except ValueError:  # Python decodes with any codec that is named
         return "file"
+    return None if name is None else " ".join(one_line(_without_words(" ".join(name.split()))).split())
+
+
+def _without_words(name: str) -> str:
+    """A name whose encoded words (RFC 2047) are read: no standard has them there, and many programs do."""
+    try:
+        pieces = decode_header(name)
+    except HeaderParseError:
+        return name
+    return "".join(
+        piece
+        if isinstance(piece, str)
+        else charsets.decoded(piece, charset)
+        if charset
+        else piece.decode("raw-unicode-escape", "replace")  # as Python gives what stands between them
+        for piece, charset in pieces
+    )
 
 
 def _identity(part: Message) -> str:
