@@ -4,10 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header
 from email.message import Message
 from typing import NamedTuple
 
-from protocols.mail import charsets, comments, html, prescan, versions
+from protocols.mail import charsets, comments, footers, html, prescan, versions
+from protocols.mail.address import one_line
 from protocols.mail.pictures import Pictures, Pinned
 from protocols.mail.versions import BEGIN, End, Found, Group, Kind, Piece
 
@@ -29,6 +32,7 @@ _PICTURE = re.compile(rb"data:image/[a-z0-9.+-]{1,40};base64,[A-Za-z0-9+/=%\s]*+
 _PARAMETERS = re.compile(r"<param>[^<]{0,500}</param>", re.IGNORECASE)
 _COMMAND = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
 _NEWLINES = re.compile(r"\n+")
+_MAX_FOOTERS = 3
 _MAX_ENCODING = 200  # characters in which a transfer encoding is looked for
 _PGP_SEALED = "-----BEGIN PGP MESSAGE-----"
 _PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\n"
@@ -84,12 +88,13 @@ def read(message: Message) -> Body:
 
 class _Waiting(NamedTuple):
     """A part that is still to be read, and the group of versions that it is in. ``mended``: it is in what was
-    read by another border than it names."""
+    read by another border than it names. ``below``: it may be the footer of the whole mail."""
 
     part: Message
     group: Group | None = None
     mended: bool = False
     root: bool = False
+    below: bool = False
 
 
 class _Reader:
@@ -126,23 +131,24 @@ class _Reader:
             else:
                 part, mended = (item.part, True) if item.mended else _bounded(item.part)
                 if part.is_multipart():
-                    waiting += self._inner(part, item.group, mended)
+                    waiting += self._inner(item._replace(part=part, mended=mended))
                 else:
                     self._leaf(item)
 
-    def _inner(self, part: Message, outer: Group | None, mended: bool) -> Iterator["_Waiting | End"]:
+    def _inner(self, outer: _Waiting) -> Iterator[_Waiting | End]:
         """What is in a multipart, the first part last. It begins a group where it is another one than that in
         which it is; outside of all versions there is none to begin."""
-        alternative = part.get_content_type() == "multipart/alternative"
-        group = Group.VERSIONS if alternative else outer and Group.SEQUENCE
-        if group is not outer and group is not None:
+        kind = outer.part.get_content_type()
+        group = Group.VERSIONS if kind == "multipart/alternative" else outer.group and Group.SEQUENCE
+        if group is not outer.group and group is not None:
             self.found.append(BEGIN)
             yield End(group)
-        inner: object = part.get_payload()
+        inner: object = outer.part.get_payload()
         assert isinstance(inner, list)
-        for piece in reversed(inner):
-            if isinstance(piece, Message):
-                yield _Waiting(piece, group, mended)
+        pieces = [piece for piece in inner if isinstance(piece, Message)]
+        below = _last_texts(pieces) if outer.root and kind == "multipart/mixed" else 0
+        for number, piece in enumerate(reversed(pieces)):
+            yield _Waiting(piece, group, outer.mended, below=number < below)
 
     def _leaf(self, item: "_Waiting") -> None:
         part, versioned = item.part, item.group is not None
@@ -158,8 +164,13 @@ class _Reader:
             self._attached.append((_name_of(part) or kind, _identity(part)))
         else:
             found = self._decoded(part, *version)
-            if found is not None:
+            if found is not None and not (item.below and self._is_footer(found.text)):
                 self.found.append(Piece(*found, version[0]))
+
+    def _is_footer(self, text: str) -> bool:
+        """Is it one, with something above it?"""
+        above = (piece.text for piece in self.found if isinstance(piece, Piece))
+        return footers.is_footer(text) and any(map(versions.is_seen, above))
 
     def _decoded(self, part: Message, kind: Kind, text_of: "_TextOf") -> Pinned | None:
         left = self._left[kind]
@@ -189,12 +200,45 @@ def _is_another_version(part: Message, versioned: bool) -> bool:
     )
 
 
+def _last_texts(pieces: list[Message]) -> int:
+    """How many texts stand at a mail's end, a few at most, that no client put there: clients divide what is
+    written where a file is within it, and nowhere else."""
+    texts = [
+        piece.get_content_type() in _VERSIONS and not _is_attached(piece, versioned=False, root=False)
+        for piece in pieces
+    ]
+    count = 0
+    for piece, text, above in zip(pieces[-2::-1], texts[:0:-1], texts[-2::-1], strict=True):
+        if count == _MAX_FOOTERS or not text or not (above or piece.get_content_maintype() == "multipart"):
+            break
+        count += 1
+    return count
+
+
 def _name_of(part: Message) -> str | None:
-    """The name of a file; of one that says that it is in what is no charset, only that there is one."""
+    """The name of a file, in one line; of one that says that it is in what is no charset, only that there is
+    one."""
     try:
-        return part.get_filename()
+        name = part.get_filename()
     except ValueError:  # Python decodes with any codec that is named
         return "file"
+    return None if name is None else " ".join(one_line(_without_words(" ".join(name.split()))).split())
+
+
+def _without_words(name: str) -> str:
+    """A name whose encoded words (RFC 2047) are read: no standard has them there, and many programs do."""
+    try:
+        pieces = decode_header(name)
+    except HeaderParseError:
+        return name
+    return "".join(
+        piece
+        if isinstance(piece, str)
+        else charsets.decoded(piece, charset)
+        if charset
+        else piece.decode("raw-unicode-escape", "replace")  # as Python gives what stands between them
+        for piece, charset in pieces
+    )
 
 
 def _identity(part: Message) -> str:

@@ -184,6 +184,17 @@ DISCLAIMED_TO = (
 MYSELF = r"(?<![\w'’])(?:(?-i:I)|ich|yo|io|eu|ik|jag|jeg|ja|я)(?![\w-])"
 """Somebody who speaks of himself."""
 
+FOOTER = (
+    r"(?:this|the) (?:e-?mail|mail|message)\b.{0,60}\b(?:scanned|checked|verified|screened|tested)\b"
+    r"|(?:e-?mail |virus |spam |message )?(?:scanned|checked) by \S.{0,40}$"
+    r"|no virus(?:es)? (?:was |were )?found\b|virus[- ]free\b"
+    r"|you received this (?:e-?mail|message) because you are subscribed\b"
+    r"|diese (?:e-?mail|mail|nachricht) wurde .{0,60}(?:geprüft|gescannt|überprüft)"
+    r"|l['’]absence de virus|ce (?:courriel|courrier|message|mail)\b.{0,60}\b(?:analysé|vérifié)"
+    r"|(?:este|el) (?:correo|mensaje|software)\b.{0,80}\b(?:analizado|escaneado|comprobado)"
+)
+"""How the notice of a scanner or a list begins, where it is a part of its own."""
+
 AWAY = (
     r"auto(?:matic)?[ -]?reply|automated reply"
     r"|out[ -]of[ -](?:the )?office(?: auto(?:matic)?[ -]?reply)?|auto[ -]?response|abwesenheitsnotiz"

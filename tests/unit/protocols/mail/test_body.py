@@ -464,3 +464,64 @@ def test_versions_within_versions_without_end() -> None:
         kind = "mixed" if depth % 2 else "alternative"
         whole = f"Content-Type: multipart/{kind}; boundary={border}\n\n{parts(whole, border=border)}"
     assert body.read(message_from_bytes(whole.encode())).text == "hé"
+
+
+UNDERSCORES = "_" * 47
+FOOTERS = [
+    f"{UNDERSCORES}\nFamily mailing list\nfamily@lists.example.org\nhttps://lists.example.org/family\n",
+    "\n=================\nOur office is closed on Mondays.\n",
+    "Scanned by MailGate\n",
+    "This message has been scanned for viruses and\ndangerous content, and is\nbelieved to be clean.\n",
+    "No virus found in this message.\nChecked by AVG - www.example.org\nVersion: 2016.0.7\n",
+    "Virus-free. www.example.org\n",
+    "Diese E-Mail wurde von der Antivirus-Software auf Viren geprüft.\n",
+    "L'absence de virus dans ce courrier électronique a été vérifiée.\n",
+    "El software de antivirus ha analizado este correo electrónico en busca de virus.\n",
+]
+INLINE = "Content-Type: text/plain; charset=utf-8\nContent-Disposition: inline\n\n"
+ANSWERS = {
+    "text": f"{PLAIN}Yes.",
+    "page": f"{HTML}<p>Yes.",
+    "versions": several("alternative", f"{PLAIN}Yes.", f"{HTML}<p>Yes."),
+    "picture": several("mixed", f"{PLAIN}Yes.", PICTURE),
+}
+
+
+@pytest.mark.parametrize("footer", FOOTERS)
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_a_footer_in_a_part_of_its_own_is_not_sent(answer: str, footer: str) -> None:
+    page = HTML + footer.strip().replace("\n", "<br>")
+    for part in (PLAIN + footer, INLINE + footer, page):
+        assert reply.read(mail(parts(answer, part), MIXED)).text == "Yes."
+        assert reply.read(mail(parts(answer, PLAIN + FOOTERS[0], part), MIXED)).text == "Yes."
+    assert reply.read(mail(parts(PLAIN + footer), MIXED)).text == reply.strip(footer)
+
+
+@pytest.mark.parametrize("footer", FOOTERS)
+def test_what_stands_below_a_picture_or_above_one_was_written(footer: str) -> None:
+    """As telephones divide it."""
+    below = reply.read(mail(parts(f"{PLAIN}Yes.", PICTURE, PLAIN + footer), MIXED)).text
+    assert below == reply.strip(f"Yes.\n{footer}") != "Yes."
+    above = reply.read(mail(parts(f"{PLAIN}Yes.", PLAIN + footer, PICTURE), MIXED)).text
+    assert above == below
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bring the key, too.",
+        "The document was scanned by Ann.",
+        "This message is for Ann.",
+        "The virus is gone.",
+        "-----",
+        f"{UNDERSCORES}",
+        "---\nAnd the key.",
+        f"{UNDERSCORES}\nAnd then I went home.",
+        "This e-mail was checked for viruses before I sent it.",
+        UNDERSCORES + "\nline" * 12,
+        UNDERSCORES + "\n" + "long " * 200,
+    ],
+)
+def test_a_text_below_a_text_that_is_no_footer_for_sure_is_sent(text: str) -> None:
+    found = reply.read(mail(parts(ANSWERS["versions"], PLAIN + text), MIXED)).text
+    assert found == f"Yes.\n{text}".strip()
