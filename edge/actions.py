@@ -36,10 +36,13 @@ class Actions:
         change = partial(deliveries.skip, delivery_id=delivery_id, account_id=None, why=why, now_ms=now_ms)
         return self._do("skip", change, [delivery_id])
 
-    def replay(self, delivery_ids: Sequence[int]) -> Deferred[int]:
-        """Make failed deliveries pending and due again, under their ids; how many of them were failed."""
+    def replay(self, delivery_ids: Sequence[int], handler: str | None = None) -> Deferred[int]:
+        """Make failed deliveries, of all handlers or this one, pending and due again, under their ids; how
+        many of them were failed."""
         now_ms = self._wall_ms()
-        change = partial(deliveries.replay, delivery_ids=delivery_ids, account_id=None, now_ms=now_ms)
+        change = partial(
+            deliveries.replay, delivery_ids=delivery_ids, account_id=None, now_ms=now_ms, handler=handler
+        )
         return self._do("replay", change, delivery_ids)
 
     def _do(

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, TextIO
 
@@ -50,7 +51,7 @@ def makeService(options: Options) -> IService:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again; see _take_signals
     layout.check()
     try:
-        config = configuration.load(options["config"])
+        config = configuration.load(Path(options["config"]).absolute())  # said to people elsewhere, too
     except ConfigError as error:
         _give_up([str(problem) for problem in error.problems], EXIT_BAD_CONFIG)
     return build(config)

@@ -189,13 +189,22 @@ def _ended(
     return True
 
 
-def replay(connection: Connection, delivery_ids: Sequence[int], account_id: int | None, now_ms: int) -> int:
-    """Owe these again if they failed, under their ids and with their history; how many that were.
+def replay(
+    connection: Connection,
+    delivery_ids: Sequence[int],
+    account_id: int | None,
+    now_ms: int,
+    handler: str | None = None,
+) -> int:
+    """Owe these again if they failed and are of this handler, under their ids and with their history; how
+    many that were.
 
     Each begins its handler's schedule anew, here and in `replay_failed`.
     """
     failed = delivery.c.state == DeliveryState.FAILED.value
     clause = update(delivery).where(*_of(account_id), delivery.c.id.in_(delivery_ids), failed)
+    if handler is not None:
+        clause = clause.where(delivery.c.handler == handler)
     return connection.execute(clause.values(_due(now_ms))).rowcount
 
 

@@ -1,9 +1,12 @@
 """What the commands share: options, answers as text or JSON, errors as one line and an exit code."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, TypeVar
 
 import click
@@ -54,6 +57,19 @@ class Commands(click.Group):
         except click.NoSuchOption as error:
             raise _too_early(error) or error from error
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """See `click.Group`. A reader that has gone is Click's; a disk that is full is told in a sentence."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if not _while_answering(error):
+                raise
+            _say_no_more()
+            why = error.strerror or str(error)
+            with suppress(OSError):  # it may be standard error itself
+                Failed(f"The answer could not be written: {why}.").show()
+            sys.exit(FAILED)
+
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group`."""
         try:
@@ -75,6 +91,19 @@ def _too_early(error: click.NoSuchOption) -> click.UsageError | None:
         return None
     sentence = f"{error.option_name} goes after the command: trunkline account add NAME -c FILE"
     return click.UsageError(sentence, ctx)
+
+
+def _while_answering(error: OSError) -> bool:
+    """Was it standard output, or error, that did not take what a command, or its help, says?"""
+    return any(frame.f_code is click.echo.__code__ for frame, _ in walk_tb(error.__traceback__))
+
+
+def _say_no_more() -> None:
+    """What is left of the answer would fail once more at the end of the process, and change its status."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def config_option(command: F) -> F:

@@ -26,11 +26,11 @@ async def deadletter_ls(server: Server, given: Given) -> Answer:
 async def deadletter_replay(server: Server, given: Given) -> Answer:
     """Owe them again."""
     if given["delivery"] != EVERYTHING:
-        return await _replayed(server, [number(given, "delivery")])
+        return await _replayed(server, given, [number(given, "delivery")])
     found = await server.store.read(operators.dead_letters, given.get("handler"), MOST_AT_ONCE)
     if not found:
         known(given, "handler", server.outbox.handlers)
-    return await _replayed(server, [record.id for record in found])
+    return await _replayed(server, given, [record.id for record in found])
 
 
 async def callback_replay(server: Server, given: Given) -> Answer:
@@ -38,9 +38,10 @@ async def callback_replay(server: Server, given: Given) -> Answer:
     return await deadletter_replay(server, {**given, "handler": "callback"})
 
 
-async def _replayed(server: Server, ids: list[int]) -> Answer:
-    replayed = await server.actions.replay(ids)
+async def _replayed(server: Server, given: Given, ids: list[int]) -> Answer:
+    replayed = await server.actions.replay(ids, given.get("handler"))
     if ids and not replayed:
+        known(given, "handler", server.outbox.handlers)
         raise Misused("None of these has failed (any more).")
     more = " There are more: say it again." if len(ids) == MOST_AT_ONCE else ""
     return done(f"Owed again: {replayed}.{more}", replayed=replayed)

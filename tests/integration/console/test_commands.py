@@ -119,6 +119,7 @@ WRONG = [
     ("indoubt resolve 7 resend", "Part 7 is not in doubt"),
     ("indoubt resolve 7 maybe", "verdict must be resend or fail"),
     ("deadletter replay 7", "None of these has failed"),
+    ("deadletter replay 7 handler=nix", "There is no handler 'nix'; there are: callback, "),
     ("delivery retry 7", "Delivery 7 is not owed"),
     ("delivery skip 7", "Delivery 7 is not owed"),
     ("callback replay 7", "None of these has failed"),

@@ -50,3 +50,10 @@ def test_what_failed_is_tried_again_and_nothing_else(rig: Rig, actions: Actions)
     assert success(actions.replay([failed.delivery.id, waiting.delivery.id])) == 1
     assert [job.delivery.id for job in rig.handler.jobs[2:]] == [failed.delivery.id]
     assert rig.handler.jobs[-1].attempt == 2
+
+
+def test_of_another_handler_nothing_is_tried_again(rig: Rig, actions: Actions) -> None:
+    (failed,) = rig.receive()
+    rig.handler.end(Failed("status_410", 410))
+    assert success(actions.replay([failed.delivery.id], "nix")) == 0
+    assert success(actions.replay([failed.delivery.id], failed.delivery.handler)) == 1
