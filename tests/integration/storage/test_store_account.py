@@ -234,6 +234,19 @@ def test_a_wish_that_was_decided_is_not_decided_again(engine: Engine, ids: IdSou
         assert not inventory.cancel(conn, mine, NUMBER, NOW)
 
 
+def test_an_exact_name_comes_before_one_that_is_alike(engine: Engine, ids: IdSource) -> None:
+    with engine.transaction() as conn:
+        mine, theirs = (accounts.add_account(conn, ids.next, name, NOW).id for name in ("mine", "theirs"))
+        plain = contacts.put(conn, ids.next, mine, NUMBER, "Jose Diaz", NOW)
+        exact = contacts.put(conn, ids.next, mine, OTHER, "Jos\u00e9 D\u00edaz", NOW)
+        contacts.put(conn, ids.next, theirs, OTHER, "Jose Diaz", NOW)
+        contacts.put(conn, ids.next, mine, "+12025550192", "Jose Diaz junior", NOW)
+        assert contacts.called(conn, mine, "Jose Diaz") == [plain]
+        assert contacts.called(conn, mine, "Jose\u0301 Di\u0301az") == [exact], "decomposed"
+        assert contacts.called(conn, mine, "JOSE DIAZ") == [plain, exact]
+        assert [contacts.called(conn, mine, name) for name in ("Jose", "", "\u0301")] == [[], [], []]
+
+
 def test_one_out_of_several(engine: Engine, ids: IdSource) -> None:
     with engine.transaction() as conn:
         mine = owned(conn, ids).id

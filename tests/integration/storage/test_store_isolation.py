@@ -152,6 +152,7 @@ def special(name: str, caller: Customer, subject: Customer) -> dict[str, Any]:
             "single_keys": False,
         },
         "contacts.add_group": {"name": "Friends"},
+        "contacts.called": {"name": "Ann"},
         "contacts.put": {"name": "Bob"},
         "contacts.change": {"name": "Bob"},
         "contacts.listed": {"after": subject.contact},

@@ -228,6 +228,18 @@ def test_search_narrows_and_pages(engine: Engine) -> None:
     assert read(engine, search.find_ids, 1, "hello", before_id=ids[1]) == ids[2:]
 
 
+def test_of_several_peers_any_will_do(engine: Engine) -> None:
+    other = "+12025550177"
+    stored(engine, mo(text="hello one"), mo(text="hello two", peer=BOB), mo(text="hello three", peer=other))
+    indexed(engine)
+    wanted = Filter(peer=(PEER, BOB))
+    assert texts(read(engine, messages.filtered, 1, wanted)) == ["hello two", "hello one"]
+    assert texts(read(engine, search.find, 1, "hello", wanted)) == ["hello two", "hello one"]
+    assert len(exported(engine, "jsonl", wanted, 500).splitlines()) == 2
+    assert done(engine, deletion.delete_matching, 1, wanted, begun(engine), NOW, 5) == 2
+    assert texts(read(engine, messages.filtered, 1, Filter())) == ["hello three"]
+
+
 @pytest.mark.parametrize("count", [search.MAX_NAMED, search.MAX_NAMED + 1])
 def test_a_beginning_finds_all_words_that_begin_so(engine: Engine, count: int) -> None:
     stored(engine, *(mo(text=f"see inv{number:04d}") for number in range(count)), mo(text="see inward"))
