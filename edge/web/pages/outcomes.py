@@ -28,6 +28,7 @@ OUTCOMES = {
     # the settings of the number, the account, the server
     "switched_off": N_("switched off for this number"),
     "address_removed": N_("the address is no longer one of this number’s"),
+    "not_on_route": N_("no route of this message leads there"),
     "no_target": N_("nothing says where it is to go"),
     "not_configured": N_("the server is not set up for it"),
     "handler_unknown": N_("the server does not know this way"),
