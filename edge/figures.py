@@ -7,6 +7,7 @@ nothing that a person wrote or dialled is among them.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from edge import __version__
@@ -95,6 +96,9 @@ FAMILIES: Mapping[str, Family] = {
     "trunkline_mail_events": _counter("What became of mails that came in.", "event"),
 }
 
+# What is known to come begins at 0: of a counter that begins at 1 nobody sees that it rose.
+LEGS = ("api", "console", "email", "forward", "portal", "sip", "voipms")
+ATTEMPT_RESULTS = ("delivered", "retried", "failed")
 SIP_PARTS = ("requests", "guard", "registrar", "intake", "delivery", "flows", "reports")
 
 
@@ -146,8 +150,12 @@ def _traffic(server: "TrunklineService") -> Iterator[tuple[str, Values]]:
         yield "trunkline_upstream_up", (((name,), line.upstream.up),)
         yield "trunkline_upstream_held", (((name,), line.upstream.held),)
     outbound = server.outbound
-    yield "trunkline_messages_accepted", [((leg,), count) for leg, count in outbound.accepted.items()]
-    yield "trunkline_messages_refused", [((leg,), count) for leg, count in outbound.refused.items()]
+    yield "trunkline_messages_accepted", _by_leg(outbound.accepted)
+    yield "trunkline_messages_refused", _by_leg(outbound.refused)
+
+
+def _by_leg(counted: Mapping[str, int]) -> Values:
+    return [((leg,), count) for leg, count in {**dict.fromkeys(LEGS, 0), **counted}.items()]
 
 
 def _by_field(name: str, counters: Mapping[str, int]) -> Values:
@@ -168,7 +176,8 @@ def _waiting(server: "TrunklineService") -> Iterator[tuple[str, Values]]:
 
 def _deliveries(server: "TrunklineService") -> Iterator[tuple[str, Values]]:
     outbox = server.outbox
-    yield "trunkline_delivery_attempts", list(outbox.ended.items())
+    known = dict.fromkeys(product(outbox.handlers, ATTEMPT_RESULTS), 0)
+    yield "trunkline_delivery_attempts", list({**known, **outbox.ended}.items())
     yield "trunkline_delivery_faults", _one(outbox.counters.broken)
     yield "trunkline_deliveries_running", _one(outbox.running)
     yield "trunkline_deliveries_in_memory", _one(outbox.waiting)

@@ -102,7 +102,13 @@ def test_what_is_applied_without_a_restart(rig: Rig) -> None:
     assert rig.server.call("GET", "/cgi-bin/sendsms")[0] == 403, "the program is there, and wants a password"
     assert rig.server.call("GET", "/v1/dids", key=KEY)[0] == 200
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=30) as page:
-        assert b"trunkline_bind_bound" in page.read()
+        shown = page.read()
+    assert b"trunkline_bind_bound" in shown
+    for begun in ('messages_refused_total{leg="api"}', 'messages_accepted_total{leg="portal"}'):
+        assert f"trunkline_{begun} 0.0\n".encode() in shown, "the first one is an increase"
+    for result in ("delivered", "retried", "failed"):
+        begun = f'delivery_attempts_total{{handler="callback",result="{result}"}}'
+        assert f"trunkline_{begun} 0.0\n".encode() in shown
     assert rig.shown() != before, "the renewed certificate"
     answer = rig.reload()
     assert answer["ok"], answer["text"]
