@@ -27,12 +27,12 @@ def host_and_port(listen: str) -> tuple[str, int]:
 
 
 def listen_tcp(reactor: Any, host: str, port: int, factory: Any) -> Any:
-    """Listen at an address: all of IPv6 is a socket of IPv6 alone. Raises CannotListenError.
+    """Listen at an address; one of IPv6 is a socket of IPv6 alone. Raises CannotListenError.
 
     By itself "::" has IPv4 too: "0.0.0.0" then finds its port taken, and networks, trunks and bans do not
     know the peers, whose addresses are ::ffff:a.b.c.d.
     """
-    if not is_all_of_ipv6(host):
+    if not is_ipv6(host):
         return reactor.listenTCP(port, factory, interface=host)
     with _bound(host, port, socket.SOCK_STREAM) as sock:
         sock.listen()
@@ -41,19 +41,18 @@ def listen_tcp(reactor: Any, host: str, port: int, factory: Any) -> Any:
 
 def listen_udp(reactor: Any, host: str, port: int, protocol: Any, max_octets: int) -> Any:
     """The same for datagrams of at most ``max_octets``."""
-    if not is_all_of_ipv6(host):
+    if not is_ipv6(host):
         return reactor.listenUDP(port, protocol, host, maxPacketSize=max_octets)
     with _bound(host, port, socket.SOCK_DGRAM) as sock:
         return reactor.adoptDatagramPort(sock.fileno(), socket.AF_INET6, protocol, maxPacketSize=max_octets)
 
 
-def is_all_of_ipv6(host: str) -> bool:
-    """True for "::", however it is spelled."""
+def is_ipv6(host: str) -> bool:
+    """Is it an address of IPv6?"""
     try:
-        address = ip_address(host)
+        return ip_address(host).version == 6
     except ValueError:
         return False
-    return address.version == 6 and address.is_unspecified
 
 
 def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:

@@ -1,20 +1,22 @@
-"""Listening at "0.0.0.0" and at "::": each has its own peers, at the addresses that they have."""
+"""Listening at both families: each has its own peers, at the addresses that they have."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.internet.threads import deferToThread
 
+from edge import endpoints
 from edge.certificate import Certificate
 from edge.config import Secret
 from edge.config_mail import MailConfig
-from edge.endpoints import is_all_of_ipv6
+from edge.endpoints import is_ipv6
 from edge.mail.listeners import Listeners as MailListeners
 from edge.sip.listeners import Address, Listeners
 from edge.sip.ourselves import Ourselves
@@ -26,8 +28,7 @@ from tests.server import free_port
 pytestmark = pytest.mark.integration
 
 reactor: Any = global_reactor
-ALL_IPV4, ALL_IPV6 = "0.0.0.0", "::"
-LOOPBACK = {ALL_IPV4: "127.0.0.1", ALL_IPV6: "::1"}
+IPV4, IPV6 = "127.0.0.1", "::1"
 
 
 class Heard:
@@ -97,21 +98,38 @@ KINDS = ["UDP", "TCP", "TLS", "WS"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("hosts", [(ALL_IPV4, ALL_IPV6), (ALL_IPV6, ALL_IPV4)])
+@pytest.mark.parametrize("hosts", [(IPV4, IPV6), (IPV6, IPV4)])
 @pytest_twisted.ensureDeferred
 async def test_both_families_at_one_port(start: Start, kind: str, hosts: tuple[str, ...]) -> None:
     heard, port = start(kind, *hosts)
-    for address in LOOPBACK.values():
+    for address in hosts:
         await deferToThread(knock, kind, address, port)
         assert await heard.next() == address
 
 
-@pytest.mark.parametrize("kind", KINDS)
+class AtHome(socket.socket):
+    """Bound to IPv6's loopback instead of all of IPv6; I tell what I was when I should have been bound."""
+
+    bound: ClassVar[list[tuple[str, int]]] = []
+
+    def bind(self, address: Any, /) -> None:
+        self.bound.append((address[0], self.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)))
+        super().bind((IPV6, *address[1:]))
+
+
 @pytest_twisted.ensureDeferred
-async def test_all_of_ipv6_is_no_ipv4(start: Start, kind: str) -> None:
-    _, port = start(kind, ALL_IPV6)
-    with pytest.raises(ConnectionRefusedError):
-        await deferToThread(knock, kind, LOOPBACK[ALL_IPV4], port)
+async def test_all_of_ipv6_is_no_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else "::" would have what comes to "0.0.0.0", from peers named ::ffff:a.b.c.d."""
+    monkeypatch.setattr(AtHome, "bound", [])
+    with monkeypatch.context() as patched:
+        patched.setattr("edge.endpoints.socket.socket", AtHome)
+        ports = (
+            endpoints.listen_tcp(reactor, "::", 0, Factory()),
+            endpoints.listen_udp(reactor, "::", 0, DatagramProtocol(), 1_000),
+        )
+    for port in ports:
+        await port.stopListening()
+    assert AtHome.bound == [("::", 1)] * 2
 
 
 @pytest_twisted.ensureDeferred
@@ -121,12 +139,12 @@ async def test_mail_at_both_families() -> None:
     config = MailConfig(
         domain="sms.example.net",
         reply_keys=Secret("1:" + "ab" * 32),
-        listen=(f"{ALL_IPV4}:{port}", f"[{ALL_IPV6}]:{port}"),
+        listen=(f"{IPV4}:{port}", f"[{IPV6}]:{port}"),
     )
     listeners = MailListeners(config, unused, reactor)
     listeners.start()
     try:
-        for address in LOOPBACK.values():
+        for address in (IPV4, IPV6):
             with await deferToThread(socket.create_connection, (address, port), 10) as sock:
                 assert (await deferToThread(sock.recv, 4)) == b"220 "
     finally:
@@ -134,8 +152,8 @@ async def test_mail_at_both_families() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "all_of_it"),
-    [("::", True), ("0::0", True), ("::1", False), ("0.0.0.0", False), ("localhost", False)],
+    ("host", "is_one"),
+    [("::", True), ("0::0", True), ("::1", True), ("0.0.0.0", False), ("localhost", False)],
 )
-def test_how_all_of_ipv6_is_spelled(host: str, all_of_it: bool) -> None:
-    assert is_all_of_ipv6(host) is all_of_it
+def test_which_hosts_are_of_ipv6(host: str, is_one: bool) -> None:
+    assert is_ipv6(host) is is_one

@@ -122,7 +122,7 @@ def numbers_of(connection: Connection, account_id: int, people: Sequence[Contact
     return [
         Meant(number.number, contact.name, number.label)
         for contact in people
-        for number in (MoreNumber(contact.number, ""), *more.get(contact.id, ()))
+        for number in (MoreNumber(contact.number, contact.label), *more.get(contact.id, ()))
     ]
 
 

@@ -89,7 +89,7 @@ def test_a_restart_forgets_none_and_repeats_none(net: Net, phone: Phone, did: Di
 
 
 def test_many_waiting_come_in_order(net: Net, phone: Phone, did: Did) -> None:
-    texts = [str(number) for number in range(60)]
+    texts = [str(number) for number in range(20)]  # each within the answer to the one before
     for text in texts:
         net.arrives(did, text)
     phone.register()
