@@ -1,9 +1,10 @@
 """What is being written is not lost: the log-in ends, somebody logs in anew, the server is away."""
 
+import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from storage import sessions
 from tests.browser.conftest import Complaints, Open
@@ -21,14 +22,24 @@ def end_log_ins(stage: Stage, person: Person) -> None:
             sessions.end_session(conn, found.id)
 
 
+HEARS = re.compile(r"/live$|[?&]part=")
+
+
+def deaf(page: Page) -> None:
+    """It does not find out by itself that its log-in has ended: nothing that it asks for is answered."""
+    page.route(HEARS, lambda route: None)
+
+
 def test_a_text_outlives_the_log_in(opened: Open, stage: Stage, person: Person) -> None:
     page = talk(opened, stage, person)
     text = page.get_by_label("Your answer")
+    deaf(page)
     end_log_ins(stage, person)
     text.fill("written too late")
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#setback")).to_contain_text("You are logged out.")
     expect(text).to_have_value("written too late")
+    page.unroute(HEARS)
     page.get_by_role("link", name="Log in").click()
     log_in(page, person)
     expect(text).to_have_value("written too late")
@@ -178,10 +189,12 @@ def test_what_may_have_arrived_keeps_its_key_through_a_log_in(
     again = page.get_by_role("button", name="Try again")
     expect(again).to_be_visible()
     page.unroute(path)
+    deaf(page)
     end_log_ins(stage, person)
     again.click()
     expect(page.locator("#setback")).to_contain_text("You are logged out.")
     expect(page.get_by_label("Your answer")).to_have_value("")
+    page.unroute(HEARS)
     page.get_by_role("link", name="Log in").click()
     log_in(page, person)
     expect(page.get_by_role("log")).to_contain_text(written)
@@ -202,6 +215,7 @@ def test_texts_that_come_back_keep_their_order(opened: Open, stage: Stage, perso
             route.continue_()
 
     page.route(f"**{thread_of(person)}", hold_the_first)
+    deaf(page)
     end_log_ins(stage, person)
     text = page.get_by_label("Your answer")
     text.fill("one")
@@ -424,7 +438,7 @@ def test_a_first_message_is_kept_until_it_is_sent(opened: Open, stage: Stage, pe
     elsewhere = opened(person, "/new")
     expect(elsewhere.get_by_role("textbox", name="Text")).to_have_value(written)
     elsewhere.close()
-    page.goto("/conversations")
+    page.goto("about:blank")
     end_log_ins(stage, person)
     page.goto("/new")
     log_in(page, person)

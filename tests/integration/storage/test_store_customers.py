@@ -87,7 +87,8 @@ def test_a_key_is_added_once_revoked_and_made_anew(engine: Engine, acme: Account
     assert done(engine, accounts.revoke_key, acme.id, "app", NOW + 3) == revoked
     assert done(engine, numbers.load_catalog).keys == ()
     anew = done(engine, accounts.add_key, ids.next, acme.id, "app", "tk_c", "hash-3", NOW + 4)
-    assert anew == ApiKey(first.id, acme.id, "app", "tk_c", "hash-3", NOW + 4)
+    assert anew == ApiKey(anew.id, acme.id, "app", "tk_c", "hash-3", NOW + 4)
+    assert anew.id != first.id  # what programs kept under the key's id is not the new one's
     assert done(engine, accounts.list_keys, acme.id) == [anew]
     assert done(engine, accounts.list_keys, rival.id) == []
     with pytest.raises(NotFound, match="app"):
