@@ -63,7 +63,9 @@ def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind is socket.SOCK_STREAM:  # as Twisted does: a start soon after a stop finds its port free
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
+        # An address may have a zone, which only the system can read (RFC 4007 §11).
+        found = socket.getaddrinfo(host, port, socket.AF_INET6, kind, flags=socket.AI_NUMERICHOST)
+        sock.bind(found[0][4])
     except OSError as error:
         if sock is not None:
             sock.close()

@@ -142,13 +142,15 @@ class Refill:
         if not self._blind:
             log.error("outbox_not_read", error=failure.getErrorMessage())
         self._blind = True
+        if self._stopped:
+            self._changed()
 
     # -- back -------------------------------------------------------------------------------------
 
     @property
     def returning(self) -> bool:
-        """Is something on its way back to the table?"""
-        return self._returning > 0
+        """Is something on its way back to the table, or about to be: claimed, and not here yet?"""
+        return self._looking or self._returning > 0
 
     def give_all_back(self) -> None:
         """What waits, waits in the table."""

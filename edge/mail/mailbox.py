@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 
 from edge import tls
 from edge.config_mail import IMAPConfig
-from edge.mail.addresses import Addresses, Recipient, ToConversation
+from edge.mail.addresses import Addresses, Recipient, ToBounces, ToConversation, ToNumber
 from edge.mail.authentication import Arrival
 from edge.mail.intake import TAKEN, Intake
 from protocols.mail.smtp import Reply
@@ -42,7 +42,9 @@ MAX_HEAD = 65_536
 """Octets of a mail in which it is looked for whom it is to."""
 
 _ORIGIN = re.compile(r"<\d+>")
-_PLACES = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
+_PLACES = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To")
+"""As the author spelt an address comes first: that is what a signature is over."""
+
 SEEN, FLAGGED = "\\Seen", "\\Flagged"
 
 
@@ -208,9 +210,9 @@ class Mailbox:
     def recipients(self, message: Message) -> list[str]:
         """Our addresses among those that the mail is to, each once however it is spelt.
 
-        The mailbox itself counts when there is none of them only: the server that put the mail into it names
-        it too (Delivered-To), and beside an address that says whom the text is for, what the mail refers to
-        says nothing.
+        The mailbox itself counts only when none of them says whom the text is for: the server that put the
+        mail into it names it too (Delivered-To), and beside such an address what the mail refers to says
+        nothing.
         """
         written = [str(value) for place in _PLACES for value in message.get_all(place, [])]
         ours: dict[Recipient, str] = {}
@@ -219,10 +221,12 @@ class Mailbox:
             if not isinstance(judged, Reply) and judged != ToConversation(""):
                 ours.setdefault(judged, address.lower())
         found = [*ours.values()]
+        if not any(isinstance(judged, ToConversation | ToNumber | ToBounces) for judged in ours):
+            found.append(str(self._addresses.reply("")))
         if len(found) > MAX_RECIPIENTS:
             left_out = found[MAX_RECIPIENTS:]
             log.error("mailbox_recipients_left_out", host=self._config.host, recipients=left_out)
-        return found[:MAX_RECIPIENTS] or [str(self._addresses.reply(""))]
+        return found[:MAX_RECIPIENTS]
 
 
 def flags_for(replies: Sequence[Reply]) -> list[str]:

@@ -102,7 +102,8 @@ def in_context(written: str, leading: str, region: str, field: str = "to") -> st
     be a short code, or an emergency number (the RFC's example is 911 in +1).
     Raises Refused ("invalid_number").
     """
-    if leading == f"+{phonenumbers.country_code_for_region(region)}":
+    own = f"+{phonenumbers.country_code_for_region(region)}"
+    if leading == own or (leading.startswith(own) and phonenumbers.is_emergency_number(written, region)):
         return destination(written, region, field)
     whole = f"{leading}{written}"
     number = _parse(whole, region) if SPELLING.fullmatch(whole) else None

@@ -13,7 +13,7 @@ time counts. A contact that is new, or is there again, gets what is under way to
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
@@ -117,15 +117,22 @@ class Counters:
 class _Attempt:
     """One message on its way to all contacts of its address-of-record."""
 
-    def __init__(self, outgoing: Outgoing, contacts: Iterable[int]) -> None:
+    def __init__(self, outgoing: Outgoing, contacts: Sequence[Binding]) -> None:
         self.outgoing = outgoing
         self.done: Deferred[Verdict] = Deferred()
-        self._heard: dict[int, Verdict | None] = dict.fromkeys(contacts)
+        self._owners = {binding.record.sip_account_id for binding in contacts}
+        self._heard: dict[int, Verdict | None] = {binding.record.id: None for binding in contacts}
 
-    def joins(self, contact: int) -> bool:
-        """A contact is there (again); whether the message is to go to it."""
+    def joins(self, binding: Binding) -> bool:
+        """A contact is there (again); whether the message is to go to it.
+
+        The name may be another customer's by now.
+        """
+        contact = binding.record.id
         verdict = self._heard.get(contact, _ABSENT)
-        if self.done.called or verdict is None or verdict.result is not Result.UNREACHABLE:
+        if self.done.called or binding.record.sip_account_id not in self._owners:
+            return False
+        if verdict is None or verdict.result is not Result.UNREACHABLE:
             return False
         self._heard[contact] = None
         return True
@@ -200,7 +207,7 @@ class Delivery:
     def deliver(self, outgoing: Outgoing, bindings: list[Binding]) -> "Deferred[Verdict]":
         """Send to every contact, to each behind what waits for it; fires when one has taken it, else when all
         have answered."""
-        attempt = _Attempt(outgoing, [binding.record.id for binding in bindings])
+        attempt = _Attempt(outgoing, bindings)
         self._attempts[outgoing.identity] = attempt
         self._by_aor.setdefault(outgoing.aor, {})[outgoing.identity] = attempt
         attempt.done.addCallback(self._over, attempt)
@@ -214,7 +221,7 @@ class Delivery:
         joining = list(bindings)
         for attempt in list(self._by_aor.get(aor, {}).values()):
             for binding in joining:
-                if attempt.joins(binding.record.id):
+                if attempt.joins(binding):
                     self._put(_Waiting(attempt, binding))
 
     def moved(self, contacts: Iterable[int]) -> None:

@@ -95,6 +95,12 @@ class _Asked:
     phone: _Phone
     seconds: int
 
+    def concerns(self, bound: _Phone) -> bool:
+        """Whether a binding is replaced, or goes. A phone that has moved takes its old contact away by its
+        URI; what it says of itself there is true of the new one too, unless it names its flow."""
+        names_flow = self.phone.instance is not None and self.phone.instance[1] is not None
+        return self.phone.is_same(bound) if self.seconds or names_flow else self.phone.is_at(bound)
+
     def outdates(self, earlier: "_Asked") -> bool:
         """Whether of two in one REGISTER this one counts. A contact that is to go names its URI: the phone
         that moved may write the same instance there."""
@@ -212,7 +218,7 @@ class Registrar:
             return self._remove_all(incoming, present)
         asked = self._asked(contacts, request)
         touched = [
-            binding for binding in present if any(one.phone.is_same(_Phone.bound(binding)) for one in asked)
+            binding for binding in present if any(one.concerns(_Phone.bound(binding)) for one in asked)
         ]
         for binding in touched:
             _check_order(binding.record, incoming)

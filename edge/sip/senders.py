@@ -15,6 +15,7 @@ from edge.policy import numbers
 from edge.sip.agent import Incoming
 from edge.sip.trunks import Trunk
 from protocols.sip.body import Content
+from protocols.sip.errors import BadValue
 from protocols.sip.headers import NameAddr, parse_address_list
 from protocols.sip.imdn import Wish
 from protocols.sip.uri import URI, parse_uri
@@ -142,20 +143,26 @@ class TrunkSender:
         """
         if incoming.keys.call_id.endswith(f"@{self._domain}"):
             raise Refused("loop", "Loop Detected", "from", 482)
+        foreign = False
         for addresses in (asserted_identities(incoming), [incoming.keys.from_]):
-            named = [number for number in map(self._named, addresses) if number.startswith("+")]
+            found = [self._named(address) for address in addresses]
+            named = [number for number in found if number is not None and number.startswith("+")]
             if named:
                 return self._served(named)
+            foreign = foreign or None in found
+        if foreign:
+            raise Refused("foreign_from", "The dialling plan of From is not known here", "from", 403)
         if not self._trunk.config.did:
             raise Refused("foreign_from", "From is no number, and the trunk has no did", "from", 403)
         return self._served([self._trunk.config.did])
 
-    def _named(self, address: NameAddr) -> str:
+    def _named(self, address: NameAddr) -> str | None:
+        """The number, "" where there is none, None where it is one of a dialling plan that is not known."""
         uri = address.parsed()
         try:
             return self._number(uri, "from") if uri.user else ""
         except Refused:
-            return ""
+            return "" if uri.context is None else None
 
     def _number(self, uri: URI, field: str) -> str:
         trunk = self._trunk
@@ -193,9 +200,20 @@ class TrunkSender:
 
 def asserted_identities(incoming: Incoming) -> list[NameAddr]:
     """Each P-Asserted-Identity, in one field or in several: a SIP URI and a tel URI by RFC 3325 §9.1, of more
-    the first `MOST_ASSERTED`. Raises BadValue."""
-    name = "P-Asserted-Identity"
-    return parse_address_list(incoming.request.headers.all(name), name)[:MOST_ASSERTED]
+    the first `MOST_ASSERTED`. One that cannot be read is passed over. Raises BadValue when none can be."""
+    name, found, wrong = "P-Asserted-Identity", list[NameAddr](), None
+    for value in incoming.request.headers.all(name)[:MOST_ASSERTED]:
+        try:
+            addresses = parse_address_list([value], name)[:MOST_ASSERTED]
+            for address in addresses:
+                address.parsed()
+        except BadValue as error:
+            wrong = wrong or error
+        else:
+            found += addresses
+    if wrong is not None and not found:
+        raise wrong
+    return found[:MOST_ASSERTED]
 
 
 def leading_digits(uri: URI, domains: Container[str], field: str) -> str | None:

@@ -89,6 +89,7 @@ class EdgeChannel(HTTPChannel):
         self._leaving = self.callLater(0, self._leave)
 
     def _leave(self) -> None:
+        self._leaving = None  # a stream that begins later leaves by itself
         if self._idle or self.streaming:
             self.loseConnection()
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -42,6 +43,7 @@ _BORDER = rb"^--(?=[^\r\n]*[A-Za-z0-9])([A-Za-z0-9'()+_,./:=?-]{1,70})[ \t]*\r?\
 _SURE_BORDER = re.compile(_BORDER + rb"(?=Content-[a-z-]{1,40}:)", re.MULTILINE | re.IGNORECASE)
 _LIKELY_BORDER = re.compile(_BORDER + rb"(?=[A-Za-z-]{1,40}:|\r?\n)", re.MULTILINE)
 _PART = re.compile(rb"^--[^\n]*\nContent-[a-z-]{1,40}:", re.MULTILINE | re.IGNORECASE)
+_PLAINLY = frozenset({"", "7bit", "8bit", "binary"})
 _PREAMBLE = re.compile(r"\s*This is an? (?:[\w-]{1,20} ){0,4}message in MIME format\b[^\n]*", re.IGNORECASE)
 _PGP_HEADERS = re.compile(r"(?:[A-Za-z]++:[^\n]*\n)*+\n")
 
@@ -256,19 +258,27 @@ def _is_attached(part: Message, versioned: bool, root: bool) -> bool:
 
 def _octets(part: Message) -> bytes | None:
     """What a part holds; its transfer encoding may be in quotes, and have comments or blanks around it."""
-    named = str(part.get("Content-Transfer-Encoding", ""))
-    encoding = comments.removed(named[:_MAX_ENCODING]).partition(";")[0].strip("\"' \t\r\n")
-    if encoding != named:
-        inner, part = part, Message()
+    encoding = _encoding(part)
+    if encoding != part.get("Content-Transfer-Encoding", ""):
+        part = copy(part)  # its payload as it is: to ask for it would decode what is 8bit
+        del part["Content-Transfer-Encoding"]
         part["Content-Transfer-Encoding"] = encoding
-        part.set_payload(inner.get_payload())
     octets = part.get_payload(decode=True)
     return octets if isinstance(octets, bytes) else None
 
 
+def _encoding(part: Message) -> str:
+    named = str(part.get("Content-Transfer-Encoding", ""))
+    return comments.removed(named[:_MAX_ENCODING]).partition(";")[0].strip("\"' \t\r\n")
+
+
 def _bounded(message: Message) -> tuple[Message, bool]:
-    """A multipart, read by the border that its parts have where it names none, or another one; was it?"""
-    if message.is_multipart():
+    """A multipart, read by the border that its parts have where it names none, or another one; was it?
+
+    None has a transfer encoding (RFC 2045 §6.4): within one there may be more than was counted in the mail
+    (`edge.mail.reading`).
+    """
+    if message.is_multipart() or _encoding(message).lower() not in _PLAINLY:
         return message, False
     payload = _octets(message) or b""
     border = _border(payload)
@@ -341,7 +351,9 @@ def _rich(part: Message, text: str, pictures: Pictures) -> Pinned:
 
 def _unbounded(part: Message, text: str, pictures: Pictures) -> Pinned:
     """A multipart without parts. What it says to programs of before MIME was not written."""
-    text = _PREAMBLE.sub("", text, count=1)
+    preamble = _PREAMBLE.match(text)
+    if preamble is not None:
+        text = text[preamble.end() :]
     return Pinned(text, text)
 
 

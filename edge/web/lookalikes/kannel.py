@@ -136,9 +136,11 @@ class SendSms(LookAlike):
 
 def _is_text(request: EdgeRequest) -> bool:
     """Is the body the text itself? Tools call it a form without being told to (curl), or nothing at all: it
-    is one when it has a parameter of ours."""
+    is one when it has a parameter of ours, or the text stands elsewhere."""
     if request.content_type not in UNSAID:
         return request.content_type in BODIES
+    if "text" in parameters.of_query(request).values:
+        return False
     return FIELDS.isdisjoint(pair.partition(b"=")[0] for pair in request.body.split(b"&"))
 
 

@@ -16,7 +16,7 @@ from edge.policy.numbers import destination
 from edge.web.pages import views
 from edge.web.pages.answers import Answer, Data, not_found, see_other
 from edge.web.pages.filters import Wanted, cursors, meant_by, number_of, numbers_of
-from edge.web.pages.forms import Fields
+from edge.web.pages.forms import Fields, one_line
 from edge.web.pages.locales import N_
 from edge.web.pages.navigation import HOME
 from edge.web.pages.page import MemberPage, Missing, part
@@ -331,7 +331,8 @@ class New(CenterPage):
         draft = Draft(visitor.account_id, source, number or to, text, LEG)
         sent = await self.portal.sending.send(visitor, draft, fields.line("key"))
         if isinstance(sent, Sent):
-            await self._forget(visitor, written, *await self._begun(visitor, fields))
+            as_named = source, to[:MAX_TO], text
+            await self._forget(visitor, written, as_named, *await self._begun(visitor, fields))
             return _arrived(sent)
         return await self._form(request, visitor, sent)
 
@@ -366,8 +367,10 @@ class New(CenterPage):
         found: dict[First, None] = {}
         for written in dict.fromkeys(fields.texts("begun")[:MAX_BEGUN]):
             to, source, text = (*written.split("\n", 2), "", "", "")[:3]
+            to = one_line(to)
             number = await self.portal.services.store.read(number_of, visitor.account_id, to)
-            found[source, self._number(number or to)[:MAX_TO], text] = None
+            # A name may have meant something else then, or nobody.
+            found |= {(source, name[:MAX_TO], text): None for name in (self._number(number or to), to)}
         return list(found)
 
     def _number(self, written: str) -> str:
@@ -390,6 +393,8 @@ class New(CenterPage):
             form["from"] = last or ""
         counting = self.portal.counting(visitor)
         meant = await store.read(meant_by, visitor.account_id, form["to"])
+        chosen = fields.line("number")
+        is_clear = len(meant) <= 1 and chosen in ("", *(item.number for item in meant))
         return await self.center(
             request,
             visitor,
@@ -397,8 +402,8 @@ class New(CenterPage):
             setback,
             steady=await self.steady(visitor, setback),
             form=form,
-            several=meant if len(meant) > 1 else [],
-            chosen=fields.line("number"),
+            several=[] if is_clear else meant,
+            chosen=chosen,
             begun=begun,
             fresh=fresh,
             counting=counting,

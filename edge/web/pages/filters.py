@@ -128,11 +128,11 @@ def numbers_of(connection: Connection, account_id: int, people: Sequence[Contact
 
 def number_of(connection: Connection, account_id: int, written: str, chosen: str = "") -> str | None:
     """The one number that a name stands for, of several the one that was chosen. None for what is no
-    contact's name, and while none of several is chosen.
+    contact's name, while none of several is chosen, and when the chosen one is none of them any more.
     """
     meant = [item.number for item in meant_by(connection, account_id, written)]
-    if chosen in meant:
-        return chosen
+    if chosen:
+        return chosen if chosen in meant else None
     return meant[0] if len(meant) == 1 else None
 
 

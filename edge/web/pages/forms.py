@@ -13,6 +13,11 @@ from edge.web.request import EdgeRequest
 MAX_TEXT = 200_000  # what a form may carry; what a message may be is the pipeline's to say
 
 
+def one_line(text: str) -> str:
+    """What may stand in a field of one line: no white space around it, and nothing unprintable in it."""
+    return "".join(filter(str.isprintable, text.strip()))
+
+
 def take_parts(request: EdgeRequest) -> None:
     """Put the fields of a form with files (multipart) where `Fields` finds them. Raises PageProblem."""
     if request.content_type != b"multipart/form-data":
@@ -46,7 +51,7 @@ class Fields:
 
     def line(self, name: str) -> str:
         """The same for a field of one line: without white space around it, and nothing unprintable in it."""
-        return "".join(filter(str.isprintable, self.text(name).strip()))
+        return one_line(self.text(name))
 
     def given(self, but: Collection[str] = ()) -> list[tuple[str, str]]:
         """Every value of every field, in the order they came in, without those of these names."""
@@ -60,9 +65,7 @@ class Fields:
     def lines(self, name: str) -> list[str]:
         """All values of a field that comes several times, as `line` gives one."""
         values = self._args.get(name.encode(), [])
-        return [
-            "".join(filter(str.isprintable, value.decode("utf-8", "replace").strip())) for value in values
-        ]
+        return [one_line(value.decode("utf-8", "replace")) for value in values]
 
     def identifiers(self, name: str) -> list[int]:
         """The ids among the field's values."""

@@ -260,6 +260,7 @@ def test_what_is_being_claimed_when_the_drain_begins_goes_back_to_the_table(rig:
     rig.time.advance(1.0)
     assert rig.store.writer.pending == 1
     drained = rig.outbox.drain()
+    pending(drained)
     rig.store.writer.release()
     success(drained)
     assert rig.view(due).delivery.owner is None

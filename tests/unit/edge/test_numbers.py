@@ -71,6 +71,7 @@ def test_a_local_number_is_one_of_the_place_that_it_says(written: str, leading: 
         ("0150", "+"),
         ("0150", "+1202555x"),
         ("*0150", "+1202555"),
+        ("911", "+1-202-555-0"),
     ],
 )
 def test_what_is_no_number_of_its_place_is_refused(written: str, leading: str) -> None:

@@ -120,7 +120,7 @@ class Keys(ActionPage):
         known_days = days in {value for value, _ in ENDS} and days
         expires_at = now_ms + int(days) * DAY_MS if known_days else None
         granted = EVERYTHING if fields.line("everything") else " ".join(sorted(set(scopes)))
-        form = self._form(request, visitor, name)
+        form = self._form(request, visitor, f"{granted} {days} {name}")
         token = form.token
 
         def change(conn: Connection) -> ApiKey:

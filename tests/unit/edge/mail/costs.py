@@ -48,6 +48,7 @@ class Names:
     mail_hosts = hosts
 
 
+MULTIPARTS = [long(" ", "x"), long(" \n", "x"), "a" + long("   \n", "b")]
 REPLIES = [
     long("-", "x"),
     long("=", "x"),
@@ -221,6 +222,7 @@ for number, text in enumerate(
         "--b\r\n" + "a:\n" * 90_000,
         ("--b\r\nContent-Type: text/html\r\n\r\n" + "<i>x</i>" * 5_000 + "\r\n") * 100,
         ("--b\r\nContent-Type: text/plain\r\n\r\n" + "a: b\n" * 5_000 + "\r\n") * 30,
+        *MULTIPARTS,
     ]
 ):
     print("parts", number, flush=True)

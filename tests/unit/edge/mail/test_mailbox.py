@@ -1,5 +1,6 @@
 """The mailbox elsewhere: who a mail in it is to, and how it is marked."""
 
+from dataclasses import replace
 from email import message_from_string
 from email.policy import SMTP
 from email.utils import formatdate
@@ -45,13 +46,16 @@ TAKEN, REFUSED, LATER = Reply(250, "x"), Reply(550, "x"), Reply(452, "x")
         (f"Delivered-To: sms@{DOMAIN}\nTo: sms+abc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
         (f"Delivered-To: SMS+@{DOMAIN}\nTo: 2025550150@{DOMAIN}", [f"2025550150@{DOMAIN}"]),
         (f"To: sms+abc@{DOMAIN}\nCc: sms%2Babc@{DOMAIN}", [f"sms+abc@{DOMAIN}"]),
+        (f"X-Original-To: sms+abc@{DOMAIN}\nTo: sms%2babc@{DOMAIN}", [f"sms%2babc@{DOMAIN}"]),
+        (f"Delivered-To: 12025550150@{DOMAIN}\nTo: +12025550150@{DOMAIN}", [f"+12025550150@{DOMAIN}"]),
+        (f"To: sms@{DOMAIN}\nCc: postmaster@{DOMAIN}", [f"postmaster@{DOMAIN}", f"sms@{DOMAIN}"]),
         ("Subject: nothing", [f"sms@{DOMAIN}"]),
         ("To: " + ", ".join(MANY), MANY[:100]),
     ],
 )
 def test_whom_a_mail_is_to(headers: str, recipients: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     config = IMAPConfig(host="localhost", username="sms", password=Secret("x"))
-    mailbox = Mailbox(config, ADDRESSES, cast(Any, None), 1_000, Time())
+    mailbox = Mailbox(config, replace(ADDRESSES, postmaster=True), cast(Any, None), 1_000, Time())
     assert mailbox.recipients(message_from_string(f"{headers}\n\nhi")) == recipients
     said = capsys.readouterr().out
     assert [number in said for number in MANY[99:]] == [len(recipients) == 100 and n > 0 for n in range(4)]

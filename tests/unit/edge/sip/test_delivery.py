@@ -9,6 +9,7 @@ from twisted.internet.defer import fail
 from edge import statuses
 from edge.handlers.imdn import ATTEMPTS
 from edge.handlers.sip import OFF_SECONDS
+from edge.sip.bindings import Binding
 from edge.sip.delivery import MOST_WAITING
 from edge.sip.flows import UDP_MAX_OCTETS
 from protocols.sip.answers import response_to
@@ -287,6 +288,28 @@ def test_another_phone_gets_what_is_under_way_at_once(net: Net, phone: Phone, di
     phone.answer = lambda request: 200
     net.reactor.pump([1.0] * 10)
     assert list(dict.fromkeys(phone.texts)) == ["one", "two"]  # it was behind, and is no more
+
+
+def test_a_phone_of_another_customer_gets_nothing_of_what_is_under_way(
+    net: Net, phone: Phone, did: Did
+) -> None:
+    """The name has been given to somebody else meanwhile."""
+    phone.register(Expires="7200")
+    phone.answer = lambda request: None
+    net.arrives(did, "secret")
+    (binding,) = net.sip.bindings
+    flow = binding.flow
+    assert flow is not None
+    for account, port in ((binding.record.sip_account_id + 1, 5081), (binding.record.sip_account_id, 5082)):
+        other = Phone(net, port=port)
+        record = binding.record._replace(
+            id=port, sip_account_id=account, port=port, contact=other.contact.strip("<>")
+        )
+        theirs = Binding(record, flow.toward(other.address))
+        net.sip.bindings.apply(account, (), [theirs])
+        net.sip.delivery.joined(phone.aor, [theirs])
+        net.reactor.pump([0.1] * 3)
+        assert other.texts == ([] if port == 5081 else ["secret"])
 
 
 def test_a_phone_that_said_no_gets_it_when_it_is_there_again(net: Net, phone: Phone, did: Did) -> None:

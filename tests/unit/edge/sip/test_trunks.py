@@ -400,6 +400,8 @@ def test_whom_it_is_from(inline_store: InlineStore, did: Did) -> None:
         ("<sip:100@pbx>, <tel:+12025550177>", 403),
         ("<tel:+12025550177>, <sip:100@pbx>", 403),
         ("<sip:100@pbx>, <sip:reception@pbx>", 403),
+        ([f"<sip:{DID}@pbx>", "<tel:(unknown) >"], 202),
+        (["<sip:a@h:0>", f"<tel:{DID}>"], 202),
         (f"<tel:{DID}>,", 400),
         ("<sip:a b@pbx>", 400),
     ],
@@ -481,6 +483,20 @@ def test_the_place_of_the_number_that_a_trunk_sends_as(
     assert pbx.message(to, From=f"<{uri}>;tag=1").status == status
     assert pbx.message(to, Call_ID="second", P_Asserted_Identity=f"<{uri}>").status == status
     assert len(net.stored(did)) == (2 if status == 202 else 0)
+
+
+@pytest.mark.parametrize(
+    "uri", ["sip:2025550123;phone-context=pbx.local@pbx", "tel:100;phone-context=x.example"]
+)
+def test_a_number_of_an_unknown_plan_is_never_the_trunks_own(
+    inline_store: InlineStore, did: Did, uri: str
+) -> None:
+    net = network(inline_store, number_format="e164", did=DID)
+    pbx = Pbx(net)
+    to = f"sip:{PEER[1:]}@{DOMAIN}"
+    assert pbx.message(to, From=f"<{uri}>;tag=1").status == 403
+    assert pbx.message(to, Call_ID="second", From="<sip:100@pbx>;tag=1").status == 202
+    assert len(net.stored(did)) == 1
 
 
 @pytest.mark.parametrize("user", ["us", ""])

@@ -133,6 +133,9 @@ def test_kannels_form_is_a_form_without_its_text_too(world: World) -> None:
     assert said(reply) == (400, "Empty text not allowed, rejected."), "nobody is sent a password"
     reply = world.send(request("POST", f"{query}&text=hi", b"username=demo&password=api+password", form))
     assert reply.status == 202
+    options = f"{query}&text=hi&username=demo&password=api+password"
+    assert world.send(request("POST", options, b"dlr-mask=31&dlr-url=http%3A%2F%2Fx", form)).status == 202
+    assert [row[3] for row in sent(world)] == ["hi", "hi"]
     unreadable = {**form, "Content-Type": "text/plain; charset=klingon"}
     reply = world.send(request("POST", f"{query}&username=demo&password=api+password", b"x", unreadable))
     assert said(reply) == (400, "Charset or body misformed, rejected")

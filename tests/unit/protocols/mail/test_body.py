@@ -377,6 +377,26 @@ def test_what_only_looks_like_a_border_is_written(rule: str) -> None:
     assert body.read(mail(text, "multipart/alternative")).text == text
 
 
+@pytest.mark.parametrize("encoding", ["8bit", "8bit ", "8bit (x)", '"8bit"', "Binary", "x-other (x)"])
+def test_what_is_not_encoded_is_left_as_it_is(encoding: str) -> None:
+    octets = "Grüße 中文\n".encode()
+    message = mail(octets, "text/plain; charset=utf-8", f"Content-Transfer-Encoding: {encoding}\n")
+    assert body.read(message).text == "Grüße 中文"
+
+
+def test_a_multipart_that_is_encoded_has_no_parts() -> None:
+    """It may have any number, and borders within borders, that nobody counted in the mail (RFC 2045 §6.4). It
+    is named as not sent."""
+    inside = parts(f"{PLAIN}Hi", f"{PLAIN}there").encode()
+    encoded = mail(b64encode(inside), "multipart/mixed", "Content-Transfer-Encoding: base64\n")
+    assert reply.read(encoded) == ("", ("multipart/mixed",), False)
+
+
+def test_what_a_multipart_says_to_old_programs_stands_in_front() -> None:
+    late = "Hello.\nThis is a message in MIME format, I think.\n"
+    assert body.read(mail(late, "multipart/mixed")).text == late.strip()
+
+
 def test_a_multipart_without_parts_in_its_charset_and_encoding() -> None:
     encoded = mail(
         "R3LDvMOf\n", "multipart/alternative; charset=utf-8", "Content-Transfer-Encoding: base64\n"
@@ -469,7 +489,7 @@ def test_versions_within_versions_without_end() -> None:
 UNDERSCORES = "_" * 47
 FOOTERS = [
     f"{UNDERSCORES}\nFamily mailing list\nfamily@lists.example.org\nhttps://lists.example.org/family\n",
-    "\n=================\nOur office is closed on Mondays.\n",
+    "\n=================\nOur office: www.example.org\n",
     "Scanned by MailGate\n",
     "This message has been scanned for viruses and\ndangerous content, and is\nbelieved to be clean.\n",
     "No virus found in this message.\nChecked by AVG - www.example.org\nVersion: 2016.0.7\n",
@@ -517,6 +537,8 @@ def test_what_stands_below_a_picture_or_above_one_was_written(footer: str) -> No
         f"{UNDERSCORES}",
         "---\nAnd the key.",
         f"{UNDERSCORES}\nAnd then I went home.",
+        "**********\nCome at 5",
+        "=================\nOur office is closed on Mondays.",
         "This e-mail was checked for viruses before I sent it.",
         UNDERSCORES + "\nline" * 12,
         UNDERSCORES + "\n" + "long " * 200,

@@ -106,3 +106,11 @@ def test_a_token_does_not_follow_from_what_the_store_has(scene: Scene, member: B
     assert not any(token in text for text in texts)
     purposes = {text for text in texts if " " in text}
     assert token not in {token_of(text, purpose) for text in texts for purpose in purposes}
+
+
+def test_a_form_that_comes_again_for_other_rights_makes_no_key(scene: Scene, member: Browser) -> None:
+    fields = Form(PATH, member.get(PATH).text).fields
+    given = {"csrf": fields["csrf"], "form": fields["form"], "do": "add", "name": "bot"}
+    shown(member.post(PATH, **given, everything="on"))
+    narrower = member.post(PATH, **given, scope="messages:read")
+    assert (narrower.status, "There is a key of this name already." in narrower.text) == (409, True)

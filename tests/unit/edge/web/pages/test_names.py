@@ -74,9 +74,52 @@ def test_a_choice_is_kept_and_is_none_for_another_name(scene: Scene, member: Bro
     scene.outbox.refuses = {SECOND}
     again = member.post("/new", **{**form, "number": SECOND})
     assert f'value="{SECOND}" checked' in again.text
-    member.post("/new", **{**form, "number": SECOND, "to": "Ann"})
-    assert member.post("/new", **{**form, "number": THIRD}).status == 422
-    assert sent_to(scene) == [SECOND, THIRD]
+    for to, number in (("Ann", SECOND), ("John Smith", THIRD)):
+        assert member.post("/new", **{**form, "number": number, "to": to}).status == 422
+    assert sent_to(scene) == [SECOND]
+
+
+def test_a_number_that_was_chosen_and_is_gone_is_asked_for_again(scene: Scene, member: Browser) -> None:
+    contact(scene, "Ann", FIRST, (SECOND, "work"))
+    form = Form("/new", write(member, "Ann").text).fields
+    contact(scene, "Ann", FIRST)  # a colleague takes the other number away
+    reply = member.post("/new", **{**form, "number": SECOND})
+    assert (reply.status, asked(reply), sent_to(scene)) == (422, [FIRST], [])
+    assert member.post("/new", **{**Form("/new", reply.text).fields, "number": FIRST}).status == 303
+    assert sent_to(scene) == [FIRST]
+
+
+@pytest.mark.parametrize("to", ["Ann", "Ann ", " Ann\u200b"])
+def test_a_draft_is_known_again_however_its_recipient_is_written(
+    scene: Scene, member: Browser, to: str
+) -> None:
+    """The script keeps what stands in the field, the form what may stand there."""
+    contact(scene, "Ann", FIRST)
+    csrf = Form("/new", member.get("/new").text).fields["csrf"]
+    begun = f"{to}\n{DID}\nsec"
+    assert member.post("/new", csrf=csrf, do="draft", from_=DID, to=to, text="sec").status == 204
+    more = {"from_": DID, "to": to, "text": "secret", "begun": begun}
+    assert member.post("/new", csrf=csrf, do="draft", **more).status == 204
+    form = Form("/new", member.get("/new").text).fields
+    sent = member.post(
+        "/new", **{**form, **more, "text": "secret, and more", "begun": f"{to}\n{DID}\nsecret"}
+    )
+    assert sent.status == 303
+    assert Form("/new", member.get("/new").text).fields["text"] == ""
+
+
+def test_a_draft_to_a_name_that_means_somebody_by_now_goes_with_what_is_sent(
+    scene: Scene, member: Browser
+) -> None:
+    csrf = Form("/new", member.get("/new").text).fields["csrf"]
+    written = {"from_": DID, "to": "Bob", "text": "secret"}
+    assert member.post("/new", csrf=csrf, do="draft", **written).status == 204
+    contact(scene, "Bob", FIRST)
+    form = Form("/new", member.get("/new").text).fields
+    more = {**form, "from_": DID, "text": "secret, and more"}
+    assert member.post("/new", **{**more, "do": "draft"}).status == 204
+    assert member.post("/new", **{**more, "begun": f"Bob\n{DID}\nsecret, and more"}).status == 303
+    assert Form("/new", member.get("/new").text).fields["text"] == ""
 
 
 def test_a_name_that_many_others_hold_can_be_written_to(scene: Scene, member: Browser) -> None:
