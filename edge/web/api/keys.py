@@ -135,9 +135,7 @@ def revoke(call: Call) -> Deferred[Reply]:
     identity, services, account_id = identifier(call), call.services, call.account_id
 
     def change(conn: Connection) -> None:
-        held = accounts.get_key(conn, account_id, identity)
-        if held is None or held.id != call.key.id:  # its own may go, also by the token before its last
-            held = _within(call, held, "revokes")
+        held = _within(call, accounts.get_key(conn, account_id, identity), "revokes")
         accounts.revoke_key(conn, account_id, held.name, services.wall_ms())
 
     return (
