@@ -337,12 +337,10 @@ def _ids(asked: list[_Asked], touched: list[Binding]) -> list[int | None]:
     free = {binding.record.id: _Phone.bound(binding) for binding in touched}
     for is_this in (_Phone.is_at, _Phone.is_same, _is_any):
         for index, one in enumerate(staying):
-            if ids[index] is None:
-                found = next(
-                    (identity for identity, phone in free.items() if is_this(one.phone, phone)), None
-                )
-                ids[index] = found
-                free.pop(found, None)  # type: ignore[arg-type]
+            alike = [identity for identity, phone in free.items() if is_this(one.phone, phone)]
+            if ids[index] is None and alike:
+                ids[index] = alike[0]
+                del free[alike[0]]
     return ids
 
 
