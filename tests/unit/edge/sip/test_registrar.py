@@ -419,6 +419,17 @@ def test_two_contacts_of_one_instance_are_one(phone: Phone) -> None:
     }
 
 
+@pytest.mark.parametrize(("flow", "left"), [("", {"sip:b@h": 3600}), (";reg-id=1", {})])
+def test_who_has_moved_takes_his_old_contact_away_afterwards(
+    phone: Phone, flow: str, left: dict[str, int]
+) -> None:
+    """By its URI; one that names its flow means that, wherever it is."""
+    instance = f'+sip.instance="<urn:uuid:1>"{flow}'
+    phone.register(f"<sip:b@h>;{instance}")
+    answer = phone.register(f"<sip:a@h>;expires=0;{instance}")
+    assert contacts(answer) == left
+
+
 def test_a_contact_in_other_words_is_the_same(net: Net, phone: Phone) -> None:
     phone.register("<sip:alice@192.0.2.7:5070;ob;transport=udp>")
     answer = phone.register("<SIP:%61lice@192.0.2.7:5070;Transport=UDP;ob>")
